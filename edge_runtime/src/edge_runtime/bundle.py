@@ -1,0 +1,210 @@
+"""The file format: graph bytes, manifest and seal in one plain ONNX file.
+
+Pure: bytes in, checked parts out, no I/O.  docs/bundle-format.md tells the layout byte by byte::
+
+    graph (a ModelProto) | metadata_props "edge.manifest" | metadata_props "edge.seal"
+
+Protobuf lets fields be appended, so the whole is again a ModelProto.  The seal has a fixed
+length and comes last: it is found from the end without a protobuf parser.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
+from edge_runtime.manifest import Manifest
+
+__all__ = ["FORMAT", "MANIFEST_KEY", "SEAL_ENTRY_BYTES", "SEAL_KEY", "Bundle", "Seal", "pack", "unpack"]
+
+FORMAT = 1
+"""Highest format version written and read here."""
+
+MANIFEST_KEY = b"edge.manifest"
+SEAL_KEY = b"edge.seal"
+
+_MAGIC = "EDGESEAL"
+_UNSIGNED = "none----"
+_NO_KEY = "0" * 16
+_NO_SIGNATURE = "0" * 128
+_WIDTHS = (8, 4, 16, 16, 16, 64, 8, 16, 128)
+_SEAL_BYTES = sum(_WIDTHS)
+
+# ModelProto.metadata_props is field 14, length-delimited: (14 << 3) | 2.  Its entries are
+# StringStringEntryProto: key = field 1, value = field 2 (onnx.proto).
+_METADATA_TAG = b"\x72"
+_KEY_TAG = b"\x0a"
+_VALUE_TAG = b"\x12"
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The last entry of the file: where the parts lie, and the digest over them.
+
+    Attributes
+    ----------
+    format
+        Format version of the file.
+    graph_bytes, manifest_offset, manifest_bytes
+        Length of the graph, and place and length of the manifest's JSON, in bytes.
+    sha256
+        Of everything before the seal's entry, in lower-case hexadecimal.
+    algorithm, key_id, signature
+        ``none----`` and zeros: room for a signature.
+    """
+
+    format: int
+    graph_bytes: int
+    manifest_offset: int
+    manifest_bytes: int
+    sha256: str
+    algorithm: str = _UNSIGNED
+    key_id: str = _NO_KEY
+    signature: str = _NO_SIGNATURE
+
+    def to_text(self) -> str:
+        """ASCII of fixed length; ``Seal.from_text(s.to_text()) == s``."""
+        return (
+            f"{_MAGIC}{self.format:04x}{self.graph_bytes:016x}{self.manifest_offset:016x}"
+            f"{self.manifest_bytes:016x}{self.sha256}{self.algorithm}{self.key_id}{self.signature}"
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Seal:
+        """Read what :meth:`to_text` wrote, and nothing that it would have written otherwise."""
+        fields, start = [], 0
+        for width in _WIDTHS:
+            fields.append(text[start : start + width])
+            start += width
+        magic, version, graph, offset, manifest, digest, algorithm, key_id, signature = fields
+        if magic != _MAGIC:
+            raise NotABundleError(_NOT_A_BUNDLE)
+        try:
+            found = int(version, 16)
+            if found > FORMAT:
+                raise FormatVersionError(found, FORMAT)
+            seal = cls(
+                found,
+                int(graph, 16),
+                int(offset, 16),
+                int(manifest, 16),
+                digest,
+                algorithm,
+                key_id,
+                signature,
+            )
+        except ValueError as error:
+            raise IntegrityError(f"the seal is damaged: {error}; {_COPY_AGAIN}") from error
+        # One spelling only: otherwise upper-case digits or signs would be unsealed changes.
+        if seal.to_text() != text or seal.format < 1:
+            raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}")
+        if (algorithm, key_id, signature) != (_UNSIGNED, _NO_KEY, _NO_SIGNATURE):
+            raise IntegrityError(
+                f"the seal names the signature algorithm {algorithm!r}, this runtime knows "
+                "unsigned bundles only; update edge-runtime on the device"
+            )
+        return seal
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A file whose seal, digest and manifest have been checked.
+
+    Attributes
+    ----------
+    graph
+        The bare ModelProto: the only bytes that reach onnxruntime.
+    manifest, seal
+        As sealed.
+    """
+
+    graph: memoryview
+    manifest: Manifest
+    seal: Seal
+
+
+def pack(graph: bytes, manifest: Manifest) -> bytes:
+    """The bytes of a sealed, unsigned bundle; ``unpack(pack(g, m))`` gives both back."""
+    text = manifest.to_bytes()
+    sealed = b"".join((graph, _entry_head(MANIFEST_KEY, len(text)), text))
+    seal = Seal(
+        format=FORMAT,
+        graph_bytes=len(graph),
+        manifest_offset=len(sealed) - len(text),
+        manifest_bytes=len(text),
+        sha256=hashlib.sha256(sealed).hexdigest(),
+    )
+    return sealed + _SEAL_HEAD + seal.to_text().encode("ascii")
+
+
+def unpack(raw: bytes | memoryview) -> Bundle:
+    """Check a file's bytes and take it apart, without copying the graph.
+
+    Raises
+    ------
+    NotABundleError
+        No seal at the end.
+    FormatVersionError
+        Written in a newer format.
+    IntegrityError
+        The digest, the geometry or the manifest is wrong.
+    """
+    view = memoryview(raw)
+    seal = _find_seal(view)
+    sealed = view[: len(view) - SEAL_ENTRY_BYTES]
+    head = _entry_head(MANIFEST_KEY, seal.manifest_bytes)
+    if (
+        seal.graph_bytes + len(head) != seal.manifest_offset
+        or seal.manifest_offset + seal.manifest_bytes != len(sealed)
+        or sealed[seal.graph_bytes : seal.manifest_offset] != head
+    ):
+        raise IntegrityError(f"the parts do not lie where the seal says; {_COPY_AGAIN}")
+    digest = hashlib.sha256(sealed).hexdigest()
+    if digest != seal.sha256:
+        raise IntegrityError(
+            f"SHA-256 is {digest[:16]}…, the seal says {seal.sha256[:16]}…: "
+            f"the file was changed after it was sealed; {_COPY_AGAIN}"
+        )
+    manifest = Manifest.from_bytes(bytes(sealed[seal.manifest_offset :]))
+    return Bundle(sealed[: seal.graph_bytes], manifest, seal)
+
+
+_COPY_AGAIN = "copy it again from the build machine"
+_NOT_A_BUNDLE = (
+    "not a sealed bundle: no seal at the end of the file; it is another kind of file or was cut "
+    f"short; {_COPY_AGAIN}, or make one with edge-pipeline"
+)
+
+
+def _find_seal(view: memoryview) -> Seal:
+    entry = bytes(view[-SEAL_ENTRY_BYTES:])
+    if len(entry) < SEAL_ENTRY_BYTES or not entry.startswith(_SEAL_HEAD):
+        raise NotABundleError(_NOT_A_BUNDLE)
+    try:
+        text = entry[len(_SEAL_HEAD) :].decode("ascii")
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}") from error
+    return Seal.from_text(text)
+
+
+def _entry_head(key: bytes, value_bytes: int) -> bytes:
+    """Every byte of a metadata_props entry that comes before its value."""
+    inner = _KEY_TAG + _varint(len(key)) + key + _VALUE_TAG + _varint(value_bytes)
+    return _METADATA_TAG + _varint(len(inner) + value_bytes) + inner
+
+
+def _varint(value: int) -> bytes:
+    """Base-128, least significant group first (protobuf's encoding guide)."""
+    groups = bytearray()
+    while value > 0x7F:
+        groups.append(value & 0x7F | 0x80)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
+
+
+_SEAL_HEAD = _entry_head(SEAL_KEY, _SEAL_BYTES)
+
+SEAL_ENTRY_BYTES = len(_SEAL_HEAD) + _SEAL_BYTES
+"""Length of the seal's entry, always at the end of the file."""

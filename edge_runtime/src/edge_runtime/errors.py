@@ -1,0 +1,102 @@
+"""Every error this distribution raises on purpose.
+
+::
+
+    EdgeRuntimeError
+    ├── BundleError            the file cannot be trusted or read
+    │   ├── NotABundleError    it carries no seal: some other file
+    │   ├── IntegrityError     its bytes are not the bytes that were sealed
+    │   ├── FormatVersionError it was written for a newer runtime
+    │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
+    ├── SelfTestError          the golden rows answer differently on this machine
+    ├── InputError             a row the model must not answer
+    ├── MethodNotAvailableError  the trained estimator had no such method
+    └── ModelClosedError       the model was used after close()
+
+``OSError`` passes through unchanged: a missing file stays FileNotFoundError.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "EdgeRuntimeError",
+    "FormatVersionError",
+    "InputError",
+    "IntegrityError",
+    "MethodNotAvailableError",
+    "ModelClosedError",
+    "NotABundleError",
+    "SelfTestError",
+    "UnsupportedRuntimeError",
+]
+
+
+class EdgeRuntimeError(Exception):
+    """Root of every error that edge_runtime raises on purpose."""
+
+
+class BundleError(EdgeRuntimeError):
+    """The bundle cannot be trusted or read; the message says what to do."""
+
+
+class NotABundleError(BundleError):
+    """The bytes end in no seal: not a bundle, or cut short."""
+
+
+class IntegrityError(BundleError):
+    """The bytes differ from those that were sealed, or contradict themselves."""
+
+
+class FormatVersionError(BundleError):
+    """The bundle was written in a format newer than this runtime reads.
+
+    Attributes
+    ----------
+    found, supported
+        The bundle's format version, and the highest one read here.
+    """
+
+    def __init__(self, found: int, supported: int) -> None:
+        super().__init__(
+            f"bundle has format {found}, this runtime reads up to {supported}; "
+            "update edge-runtime on the device"
+        )
+        self.found = found
+        self.supported = supported
+
+
+class UnsupportedRuntimeError(BundleError):
+    """This version of onnxruntime must not, or cannot, run the bundle."""
+
+
+class SelfTestError(EdgeRuntimeError):
+    """A golden row answers differently here than it did when it was sealed."""
+
+
+class InputError(EdgeRuntimeError, ValueError):
+    """A row, or the whole table, that the model must not answer.
+
+    Attributes
+    ----------
+    row
+        Zero-based position of the first bad row, or None when all rows share the fault.
+    column
+        Name of the column at fault, or None when it is not about one column.
+    """
+
+    def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
+        where = [f"row {row}"] if row is not None else []
+        if column is not None:
+            where.append(f"column {column!r}")
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+        self.row = row
+        self.column = column
+
+
+class MethodNotAvailableError(EdgeRuntimeError, AttributeError):
+    """The trained estimator had no such method, so the model has none."""
+
+
+class ModelClosedError(EdgeRuntimeError):
+    """The model was used after it was closed."""

@@ -1,0 +1,326 @@
+"""The manifest: what a bundle says of itself, as frozen values and as canonical JSON.
+
+Pure: bytes to checked value and back, no I/O.  ``Manifest.from_bytes(m.to_bytes()) == m``.
+
+Numbers that JSON cannot write travel as the strings ``"nan"``, ``"inf"`` and ``"-inf"``;
+a missing string is ``null``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_runtime.errors import IntegrityError
+from edge_runtime.schema import Schema
+
+__all__ = [
+    "METHODS",
+    "GoldenRows",
+    "Manifest",
+    "Output",
+    "OutputEvidence",
+    "Parity",
+    "Requirements",
+    "cell_from_json",
+    "cell_to_json",
+]
+
+METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
+"""The methods of a scikit-learn estimator that a bundle can serve."""
+
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+"""Largest manifest read: a thousand times what a table of a hundred columns needs."""
+
+_DTYPE = re.compile(r"float64|float32|int64|int32|uint8|bool|object|<U[1-9][0-9]{0,5}")
+
+Cell = str | float | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One graph output and the method it serves.
+
+    Attributes
+    ----------
+    name
+        Name of the graph output: the method's, with ``.k`` for the k-th array of a list.
+    method
+        One of :data:`METHODS`.
+    dtype
+        numpy dtype of scikit-learn's own answer; the runtime casts to it without loss.
+    item
+        Position in the list that the method returns (``predict_proba`` of several targets),
+        or None when it returns one array.
+    """
+
+    name: str
+    method: str
+    dtype: str
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputEvidence:
+    """How one output compared with scikit-learn on the parity rows.
+
+    Attributes
+    ----------
+    rows
+        Rows compared.
+    differing
+        Rows whose labels, integers or booleans differed (0 in every sealed bundle).
+    worst
+        Largest difference of two numbers, relative to the largest magnitude of the output.
+    """
+
+    rows: int
+    differing: int
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What the build measured against scikit-learn, and the tolerance it had to meet."""
+
+    tolerance: float
+    outputs: Mapping[str, OutputEvidence]
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRows:
+    """Rows with scikit-learn's answers, replayed on the device at every load.
+
+    Attributes
+    ----------
+    rows
+        Cells in the order of the schema's columns.
+    answers
+        Output name to scikit-learn's answer as nested lists.
+    """
+
+    rows: tuple[tuple[Cell, ...], ...]
+    answers: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What the graph needs: operator sets by domain, and the oldest onnxruntime."""
+
+    opsets: Mapping[str, int]
+    onnxruntime: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a device needs to know about a model besides its graph.
+
+    Attributes
+    ----------
+    name, version
+        The model's own name, and a number that only grows.
+    task
+        ``classification``, ``regression``, ``clustering``, ``anomaly`` or ``transform``.
+    estimator
+        The estimator as scikit-learn prints it, shortened.
+    created_by
+        Distribution name to version, for everything that took part in the build.
+    schema, outputs, classes
+        ``classes`` maps an output's name to its class labels (a list of lists for several
+        targets).
+    parity, golden, requires
+        See their types.
+    baseline
+        Column name to statistics of the training sample (for drift monitoring).
+    metrics
+        Metric name to its value on the test rows.
+    limits
+        Limit name to the bound the build was held to.
+    """
+
+    name: str
+    task: str
+    estimator: str
+    schema: Schema
+    outputs: tuple[Output, ...]
+    parity: Parity
+    golden: GoldenRows
+    requires: Requirements
+    version: int = 1
+    created_by: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "task": self.task,
+            "estimator": self.estimator,
+            "created_by": dict(self.created_by),
+            "schema": self.schema.to_json(),
+            "outputs": [
+                {"name": o.name, "method": o.method, "dtype": o.dtype, "item": o.item}
+                for o in self.outputs
+            ],
+            "classes": {name: list(labels) for name, labels in self.classes.items()},
+            "parity": {
+                "tolerance": self.parity.tolerance,
+                "outputs": {
+                    name: {"rows": e.rows, "differing": e.differing, "worst": e.worst}
+                    for name, e in self.parity.outputs.items()
+                },
+            },
+            "golden": {
+                "rows": [list(row) for row in self.golden.rows],
+                "answers": dict(self.golden.answers),
+            },
+            "requires": {
+                "opsets": dict(self.requires.opsets),
+                "onnxruntime": self.requires.onnxruntime,
+            },
+            "baseline": {name: dict(values) for name, values in self.baseline.items()},
+            "metrics": dict(self.metrics),
+            "limits": dict(self.limits),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, UTF-8, so that equal manifests are equal bytes."""
+        text = json.dumps(
+            self.to_json(),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        return text.encode("utf-8")
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Manifest:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            The bytes are not UTF-8, not JSON, repeat a key, or describe something else.
+        """
+        if len(raw) > MAX_MANIFEST_BYTES:
+            raise IntegrityError(
+                f"manifest has {len(raw)} bytes, this runtime reads up to {MAX_MANIFEST_BYTES}"
+            )
+        try:
+            value = json.loads(
+                raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+            )
+        except (UnicodeDecodeError, ValueError, RecursionError) as error:
+            raise IntegrityError(f"manifest is not canonical JSON: {error}") from error
+        return cls._from_json(value)
+
+    @classmethod
+    def _from_json(cls, value: Any) -> Manifest:
+        match value:
+            case {
+                "name": str(name),
+                "version": int(version),
+                "task": str(task),
+                "estimator": str(estimator),
+                "created_by": dict(created_by),
+                "schema": schema,
+                "outputs": [*outputs],
+                "classes": dict(classes),
+                "parity": {"tolerance": float() | int() as tolerance, "outputs": dict(evidence)},
+                "golden": {"rows": [*rows], "answers": dict(answers)},
+                "requires": {"opsets": dict(opsets), "onnxruntime": str(onnxruntime)},
+                "baseline": dict(baseline),
+                "metrics": dict(metrics),
+                "limits": dict(limits),
+            } if len(value) == 14 and outputs:
+                return cls(
+                    name=name,
+                    version=version,
+                    task=task,
+                    estimator=estimator,
+                    created_by=created_by,
+                    schema=Schema.from_json(schema),
+                    outputs=tuple(_output(item) for item in outputs),
+                    classes=classes,
+                    parity=Parity(
+                        float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
+                    ),
+                    golden=GoldenRows(tuple(_row(row) for row in rows), answers),
+                    requires=Requirements(
+                        {key: _whole(item, "opset") for key, item in opsets.items()}, onnxruntime
+                    ),
+                    baseline=baseline,
+                    metrics=metrics,
+                    limits=limits,
+                )
+        keys = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
+
+
+def cell_to_json(value: Any) -> Cell:
+    """One number, label or missing value as JSON can write it."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def cell_from_json(value: Cell) -> str | float | int | bool:
+    """The numeric cell that :func:`cell_to_json` wrote (strings are left to the caller)."""
+    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[arg-type,return-value]
+
+
+def _output(value: Any) -> Output:
+    match value:
+        case {"name": str(name), "method": str(method), "dtype": str(dtype), "item": item} if (
+            len(value) == 4
+            and method in METHODS
+            and _DTYPE.fullmatch(dtype)
+            and (item is None or (type(item) is int and item >= 0))
+        ):
+            return Output(name, method, dtype, item)
+    raise IntegrityError(f"manifest: not an output description: {value!r:.200}")
+
+
+def _evidence(value: Any) -> OutputEvidence:
+    match value:
+        case {"rows": int(rows), "differing": int(differing), "worst": float() | int() as worst} if (
+            len(value) == 3
+        ):
+            return OutputEvidence(rows, differing, float(worst))
+    raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
+
+
+def _row(value: Any) -> tuple[Cell, ...]:
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: a golden row must be a list, found {value!r:.80}")
+    for cell in value:
+        if not (cell is None or isinstance(cell, str | int | float)):
+            raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
+    return tuple(value)
+
+
+def _whole(value: Any, what: str) -> int:
+    if type(value) is not int:
+        raise IntegrityError(f"manifest: {what} must be a whole number, found {value!r:.80}")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key appears twice")
+    return result
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
