@@ -1,0 +1,92 @@
+# Everything a newcomer or CI runs, over plain python3, venv and pip.  `make help` lists it.
+#
+# Three environments, because the border between them is the project:
+#   .venv         build machine: edge-pipeline and edge-runtime, editable, with the tools
+#   .venv-device  device: the built edge-runtime wheel, numpy, onnxruntime, nothing else
+#   .venv-bare    as the device, plus pytest, for tests/device_side
+
+PYTHON ?= python3
+PYTEST_WORKERS ?= auto
+
+# A caller's Python settings must not leak into the three environments.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS VIRTUAL_ENV CONDA_PREFIX
+unexport PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV PIP_EDITABLE CDPATH
+# Text is UTF-8 whatever the locale.
+export PYTHONUTF8 := 1
+
+MODEL := dist/penguins.onnx
+FIGURES := dist/training_vs_inference.json
+WHEEL := dist/wheel/.stamp
+BUILD := .venv/.stamp
+DEVICE := .venv-device/.stamp
+BARE := .venv-bare/.stamp
+
+PYPROJECTS := edge_runtime/pyproject.toml pipeline/pyproject.toml
+RUNTIME_SOURCES := $(shell find edge_runtime/src -name '*.py')
+PIPELINE_SOURCES := $(shell find pipeline/src -name '*.py')
+PENGUINS := $(wildcard models/penguins/*)
+
+# An environment knows its own path, so one that was moved with its clone is made anew.
+$(shell for e in .venv .venv-device .venv-bare; do \
+    [ "$$(cat $$e/.stamp 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $$e/.stamp; done)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test test-device bench check format clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo '  PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer)'
+
+setup: $(BUILD)  ## the build machine's environment, .venv
+
+demo: $(MODEL) $(DEVICE) $(FIGURES)  ## train, seal, and predict where no scikit-learn is
+	@sh tools/demo/on_device.sh $(MODEL)
+	@.venv/bin/python benchmarks/training_vs_inference.py --show $(FIGURES)
+
+test: $(BUILD) test-device  ## every test; those of the device against its wheel first
+	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+test-device: $(BARE)  ## tests/device_side where only wheel, numpy, onnxruntime, pytest are
+	.venv-bare/bin/python tools/prove_bare.py
+	.venv-bare/bin/python -m pytest tests/device_side
+
+bench: $(MODEL) $(DEVICE)  ## measure training against inference on this machine
+	.venv/bin/python benchmarks/training_vs_inference.py --measure --repetitions 7 > $(FIGURES)
+	@.venv/bin/python benchmarks/training_vs_inference.py --show $(FIGURES)
+
+check: $(BUILD)  ## ruff, mypy --strict, import contracts
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+	.venv/bin/lint-imports
+
+format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
+	.venv/bin/python -m ruff check --fix .
+	.venv/bin/python -m ruff format .
+
+clean:  ## remove environments, wheels, models and caches
+	rm -rf .venv .venv-device .venv-bare dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BUILD): $(PYPROJECTS) tools/setup.sh
+	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv -e ./edge_runtime -e './pipeline[dev]'
+
+$(WHEEL): $(BUILD) $(RUNTIME_SOURCES) edge_runtime/pyproject.toml edge_runtime/README.md
+	@rm -rf dist/wheel
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/wheel ./edge_runtime
+	@touch $@
+
+$(DEVICE): $(WHEEL)
+	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv-device dist/wheel/*.whl
+
+$(BARE): $(WHEEL)
+	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv-bare dist/wheel/*.whl pytest
+
+$(MODEL): $(BUILD) $(PENGUINS) $(PIPELINE_SOURCES) $(RUNTIME_SOURCES)
+	.venv/bin/edge-pipeline build models/penguins
+
+$(FIGURES): $(MODEL) $(DEVICE) benchmarks/training_vs_inference.py
+	@echo 'Measuring training against inference on this machine ...'
+	@.venv/bin/python benchmarks/training_vs_inference.py --measure > $@

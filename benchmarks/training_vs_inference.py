@@ -1,0 +1,193 @@
+"""Training against inference, side by side on this machine, as JSON and as a table.
+
+    python benchmarks/training_vs_inference.py --measure > figures.json
+    python benchmarks/training_vs_inference.py --show figures.json
+
+Measured are the whole commands that a person types, each in a process of its own:
+`edge-pipeline build models/penguins` in .venv and `edge-runtime predict dist/penguins.onnx`
+in .venv-device, in turn.  Standard library only: see `run_once`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".venv/bin"
+DEVICE = ROOT / ".venv-device/bin"
+MODEL = ROOT / "dist/penguins.onnx"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process: how long it ran, and the most memory it held."""
+
+    seconds: float
+    peak_memory_mb: float
+
+
+def run_once(command: list[str | Path]) -> Run:
+    """Run *command* to its end; stop the program when it fails.
+
+    Linux hands a new program the memory mark of the process that started it, so this module
+    imports nothing heavy: what it holds is the smallest peak it can see.
+    """
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            told = output.read().decode(errors="replace")
+            sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{told}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def measure(repetitions: int) -> dict[str, Any]:
+    """Every figure of the table, with what is needed to judge it."""
+    training, inference = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        build = [
+            BUILD / "edge-pipeline",
+            "build",
+            "models/penguins",
+            "--out",
+            Path(folder, "p.onnx"),
+        ]
+        predict = [DEVICE / "edge-runtime", "predict", MODEL, "tools/demo/unseen.csv"]
+        # The first of each warms the page cache and is not counted.
+        for repetition in range(repetitions + 1):
+            one, other = run_once(build), run_once(predict)
+            if repetition:
+                training.append(one)
+                inference.append(other)
+    rows = _json_from(BUILD / "python", HERE / "one_row.py", "models/penguins", MODEL)
+    return {
+        "machine": _machine(),
+        "versions": rows["versions"],
+        "repetitions": {"processes": repetitions, "blocks_of_single_rows": rows["blocks"]},
+        "training": _side(training, BUILD, "edge-pipeline", rows["scikit_learn_us"]),
+        "inference": _side(inference, DEVICE, "edge-runtime", rows["edge_runtime_us"]),
+        "one_row_ratio": _spread(rows["ratio"]),
+    }
+
+
+def show(figures: dict[str, Any]) -> str:
+    """The figures as a Markdown table that also reads well in a terminal."""
+    training, inference = figures["training"], figures["inference"]
+    lines = [["", "training", "inference", "ratio"]]
+    for label, key, digits in _LINES:
+        a, b = training[key], inference[key]
+        ratio = _median(a) / _median(b)
+        lines.append([label, _cell(a, digits), _cell(b, digits), f"{ratio:.1f}"])
+    ratio = figures["one_row_ratio"]
+    lines[-1][3] = f"{ratio['median']:.0f} ({ratio['low']:.0f}-{ratio['high']:.0f})"
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    table = [
+        "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |"
+        for line in lines
+    ]
+    machine, versions, times = figures["machine"], figures["versions"], figures["repetitions"]
+    note = (
+        f"Median (10th-90th percentile) of {times['processes']} whole commands and of "
+        f"{times['blocks_of_single_rows']} interleaved blocks of single rows. "
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, "
+        f"{machine['system']}; Python {machine['python']}, "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + "."
+    )
+    return "\n".join([*table, "", note])
+
+
+_LINES = (
+    ("one command, seconds", "seconds", 2),
+    ("peak memory, MB", "peak_memory_mb", 0),
+    ("installed, MB", "installed_mb", 0),
+    ("installed, packages", "packages", 0),
+    ("one row, microseconds", "one_row_us", 1),
+)
+
+
+def _side(runs: list[Run], folder: Path, name: str, row_us: list[float]) -> dict[str, Any]:
+    footprint = _json_from(folder / "python", HERE / "footprint.py", name)
+    return {
+        "seconds": _spread([run.seconds for run in runs]),
+        "peak_memory_mb": _spread([run.peak_memory_mb for run in runs]),
+        "installed_mb": footprint["installed_mb"],
+        "packages": len(footprint["packages"]),
+        "one_row_us": _spread(row_us),
+    }
+
+
+def _json_from(*command: str | Path) -> Any:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    tenths = statistics.quantiles(values, n=10, method="inclusive")
+    ends = {"low": tenths[0], "median": statistics.median(values), "high": tenths[-1]}
+    return {name: round(value, 4) for name, value in ends.items()}
+
+
+def _median(value: float | dict[str, float]) -> float:
+    return value["median"] if isinstance(value, dict) else value
+
+
+def _cell(value: float | dict[str, float], digits: int) -> str:
+    if not isinstance(value, dict):
+        return f"{value:.{digits}f}"
+    return f"{value['median']:.{digits}f} ({value['low']:.{digits}f}-{value['high']:.{digits}f})"
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    # /proc/cpuinfo has "model name" on x86, and "Model" (the board) on a Raspberry Pi.
+    facts = {}
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        facts.setdefault(name.strip(), value.strip())
+    return facts.get("model name") or facts.get("Model") or platform.machine()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    action = parser.add_mutually_exclusive_group(required=True)
+    action.add_argument("--measure", action="store_true", help="measure, and print JSON")
+    action.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
+    parser.add_argument("--repetitions", type=int, default=3, help="of whole commands (3)")
+    chosen = parser.parse_args()
+    if chosen.measure:
+        print(json.dumps(measure(chosen.repetitions), indent=2))
+    else:
+        print(show(json.loads(chosen.show.read_text(encoding="utf-8"))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What every test folder shares; imports nothing but pytest, since tests/device_side runs bare."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture
+def in_new_process(tmp_path: Path) -> Callable[..., str]:
+    """Run Python source in an interpreter of its own, in an empty folder; give its output."""
+
+    def run(source: str, *arguments: str | Path, **environment: str) -> str:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            # The tests ask whether our packages set this one.
+            if name not in ("ORT_DISABLE_TELEMETRY", "PYTHONPATH", "PYTHONHASHSEED")
+        }
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", source, *map(str, arguments)],
+            cwd=tmp_path,
+            env={**inherited, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

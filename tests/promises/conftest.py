@@ -1,0 +1,15 @@
+"""A sealed bundle that the promises are tested on."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def bundle_path(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """The penguins, built once for each worker."""
+    import edge_pipeline
+
+    path = tmp_path_factory.mktemp("bundle") / "penguins.onnx"
+    edge_pipeline.build(root / "models/penguins/recipe.toml", path)
+    return path

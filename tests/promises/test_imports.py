@@ -1,0 +1,68 @@
+"""Promise 1: the device loads numpy, onnxruntime and what they load themselves; nothing else."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("promises")
+
+LOADED = """
+import json, sys
+third_party = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(json.dumps(sorted(name for name in third_party if name != "__main__")))
+"""
+
+ALONE = """
+import sys
+import numpy, onnxruntime
+onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+"""
+
+PREDICT = """
+import sys
+import edge_runtime
+with edge_runtime.load(sys.argv[1]) as model:
+    rows = [dict(zip(model.schema.names, row)) for row in model.manifest.golden.rows]
+    model.predict(rows[:2])
+    model.predict_proba(rows[:2])
+    model.predict_one(rows[0])
+"""
+
+COMMAND_LINE = """
+import sys
+from edge_runtime.cli import main
+try:
+    main(["info", sys.argv[1]])
+except SystemExit as end:
+    assert not end.code, end.code
+print()
+"""
+
+
+def third_party(run: Callable[..., str], source: str, bundle: Path) -> set[str]:
+    return set(json.loads(run(source + LOADED, bundle).splitlines()[-1]))
+
+
+def test_predicting_loads_no_third_party_module_but_numpy_and_onnxruntime(
+    in_new_process: Callable[..., str], bundle_path: Path
+) -> None:
+    alone = third_party(in_new_process, ALONE, bundle_path)
+    assert {"numpy", "onnxruntime"} <= alone
+    assert third_party(in_new_process, PREDICT, bundle_path) - alone == {"edge_runtime"}
+
+
+def test_the_device_command_loads_no_third_party_module_either(
+    in_new_process: Callable[..., str], bundle_path: Path
+) -> None:
+    alone = third_party(in_new_process, ALONE, bundle_path)
+    assert third_party(in_new_process, COMMAND_LINE, bundle_path) - alone == {"edge_runtime"}
+
+
+def test_the_build_machine_does_load_more_so_the_count_can_fail(
+    in_new_process: Callable[..., str], bundle_path: Path
+) -> None:
+    alone = third_party(in_new_process, ALONE, bundle_path)
+    source = "import sklearn.pipeline\n" + PREDICT
+    assert "sklearn" in third_party(in_new_process, source, bundle_path) - alone

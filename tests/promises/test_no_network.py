@@ -1,0 +1,112 @@
+"""Promise 6: no network, and onnxruntime's telemetry is off before its library is loaded.
+
+The audit hooks see what Python does; what native code does, only its open sockets would show.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("promises")
+
+WATCH = """
+import json, os, sys
+calls, telemetry = [], []
+
+def watch(event, arguments):
+    if event.startswith("socket.") and event != "socket.gethostname":
+        calls.append(event)
+    elif event == "import" and arguments[0].partition(".")[0] == "onnxruntime":
+        telemetry.append(os.environ.get("ORT_DISABLE_TELEMETRY"))
+
+sys.addaudithook(watch)
+"""
+
+TELL = """
+def is_socket(number):
+    try:
+        return os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
+    except OSError:
+        return False
+
+held = sum(map(is_socket, os.listdir("/proc/self/fd")))
+print()
+print(json.dumps({"calls": calls, "telemetry": telemetry, "sockets": held}))
+"""
+
+PREDICT = """
+import edge_runtime
+with edge_runtime.load(sys.argv[1]) as model:
+    rows = [dict(zip(model.schema.names, row)) for row in model.manifest.golden.rows]
+    model.predict(rows)
+    model.predict_one(rows[0])
+"""
+
+BUILD = """
+import edge_pipeline
+edge_pipeline.build(sys.argv[1], sys.argv[2])
+"""
+
+
+def told(run: Callable[..., str], source: str, *arguments: Path, **environment: str) -> dict:
+    return json.loads(run(WATCH + source + TELL, *arguments, **environment).splitlines()[-1])
+
+
+def test_the_device_opens_no_connection_and_resolves_no_name(
+    in_new_process: Callable[..., str], bundle_path: Path
+) -> None:
+    found = told(in_new_process, PREDICT, bundle_path)
+    assert (found["calls"], found["sockets"]) == ([], 0)
+
+
+def test_the_build_machine_opens_no_connection_and_resolves_no_name(
+    in_new_process: Callable[..., str], root: Path, tmp_path: Path
+) -> None:
+    found = told(
+        in_new_process, BUILD, root / "models/penguins/recipe.toml", tmp_path / "penguins.onnx"
+    )
+    assert (found["calls"], found["sockets"]) == ([], 0)
+
+
+def test_the_device_turns_telemetry_off_before_it_imports_onnxruntime(
+    in_new_process: Callable[..., str], bundle_path: Path
+) -> None:
+    found = told(in_new_process, PREDICT, bundle_path)
+    assert set(found["telemetry"]) == {"1"}
+
+
+def test_the_build_machine_turns_telemetry_off_before_it_imports_onnxruntime(
+    in_new_process: Callable[..., str], root: Path, tmp_path: Path
+) -> None:
+    found = told(
+        in_new_process, BUILD, root / "models/penguins/recipe.toml", tmp_path / "penguins.onnx"
+    )
+    assert set(found["telemetry"]) == {"1"}
+
+
+@pytest.mark.parametrize("package", ["edge_runtime", "edge_pipeline"])
+def test_an_administrators_own_setting_is_left_alone(
+    in_new_process: Callable[..., str], package: str
+) -> None:
+    source = f"import {package}, os\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))"
+    assert in_new_process(source, ORT_DISABLE_TELEMETRY="0").strip() == "0"
+
+
+def test_a_connection_and_a_missing_setting_would_be_seen(
+    in_new_process: Callable[..., str],
+) -> None:
+    source = """
+import socket
+held = socket.socket()
+try:
+    held.connect(("127.0.0.1", 9))
+except OSError:
+    pass
+import onnxruntime
+"""
+    found = told(in_new_process, source)
+    assert "socket.connect" in found["calls"]
+    assert found["sockets"] == 1
+    assert None in found["telemetry"]

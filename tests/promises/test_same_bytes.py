@@ -1,0 +1,65 @@
+"""Promise 3: the same estimator exported twice gives the same bytes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXPORT = """
+import hashlib, pathlib, sys
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+import edge_pipeline
+
+random = np.random.default_rng(5)
+size = random.normal(size=90)
+size[::9] = np.nan
+shade = random.choice(["red", "green", "blue"], size=90).astype(object)
+shade[::11] = None
+X = pd.DataFrame({"size (cm)": size, "weight": random.normal(size=90), "shade": shade})
+y = np.where(X["weight"] > 0, "heavy", "light")
+columns = ColumnTransformer([
+    ("n", make_pipeline(SimpleImputer(), StandardScaler()), ["size (cm)", "weight"]),
+    ("s", make_pipeline(SimpleImputer(strategy="most_frequent"),
+                        OneHotEncoder(handle_unknown="ignore")), ["shade"]),
+])
+numbers = X[["weight"]].to_numpy()
+cases = {
+    "linear": (LinearRegression(), numbers, X["weight"]),
+    "table": (make_pipeline(columns, LogisticRegression()), X, y),
+    "forest": (make_pipeline(columns, RandomForestClassifier(9, random_state=0)), X, y),
+    "clusters": (KMeans(3, random_state=0, n_init=1), numbers, None),
+}
+estimator, X, y = cases[sys.argv[1]]
+path = pathlib.Path("model.onnx")
+edge_pipeline.export(estimator.fit(X, y), X, path)
+print(hashlib.sha256(path.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("case", ["linear", "table", "forest", "clusters"])
+def test_two_processes_with_other_hash_seeds_write_the_same_bytes(
+    in_new_process: Callable[..., str], case: str
+) -> None:
+    first = in_new_process(EXPORT, case, PYTHONHASHSEED="0").splitlines()[-1]
+    other = in_new_process(EXPORT, case, PYTHONHASHSEED="4242", TZ="Asia/Tokyo", LANG="C")
+    assert other.splitlines()[-1] == first
+
+
+def test_a_folder_of_another_name_does_not_show_in_the_bytes(root: Path, tmp_path: Path) -> None:
+    import edge_pipeline
+
+    written = []
+    for folder in ("one", "another folder"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "penguins.onnx"
+        edge_pipeline.build(root / "models/penguins/recipe.toml", path)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
