@@ -34,7 +34,7 @@ programs, so no text that people exchange contains it; the border refuses rows t
 """
 
 ColumnType = Literal["float64", "int64", "bool", "string"]
-SchemaKind = Literal["array", "table", "text", "dicts"]
+SchemaKind = Literal["array", "table", "vector", "text", "dicts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,10 @@ class Column:
         Range seen in the training sample, in the column's own unit; None for strings or
         when nothing was seen.
     categories
-        Strings seen in the training sample, sorted; None for numbers or when there were too many.
+        Values seen in the training sample, sorted; None for measurements or when there were too
+        many.
+    closed
+        Whether a value outside ``categories`` is refused, as the trained estimator refuses it.
     """
 
     name: str
@@ -61,7 +64,8 @@ class Column:
     missing: bool = False
     minimum: float | None = None
     maximum: float | None = None
-    categories: tuple[str, ...] | None = None
+    categories: tuple[str | float, ...] | None = None
+    closed: bool = False
 
     @property
     def is_string(self) -> bool:
@@ -77,6 +81,7 @@ class Column:
             "minimum": self.minimum,
             "maximum": self.maximum,
             "categories": None if self.categories is None else list(self.categories),
+            "closed": self.closed,
         }
 
     @classmethod
@@ -90,14 +95,16 @@ class Column:
                 "minimum": minimum,
                 "maximum": maximum,
                 "categories": categories,
-            } if len(value) == 6:
+                "closed": bool(closed),
+            } if len(value) == 7:
                 return cls(
                     name,
                     type_,
                     missing,
                     _bound(minimum),
                     _bound(maximum),
-                    _strings(categories),
+                    _values(categories),
+                    closed,
                 )
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 
@@ -110,7 +117,8 @@ class Schema:
     ----------
     kind
         What the estimator was trained on: ``array`` (a 2-d array), ``table`` (named columns),
-        ``text`` (a list of str: one string column) or ``dicts`` (a list of dict).
+        ``vector`` (a 1-d array: one column), ``text`` (a list of str: one string column) or
+        ``dicts`` (a list of dict).
     columns
         In the order of the training table.
     """
@@ -142,7 +150,7 @@ class Schema:
         """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
         match value:
             case {
-                "kind": "array" | "table" | "text" | "dicts" as kind,
+                "kind": "array" | "table" | "vector" | "text" | "dicts" as kind,
                 "columns": [*columns],
             } if len(value) == 2 and columns:
                 schema = cls(kind, tuple(Column.from_json(column) for column in columns))
@@ -160,11 +168,9 @@ def _bound(value: Any) -> float | None:
     return float(value)
 
 
-def _strings(value: Any) -> tuple[str, ...] | None:
+def _values(value: Any) -> tuple[str | float, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise IntegrityError("manifest: categories must be a list of strings")
+    if not isinstance(value, list) or not all(isinstance(item, str | int | float) for item in value):
+        raise IntegrityError("manifest: categories must be a list of strings or numbers")
     return tuple(value)
-
-

@@ -1,0 +1,126 @@
+"""Recursion: from a fitted estimator to the converter that knows its class.
+
+A converter is a function ``(context, estimator, X) -> answer`` for one method of one class; a family
+module lists its own in a table ``CONVERTERS: {class: {method: function}}``.  Meta-estimators call
+:meth:`Context.call` on their parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from edge_pipeline.convert import ops
+from edge_pipeline.convert.frame import Frame, matrix_of
+from edge_pipeline.convert.graph import Graph
+from edge_pipeline.convert.tensor import Tensor
+from edge_pipeline.errors import UnsupportedEstimatorError
+
+__all__ = ["Answer", "Context", "Converter", "Methods", "on_frame"]
+
+Answer = Any
+"""A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
+
+Converter = Callable[["Context", Any, Any], Answer]
+Methods = Mapping[str, Converter]
+
+
+def on_frame(converter: Converter) -> Converter:
+    """Mark *converter* as taking columns of any dtype (a Tensor or a Frame), not one matrix."""
+    converter.takes_frame = True  # type: ignore[attr-defined]
+    return converter
+
+
+class Context:
+    """One conversion under way: the graph, the table of converters, and where we are.
+
+    Parameters
+    ----------
+    graph
+        Receives the nodes.
+    find
+        The converters of an estimator's class, or None.
+    guest
+        Converts what *find* does not know (skl2onnx), or raises UnsupportedEstimatorError.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        find: Callable[[Any], Methods | None],
+        guest: Callable[[Context, Any, str, Tensor], Answer],
+    ) -> None:
+        self.graph = graph
+        self._find = find
+        self._guest = guest
+        self._path: tuple[str, ...] = ()
+        self._answers: dict[Any, tuple[Any, Answer]] = {}
+
+    def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> Answer:
+        """What ``estimator.method(X)`` answers, as tensors.
+
+        Parameters
+        ----------
+        at
+            Where the estimator stands in its parent, e.g. ``steps[1]``; for error messages.
+
+        Raises
+        ------
+        UnsupportedEstimatorError
+            No converter knows it, or the converter does not know one of its parameters.
+        """
+        key = (id(estimator), method, X if isinstance(X, Tensor) else X.columns)
+        if key not in self._answers:
+            with self._entered(estimator, at):
+                self._answers[key] = (estimator, self._convert(estimator, method, X))
+        return self._answers[key][1]
+
+    def transform(self, estimator: Any, X: Tensor | Frame, *, at: str = "") -> Tensor | Frame:
+        """``estimator.transform(X)``."""
+        answer: Tensor | Frame = self.call(estimator, "transform", X, at=at)
+        return answer
+
+    def labels(self, classes: Any, index: Tensor) -> Tensor:
+        """Class labels at *index*, of the dtype that *classes* have."""
+        return ops.take(np.asarray(classes), index, 0)
+
+    def refuse(self, reason: str) -> UnsupportedEstimatorError:
+        """The error to raise for the estimator being converted: which parameter, and the remedy."""
+        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path))
+
+    def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> Answer:
+        methods = self._find(estimator)
+        if methods is None or method not in methods:
+            return self._guest(self, estimator, method, self._matrix(X))
+        converter = methods[method]
+        takes_frame = getattr(converter, "takes_frame", False)
+        return converter(self, estimator, X if takes_frame else self._matrix(X))
+
+    def _matrix(self, X: Tensor | Frame) -> Tensor:
+        try:
+            return matrix_of(X)
+        except ValueError as error:
+            raise self.refuse(
+                f"it takes one matrix, but {error}; encode the strings before it, "
+                "e.g. with OneHotEncoder in a ColumnTransformer"
+            ) from error
+
+    @contextmanager
+    def _entered(self, estimator: Any, at: str) -> Iterator[None]:
+        """Remember where we are: ``Pipeline.steps[1] -> ColumnTransformer['text'] -> …``."""
+        outer = self._path
+        *above, parent = outer or ("",)
+        place = at if not at or at.startswith("[") else f".{at}"
+        self._path = (*above, parent + place, type(estimator).__name__) if outer else (type(estimator).__name__,)
+        try:
+            yield
+        finally:
+            self._path = outer
+
+
+def columns_of(answer: Answer) -> Sequence[Tensor]:
+    """*answer* as a list, whether it was one tensor or several."""
+    return answer if isinstance(answer, list) else [answer]

@@ -1,0 +1,195 @@
+"""``convert``: fitted estimator and a sample of its input in, :class:`OnnxModel` out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from edge_runtime.manifest import METHODS, Output
+from edge_runtime.schema import NUMBERS, STRINGS, Schema
+from numpy.typing import NDArray
+
+from edge_pipeline.convert.context import Context
+from edge_pipeline.convert.frame import Frame
+from edge_pipeline.convert.graph import OPSETS, Graph
+from edge_pipeline.convert.guest import guest
+from edge_pipeline.convert.registry import converters_of
+from edge_pipeline.convert.tensor import STRING, Tensor
+from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
+from edge_pipeline.sample import Sample, take_sample
+
+__all__ = ["OnnxModel", "convert", "convert_sample", "methods_of"]
+
+PRODUCER_VERSION = "1"
+"""Written into the graph; the manifest names the versions of every distribution."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxModel:
+    """A converted estimator: nothing has been checked yet.
+
+    Attributes
+    ----------
+    graph
+        The serialized ModelProto.
+    schema
+        What a row looks like.
+    outputs
+        Which graph output serves which method.
+    classes
+        Output name to class labels, for outputs that choose among them.
+    opsets
+        Operator set domain to version.
+    """
+
+    graph: bytes
+    schema: Schema
+    outputs: tuple[Output, ...]
+    classes: dict[str, list[Any]]
+    opsets: dict[str, int]
+
+
+def convert(estimator: Any, X: Any) -> OnnxModel:
+    """Write the graph of a fitted estimator.
+
+    Parameters
+    ----------
+    estimator
+        Any fitted scikit-learn object with predict or transform.
+    X
+        A sample of the training input; its columns, types and missing values are the schema.
+
+    Raises
+    ------
+    UnsupportedEstimatorError
+        No exact conversion is known; names the estimator and its place in the pipeline.
+    ConversionError
+        *X* cannot be described, or the estimator is not fitted.
+    """
+    return convert_sample(estimator, take_sample(X))
+
+
+def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
+    """As :func:`convert`, for a sample that has been described already."""
+    graph = Graph()
+    X = _inputs(graph, sample.schema)
+    context = Context(graph, converters_of, guest)
+    outputs: list[Output] = []
+    for method, answers in _first_answers(estimator, sample).items():
+        listed = isinstance(answers, list)
+        tensors = context.call(estimator, method, X)
+        if listed != isinstance(tensors, list):
+            raise ConversionError(f"{type(estimator).__name__}.{method}: the converter disagrees on a list of answers")
+        for item, (tensor, answer) in enumerate(
+            zip(tensors if listed else [tensors], answers if listed else [answers], strict=True)
+        ):
+            output = Output(
+                name=f"{method}.{item}" if listed else method,
+                method=method,
+                dtype=dtype_name(answer),
+                item=item if listed else None,
+            )
+            graph.output(output.name, _finished(tensor, answer))
+            outputs.append(output)
+    model = graph.to_model(PRODUCER_VERSION)
+    used = {entry.domain: entry.version for entry in model.opset_import}
+    return OnnxModel(
+        graph=model.SerializeToString(deterministic=True),
+        schema=sample.schema,
+        outputs=tuple(outputs),
+        classes=_classes(estimator, outputs),
+        opsets={domain: OPSETS[domain] for domain in sorted(used)},
+    )
+
+
+def methods_of(estimator: Any) -> tuple[str, ...]:
+    """The methods of *estimator* that a bundle can serve, in the order of :data:`METHODS`.
+
+    Raises
+    ------
+    ConversionError
+        It has none.
+    """
+    found = tuple(method for method in METHODS if hasattr(estimator, method))
+    if not found:
+        name = type(estimator).__name__ if not isinstance(estimator, type) else f"the class {estimator.__name__}"
+        raise ConversionError(
+            f"{name} has none of {', '.join(METHODS)}: it cannot answer for new rows; expected a fitted estimator"
+        )
+    return found
+
+
+def dense(answer: Any) -> NDArray[Any]:
+    """A method's answer as one dense array."""
+    if hasattr(answer, "toarray"):
+        answer = answer.toarray()
+    return np.asarray(answer)
+
+
+def dtype_name(answer: NDArray[Any]) -> str:
+    """*answer*'s dtype as the manifest spells it."""
+    return answer.dtype.str if answer.dtype.kind == "U" else answer.dtype.name
+
+
+def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
+    places: dict[int, tuple[Tensor, int]] = {}
+    blocks = []
+    for name, dtype, positions in (
+        (NUMBERS, np.dtype(np.float64), schema.numeric),
+        (STRINGS, STRING, schema.textual),
+    ):
+        if positions:
+            blocks.append(graph.input(name, dtype, (None, len(positions))))
+            places.update((p, (blocks[-1], i)) for i, p in enumerate(positions))
+    if len(blocks) == 1:
+        return blocks[0]
+    return Frame(tuple(places[i] for i in range(len(schema.columns))))
+
+
+def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
+    """What each method answers for the first rows: tells shape, dtype and whether it is a list."""
+    rows = sample.as_trained(sample.table.head(2))
+    answers: dict[str, Any] = {}
+    for method in methods_of(estimator):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                answer = getattr(estimator, method)(rows)
+        except Exception as error:
+            raise ConversionError(
+                f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: {error}; is it fitted, "
+                "and is X of the kind that it was trained on?"
+            ) from error
+        answers[method] = [dense(a) for a in answer] if isinstance(answer, list) else dense(answer)
+    return answers
+
+
+def _finished(answer: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
+    """The tensor to put out, of the number of dimensions that scikit-learn has."""
+    if isinstance(answer, Frame):
+        try:
+            answer = answer.matrix()
+        except ValueError as error:
+            raise UnsupportedEstimatorError(
+                f"transform answers with a table in which {error}; end with an encoder, or add a predictor"
+            ) from error
+    if answer.ndim != expected.ndim:
+        raise ConversionError(f"the converter answers with {answer.ndim} dimension(s), scikit-learn with {expected.ndim}")
+    return answer
+
+
+def _classes(estimator: Any, outputs: list[Output]) -> dict[str, list[Any]]:
+    names = [o.name for o in outputs if o.method == "predict"]
+    if not names or not hasattr(estimator, "classes_"):
+        return {}
+    classes = estimator.classes_
+    if isinstance(classes, list):
+        return {names[0]: [_plain(c) for c in classes]}
+    return {names[0]: _plain(classes)}
+
+
+def _plain(classes: Any) -> list[Any]:
+    values: list[Any] = np.asarray(classes).tolist()
+    return values

@@ -1,0 +1,112 @@
+"""What our tables do not know: converters that skl2onnx has, or that a user registered with it.
+
+The estimator becomes a model of its own through skl2onnx's public interface, in float64, and that
+model's nodes are spliced into ours under fresh names.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edge_pipeline.convert.graph import OPSETS
+from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor
+
+if TYPE_CHECKING:
+    from edge_pipeline.convert.context import Context
+
+__all__ = ["guest", "is_registered_by_user"]
+
+# What skl2onnx calls a classifier's second output depends on an option.
+_CLASSIFIER_OUTPUT = {"predict": 0, "predict_proba": 1, "decision_function": 1}
+_OTHER_OUTPUT = {"predict": 0, "transform": 0, "score_samples": 1, "decision_function": 1}
+
+
+def is_registered_by_user(estimator: Any) -> bool:
+    """Whether somebody else than skl2onnx itself registered a converter for this class."""
+    from skl2onnx.common._registration import _converter_pool
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    converter = _converter_pool.get(sklearn_operator_name_map.get(type(estimator), ""))
+    return converter is not None and not converter.__module__.startswith("skl2onnx.")
+
+
+def guest(context: Context, estimator: Any, method: str, X: Tensor) -> Tensor:
+    """The answer of *method* through skl2onnx.
+
+    Raises
+    ------
+    UnsupportedEstimatorError
+        skl2onnx has no converter for the class, refuses it in float64, or lacks the method.
+    """
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+
+    kind = type(estimator)
+    if kind not in sklearn_operator_name_map:
+        raise context.refuse(
+            f"no converter for {kind.__module__}.{kind.__qualname__}.{method}; register one with "
+            "skl2onnx.update_registered_converter, or train an estimator listed in docs/estimators.md"
+        )
+    try:
+        model = _foreign_model(estimator, method, X)
+    except Exception as error:  # skl2onnx raises whatever its converters raise
+        raise context.refuse(f"skl2onnx refuses {kind.__name__} in float64: {error}") from error
+    table = _CLASSIFIER_OUTPUT if hasattr(estimator, "classes_") else _OTHER_OUTPUT
+    position = table.get(method)
+    if position is None or position >= len(model.graph.output):
+        raise context.refuse(f"skl2onnx's converter of {kind.__name__} has no output for {method}")
+    return _splice(model, X, position)
+
+
+def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
+
+    options: dict[str, Any] = {}
+    if hasattr(estimator, "classes_"):
+        options = {"zipmap": False}
+        if method == "decision_function":
+            options["raw_scores"] = True
+    if method == "score_samples":
+        options["score_samples"] = True
+    kind = StringTensorType if X.is_string else DoubleTensorType
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own use of deprecated names is not the user's concern
+        return to_onnx(
+            estimator,
+            initial_types=[("X", kind([None, X.width]))],
+            options={id(estimator): options} if options else None,
+            target_opset={domain: version for domain, version in OPSETS.items() if domain != "com.microsoft"},
+            name="guest",
+        )
+
+
+def _splice(model: onnx.ModelProto, X: Tensor, position: int) -> Tensor:
+    graph = X.graph
+    prefix = graph.fresh("guest")
+    names = {model.graph.input[0].name: X.name, "": ""}
+    constants = {}
+    for initializer in model.graph.initializer:
+        names[initializer.name] = f"{prefix}_{len(names)}"
+        array = numpy_helper.to_array(initializer)
+        constants[names[initializer.name]] = array.astype(object) if array.dtype.kind in "SU" else array
+    nodes = []
+    for node in model.graph.node:
+        made = copy.deepcopy(node)
+        made.name = ""
+        for i, name in enumerate(node.input):
+            made.input[i] = names[name]
+        for i, name in enumerate(node.output):
+            made.output[i] = names.setdefault(name, f"{prefix}_{len(names)}")
+        nodes.append(made)
+    graph.splice(nodes, constants)
+    output = model.graph.output[position]
+    dtypes = {code: dtype for dtype, code in ONNX_TYPES.items()}
+    kind = output.type.tensor_type
+    shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+    return Tensor(graph, names[output.name], np.dtype(dtypes[kind.elem_type]), tuple(shape))

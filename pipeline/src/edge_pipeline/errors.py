@@ -1,0 +1,97 @@
+"""Every error this distribution raises on purpose.
+
+::
+
+    EdgePipelineError
+    ├── RecipeError            recipe.toml asks for something that cannot be
+    ├── DatasetError           the table is missing, or is not what the recipe says
+    ├── TrainingError          the estimator refused the training rows
+    ├── ConversionError        the fitted estimator does not become a graph
+    │   └── UnsupportedEstimatorError  no exact conversion of this estimator is known
+    ├── ParityError            the graph answers differently from scikit-learn
+    └── SealError              the bundle was written but does not read back
+
+``OSError`` passes through unchanged: a full disk stays a full disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "ConversionError",
+    "DatasetError",
+    "EdgePipelineError",
+    "ParityError",
+    "RecipeError",
+    "SealError",
+    "TrainingError",
+    "UnsupportedEstimatorError",
+]
+
+
+class EdgePipelineError(Exception):
+    """Root of every error that edge_pipeline raises on purpose."""
+
+
+class RecipeError(EdgePipelineError):
+    """recipe.toml asks for something that cannot be.
+
+    Attributes
+    ----------
+    file
+        The recipe.
+    key
+        Dotted path of the key at fault, or None when it is about the whole file.
+    """
+
+    def __init__(self, message: str, *, file: Path | str, key: str | None = None) -> None:
+        where = f"{file}: {key}" if key else f"{file}"
+        super().__init__(f"{where}: {message}")
+        self.file = Path(file)
+        self.key = key
+
+
+class DatasetError(EdgePipelineError):
+    """The table is missing, unreadable, or not what the recipe says."""
+
+
+class TrainingError(EdgePipelineError):
+    """The estimator refused the training rows."""
+
+
+class ConversionError(EdgePipelineError):
+    """The fitted estimator, or the sample of its input, does not become a graph."""
+
+
+class UnsupportedEstimatorError(ConversionError):
+    """No exact conversion of this estimator, or of a parameter of it, is known.
+
+    Attributes
+    ----------
+    path
+        Where it stands, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+
+
+class ParityError(EdgePipelineError):
+    """The graph answers differently from scikit-learn on some row.
+
+    Attributes
+    ----------
+    output, row
+        Name of the graph output, and zero-based position of the row among the parity rows.
+    """
+
+    def __init__(self, message: str, *, output: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.output = output
+        self.row = row
+
+
+class SealError(EdgePipelineError):
+    """The bundle was written but does not read back as it was meant."""

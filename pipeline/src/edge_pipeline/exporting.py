@@ -1,0 +1,219 @@
+"""``export``: a fitted estimator in, one sealed file out; the three stages in a row."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from edge_runtime.manifest import Manifest
+from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+
+from edge_pipeline.convert.converting import convert_sample
+from edge_pipeline.errors import ConversionError
+from edge_pipeline.sample import Sample, take_sample
+from edge_pipeline.sealing import seal
+from edge_pipeline.verifying import EXACT, requirements, verify
+
+__all__ = ["Report", "export"]
+
+_DISTRIBUTIONS = ("edge-pipeline", "edge-runtime", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an export made and measured.
+
+    Attributes
+    ----------
+    path
+        The sealed file.
+    bundle_bytes
+        Its size.
+    manifest
+        What it says of itself: schema, outputs, parity evidence, metrics.
+    seconds
+        Stage to the seconds it took.
+    """
+
+    path: Path
+    bundle_bytes: int
+    manifest: Manifest
+    seconds: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    @property
+    def task(self) -> str:
+        """The model's task."""
+        return self.manifest.task
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values, without the golden rows and the training statistics."""
+        told = self.manifest.to_json()
+        kept = {key: told[key] for key in ("name", "version", "task", "estimator", "outputs", "parity", "metrics")}
+        return {
+            "path": str(self.path),
+            "bundle_bytes": self.bundle_bytes,
+            **kept,
+            "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
+        }
+
+
+def export(
+    estimator: Any,
+    X: Any,
+    path: str | os.PathLike[str],
+    *,
+    y: Any = None,
+    name: str | None = None,
+    task: str | None = None,
+    tolerance: float = EXACT,
+    X_test: Any = None,
+    metrics: Mapping[str, float] | None = None,
+    version: int = 1,
+    limits: Mapping[str, float] | None = None,
+    on_stage: Callable[[str], None] | None = None,
+) -> Report:
+    """Convert, verify and seal a fitted estimator.
+
+    Parameters
+    ----------
+    estimator
+        Any fitted scikit-learn object with predict or transform.
+    X
+        A sample of the training input; its columns, types and missing values are the schema.
+    path
+        File to write; replaced in one step, or left as it was.
+    y
+        Targets of *X*: with them, the estimator's own ``score`` on *X* goes into the metrics.
+    name
+        The model's name; the file's stem by default.
+    task
+        ``classification``, ``regression``, …; by default what scikit-learn says of the estimator.
+    tolerance
+        Largest difference allowed, relative to an output's largest magnitude.
+    X_test
+        Rows that training did not see: asked first when the graph is verified.
+    metrics, limits
+        Numbers for the manifest.
+    version
+        A whole number that only grows.
+    on_stage
+        Called with ``convert``, ``verify`` and ``seal`` as they begin.
+
+    Raises
+    ------
+    ConversionError
+        *X* cannot be described, or the estimator has no exact conversion (UnsupportedEstimatorError).
+    ParityError
+        The graph answers differently from scikit-learn; nothing is written.
+    SealError
+        The bundle does not read back; nothing is written.
+    """
+    if not 0 < tolerance < 1:
+        raise ConversionError(f"tolerance must lie between 0 and 1, found {tolerance}")
+    seconds: dict[str, float] = {}
+    tell = on_stage or (lambda _: None)
+    path = Path(path)
+    sample = take_sample(X)
+    with _timed("convert", seconds, tell):
+        model = convert_sample(estimator, sample)
+    with _timed("verify", seconds, tell):
+        verified = verify(model, estimator, sample, unseen=_unseen(sample, X_test), tolerance=tolerance)
+    with _timed("seal", seconds, tell):
+        manifest = Manifest(
+            name=name or path.stem,
+            version=version,
+            task=task or task_of(estimator),
+            estimator=_described(estimator),
+            schema=verified.model.schema,
+            outputs=verified.model.outputs,
+            classes=verified.model.classes,
+            parity=verified.parity,
+            golden=verified.golden,
+            requires=requirements(verified.model),
+            created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
+            baseline=baseline(sample),
+            metrics={**(metrics or {}), **_own_score(estimator, X, y)},
+            limits=dict(limits or {}),
+        )
+        seal(verified, manifest, path)
+    return Report(path, path.stat().st_size, manifest, seconds)
+
+
+def task_of(estimator: Any) -> str:
+    """What the estimator is for, in scikit-learn's own judgement."""
+    for task, is_kind in (
+        ("classification", is_classifier),
+        ("regression", is_regressor),
+        ("clustering", is_clusterer),
+        ("anomaly", is_outlier_detector),
+    ):
+        if is_kind(estimator):
+            return task
+    return "transform" if hasattr(estimator, "transform") else "prediction"
+
+
+def baseline(sample: Sample) -> dict[str, dict[str, float]]:
+    """Statistics of the training sample, column by column: what drift is measured against.
+
+    Numbers have mean, standard deviation (population) and deciles ``q10`` to ``q90``; every column
+    has ``missing``, a share of the rows.
+    """
+    result = {}
+    for column in sample.schema.columns:
+        values = sample.table[column.name]
+        statistics = {"missing": float(values.isna().mean())}
+        if not column.is_string:
+            known = values.to_numpy(dtype=np.float64)
+            known = known[np.isfinite(known)]
+            if len(known):
+                statistics["mean"] = float(known.mean())
+                statistics["std"] = float(known.std())
+                for decile in range(10, 100, 10):
+                    statistics[f"q{decile}"] = float(np.percentile(known, decile))
+        result[column.name] = {key: value for key, value in statistics.items() if np.isfinite(value)}
+    return result
+
+
+@contextmanager
+def _timed(stage: str, seconds: dict[str, float], tell: Callable[[str], None]) -> Iterator[None]:
+    tell(stage)
+    start = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - start
+
+
+def _unseen(sample: Sample, X_test: Any) -> pd.DataFrame | None:
+    if X_test is None or not len(X_test):
+        return None
+    unseen = take_sample(X_test)
+    if unseen.schema.names != sample.schema.names:
+        raise ConversionError(
+            f"X_test has the columns {list(unseen.schema.names)}, X has {list(sample.schema.names)}; hand the same ones"
+        )
+    return unseen.table
+
+
+def _own_score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    if y is None or not hasattr(estimator, "score"):
+        return {}
+    return {"score_on_sample": float(estimator.score(X, y))}
+
+
+def _described(estimator: Any) -> str:
+    """The estimator as it prints itself, on one line and without addresses."""
+    text = re.sub(r"\s+", " ", repr(estimator))
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:2000]

@@ -1,0 +1,185 @@
+"""A sample of the training input: its schema, and rows like it.
+
+In: what the user trained on (ndarray, DataFrame of pandas or polars, sparse matrix, list of str, list
+of dict).  Out: a :class:`Sample`, which knows the schema and makes rows of the same container.
+"""
+
+from __future__ import annotations
+
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from edge_runtime.schema import MISSING_STRING, Column, ColumnType, Schema
+from numpy.typing import NDArray
+
+from edge_pipeline.errors import ConversionError
+
+__all__ = ["MAX_CATEGORIES", "Sample", "take_sample"]
+
+MAX_CATEGORIES = 1000
+"""Categories listed in the schema; a string column with more is taken for free text."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of the training input as one table, and the way back to the user's container.
+
+    Attributes
+    ----------
+    schema
+        What a row looks like.
+    table
+        The rows; one column each of ``schema.columns``, in order: float64, or object for strings.
+    dtypes
+        The user's dtype of each column.
+    """
+
+    schema: Schema
+    table: pd.DataFrame
+    dtypes: tuple[Any, ...]
+
+    def as_trained(self, table: pd.DataFrame) -> Any:
+        """*table* in the container that the estimator was trained on.
+
+        Parameters
+        ----------
+        table
+            Columns as in ``self.table``.
+        """
+        kind = self.schema.kind
+        if kind == "table":
+            columns = {
+                name: _restored(table[name], dtype)
+                for name, dtype in zip(self.schema.names, self.dtypes, strict=True)
+            }
+            return pd.DataFrame(columns, index=table.index)
+        if kind == "text":
+            return [str(text) for text in table.iloc[:, 0]]
+        if self.schema.textual:
+            values = table.to_numpy(dtype=object)
+        else:
+            values = table.to_numpy(dtype=np.float64)
+            whole = all(column.type == "int64" for column in self.schema.columns)
+            if whole and np.array_equal(values, np.trunc(values)):
+                values = values.astype(np.int64)
+            elif all(column.type == "bool" for column in self.schema.columns):
+                values = values.astype(bool)
+        return values[:, 0] if kind == "vector" else values
+
+    def blocks(self, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+        """*table* as the graph's inputs."""
+        result: dict[str, NDArray[Any]] = {}
+        if self.schema.numeric:
+            numbers = table.iloc[:, list(self.schema.numeric)].to_numpy(dtype=np.float64)
+            result["numbers"] = np.ascontiguousarray(numbers)
+        if self.schema.textual:
+            strings = table.iloc[:, list(self.schema.textual)].to_numpy(dtype=object)
+            result["strings"] = np.where(pd.isna(strings), MISSING_STRING, strings)
+        return result
+
+
+def take_sample(X: Any) -> Sample:
+    """Look at *X* once and describe it.
+
+    Raises
+    ------
+    ConversionError
+        *X* is empty, of an unknown kind, or has a column that is neither numbers nor strings.
+    """
+    kind, columns = _columns_of(X)
+    if not columns or not len(columns[0][1]):
+        raise ConversionError(
+            f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or some rows of it"
+        )
+    described, values, dtypes = [], {}, []
+    for name, column in columns:
+        kind_of_column, clean = _clean(name, column)
+        described.append(_describe(name, kind_of_column, clean))
+        values[name] = clean
+        dtypes.append(column.dtype)
+    table = pd.DataFrame(values)
+    if len(values) != len(columns):
+        raise ConversionError("two columns of X share a name; rename one, the device finds columns by name")
+    return Sample(Schema(kind, tuple(described)), table, tuple(dtypes))
+
+
+def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
+    if hasattr(X, "toarray"):
+        X = X.toarray()
+    if hasattr(X, "columns") and hasattr(X, "__getitem__") and not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame({str(name): pd.Series(X[name].to_list()) for name in X.columns})
+    if isinstance(X, pd.DataFrame):
+        return "table", [(str(name), X[name].reset_index(drop=True)) for name in X.columns]
+    if isinstance(X, list | tuple) and X and all(isinstance(item, str) for item in X):
+        return "text", [("text", pd.Series(list(X), dtype=object))]
+    array = np.asarray(X)
+    if array.ndim == 1 and array.dtype.kind in "OU" and all(isinstance(item, str) for item in array):
+        return "text", [("text", pd.Series(array.astype(object)))]
+    if array.ndim == 1 and array.dtype.kind in "biuf":
+        return "vector", [("x0", pd.Series(array))]
+    if array.ndim == 2:
+        if array.dtype.kind in "US":
+            array = array.astype(object)
+        return "array", [(f"x{i}", pd.Series(array[:, i])) for i in range(array.shape[1])]
+    raise ConversionError(
+        f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype {array.dtype}; expected a "
+        "2-d array, a DataFrame, or a list of str"
+    )
+
+
+def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
+    """The column's type, and its values as float64 or as object with None for a missing string."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != "int64" else "float64")
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return "bool", column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        whole = pd.api.types.is_integer_dtype(column.dtype)
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        if whole and np.nanmax(np.abs(values), initial=0) > 2**53:
+            raise ConversionError(
+                f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell apart; make it a string"
+            )
+        return ("int64" if whole else "float64"), values
+    present = column[~column.isna()]
+    if all(isinstance(item, str) for item in present):
+        if (present == MISSING_STRING).any():
+            raise ConversionError(f"column {name!r} holds U+FDD0, which stands for a missing string in the graph")
+        return "string", np.array([item if isinstance(item, str) else None for item in column], dtype=object)
+    if all(isinstance(item, bool | int | float | np.number | np.bool_) for item in present):
+        return "float64", np.array([np.nan if _is_na(item) else float(item) for item in column])
+    found = sorted({type(item).__name__ for item in present})
+    raise ConversionError(
+        f"column {name!r} has dtype {column.dtype} with values of type {', '.join(found)}; expected numbers or "
+        "strings: convert it (dates to numbers, mixed values to strings) before training"
+    )
+
+
+def _is_na(value: Any) -> bool:
+    return bool(pd.isna(value))
+
+
+def _describe(name: str, kind: ColumnType, values: Any) -> Column:
+    if kind == "string":
+        present = sorted({item for item in values if item is not None})
+        listed = tuple(present) if len(present) <= MAX_CATEGORIES else None
+        return Column(name, kind, missing=any(item is None for item in values), categories=listed)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
+    return Column(name, kind, missing=bool(np.isnan(values).any()), minimum=low, maximum=high)
+
+
+def _restored(values: pd.Series, dtype: Any) -> pd.Series:
+    """*values* with the user's dtype where that holds them, otherwise as they are."""
+    missing = values.isna()
+    if isinstance(dtype, pd.CategoricalDtype):
+        return values.astype(dtype)
+    if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
+        exact = not missing.any() and (values == np.trunc(values)).all()
+        return values.astype(dtype) if exact or pd.api.types.is_extension_array_dtype(dtype) else values
+    return values.astype(dtype) if dtype != object else values.where(~missing, None)
+
+

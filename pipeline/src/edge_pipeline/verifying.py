@@ -1,0 +1,246 @@
+"""``verify``: the graph and scikit-learn asked the same rows; only equal answers pass.
+
+In: an OnnxModel and its oracle, the fitted estimator.  Out: a VerifiedModel, the only thing that can
+be sealed.  The graph is asked through edge_runtime, as the device will ask it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from edge_runtime.manifest import (
+    GoldenRows,
+    Manifest,
+    Output,
+    OutputEvidence,
+    Parity,
+    Requirements,
+    cell_to_json,
+)
+from edge_runtime.model import Model
+from edge_runtime.schema import Schema
+from numpy.typing import NDArray
+
+from edge_pipeline.convert.converting import OnnxModel, dense
+from edge_pipeline.errors import ConversionError, ParityError
+from edge_pipeline.probing import ProbeGroup, close_columns, probe_groups
+from edge_pipeline.sample import Sample
+
+__all__ = ["EXACT", "VerifiedModel", "verify"]
+
+EXACT = 1e-9
+"""Default tolerance, relative to an output's largest magnitude: float64 on both sides leaves room for
+another order of summation (n terms: n * 1.1e-16, Higham 2002, section 4.2) and for nothing else."""
+
+OLDEST_ONNXRUNTIME = "1.28"
+GOLDEN_ROWS = 16
+GOLDEN_CELLS = 20_000
+"""Golden rows are replayed at every load: enough to notice, few enough to cost nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class VerifiedModel:
+    """A graph that was compared with its estimator; made by :func:`verify` alone.
+
+    Attributes
+    ----------
+    model
+        The graph, its schema now with what the estimator refuses.
+    parity
+        What was compared and how far apart it was.
+    golden
+        Rows with scikit-learn's answers.
+    """
+
+    model: OnnxModel
+    parity: Parity
+    golden: GoldenRows
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Rows that scikit-learn answered, and its answers by output name."""
+
+    group: ProbeGroup
+    answers: Mapping[str, NDArray[Any]]
+
+
+def verify(
+    model: OnnxModel,
+    estimator: Any,
+    sample: Sample,
+    *,
+    unseen: pd.DataFrame | None = None,
+    tolerance: float = EXACT,
+) -> VerifiedModel:
+    """Compare every output on unseen, recombined, missing, unknown and far-away rows.
+
+    Parameters
+    ----------
+    unseen
+        Rows that training did not see, in the columns of ``sample.table``.
+    tolerance
+        Largest difference of two numbers, relative to the largest magnitude of the output on the
+        rows compared.  Labels, integers and booleans must be equal whatever it is.
+
+    Raises
+    ------
+    ParityError
+        Some answer differs; names the row, the output and both answers.
+    ConversionError
+        scikit-learn itself refuses every row.
+    """
+    schema = close_columns(estimator, sample, model.outputs[0].method)
+    model = replace(model, schema=schema)
+    sample = replace(sample, schema=schema)
+    asked = [a for g in probe_groups(sample, unseen) if (a := _ask(model, estimator, sample, g))]
+    if not asked:
+        raise ConversionError("scikit-learn refuses every row of the sample X, so nothing can be compared")
+    device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
+    evidence: dict[str, OutputEvidence] = {}
+    with device:
+        for item in asked:
+            _compare_group(device, model, sample, item, tolerance, evidence)
+    return VerifiedModel(model, Parity(tolerance, evidence), _golden_rows(model, asked))
+
+
+def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
+    """scikit-learn's answers, or None where it refuses these rows."""
+    rows = sample.as_trained(group.table)
+    answers: dict[str, NDArray[Any]] = {}
+    for method in dict.fromkeys(output.method for output in model.outputs):
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                answer = getattr(estimator, method)(rows)
+        except (ValueError, TypeError, FloatingPointError):
+            return None
+        for output in model.outputs:
+            if output.method == method:
+                answers[output.name] = dense(answer if output.item is None else answer[output.item])
+    return _Asked(group, answers)
+
+
+def _compare_group(
+    device: Model,
+    model: OnnxModel,
+    sample: Sample,
+    asked: _Asked,
+    tolerance: float,
+    evidence: dict[str, OutputEvidence],
+) -> None:
+    rows = sample.as_trained(asked.group.table)
+    found_by_method = {o.method: getattr(device, o.method)(rows) for o in model.outputs}
+    for output in model.outputs:
+        found = found_by_method[output.method]
+        found = found if output.item is None else found[output.item]
+        expected = asked.answers[output.name]
+        gap = _gap(expected, found, output, asked.group, tolerance)
+        before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
+        evidence[output.name] = OutputEvidence(before.rows + len(expected), 0, max(before.worst, gap))
+
+
+def _gap(
+    expected: NDArray[Any], found: NDArray[Any], output: Output, group: ProbeGroup, tolerance: float
+) -> float:
+    """Largest relative difference; ParityError when it is not within *tolerance*."""
+    if expected.shape != found.shape or expected.dtype.kind != found.dtype.kind:
+        raise ParityError(
+            f"{output.name}, {group.name}: scikit-learn answers with shape {expected.shape} of {expected.dtype}, "
+            f"the graph with {found.shape} of {found.dtype}",
+            output=output.name,
+        )
+    if expected.dtype.kind != "f":
+        different = expected != found
+        if different.any():
+            _fail(expected, found, np.asarray(different), output, group)
+        return 0.0
+    finite = np.isfinite(expected) & np.isfinite(found)
+    same = finite | (expected == found) | (np.isnan(expected) & np.isnan(found))
+    if not same.all():
+        _fail(expected, found, ~same, output, group)
+    if not finite.any():
+        return 0.0
+    a, b = np.where(finite, expected, 0.0), np.where(finite, found, 0.0)
+    scale = float(np.abs(a).max()) or 1.0
+    gaps = np.abs(a - b) / scale
+    worst = float(gaps.max())
+    if not worst <= tolerance:
+        _fail(expected, found, gaps == worst, output, group, f"; difference {worst:.3g}, allowed {tolerance:.3g}")
+    return worst
+
+
+def _fail(
+    expected: NDArray[Any],
+    found: NDArray[Any],
+    different: NDArray[np.bool_],
+    output: Output,
+    group: ProbeGroup,
+    more: str = "",
+) -> None:
+    row = int(np.argwhere(different)[0][0])
+    count = int(different.reshape(len(different), -1).any(axis=1).sum())
+    values = {name: group.table[name].iloc[row] for name in list(group.table.columns)[:8]}
+    raise ParityError(
+        f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row {row} "
+        f"{values}: scikit-learn answers {expected[row]!r}, the graph {found[row]!r}{more}; "
+        "report it with the estimator's parameters: nothing was sealed",
+        output=output.name,
+        row=row,
+    )
+
+
+def _bare_manifest(model: OnnxModel, tolerance: float) -> Manifest:
+    """Enough of a manifest for the device's reader, before there is anything to claim."""
+    return Manifest(
+        name="unverified",
+        task="unverified",
+        estimator="",
+        schema=model.schema,
+        outputs=model.outputs,
+        parity=Parity(tolerance, {}),
+        golden=GoldenRows((), {}),
+        requires=requirements(model),
+        classes=model.classes,
+    )
+
+
+def requirements(model: OnnxModel) -> Requirements:
+    """What the graph needs of a device."""
+    return Requirements(model.opsets, OLDEST_ONNXRUNTIME)
+
+
+def _golden_rows(model: OnnxModel, asked: list[_Asked]) -> GoldenRows:
+    """A few rows of every group in turn, within the limits."""
+    limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // len(model.schema.columns)))
+    picks: list[tuple[_Asked, int]] = []
+    depth = 0
+    while len(picks) < limit and any(depth < len(a.group.table) for a in asked):
+        picks += [(a, depth) for a in asked if depth < len(a.group.table)]
+        depth += 1
+    picks = picks[:limit]
+    rows = tuple(tuple(_cells(model.schema, a.group.table, row)) for a, row in picks)
+    answers = {
+        output.name: [_nested(a.answers[output.name][row]) for a, row in picks] for output in model.outputs
+    }
+    return GoldenRows(rows, answers)
+
+
+def _cells(schema: Schema, table: pd.DataFrame, row: int) -> list[Any]:
+    return [
+        (value if isinstance(value, str) else None) if column.is_string else cell_to_json(value)
+        for column, value in zip(schema.columns, table.iloc[row], strict=True)
+    ]
+
+
+def _nested(answer: Any) -> Any:
+    if isinstance(answer, np.ndarray):
+        return [_nested(item) for item in answer]
+    if isinstance(answer, np.generic):
+        answer = answer.item()
+    return cell_to_json(answer)
