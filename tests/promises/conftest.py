@@ -11,5 +11,5 @@ def bundle_path(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
     import edge_pipeline
 
     path = tmp_path_factory.mktemp("bundle") / "penguins.onnx"
-    edge_pipeline.build(root / "models/penguins/recipe.toml", path)
+    edge_pipeline.build(root / "models/penguins/recipe.toml", output=path)
     return path

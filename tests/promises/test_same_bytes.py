@@ -60,6 +60,6 @@ def test_a_folder_of_another_name_does_not_show_in_the_bytes(root: Path, tmp_pat
     for folder in ("one", "another folder"):
         (tmp_path / folder).mkdir()
         path = tmp_path / folder / "penguins.onnx"
-        edge_pipeline.build(root / "models/penguins/recipe.toml", path)
+        edge_pipeline.build(root / "models/penguins/recipe.toml", output=path)
         written.append(path.read_bytes())
     assert written[0] == written[1]

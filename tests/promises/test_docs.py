@@ -1,0 +1,124 @@
+"""Promise 4, for readers: every command is in the docs, the README's code runs, figures agree."""
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from edge_runtime.bundle import SEAL_ENTRY_BYTES, Seal
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = ROOT / "benchmarks/results/training_vs_inference.json"
+
+
+def code_blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def build_commands() -> list[str]:
+    """Commands of edge-pipeline, nested ones as `group command`."""
+
+    def walk(group: click.Group, before: str) -> list[str]:
+        found = []
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                found += walk(command, f"{before}{name} ")
+            else:
+                found.append(f"{before}{name}")
+        return found
+
+    return walk(importlib.import_module("edge_pipeline.cli").main, "edge-pipeline ")
+
+
+def device_commands() -> list[str]:
+    """Commands of edge-runtime, as its own --help lists them."""
+    command = Path(sys.executable).with_name("edge-runtime")
+    told = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+    listed = re.search(r"\{([a-z,-]+)\}", told)
+    assert listed is not None, told
+    return [f"edge-runtime {name}" for name in listed[1].split(",")]
+
+
+def documented(command: str) -> bool:
+    """Whether a page has a heading, or a line of a code block, for exactly this command."""
+    found = re.compile(rf"^(?:#+ .*|\$ |)`?{re.escape(command)}(?![\w-])", re.MULTILINE)
+    return any(found.search(page.read_text("utf-8")) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_every_command_of_the_build_machine_is_in_the_docs() -> None:
+    commands = build_commands()
+    assert {"edge-pipeline build", "edge-pipeline inspect"} <= set(commands)
+    assert [name for name in commands if not documented(name)] == []
+
+
+def test_every_command_of_the_device_is_in_the_docs() -> None:
+    commands = device_commands()
+    assert {"edge-runtime check", "edge-runtime predict"} <= set(commands)
+    assert [name for name in commands if not documented(name)] == []
+
+
+def test_a_command_that_no_page_tells_would_be_seen() -> None:
+    assert not documented("edge-runtime teleport")
+    assert not documented("edge-runtime che")
+
+
+def test_the_python_of_the_readme_runs_from_the_first_block_to_the_last(
+    in_new_process: Callable[..., str],
+) -> None:
+    blocks = code_blocks(ROOT / "README.md", "python")
+    assert len(blocks) == 2
+    out = in_new_process("\n".join(blocks))
+    assert "differing=0" in out
+    assert out.splitlines()[-2:][0] == "2"
+
+
+def test_the_readme_shows_the_figures_that_the_benchmark_wrote() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/training_vs_inference.py", "--show", FIGURES],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_figures_name_machine_versions_repetitions_and_spread() -> None:
+    figures = json.loads(FIGURES.read_text(encoding="utf-8"))
+    assert {"processor", "cores", "memory_gb", "python"} <= set(figures["machine"])
+    assert {"scikit-learn", "onnxruntime", "numpy"} <= set(figures["versions"])
+    assert min(figures["repetitions"].values()) >= 5
+    assert figures["one_row_ratio"]["low"] <= figures["one_row_ratio"]["median"]
+
+
+@pytest.mark.xdist_group("promises")
+def test_the_hand_check_of_the_format_page_agrees_with_the_reader(
+    bundle_path: Path, tmp_path: Path, in_new_process: Callable[..., str]
+) -> None:
+    page = ROOT / "docs/bundle-format.md"
+    shutil.copy(bundle_path, tmp_path / "penguins.onnx")
+    told = subprocess.run(
+        ["sh", "-euc", code_blocks(page, "sh")[0]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    seal, stated, found = told[:276], told[276:340], told[340:404]
+    assert Seal.from_text(seal).sha256 == stated == found
+    assert in_new_process(code_blocks(page, "python")[0]) == "penguins EDGESEAL0001\n"
+
+
+def test_the_format_page_places_the_seal_where_the_code_does() -> None:
+    page = (ROOT / "docs/bundle-format.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| −(\d+) \| (\d+) \|", page, re.MULTILINE)
+    places = [(int(start), int(length)) for start, length in rows]
+    assert places[0][0] == SEAL_ENTRY_BYTES
+    ends = [start - length for start, length in places]
+    assert ends == [*(start for start, _ in places[1:]), 0]
