@@ -1,27 +1,18 @@
-"""Which converter serves which class: the families' tables, joined."""
+"""Which converter serves which class: the tables of every module in ``families/``, joined."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
+from edge_pipeline.convert import families
 from edge_pipeline.convert.context import Methods
 from edge_pipeline.convert.guest import is_registered_by_user
 
-__all__ = ["FAMILIES", "converters_of"]
-
-FAMILIES = (
-    "compose",
-    "encoders",
-    "impute",
-    "linear",
-    "neural",
-    "scalers",
-)
-"""Modules of ``edge_pipeline.convert.families``; each has a table ``CONVERTERS``."""
-
+__all__ = ["converters_of"]
 
 def converters_of(estimator: Any) -> Methods | None:
     """The methods' converters of the estimator's class, or of the nearest base class that has some.
@@ -40,8 +31,8 @@ def converters_of(estimator: Any) -> Methods | None:
 @cache
 def _table() -> Mapping[type, Methods]:
     table: dict[type, Methods] = {}
-    for family in FAMILIES:
-        module = import_module(f"edge_pipeline.convert.families.{family}")
+    for family in sorted(found.name for found in iter_modules(families.__path__)):
+        module = import_module(f"{families.__name__}.{family}")
         twice = table.keys() & module.CONVERTERS.keys()
         if twice:
             raise RuntimeError(f"two families convert {sorted(kind.__name__ for kind in twice)}")
