@@ -39,6 +39,7 @@ help:  ## this list
 	@echo '  PYTHON=/path/to/python3.12 chooses the interpreter (3.11 or newer)'
 
 setup: $(BUILD)  ## the build machine's environment, .venv
+	@:
 
 demo: $(MODEL) $(DEVICE) $(FIGURES)  ## train, seal, and predict where no scikit-learn is
 	@sh tools/demo/on_device.sh $(MODEL)
