@@ -68,7 +68,7 @@ def measure(repetitions: int) -> dict[str, Any]:
             "--out",
             Path(folder, "p.onnx"),
         ]
-        predict = [DEVICE / "edge-runtime", "predict", MODEL, "tools/demo/unseen.csv"]
+        predict: list[str | Path] = [DEVICE / "edge-runtime", "predict", MODEL, "tools/demo/unseen.csv"]
         # The first of each warms the page cache and is not counted.
         for repetition in range(repetitions + 1):
             one, other = run_once(build), run_once(predict)
@@ -169,7 +169,7 @@ def _machine() -> dict[str, Any]:
 
 def _processor() -> str:
     # /proc/cpuinfo has "model name" on x86, and "Model" (the board) on a Raspberry Pi.
-    facts = {}
+    facts: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         name, _, value = line.partition(":")
         facts.setdefault(name.strip(), value.strip())

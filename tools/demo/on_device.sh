@@ -13,4 +13,4 @@ printf '\nOn the device (%s packages):\n' "$("$bin/python" benchmarks/footprint.
 run "$bin/python" tools/prove_bare.py
 run "$bin/edge-runtime" check "$model"
 run "$bin/edge-runtime" predict "$model" tools/demo/unseen.csv
-run "$bin/python" tools/demo/one_row.py "$model"
+run "$bin/python" tools/demo/predict_one.py "$model"
