@@ -1,1 +1,45 @@
-"""x"""
+"""Runs sealed scikit-learn models on small devices, exactly as they were trained.
+
+>>> import edge_runtime                                # doctest: +SKIP
+>>> model = edge_runtime.load("penguins.onnx")         # doctest: +SKIP
+>>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
+"""
+
+from edge_runtime.errors import (
+    BundleError,
+    EdgeRuntimeError,
+    FormatVersionError,
+    InferenceError,
+    InputError,
+    IntegrityError,
+    MethodNotAvailableError,
+    ModelClosedError,
+    NotABundleError,
+    SelfTestError,
+    UnsupportedRuntimeError,
+)
+from edge_runtime.manifest import Manifest
+from edge_runtime.model import Model, load
+from edge_runtime.schema import Column, Schema
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BundleError",
+    "Column",
+    "EdgeRuntimeError",
+    "FormatVersionError",
+    "InferenceError",
+    "InputError",
+    "IntegrityError",
+    "Manifest",
+    "MethodNotAvailableError",
+    "Model",
+    "ModelClosedError",
+    "NotABundleError",
+    "Schema",
+    "SelfTestError",
+    "UnsupportedRuntimeError",
+    "__version__",
+    "load",
+]

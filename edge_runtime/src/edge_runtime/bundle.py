@@ -16,7 +16,16 @@ from dataclasses import dataclass
 from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
 from edge_runtime.manifest import Manifest
 
-__all__ = ["FORMAT", "MANIFEST_KEY", "SEAL_ENTRY_BYTES", "SEAL_KEY", "Bundle", "Seal", "pack", "unpack"]
+__all__ = [
+    "FORMAT",
+    "MANIFEST_KEY",
+    "SEAL_ENTRY_BYTES",
+    "SEAL_KEY",
+    "Bundle",
+    "Seal",
+    "pack",
+    "unpack",
+]
 
 FORMAT = 1
 """Highest format version written and read here."""

@@ -10,6 +10,7 @@
     │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
     ├── SelfTestError          the golden rows answer differently on this machine
     ├── InputError             a row the model must not answer
+    ├── InferenceError         onnxruntime failed on rows that passed every check
     ├── MethodNotAvailableError  the trained estimator had no such method
     └── ModelClosedError       the model was used after close()
 
@@ -22,6 +23,7 @@ __all__ = [
     "BundleError",
     "EdgeRuntimeError",
     "FormatVersionError",
+    "InferenceError",
     "InputError",
     "IntegrityError",
     "MethodNotAvailableError",
@@ -67,7 +69,7 @@ class FormatVersionError(BundleError):
 
 
 class UnsupportedRuntimeError(BundleError):
-    """This version of onnxruntime must not, or cannot, run the bundle."""
+    """The installed onnxruntime must not, or cannot, run the bundle."""
 
 
 class SelfTestError(EdgeRuntimeError):
@@ -92,6 +94,10 @@ class InputError(EdgeRuntimeError, ValueError):
         super().__init__(f"{', '.join(where)}: {message}" if where else message)
         self.row = row
         self.column = column
+
+
+class InferenceError(EdgeRuntimeError):
+    """onnxruntime failed, or answered in another shape, on rows that passed every check."""
 
 
 class MethodNotAvailableError(EdgeRuntimeError, AttributeError):

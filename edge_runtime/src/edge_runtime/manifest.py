@@ -192,7 +192,7 @@ class Manifest:
         }
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON: sorted keys, no spaces, UTF-8, so that equal manifests are equal bytes."""
+        """Canonical JSON (sorted keys, no spaces, UTF-8): equal manifests are equal bytes."""
         text = json.dumps(
             self.to_json(),
             sort_keys=True,
@@ -276,7 +276,7 @@ def cell_to_json(value: Any) -> Cell:
 
 def cell_from_json(value: Cell) -> str | float | int | bool:
     """The numeric cell that :func:`cell_to_json` wrote (strings are left to the caller)."""
-    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[arg-type,return-value]
+    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
 
 
 def _output(value: Any) -> Output:
@@ -293,9 +293,11 @@ def _output(value: Any) -> Output:
 
 def _evidence(value: Any) -> OutputEvidence:
     match value:
-        case {"rows": int(rows), "differing": int(differing), "worst": float() | int() as worst} if (
-            len(value) == 3
-        ):
+        case {
+            "rows": int(rows),
+            "differing": int(differing),
+            "worst": float() | int() as worst,
+        } if len(value) == 3:
             return OutputEvidence(rows, differing, float(worst))
     raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
 

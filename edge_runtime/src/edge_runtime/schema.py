@@ -164,13 +164,17 @@ def _bound(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise IntegrityError(f"manifest: a column's range must be a finite number, found {value!r:.80}")
+        raise IntegrityError(
+            f"manifest: a column's range must be a finite number, found {value!r:.80}"
+        )
     return float(value)
 
 
 def _values(value: Any) -> tuple[str | float, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(item, str | int | float) for item in value):
+    if not isinstance(value, list) or not all(
+        isinstance(item, str | int | float) for item in value
+    ):
         raise IntegrityError("manifest: categories must be a list of strings or numbers")
     return tuple(value)

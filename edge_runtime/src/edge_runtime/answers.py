@@ -1,0 +1,50 @@
+"""Arrays of the graph in, scikit-learn's own dtype out; a cast that would lose something fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.errors import InferenceError
+from edge_runtime.manifest import Output
+
+__all__ = ["as_trained", "plain"]
+
+
+def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any]:
+    """*answer* in the dtype that scikit-learn answers with.
+
+    Raises
+    ------
+    InferenceError
+        The number of rows is another, or the cast would lose something: the graph contradicts
+        its manifest.
+    """
+    if answer.ndim < 1 or len(answer) != n_rows:
+        raise InferenceError(
+            f"{output.name}: expected {n_rows} rows, the graph gives the shape {answer.shape}"
+        )
+    dtype = np.dtype(output.dtype)
+    if answer.dtype == dtype:
+        return answer
+    if dtype.kind == "U" and answer.dtype.kind == "O":
+        longest = max(map(len, answer.ravel().tolist()), default=0)
+        if longest * 4 <= dtype.itemsize:
+            return answer.astype(dtype)
+    elif dtype.kind == "O":
+        return answer.astype(dtype)
+    elif dtype.kind in "fiub" and answer.dtype.kind in "fiub":
+        cast = answer.astype(dtype)
+        # float64 to float32 rounds as scikit-learn's own float32 answer was rounded.
+        if dtype.kind == "f" or np.array_equal(cast, answer):
+            return cast
+    raise InferenceError(
+        f"{output.name}: the graph answers in {answer.dtype}, which {output.dtype} cannot hold"
+    )
+
+
+def plain(answer: NDArray[Any]) -> Any:
+    """The answer for the only row, as a Python value: a label, a float, or a list of them."""
+    return answer.item() if answer.ndim == 1 else answer[0].tolist()

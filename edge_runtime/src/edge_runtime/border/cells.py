@@ -1,0 +1,155 @@
+"""One cell in, the float or str that the graph reads out, or an InputError naming its column."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from edge_runtime.errors import InputError
+from edge_runtime.schema import MISSING_STRING, Column
+
+__all__ = ["EXACT_INTEGERS", "is_missing", "number_cell", "refuse_number", "text_cell"]
+
+EXACT_INTEGERS = 2**53
+"""Every integer up to this magnitude is a float64 (IEEE 754 binary64, 53 bits of significand)."""
+
+NAN = math.nan
+
+
+def number_cell(value: Any, column: Column, row: int | None = None) -> float:
+    """The float64 equal to *value*, NaN for a missing one.
+
+    Raises
+    ------
+    InputError
+        Not a number, not exactly a float64, infinite, or missing where training saw none.
+    """
+    number = _exact(value, column, row)
+    if math.isfinite(number) and (column.type != "bool" or number in (0.0, 1.0)):
+        return number
+    if number != number and column.missing:
+        return number
+    raise refuse_number(number, column, row)
+
+
+def text_cell(value: Any, column: Column, row: int | None = None) -> str:
+    """The string itself, :data:`MISSING_STRING` for a missing one.
+
+    Raises
+    ------
+    InputError
+        Not a string, one that UTF-8 or the graph cannot carry, or missing where training saw none.
+    """
+    if isinstance(value, str):
+        # A subclass (numpy.str_, an enumeration) is reduced to its characters: str(value) may
+        # print something else.
+        text = value if type(value) is str else str.__str__(value)
+        fault = _fault_in_text(text)
+        if fault is None:
+            return text
+        raise InputError(fault, row=row, column=column.name)
+    if is_missing(value):
+        if column.missing:
+            return MISSING_STRING
+        raise InputError(
+            "expected text, found a missing value, and training saw none in this column; "
+            "leave the row out or fill it in",
+            row=row,
+            column=column.name,
+        )
+    raise InputError(
+        f"expected text, found {_describe(value)}; pass it as str", row=row, column=column.name
+    )
+
+
+def is_missing(value: Any) -> bool:
+    """Whether *value* is None, NaN, NaT or pandas.NA."""
+    if value is None:
+        return True
+    if isinstance(value, str | bytes | list | tuple | dict | np.ndarray):
+        return False
+    try:
+        differs = value != value
+    except Exception:  # a stranger's __ne__ may raise anything: then it is no missing value
+        return False
+    # pandas.NA answers every comparison with itself, and is not imported here.
+    return differs is value or (isinstance(differs, bool | np.bool_) and bool(differs))
+
+
+def refuse_number(number: float, column: Column, row: int | None) -> InputError:
+    """The error for a float that *column* does not allow; what is allowed is decided above."""
+    if number != number:
+        message = (
+            "expected a number, found a missing value (NaN), and training saw none in this "
+            "column; leave the row out or fill it in"
+        )
+    elif math.isinf(number):
+        # scikit-learn's check_array refuses infinity in every estimator (its
+        # ensure_all_finite allows NaN at most), so no trained model has an answer for it.
+        message = (
+            f"expected a finite number, found {number}; scikit-learn refuses infinity too: "
+            "leave the row out"
+        )
+    else:
+        message = f"expected true or false (1 or 0), found {number!r}"
+    return InputError(message, row=row, column=column.name)
+
+
+def _exact(value: Any, column: Column, row: int | None) -> float:
+    if type(value) is float:
+        return value
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        # longdouble's item() is a longdouble again, a datetime64's may be an int.
+        value = value.item() if value.dtype.kind in "fiubOU" and value.dtype.char != "g" else value
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = NAN
+        if number == value:
+            return number
+        raise InputError(
+            f"the integer {str(value)[:40]} is no exact float64; expected at most 2**53 in "
+            "magnitude",
+            row=row,
+            column=column.name,
+        )
+    if is_missing(value):
+        return NAN
+    raise InputError(
+        f"expected a number, found {_describe(value)}; pass it as float or int",
+        row=row,
+        column=column.name,
+    )
+
+
+def _fault_in_text(text: str) -> str | None:
+    if text.isascii():
+        return None
+    if MISSING_STRING in text:
+        return (
+            "expected text, found the noncharacter U+FDD0, which stands for a missing value "
+            "inside the graph; pass None for a missing value"
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"expected text that UTF-8 can write, found {error.object[error.start]!r}"
+    return None
+
+
+def _describe(value: Any) -> str:
+    kind = type(value)
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    if isinstance(value, str):
+        return f"the text {str.__str__(value)[:60]!r}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {kind.__name__} of {len(value)}"
+    if isinstance(value, bool | int | float | complex | bytes | np.generic):
+        return f"{str(value)[:60]} ({kind.__name__})"
+    return f"an object of type {kind.__name__}"

@@ -1,0 +1,231 @@
+"""What the caller calls a table in, the graph's input blocks out.
+
+Data frames are recognised by what they can do; neither pandas nor polars is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.border.columns import (
+    Cells,
+    check_numbers,
+    number_column,
+    text_column,
+    whole_numbers_to_float64,
+)
+from edge_runtime.errors import InputError
+from edge_runtime.schema import NUMBERS, STRINGS, Schema
+
+__all__ = ["Border", "ExtraColumns", "Feeds"]
+
+ExtraColumns = Literal["refuse", "ignore"]
+"""What to do with a column that the schema does not name."""
+
+Feeds = dict[str, NDArray[Any]]
+
+_FLOAT64 = np.dtype(np.float64)
+_SHOWN_NAMES = 5
+
+
+class Border:
+    """Turns a table into the graph's blocks, or refuses it.
+
+    Parameters
+    ----------
+    schema
+        What the model expects.
+    extra_columns
+        Whether columns that the schema does not name are refused or ignored.
+    """
+
+    def __init__(self, schema: Schema, *, extra_columns: ExtraColumns = "refuse") -> None:
+        if extra_columns not in get_args(ExtraColumns):
+            raise ValueError(
+                f"extra_columns must be one of {get_args(ExtraColumns)}, found {extra_columns!r}"
+            )
+        self.schema = schema
+        self.extra_columns = extra_columns
+        self._names = frozenset(schema.names)
+        self._numeric = tuple(schema.columns[i] for i in schema.numeric)
+        self._only_numbers = not schema.textual
+        self._width = len(schema.columns)
+
+    def feeds(self, X: Any) -> tuple[Feeds, int]:
+        """The graph's inputs for *X*, and the number of rows.
+
+        A C-contiguous float64 array of numeric columns is passed on as it is, not copied.
+
+        Raises
+        ------
+        InputError
+            The table, a column or a cell is not what the schema says.
+        """
+        if isinstance(X, np.ndarray):
+            return self._from_array(X)
+        if isinstance(X, Mapping):
+            return self._from_columns(list(X), X.__getitem__)
+        if isinstance(X, str | bytes | bytearray):
+            raise InputError(f"expected a table, found one {type(X).__name__}; pass a list of rows")
+        if hasattr(X, "toarray"):
+            raise InputError(
+                f"expected a dense table, found the sparse {type(X).__name__}; pass X.toarray()"
+            )
+        if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+            return self._from_frame(X)
+        if hasattr(X, "to_numpy") or hasattr(X, "__array__"):
+            return self._from_array(np.asarray(X))
+        if isinstance(X, Sequence):
+            return self._from_rows(X)
+        raise InputError(
+            "expected a 2-d array, a data frame, a dict of columns or a list of rows, found "
+            f"{type(X).__name__}"
+        )
+
+    def _from_array(self, X: NDArray[Any]) -> tuple[Feeds, int]:
+        if X.ndim == 1 and self.schema.kind == "text":
+            return self._blocks(len(X), lambda _: X)
+        if X.ndim != 2:
+            raise InputError(
+                f"expected a 2-d array (n_samples, {self._width}), found {X.ndim}-d of shape "
+                f"{X.shape}; for one row use predict_one(row) or X.reshape(1, -1)"
+            )
+        if X.shape[1] != self._width:
+            raise InputError(
+                f"expected {self._width} columns, found {X.shape[1]}; they are, in order: "
+                f"{_listed(self.schema.names)}"
+            )
+        if self._only_numbers and X.dtype.kind in "fiub" and X.dtype.char != "g":
+            block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
+            if block.dtype is not _FLOAT64:  # another byte order compares equal, but is not read
+                block = block.astype(np.float64)
+            check_numbers(block, self._numeric)
+            return {NUMBERS: block}, len(block)
+        return self._blocks(len(X), lambda i: X[:, i])
+
+    def _from_frame(self, X: Any) -> tuple[Feeds, int]:
+        names = list(X.columns)
+        if self.schema.kind in ("array", "text") and set(names) != self._names:
+            # Trained without names, so position is all there is.
+            if len(names) != self._width:
+                raise InputError(f"expected {self._width} columns, found {len(names)}")
+            position = dict(zip(self.schema.names, names, strict=True))
+            if len(set(names)) == len(names):
+                return self._blocks(len(X), lambda i: _cells(X[position[self.schema.names[i]]]))
+        return self._from_columns(names, X.__getitem__)
+
+    def _from_columns(self, names: list[Any], column: Callable[[Any], Any]) -> tuple[Feeds, int]:
+        self._check_names(names)
+        cells = [_cells(column(name)) for name in self.schema.names]
+        lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"expected columns of one length, found {_listed(lengths.items())}")
+        return self._blocks(len(cells[0]), cells.__getitem__)
+
+    def _from_rows(self, X: Sequence[Any]) -> tuple[Feeds, int]:
+        if not len(X):
+            return self._blocks(0, lambda _: [])
+        if isinstance(X[0], Mapping):
+            return self._from_dicts(X)
+        if isinstance(X[0], str) or (self.schema.kind == "text" and X[0] is None):
+            if self.schema.kind != "text":
+                raise InputError(
+                    f"expected rows of {self._width} cells, found a list of str; pass a list of "
+                    "rows, or a dict of columns"
+                )
+            return self._blocks(len(X), lambda _: X)
+        width = self._width
+        for row, cells in enumerate(X):
+            if isinstance(cells, str | bytes | Mapping) or not hasattr(cells, "__len__"):
+                raise InputError(
+                    f"expected a row of {width} cells, found {type(cells).__name__}; for one row "
+                    "use predict_one(row)",
+                    row=row,
+                )
+            if len(cells) != width:
+                raise InputError(f"expected {width} cells, found {len(cells)}", row=row)
+        return self._blocks(len(X), lambda i: [cells[i] for cells in X])
+
+    def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
+        # A feature extractor (DictVectorizer) reads an absent key as a missing feature.
+        may_lack = self.schema.kind == "dicts"
+        for row, cells in enumerate(X):
+            if not isinstance(cells, Mapping):
+                raise InputError(f"expected a dict, found {type(cells).__name__}", row=row)
+            if (may_lack or len(cells) != self._width) or cells.keys() != self._names:
+                self._check_names(list(cells), row=row, may_lack=may_lack)
+        if may_lack:
+            return self._blocks(len(X), lambda i: [c.get(self.schema.names[i]) for c in X])
+        return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in X])
+
+    def _check_names(
+        self, names: list[Any], *, row: int | None = None, may_lack: bool = False
+    ) -> None:
+        found = set(names)
+        if len(found) != len(names):
+            twice = [name for name in found if names.count(name) > 1]
+            raise InputError(f"the column name {twice[0]!r} appears twice; rename one", row=row)
+        missing = [name for name in self.schema.names if name not in found]
+        if missing and not may_lack:
+            raise InputError(
+                f"column missing: expected {_listed(missing)}, found {_listed(names)}",
+                row=row,
+                column=missing[0],
+            )
+        if self.extra_columns == "ignore":
+            return
+        extra = [name for name in names if name not in self._names]
+        if extra:
+            raise InputError(
+                f"column not known to the model: {_listed(extra)}; remove it or load the model "
+                'with extra_columns="ignore"',
+                row=row,
+                column=str(extra[0]),
+            )
+
+    def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
+        """Fill the blocks from ``cells(position in the schema)``."""
+        schema, feeds = self.schema, Feeds()
+        if schema.numeric:
+            numbers = np.empty((n_rows, len(schema.numeric)))
+            for place, i in enumerate(schema.numeric):
+                numbers[:, place] = number_column(_flat(cells(i)), schema.columns[i])
+            feeds[NUMBERS] = numbers
+        if schema.textual:
+            strings = np.empty((n_rows, len(schema.textual)), dtype=object)
+            for place, i in enumerate(schema.textual):
+                strings[:, place] = text_column(_flat(cells(i)), schema.columns[i])
+            feeds[STRINGS] = strings
+        return feeds, n_rows
+
+
+def _cells(column: Any) -> Cells:
+    """A column of a data frame or a dict of columns as an array or a list."""
+    if isinstance(column, np.ndarray):
+        return column
+    if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow
+        return np.asarray(column.to_numpy())
+    if hasattr(column, "__array__"):
+        return np.asarray(column)
+    if isinstance(column, str | bytes) or not isinstance(column, Sequence):
+        raise InputError(
+            f"expected a column of cells, found {type(column).__name__}; for one row use "
+            "predict_one(row)"
+        )
+    return column
+
+
+def _flat(cells: Cells) -> Cells:
+    if isinstance(cells, np.ndarray) and cells.ndim != 1:
+        raise InputError(f"expected a 1-d column, found an array of shape {cells.shape}")
+    return cells
+
+
+def _listed(names: Iterable[Any]) -> str:
+    shown = [repr(name) for name in names]
+    more = len(shown) - _SHOWN_NAMES
+    return ", ".join(shown[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,125 @@
+"""Which onnxruntime may run a bundle: a table of the ones that must not, and the check.
+
+Never imports onnxruntime: one of the refused versions kills the process when it is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from edge_runtime.errors import UnsupportedRuntimeError
+
+__all__ = ["DENIED", "OLDEST_ONNXRUNTIME", "Denied", "check_version", "installed_onnxruntime"]
+
+OLDEST_ONNXRUNTIME = "1.28.0"
+"""Oldest release that this runtime is tested with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A release of onnxruntime that answers wrongly or crashes.
+
+    Attributes
+    ----------
+    version
+        The release.
+    machine
+        ``platform.machine()`` it concerns, or None for all.
+    fault
+        What it does.
+    issue
+        Number in onnxruntime's issue tracker.
+    instead
+        The release to install.
+    """
+
+    version: str
+    machine: str | None
+    fault: str
+    issue: int
+    instead: str
+
+
+DENIED: tuple[Denied, ...] = (
+    Denied("1.26.0", None, "answers binary forests wrongly", 28557, "1.26.1 or later"),
+    Denied(
+        "1.21.0", "aarch64", "dies with an illegal instruction on ARM", 23957, "1.21.1 or later"
+    ),
+)
+
+
+def check_version(
+    version: str, machine: str, required: str, *, denied: Sequence[Denied] = DENIED
+) -> None:
+    """Refuse an onnxruntime that must not, or cannot, run a bundle.
+
+    Parameters
+    ----------
+    version, machine
+        Of the installed onnxruntime, and ``platform.machine()``.
+    required
+        Oldest release that the bundle's manifest names.
+    denied
+        Releases that must not be used.
+
+    Raises
+    ------
+    UnsupportedRuntimeError
+        With the release to install.
+    """
+    found = _release(version)
+    for entry in denied:
+        if found == _release(entry.version) and entry.machine in (None, machine):
+            raise UnsupportedRuntimeError(
+                f"onnxruntime {version} {entry.fault} (microsoft/onnxruntime#{entry.issue}); "
+                f"install {entry.instead}"
+            )
+    oldest = max(required, OLDEST_ONNXRUNTIME, key=_release)
+    if not found >= _release(oldest):
+        raise UnsupportedRuntimeError(
+            f"onnxruntime {version} is installed, expected {oldest} or later; "
+            f"pip install 'onnxruntime>={oldest}'"
+        )
+
+
+def installed_onnxruntime() -> str:
+    """The version of the onnxruntime that an import would find.
+
+    Raises
+    ------
+    UnsupportedRuntimeError
+        None is installed.
+    """
+    spec = find_spec("onnxruntime")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnsupportedRuntimeError("onnxruntime is not installed; pip install onnxruntime")
+    # The folder's name tells the version as importlib.metadata does, whose import alone costs
+    # more than making a small session (15 ms against 3 ms).
+    site = os.path.dirname(spec.submodule_search_locations[0])
+    found = [match[1] for name in os.listdir(site) if (match := _DIST_INFO.fullmatch(name))]
+    if len(found) == 1:
+        return found[0]
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("onnxruntime")
+    except PackageNotFoundError as error:
+        raise UnsupportedRuntimeError(
+            "the installed onnxruntime does not tell its version; pip install onnxruntime"
+        ) from error
+
+
+_DIST_INFO = re.compile(r"onnxruntime(?:_[a-z_]+)?-([0-9][^-]*)\.dist-info")
+
+
+def _release(version: str) -> tuple[int, int, int]:
+    """Major, minor and micro number; what follows them (rc1, dev, +cu12) does not count."""
+    match = re.match(r"([0-9]{1,6})(?:\.([0-9]{1,6}))?(?:\.([0-9]{1,6}))?", version)
+    if match is None:
+        raise UnsupportedRuntimeError(f"{version!r} is no version of onnxruntime")
+    major, minor, micro = (int(part or 0) for part in match.groups())
+    return major, minor, micro
