@@ -25,7 +25,15 @@ from edge_pipeline.verifying import EXACT, requirements, verify
 
 __all__ = ["Report", "export"]
 
-_DISTRIBUTIONS = ("edge-pipeline", "edge-runtime", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
+_DISTRIBUTIONS = (
+    "edge-pipeline",
+    "edge-runtime",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "scikit-learn",
+    "skl2onnx",
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,10 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, without the golden rows and the training statistics."""
         told = self.manifest.to_json()
-        kept = {key: told[key] for key in ("name", "version", "task", "estimator", "outputs", "parity", "metrics")}
+        kept = {
+            key: told[key]
+            for key in ("name", "version", "task", "estimator", "outputs", "parity", "metrics")
+        }
         return {
             "path": str(self.path),
             "bundle_bytes": self.bundle_bytes,
@@ -116,7 +127,8 @@ def export(
     Raises
     ------
     ConversionError
-        *X* cannot be described, or the estimator has no exact conversion (UnsupportedEstimatorError).
+        *X* cannot be described, or the estimator has no exact conversion
+        (UnsupportedEstimatorError).
     ParityError
         The graph answers differently from scikit-learn; nothing is written.
     SealError
@@ -131,7 +143,9 @@ def export(
     with _timed("convert", seconds, tell):
         model = convert_sample(estimator, sample)
     with _timed("verify", seconds, tell):
-        verified = verify(model, estimator, sample, unseen=_unseen(sample, X_test), tolerance=tolerance)
+        verified = verify(
+            model, estimator, sample, unseen=_unseen(sample, X_test), tolerance=tolerance
+        )
     with _timed("seal", seconds, tell):
         manifest = Manifest(
             name=name or path.stem,
@@ -184,7 +198,9 @@ def baseline(sample: Sample) -> dict[str, dict[str, float]]:
                 statistics["std"] = float(known.std())
                 for decile in range(10, 100, 10):
                     statistics[f"q{decile}"] = float(np.percentile(known, decile))
-        result[column.name] = {key: value for key, value in statistics.items() if np.isfinite(value)}
+        result[column.name] = {
+            key: value for key, value in statistics.items() if np.isfinite(value)
+        }
     return result
 
 
@@ -202,7 +218,8 @@ def _unseen(sample: Sample, X_test: Any) -> pd.DataFrame | None:
     unseen = take_sample(X_test)
     if unseen.schema.names != sample.schema.names:
         raise ConversionError(
-            f"X_test has the columns {list(unseen.schema.names)}, X has {list(sample.schema.names)}; hand the same ones"
+            f"X_test has the columns {list(unseen.schema.names)}, X has "
+            f"{list(sample.schema.names)}; hand the same ones"
         )
     return unseen.table
 

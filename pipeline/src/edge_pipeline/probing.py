@@ -84,7 +84,10 @@ def close_columns(estimator: Any, sample: Sample, method: str) -> Schema:
         replace(column, closed=True)
         if column.is_string
         and column.categories is not None
-        and refuses(getattr(estimator, method), sample.as_trained(_with(sample.table, column, UNKNOWN_CATEGORY)))
+        and refuses(
+            getattr(estimator, method),
+            sample.as_trained(_with(sample.table, column, UNKNOWN_CATEGORY)),
+        )
         else column
         for column in sample.schema.columns
     )
@@ -104,11 +107,15 @@ def refuses(method: Callable[[Any], Any], X: Any) -> bool:
 
 def _with(table: pd.DataFrame, column: Column, value: Any) -> pd.DataFrame:
     rows = table.head(3).copy()
-    rows[column.name] = np.array([value] * len(rows), dtype=object if column.is_string else np.float64)
+    rows[column.name] = np.array(
+        [value] * len(rows), dtype=object if column.is_string else np.float64
+    )
     return rows
 
 
-def _within(schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator) -> pd.DataFrame:
+def _within(
+    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
+) -> pd.DataFrame:
     """Numbers drawn evenly between the smallest and the largest of training."""
     columns = {}
     for column in schema.columns:
@@ -121,12 +128,18 @@ def _within(schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Gener
     return pd.DataFrame(columns)
 
 
-def _outside(schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator) -> pd.DataFrame:
+def _outside(
+    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
+) -> pd.DataFrame:
     """Numbers up to ten ranges below and above training's; whole ones stay whole."""
     columns = {}
     for column in schema.columns:
         values = mixed[column.name]
-        if column.type in ("float64", "int64") and column.minimum is not None and column.maximum is not None:
+        if (
+            column.type in ("float64", "int64")
+            and column.minimum is not None
+            and column.maximum is not None
+        ):
             span = max(column.maximum - column.minimum, 1.0)
             drawn = rng.uniform(column.minimum - 10 * span, column.maximum + 10 * span, len(values))
             drawn = np.rint(drawn) if column.type == "int64" else drawn

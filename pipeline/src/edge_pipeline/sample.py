@@ -1,11 +1,10 @@
 """A sample of the training input: its schema, and rows like it.
 
-In: what the user trained on (ndarray, DataFrame of pandas or polars, sparse matrix, list of str, list
-of dict).  Out: a :class:`Sample`, which knows the schema and makes rows of the same container.
+In: what the user trained on (ndarray, DataFrame of pandas or polars, sparse matrix, list of str,
+list of dict).  Out: a :class:`Sample`, which knows the schema and makes rows of the same container.
 """
 
 from __future__ import annotations
-
 
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +91,8 @@ def take_sample(X: Any) -> Sample:
     kind, columns = _columns_of(X)
     if not columns or not len(columns[0][1]):
         raise ConversionError(
-            f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or some rows of it"
+            f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or "
+            "some rows of it"
         )
     described, values, dtypes = [], {}, []
     for name, column in columns:
@@ -102,7 +102,9 @@ def take_sample(X: Any) -> Sample:
         dtypes.append(column.dtype)
     table = pd.DataFrame(values)
     if len(values) != len(columns):
-        raise ConversionError("two columns of X share a name; rename one, the device finds columns by name")
+        raise ConversionError(
+            "two columns of X share a name; rename one, the device finds columns by name"
+        )
     return Sample(Schema(kind, tuple(described)), table, tuple(dtypes))
 
 
@@ -116,7 +118,11 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
     if isinstance(X, list | tuple) and X and all(isinstance(item, str) for item in X):
         return "text", [("text", pd.Series(list(X), dtype=object))]
     array = np.asarray(X)
-    if array.ndim == 1 and array.dtype.kind in "OU" and all(isinstance(item, str) for item in array):
+    if (
+        array.ndim == 1
+        and array.dtype.kind in "OU"
+        and all(isinstance(item, str) for item in array)
+    ):
         return "text", [("text", pd.Series(array.astype(object)))]
     if array.ndim == 1 and array.dtype.kind in "biuf":
         return "vector", [("x0", pd.Series(array))]
@@ -125,7 +131,8 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
             array = array.astype(object)
         return "array", [(f"x{i}", pd.Series(array[:, i])) for i in range(array.shape[1])]
     raise ConversionError(
-        f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype {array.dtype}; expected a "
+        f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype "
+        f"{array.dtype}; expected a "
         "2-d array, a DataFrame, or a list of str"
     )
 
@@ -133,27 +140,37 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
 def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
     """The column's type, and its values as float64 or as object with None for a missing string."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype if column.cat.categories.dtype != "int64" else "float64")
+        column = column.astype(
+            column.cat.categories.dtype if column.cat.categories.dtype != "int64" else "float64"
+        )
     if pd.api.types.is_bool_dtype(column.dtype):
         return "bool", column.to_numpy(dtype=np.float64, na_value=np.nan)
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(
+        column.dtype
+    ):
         whole = pd.api.types.is_integer_dtype(column.dtype)
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         if whole and np.nanmax(np.abs(values), initial=0) > 2**53:
             raise ConversionError(
-                f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell apart; make it a string"
+                f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell "
+                "apart; make it a string"
             )
         return ("int64" if whole else "float64"), values
     present = column[~column.isna()]
     if all(isinstance(item, str) for item in present):
         if (present == MISSING_STRING).any():
-            raise ConversionError(f"column {name!r} holds U+FDD0, which stands for a missing string in the graph")
-        return "string", np.array([item if isinstance(item, str) else None for item in column], dtype=object)
+            raise ConversionError(
+                f"column {name!r} holds U+FDD0, which stands for a missing string in the graph"
+            )
+        return "string", np.array(
+            [item if isinstance(item, str) else None for item in column], dtype=object
+        )
     if all(isinstance(item, bool | int | float | np.number | np.bool_) for item in present):
         return "float64", np.array([np.nan if _is_na(item) else float(item) for item in column])
     found = sorted({type(item).__name__ for item in present})
     raise ConversionError(
-        f"column {name!r} has dtype {column.dtype} with values of type {', '.join(found)}; expected numbers or "
+        f"column {name!r} has dtype {column.dtype} with values of type {', '.join(found)}; "
+        "expected numbers or "
         "strings: convert it (dates to numbers, mixed values to strings) before training"
     )
 
@@ -179,7 +196,13 @@ def _restored(values: pd.Series, dtype: Any) -> pd.Series:
         return values.astype(dtype)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         exact = not missing.any() and (values == np.trunc(values)).all()
-        return values.astype(dtype) if exact or pd.api.types.is_extension_array_dtype(dtype) else values
-    return values.astype(dtype) if dtype != object else values.where(~missing, None)
-
-
+        return (
+            values.astype(dtype)
+            if exact or pd.api.types.is_extension_array_dtype(dtype)
+            else values
+        )
+    return (
+        values.where(~missing, None)
+        if isinstance(dtype, np.dtype) and dtype.hasobject
+        else values.astype(dtype)
+    )

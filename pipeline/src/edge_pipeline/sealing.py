@@ -6,12 +6,12 @@ import os
 import tempfile
 from pathlib import Path
 
-import edge_runtime
 import onnx
 from edge_runtime.bundle import pack
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.manifest import Manifest
 
+import edge_runtime
 from edge_pipeline.errors import SealError
 from edge_pipeline.verifying import VerifiedModel
 
@@ -28,7 +28,8 @@ def seal(verified: VerifiedModel, manifest: Manifest, path: str | os.PathLike[st
     SealError
         The bytes do not read back, or are not valid ONNX; *path* is left as it was.
     OSError
-        The folder does not exist or cannot be written, or the disk is full; *path* is left as it was.
+        The folder does not exist or cannot be written, or the disk is full; *path* is left as it
+        was.
     """
     raw = pack(verified.model.graph, manifest)
     try:

@@ -1,7 +1,7 @@
 """``verify``: the graph and scikit-learn asked the same rows; only equal answers pass.
 
-In: an OnnxModel and its oracle, the fitted estimator.  Out: a VerifiedModel, the only thing that can
-be sealed.  The graph is asked through edge_runtime, as the device will ask it.
+In: an OnnxModel and its oracle, the fitted estimator.  Out: a VerifiedModel, the only thing that
+can be sealed.  The graph is asked through edge_runtime, as the device will ask it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from edge_pipeline.sample import Sample
 __all__ = ["EXACT", "VerifiedModel", "verify"]
 
 EXACT = 1e-9
-"""Default tolerance, relative to an output's largest magnitude: float64 on both sides leaves room for
-another order of summation (n terms: n * 1.1e-16, Higham 2002, section 4.2) and for nothing else."""
+"""Default tolerance, relative to an output's largest magnitude: float64 on both sides leaves room
+for another order of summation (n terms: n * 1.1e-16, Higham 2002, sec. 4.2), for nothing else."""
 
 OLDEST_ONNXRUNTIME = "1.28"
 GOLDEN_ROWS = 16
@@ -100,7 +100,9 @@ def verify(
     sample = replace(sample, schema=schema)
     asked = [a for g in probe_groups(sample, unseen) if (a := _ask(model, estimator, sample, g))]
     if not asked:
-        raise ConversionError("scikit-learn refuses every row of the sample X, so nothing can be compared")
+        raise ConversionError(
+            "scikit-learn refuses every row of the sample X, so nothing can be compared"
+        )
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     with device:
@@ -142,7 +144,9 @@ def _compare_group(
         expected = asked.answers[output.name]
         gap = _gap(expected, found, output, asked.group, tolerance)
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
-        evidence[output.name] = OutputEvidence(before.rows + len(expected), 0, max(before.worst, gap))
+        evidence[output.name] = OutputEvidence(
+            before.rows + len(expected), 0, max(before.worst, gap)
+        )
 
 
 def _gap(
@@ -151,7 +155,8 @@ def _gap(
     """Largest relative difference; ParityError when it is not within *tolerance*."""
     if expected.shape != found.shape or expected.dtype.kind != found.dtype.kind:
         raise ParityError(
-            f"{output.name}, {group.name}: scikit-learn answers with shape {expected.shape} of {expected.dtype}, "
+            f"{output.name}, {group.name}: scikit-learn answers with shape {expected.shape} of "
+            f"{expected.dtype}, "
             f"the graph with {found.shape} of {found.dtype}",
             output=output.name,
         )
@@ -171,7 +176,14 @@ def _gap(
     gaps = np.abs(a - b) / scale
     worst = float(gaps.max())
     if not worst <= tolerance:
-        _fail(expected, found, gaps == worst, output, group, f"; difference {worst:.3g}, allowed {tolerance:.3g}")
+        _fail(
+            expected,
+            found,
+            gaps == worst,
+            output,
+            group,
+            f"; difference {worst:.3g}, allowed {tolerance:.3g}",
+        )
     return worst
 
 
@@ -187,7 +199,8 @@ def _fail(
     count = int(different.reshape(len(different), -1).any(axis=1).sum())
     values = {name: group.table[name].iloc[row] for name in list(group.table.columns)[:8]}
     raise ParityError(
-        f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row {row} "
+        f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row "
+        f"{row} "
         f"{values}: scikit-learn answers {expected[row]!r}, the graph {found[row]!r}{more}; "
         "report it with the estimator's parameters: nothing was sealed",
         output=output.name,
@@ -226,7 +239,8 @@ def _golden_rows(model: OnnxModel, asked: list[_Asked]) -> GoldenRows:
     picks = picks[:limit]
     rows = tuple(tuple(_cells(model.schema, a.group.table, row)) for a, row in picks)
     answers = {
-        output.name: [_nested(a.answers[output.name][row]) for a, row in picks] for output in model.outputs
+        output.name: [_nested(a.answers[output.name][row]) for a, row in picks]
+        for output in model.outputs
     }
     return GoldenRows(rows, answers)
 

@@ -1,1 +1,1 @@
-"""Fitted estimator in, ONNX graph out: float64 throughout, in scikit-learn's order of operations."""
+"""Fitted estimator in, ONNX graph out: float64 throughout, in scikit-learn's order."""

@@ -1,8 +1,8 @@
 """Recursion: from a fitted estimator to the converter that knows its class.
 
-A converter is a function ``(context, estimator, X) -> answer`` for one method of one class; a family
-module lists its own in a table ``CONVERTERS: {class: {method: function}}``.  Meta-estimators call
-:meth:`Context.call` on their parts.
+A converter is a function ``(context, estimator, X) -> answer`` for one method of one class; a
+family module lists its own in a table ``CONVERTERS: {class: {method: function}}``.
+Meta-estimators call :meth:`Context.call` on their parts.
 """
 
 from __future__ import annotations
@@ -114,7 +114,11 @@ class Context:
         outer = self._path
         *above, parent = outer or ("",)
         place = at if not at or at.startswith("[") else f".{at}"
-        self._path = (*above, parent + place, type(estimator).__name__) if outer else (type(estimator).__name__,)
+        self._path = (
+            (*above, parent + place, type(estimator).__name__)
+            if outer
+            else (type(estimator).__name__,)
+        )
         try:
             yield
         finally:

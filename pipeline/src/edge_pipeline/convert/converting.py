@@ -81,7 +81,9 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         listed = isinstance(answers, list)
         tensors = context.call(estimator, method, X)
         if listed != isinstance(tensors, list):
-            raise ConversionError(f"{type(estimator).__name__}.{method}: the converter disagrees on a list of answers")
+            raise ConversionError(
+                f"{type(estimator).__name__}.{method}: the converter disagrees on a list"
+            )
         for item, (tensor, answer) in enumerate(
             zip(tensors if listed else [tensors], answers if listed else [answers], strict=True)
         ):
@@ -114,9 +116,14 @@ def methods_of(estimator: Any) -> tuple[str, ...]:
     """
     found = tuple(method for method in METHODS if hasattr(estimator, method))
     if not found:
-        name = type(estimator).__name__ if not isinstance(estimator, type) else f"the class {estimator.__name__}"
+        name = (
+            type(estimator).__name__
+            if not isinstance(estimator, type)
+            else f"the class {estimator.__name__}"
+        )
         raise ConversionError(
-            f"{name} has none of {', '.join(METHODS)}: it cannot answer for new rows; expected a fitted estimator"
+            f"{name} has none of {', '.join(METHODS)}: it cannot answer for new rows; expected a "
+            "fitted estimator"
         )
     return found
 
@@ -159,7 +166,8 @@ def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
                 answer = getattr(estimator, method)(rows)
         except Exception as error:
             raise ConversionError(
-                f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: {error}; is it fitted, "
+                f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: "
+                f"{error}; is it fitted, "
                 "and is X of the kind that it was trained on?"
             ) from error
         answers[method] = [dense(a) for a in answer] if isinstance(answer, list) else dense(answer)
@@ -173,10 +181,14 @@ def _finished(answer: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
             answer = answer.matrix()
         except ValueError as error:
             raise UnsupportedEstimatorError(
-                f"transform answers with a table in which {error}; end with an encoder, or add a predictor"
+                f"transform answers with a table in which {error}; end with an encoder, or add a "
+                "predictor"
             ) from error
     if answer.ndim != expected.ndim:
-        raise ConversionError(f"the converter answers with {answer.ndim} dimension(s), scikit-learn with {expected.ndim}")
+        raise ConversionError(
+            f"the converter answers with {answer.ndim} dimension(s), scikit-learn with "
+            f"{expected.ndim}"
+        )
     return answer
 
 

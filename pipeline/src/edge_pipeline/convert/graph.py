@@ -29,6 +29,7 @@ supported, runs all of them."""
 IR_VERSION = 10
 """The IR version that belongs to opset 21 (onnx.helper.VERSION_TABLE)."""
 
+
 class Graph:
     """Nodes in the order of their creation, constants, inputs and named outputs.
 

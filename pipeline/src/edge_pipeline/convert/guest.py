@@ -15,6 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from edge_pipeline.convert.graph import OPSETS
+from edge_pipeline.convert.ops import squeeze
 from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ _OTHER_OUTPUT = {"predict": 0, "transform": 0, "score_samples": 1, "decision_fun
 
 def is_registered_by_user(estimator: Any) -> bool:
     """Whether somebody else than skl2onnx itself registered a converter for this class."""
-    from skl2onnx.common._registration import _converter_pool
     from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import _converter_pool
 
     converter = _converter_pool.get(sklearn_operator_name_map.get(type(estimator), ""))
     return converter is not None and not converter.__module__.startswith("skl2onnx.")
@@ -50,7 +51,7 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor) -> Tensor:
     if kind not in sklearn_operator_name_map:
         raise context.refuse(
             f"no converter for {kind.__module__}.{kind.__qualname__}.{method}; register one with "
-            "skl2onnx.update_registered_converter, or train an estimator listed in docs/estimators.md"
+            "skl2onnx.update_registered_converter, or train one that docs/estimators.md lists"
         )
     try:
         model = _foreign_model(estimator, method, X)
@@ -60,7 +61,10 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor) -> Tensor:
     position = table.get(method)
     if position is None or position >= len(model.graph.output):
         raise context.refuse(f"skl2onnx's converter of {kind.__name__} has no output for {method}")
-    return _splice(model, X, position)
+    answer = _splice(model, X, position)
+    if method == "predict" and answer.ndim == 2 and answer.shape[1] == 1:
+        return squeeze(answer, 1)  # skl2onnx answers with a column where scikit-learn has a vector
+    return answer
 
 
 def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
@@ -77,13 +81,16 @@ def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
     kind = StringTensorType if X.is_string else DoubleTensorType
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own use of deprecated names is not the user's concern
-        return to_onnx(
+        model: onnx.ModelProto = to_onnx(
             estimator,
             initial_types=[("X", kind([None, X.width]))],
             options={id(estimator): options} if options else None,
-            target_opset={domain: version for domain, version in OPSETS.items() if domain != "com.microsoft"},
+            target_opset={
+                domain: version for domain, version in OPSETS.items() if domain != "com.microsoft"
+            },
             name="guest",
         )
+    return model
 
 
 def _splice(model: onnx.ModelProto, X: Tensor, position: int) -> Tensor:
@@ -94,7 +101,9 @@ def _splice(model: onnx.ModelProto, X: Tensor, position: int) -> Tensor:
     for initializer in model.graph.initializer:
         names[initializer.name] = f"{prefix}_{len(names)}"
         array = numpy_helper.to_array(initializer)
-        constants[names[initializer.name]] = array.astype(object) if array.dtype.kind in "SU" else array
+        constants[names[initializer.name]] = (
+            array.astype(object) if array.dtype.kind in "SU" else array
+        )
     nodes = []
     for node in model.graph.node:
         made = copy.deepcopy(node)
@@ -106,7 +115,7 @@ def _splice(model: onnx.ModelProto, X: Tensor, position: int) -> Tensor:
         nodes.append(made)
     graph.splice(nodes, constants)
     output = model.graph.output[position]
-    dtypes = {code: dtype for dtype, code in ONNX_TYPES.items()}
+    dtypes: dict[int, Any] = {code: dtype for dtype, code in ONNX_TYPES.items()}
     kind = output.type.tensor_type
     shape = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
     return Tensor(graph, names[output.name], np.dtype(dtypes[kind.elem_type]), tuple(shape))

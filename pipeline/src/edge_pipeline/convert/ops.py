@@ -15,11 +15,12 @@ import numpy as np
 from edge_pipeline.convert.tensor import STRING, Shape, Tensor, arithmetic, broadcast, graph_of
 
 __all__ = [
-    "abs_", "argmax", "argmin", "clip", "concatenate", "cos", "cumsum", "exp", "expand_dims", "floor",
-    "full_rows", "gather_elements", "getitem", "isfinite", "isinf", "isnan", "log", "log_softmax", "logsumexp",
-    "lookup", "matmul", "max_", "maximum", "mean", "min_", "minimum", "norm", "one_hot", "prod", "reshape",
-    "reshape_rows", "rint", "rows", "sigmoid", "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square",
-    "squeeze", "stack", "sum_", "take", "tanh", "top_k", "unary", "where",
+    "abs_", "argmax", "argmin", "clip", "concatenate", "cos", "cumsum", "exp", "expand_dims",
+    "floor", "full_rows", "gather_elements", "getitem", "isfinite", "isinf", "isnan", "log",
+    "log_softmax", "logsumexp", "lookup", "matmul", "max_", "maximum", "mean", "min_",
+    "minimum", "norm", "one_hot", "prod", "reshape", "reshape_rows", "rint", "rows", "sigmoid",
+    "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "sum_",
+    "take", "tanh", "top_k", "unary", "where",
 ]  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def unary(op: str, x: Tensor, dtype: Any = None) -> Tensor:
 
 
 def exp(x: Tensor) -> Tensor:
-    """e to the power of *x*."""
+    """E to the power of *x*."""
     return unary("Exp", x)
 
 
@@ -147,7 +148,9 @@ def where(condition: Tensor, x: Any, y: Any) -> Tensor:
 def matmul(x: Any, y: Any) -> Tensor:
     """Matrix product of two dimensions (or of a stack of matrices)."""
     graph = graph_of(x, y)
-    dtype = np.result_type(*(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype for v in (x, y)))
+    dtype = np.result_type(
+        *(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype for v in (x, y))
+    )
     a, b = (v.astype(dtype) if isinstance(v, Tensor) else graph.constant(v, dtype) for v in (x, y))
     if a.ndim == 1 or b.ndim == 1:
         if b.ndim == 1 and a.ndim >= 2:
@@ -280,7 +283,7 @@ def take(x: Any, indices: Any, axis: int = 0) -> Tensor:
 
 
 def gather_elements(x: Tensor, indices: Tensor, axis: int = -1) -> Tensor:
-    """numpy's take_along_axis."""
+    """Numpy's take_along_axis."""
     axis %= x.ndim
     return graph_of(x, indices).node(
         "GatherElements", x, indices, axis=axis, dtype=x.dtype, shape=indices.shape
@@ -314,7 +317,7 @@ def squeeze(x: Tensor, axis: int = -1) -> Tensor:
 
 
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """Basic indexing along the columns: ``x[:, k]``, ``x[:, a:b:c]``, ``x[:, [..]]``, None, Ellipsis."""
+    """Index along the columns: ``x[:, k]``, ``x[:, a:b:c]``, ``x[:, [..]]``, None, Ellipsis."""
     keys = list(key) if isinstance(key, tuple) else [key]
     if Ellipsis in [k for k in keys if k is Ellipsis]:
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
@@ -424,5 +427,3 @@ def full_rows(x: Tensor, value: Any) -> Tensor:
     return graph.node(
         "Expand", source, target, dtype=source.dtype, shape=(x.shape[0], *array.shape)
     )
-
-

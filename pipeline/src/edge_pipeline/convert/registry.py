@@ -14,6 +14,7 @@ from edge_pipeline.convert.guest import is_registered_by_user
 
 __all__ = ["converters_of"]
 
+
 def converters_of(estimator: Any) -> Methods | None:
     """The methods' converters of the estimator's class, or of the nearest base class that has some.
 

@@ -11,7 +11,16 @@ from onnx import TensorProto
 if TYPE_CHECKING:
     from edge_pipeline.convert.graph import Graph
 
-__all__ = ["ONNX_TYPES", "STRING", "Shape", "Tensor", "arithmetic", "broadcast", "comparison", "graph_of"]
+__all__ = [
+    "ONNX_TYPES",
+    "STRING",
+    "Shape",
+    "Tensor",
+    "arithmetic",
+    "broadcast",
+    "comparison",
+    "graph_of",
+]
 
 STRING = np.dtype(object)
 """dtype of a string tensor, as onnxruntime's Python binding has it."""
@@ -197,7 +206,7 @@ def comparison(op: str, left: Any, right: Any) -> Tensor:
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """numpy's broadcasting, where None (the rows) meets 1 or itself."""
+    """Numpy's broadcasting, where None (the rows) meets 1 or itself."""
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
     result: list[int | None] = []
