@@ -1,0 +1,34 @@
+"""What the stages tell whoever watches a build; nothing here prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_pipeline.dataset import Dataset
+    from edge_pipeline.training import FittedModel
+
+__all__ = ["SILENT", "Watcher"]
+
+
+class Watcher:
+    """Is told what happens, when it happens; override what you want to hear.
+
+    This class itself hears nothing.
+    """
+
+    def stage(self, name: str) -> None:
+        """Say that a stage begins: read, train, convert, verify or seal."""
+
+    def loaded(self, dataset: Dataset) -> None:
+        """Say that the rows are there and divided."""
+
+    def epoch(self, number: int, loss: float) -> None:
+        """Say that one pass over the training rows ended with this loss."""
+
+    def fitted(self, model: FittedModel) -> None:
+        """Say that training ended."""
+
+
+SILENT = Watcher()
+"""Hears nothing."""

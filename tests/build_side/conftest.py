@@ -1,0 +1,55 @@
+"""A healthy recipe with its table; a test spoils one part of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+RECIPE = """\
+name = "boats"
+task = "classification"
+
+[data]
+file = "boats.csv"
+target = "kind"
+
+[preprocessing]
+numbers = ["impute", "scale"]
+strings = ["impute", "one-hot"]
+
+[estimator]
+class = "sklearn.linear_model.LogisticRegression"
+
+[estimator.parameters]
+C = 2.0
+"""
+
+HULLS = ("oak", "steel", "")
+KINDS = ("sloop", "ketch")
+BOATS = ["length,masts,hull,kind"] + [
+    f"{6 + i / 2 + 9 * (i % 2)},{1 + i % 2},{HULLS[i % 3]},{KINDS[i % 2]}" for i in range(24)
+]
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    """A recipe that builds, with 24 rows."""
+    (tmp_path / "boats.csv").write_text("\n".join(BOATS) + "\n", encoding="utf-8")
+    file = tmp_path / "recipe.toml"
+    file.write_text(RECIPE, encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def changed(recipe_file: Path) -> Callable[..., Path]:
+    """The healthy recipe with some text replaced, pair by pair."""
+
+    def change(*pairs: tuple[str, str]) -> Path:
+        text = recipe_file.read_text(encoding="utf-8")
+        for before, after in pairs:
+            assert before in text, f"the healthy recipe has no {before!r}"
+            text = text.replace(before, after)
+        recipe_file.write_text(text, encoding="utf-8")
+        return recipe_file
+
+    return change
