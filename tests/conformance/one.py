@@ -1,4 +1,4 @@
-"""One case in a process of its own: ``python -m tests.conformance.one NAME`` prints a line of JSON."""
+"""One case in a process of its own: ``python -m conformance.one NAME`` prints a line of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.conformance.cases import METHODS, fitted
+from conformance.cases import METHODS, fitted
 
 
 def gap_of(expected: Any, found: Any) -> float:
