@@ -1,0 +1,186 @@
+"""A recipe, or a function that trains, in; a sealed and proven file out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_pipeline.dataset import load_dataset
+from edge_pipeline.errors import DatasetError, TrainingError
+from edge_pipeline.exporting import Report, export
+from edge_pipeline.importing import ImportingError, did_you_mean, find_function, modules_from
+from edge_pipeline.progress import SILENT, Watcher
+from edge_pipeline.recipe import Recipe, read_recipe
+from edge_pipeline.tables import plain_columns, read_table
+from edge_pipeline.training import train
+
+__all__ = ["build", "export_function"]
+
+OUTPUT_FOLDER = Path("dist")
+"""Where bundles are written when nobody says otherwise, below the current directory."""
+
+
+def build(
+    recipe: Recipe | Path | str,
+    output: Path | str | None = None,
+    *,
+    watcher: Watcher = SILENT,
+) -> Report:
+    """Train what *recipe* describes, and write it as one sealed file proven to answer the same.
+
+    Parameters
+    ----------
+    recipe
+        What :func:`~edge_pipeline.recipe.read_recipe` returned, or where it would find one.
+    output
+        File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
+    watcher
+        Is told each stage, each epoch, and the fitted model.
+
+    Returns
+    -------
+    Report
+        Of the export; its ``seconds`` have the stages ``read`` and ``train`` too.
+
+    Raises
+    ------
+    RecipeError, DatasetError, TrainingError
+        Before anything is written.
+    ConversionError, ParityError, SealError
+        As :func:`~edge_pipeline.exporting.export`.
+    OSError
+        A file cannot be read or written.
+    """
+    started = time.perf_counter()
+    watcher.stage("read")
+    if not isinstance(recipe, Recipe):
+        recipe = read_recipe(recipe)
+    dataset = load_dataset(recipe)
+    watcher.loaded(dataset)
+    read_seconds = time.perf_counter() - started
+
+    watcher.stage("train")
+    fitted = train(recipe, dataset, watcher=watcher)
+
+    path = _output_path(output, recipe.name)
+    report = export(
+        fitted.estimator,
+        fitted.X_train,
+        path,
+        y=fitted.y_train,
+        name=recipe.name,
+        task=recipe.task,
+        tolerance=recipe.export.tolerance,
+        X_test=fitted.X_test,
+        metrics=dict(fitted.metrics),
+        version=recipe.version,
+        on_stage=watcher.stage,
+    )
+    return replace(
+        report, seconds={"read": read_seconds, "train": fitted.seconds, **report.seconds}
+    )
+
+
+def export_function(
+    reference: str,
+    output: Path | str | None = None,
+    *,
+    table: Path | str | None = None,
+    name: str | None = None,
+    tolerance: float = 1e-9,
+    watcher: Watcher = SILENT,
+) -> Report:
+    """Call a function that returns a fitted estimator, and export what it returns.
+
+    Parameters
+    ----------
+    reference
+        ``module:function``, the module in the current folder or installed, or
+        ``folder/file.py:function``.  It returns a fitted estimator, or a tuple
+        ``(estimator, X)`` with a sample of the training input.
+    output
+        File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
+    table
+        CSV or Parquet file with the training input, when the function returns no sample.
+        Columns that the estimator does not know, its target say, are left out.
+    name
+        Of the model; the function's name when not given.
+
+    Raises
+    ------
+    TrainingError
+        There is no such function, it raised, or it returned something else.
+    DatasetError
+        No sample, or one that lacks a column of the estimator.
+    ConversionError, ParityError, SealError
+        As :func:`~edge_pipeline.exporting.export`.
+    OSError
+        A file cannot be read or written.
+    """
+    started = time.perf_counter()
+    watcher.stage("train")
+    made = _call(reference)
+    train_seconds = time.perf_counter() - started
+    estimator, X = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
+        raise TrainingError(
+            f"{reference} returned a {type(estimator).__name__}; expected a fitted estimator, "
+            "or (estimator, X)"
+        )
+    if table is not None:
+        X = _sample_for(estimator, Path(table))
+    if X is None:
+        raise DatasetError(
+            f"{reference} returned no sample of the training input; return (estimator, X), "
+            "or name a table"
+        )
+    name = name or reference.rpartition(":")[2]
+    path = _output_path(output, name)
+    report = export(estimator, X, path, name=name, tolerance=tolerance, on_stage=watcher.stage)
+    return replace(report, seconds={"train": train_seconds, **report.seconds})
+
+
+def _output_path(output: Path | str | None, name: str) -> Path:
+    path = Path(output) if output is not None else OUTPUT_FOLDER / f"{name}.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _call(reference: str) -> Any:
+    place, _, function = reference.rpartition(":")
+    folder, module = Path(), place
+    if place.endswith(".py"):
+        folder, module = Path(place).parent, Path(place).stem
+        if not Path(place).is_file():
+            raise FileNotFoundError(2, "No such file", place)
+    with modules_from(folder):
+        try:
+            return find_function(f"{module}:{function}")()
+        except ImportingError as error:
+            raise TrainingError(str(error)) from error
+        except Exception as error:
+            # The function is the user's own code: whatever it raises is its fault.
+            raise TrainingError(f"{reference} failed: {type(error).__name__}: {error}") from error
+
+
+def _sample_for(estimator: Any, file: Path) -> Any:
+    """The columns of *file* that *estimator* was fitted on, in the container it was fitted on."""
+    frame = plain_columns(read_table(file), {}, str(file))
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        for name in names:
+            if name not in frame.columns:
+                raise DatasetError(
+                    f"{file}: column {name!r} is missing; the estimator was fitted on it"
+                    f"{did_you_mean(str(name), frame.columns)}"
+                )
+        return frame[list(names)]
+    count = getattr(estimator, "n_features_in_", frame.shape[1])
+    if count != frame.shape[1]:
+        raise DatasetError(
+            f"{file}: {frame.shape[1]} columns, the estimator was fitted on {count} without "
+            "names; leave the others out of the table"
+        )
+    return frame.to_numpy()
