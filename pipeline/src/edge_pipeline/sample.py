@@ -34,11 +34,15 @@ class Sample:
         The rows; one column each of ``schema.columns``, in order: float64, or object for strings.
     dtypes
         The user's dtype of each column.
+    gaps
+        What stands for a missing string in each of the user's columns: None, NaN or pandas.NA.
+        scikit-learn tells them apart: SimpleImputer takes NaN for missing, and None for a word.
     """
 
     schema: Schema
     table: pd.DataFrame
     dtypes: tuple[Any, ...]
+    gaps: tuple[Any, ...]
 
     def as_trained(self, table: pd.DataFrame) -> Any:
         """*table* in the container that the estimator was trained on.
@@ -51,14 +55,16 @@ class Sample:
         kind = self.schema.kind
         if kind == "table":
             columns = {
-                name: _restored(table[name], dtype)
-                for name, dtype in zip(self.schema.names, self.dtypes, strict=True)
+                name: _restored(table[name], dtype, gap)
+                for name, dtype, gap in zip(self.schema.names, self.dtypes, self.gaps, strict=True)
             }
             return pd.DataFrame(columns, index=table.index)
         if kind == "text":
             return [str(text) for text in table.iloc[:, 0]]
         if self.schema.textual:
             values = table.to_numpy(dtype=object)
+            for i in self.schema.textual:
+                values[pd.isna(values[:, i]), i] = self.gaps[i]
         else:
             values = table.to_numpy(dtype=np.float64)
             whole = all(column.type == "int64" for column in self.schema.columns)
@@ -94,18 +100,19 @@ def take_sample(X: Any) -> Sample:
             f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or "
             "some rows of it"
         )
-    described, values, dtypes = [], {}, []
+    described, values, dtypes, gaps = [], {}, [], []
     for name, column in columns:
         kind_of_column, clean = _clean(name, column)
         described.append(_describe(name, kind_of_column, clean))
         values[name] = clean
         dtypes.append(column.dtype)
+        gaps.append(next(iter(column[column.isna()]), None))
     table = pd.DataFrame(values)
     if len(values) != len(columns):
         raise ConversionError(
             "two columns of X share a name; rename one, the device finds columns by name"
         )
-    return Sample(Schema(kind, tuple(described)), table, tuple(dtypes))
+    return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
 
 
 def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
@@ -189,7 +196,7 @@ def _describe(name: str, kind: ColumnType, values: Any) -> Column:
     return Column(name, kind, missing=bool(np.isnan(values).any()), minimum=low, maximum=high)
 
 
-def _restored(values: pd.Series, dtype: Any) -> pd.Series:
+def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
     """*values* with the user's dtype where that holds them, otherwise as they are."""
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
@@ -202,7 +209,7 @@ def _restored(values: pd.Series, dtype: Any) -> pd.Series:
             else values
         )
     return (
-        values.where(~missing, None)
+        values.where(~missing, gap)
         if isinstance(dtype, np.dtype) and dtype.hasobject
         else values.astype(dtype)
     )
