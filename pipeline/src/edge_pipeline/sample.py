@@ -18,6 +18,9 @@ from edge_pipeline.errors import ConversionError
 
 __all__ = ["MAX_CATEGORIES", "Sample", "take_sample"]
 
+LARGEST_WHOLE = 2**53
+"""Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
+
 MAX_CATEGORIES = 1000
 """Categories listed in the schema; a string column with more is taken for free text."""
 
@@ -100,6 +103,10 @@ def take_sample(X: Any) -> Sample:
             f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or "
             "some rows of it"
         )
+    if len({name for name, _ in columns}) != len(columns):
+        raise ConversionError(
+            "two columns of X share a name; rename one, the device finds columns by name"
+        )
     described, values, dtypes, gaps = [], {}, [], []
     for name, column in columns:
         kind_of_column, clean = _clean(name, column)
@@ -108,10 +115,6 @@ def take_sample(X: Any) -> Sample:
         dtypes.append(column.dtype)
         gaps.append(next(iter(column[column.isna()]), None))
     table = pd.DataFrame(values)
-    if len(values) != len(columns):
-        raise ConversionError(
-            "two columns of X share a name; rename one, the device finds columns by name"
-        )
     return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
 
 
@@ -121,7 +124,9 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
     if hasattr(X, "columns") and hasattr(X, "__getitem__") and not isinstance(X, pd.DataFrame):
         X = pd.DataFrame({str(name): pd.Series(X[name].to_list()) for name in X.columns})
     if isinstance(X, pd.DataFrame):
-        return "table", [(str(name), X[name].reset_index(drop=True)) for name in X.columns]
+        return "table", [
+            (str(name), X.iloc[:, i].reset_index(drop=True)) for i, name in enumerate(X.columns)
+        ]
     if isinstance(X, list | tuple) and X and all(isinstance(item, str) for item in X):
         return "text", [("text", pd.Series(list(X), dtype=object))]
     array = np.asarray(X)
@@ -156,12 +161,12 @@ def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
         column.dtype
     ):
         whole = pd.api.types.is_integer_dtype(column.dtype)
-        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        if whole and np.nanmax(np.abs(values), initial=0) > 2**53:
+        if whole and (column.max() > LARGEST_WHOLE or column.min() < -LARGEST_WHOLE):
             raise ConversionError(
                 f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell "
                 "apart; make it a string"
             )
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return ("int64" if whole else "float64"), values
     present = column[~column.isna()]
     if all(isinstance(item, str) for item in present):
