@@ -16,11 +16,11 @@ from edge_pipeline.convert.tensor import STRING, Shape, Tensor, arithmetic, broa
 
 __all__ = [
     "abs_", "argmax", "argmin", "clip", "concatenate", "cos", "cumsum", "exp", "expand_dims",
-    "floor", "full_rows", "gather_elements", "getitem", "isfinite", "isinf", "isnan", "log",
-    "log_softmax", "logsumexp", "lookup", "matmul", "max_", "maximum", "mean", "min_",
-    "minimum", "norm", "one_hot", "prod", "reshape", "reshape_rows", "rint", "rows", "sigmoid",
-    "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square", "squeeze", "stack", "sum_",
-    "take", "tanh", "top_k", "unary", "where",
+    "expm1", "floor", "full_rows", "gather_elements", "getitem", "isfinite", "isinf", "isnan",
+    "log", "log1p", "log_softmax", "logsumexp", "lookup", "matmul", "max_", "maximum", "mean",
+    "min_", "minimum", "norm", "one_hot", "prod", "reshape", "reshape_rows", "rint", "rows",
+    "sigmoid", "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square", "squeeze", "stack",
+    "sum_", "take", "tanh", "top_k", "unary", "where",
 ]  # fmt: skip
 
 
@@ -89,15 +89,29 @@ def sigmoid(x: Tensor) -> Tensor:
     return unary("Sigmoid", x)
 
 
-def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)), without overflow and without loss where *x* is very negative.
+def log1p(x: Tensor) -> Tensor:
+    """log(1 + x) without loss where *x* is small.
 
-    log1p(u) is log(w) * u / (w - 1) for w = 1 + u (Kahan; Goldberg 1991, theorem 4).
+    log1p(x) is log(w) * x / (w - 1) for w = 1 + x (Kahan; Goldberg 1991, theorem 4).
     """
-    u = exp(-abs(x))
-    w = 1.0 + u
-    log1p = where(w == 1.0, u, log(w) * u / where(w == 1.0, 1.0, w - 1.0))
-    return maximum(x, 0.0) + log1p
+    w = 1.0 + x
+    return where(w == 1.0, x, log(w) * (x / where(w == 1.0, 1.0, w - 1.0)))
+
+
+def expm1(x: Tensor) -> Tensor:
+    """exp(x) - 1 without loss where *x* is small.
+
+    expm1(x) is (u - 1) * x / log(u) for u = exp(x) (Kahan; Higham 2002, section 1.14.1); beyond
+    one the subtraction loses nothing.
+    """
+    u = exp(x)
+    near = (u - 1.0) * (x / where(u == 1.0, 1.0, log(u)))
+    return where(abs(x) < 1.0, where(u == 1.0, x, near), u - 1.0)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), without overflow and without loss where *x* is very negative."""
+    return maximum(x, 0.0) + log1p(exp(-abs(x)))
 
 
 def isnan(x: Tensor) -> Tensor:
