@@ -18,7 +18,10 @@ TOLERANCE = 1e-9
 
 
 def unseen_rows(built: Any) -> Any:
-    """Rows kept from training, then the same with gaps and with categories nobody has seen."""
+    """Rows kept from training, then the same with gaps and with categories nobody has seen.
+
+    A gap is NaN, as pandas reads it: scikit-learn takes None for one more category.
+    """
     X = built.fitted.X_test if built.fitted.X_test is not None else built.fitted.X_train
     if not isinstance(X, pd.DataFrame):
         return X
@@ -27,7 +30,7 @@ def unseen_rows(built: Any) -> Any:
         if column.type == "string":
             spoilt.iloc[1::4, position] = "never seen before"
         if column.missing:
-            spoilt.iloc[position % 3 :: 3, position] = None
+            spoilt.iloc[position % 3 :: 3, position] = np.nan
     return pd.concat([X, spoilt], ignore_index=True)
 
 

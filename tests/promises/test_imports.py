@@ -1,5 +1,6 @@
 """Promise 1: the device loads numpy, onnxruntime and what they load themselves; nothing else."""
 
+import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,12 @@ onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 PREDICT = """
 import sys
 import edge_runtime
+from edge_runtime.manifest import cell_from_json
 with edge_runtime.load(sys.argv[1]) as model:
-    rows = [dict(zip(model.schema.names, row)) for row in model.manifest.golden.rows]
+    rows = [
+        dict(zip(model.schema.names, map(cell_from_json, row)))
+        for row in model.manifest.golden.rows
+    ]
     model.predict(rows[:2])
     model.predict_proba(rows[:2])
     model.predict_one(rows[0])
@@ -58,6 +63,23 @@ def test_the_device_command_loads_no_third_party_module_either(
 ) -> None:
     alone = third_party(in_new_process, ALONE, bundle_path)
     assert third_party(in_new_process, COMMAND_LINE, bundle_path) - alone == {"edge_runtime"}
+
+
+def test_exactly_one_module_of_the_device_imports_onnxruntime(root: Path) -> None:
+    folder = root / "edge_runtime/src/edge_runtime"
+    found = []
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Import(names=names):
+                    imported = [alias.name for alias in names]
+                case ast.ImportFrom(module=str(module)):
+                    imported = [module]
+                case _:
+                    continue
+            if any(name.partition(".")[0] == "onnxruntime" for name in imported):
+                found.append(str(path.relative_to(folder)))
+    assert found == ["session.py"]
 
 
 def test_the_build_machine_does_load_more_so_the_count_can_fail(

@@ -38,8 +38,12 @@ print(json.dumps({"calls": calls, "telemetry": telemetry, "sockets": held}))
 
 PREDICT = """
 import edge_runtime
+from edge_runtime.manifest import cell_from_json
 with edge_runtime.load(sys.argv[1]) as model:
-    rows = [dict(zip(model.schema.names, row)) for row in model.manifest.golden.rows]
+    rows = [
+        dict(zip(model.schema.names, map(cell_from_json, row)))
+        for row in model.manifest.golden.rows
+    ]
     model.predict(rows)
     model.predict_one(rows[0])
 """
