@@ -151,6 +151,11 @@ class Model:
         """What one row looks like."""
         return self.manifest.schema
 
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that the trained estimator had, and this model serves."""
+        return tuple(self._plans)
+
     @_served
     def predict(self, X: Any) -> Answer:
         """Answer for every row of *X* as the trained estimator would.

@@ -8,7 +8,7 @@ import os
 # (Privacy.md in the wheel); a value that the user set is kept.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -164,8 +164,3 @@ def _inference_error(error: Exception) -> InferenceError:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-
-
-def answers_like(outputs: Sequence[NDArray[Any]], names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """Buffers that :meth:`Session.bind` can write answers of these shapes into."""
-    return {name: np.zeros_like(output) for name, output in zip(names, outputs, strict=True)}

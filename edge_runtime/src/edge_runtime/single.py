@@ -8,9 +8,11 @@ calls ever ran at once.  ``list.pop`` and ``list.append`` are atomic, so no lock
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_runtime.answers import as_trained, plain
 from edge_runtime.border import Border, row_writer
@@ -22,50 +24,50 @@ from edge_runtime.session import Session
 
 __all__ = ["one_answer"]
 
-Lane = tuple[Slots, Callable[[], Any]]
-
 
 def one_answer(session: Session, border: Border, output: Output) -> Callable[[Any], Any]:
     """The function from a row to *output*'s plain answer; any number of threads may call it."""
     write = row_writer(border)
-    pool: list[Lane] = []
-    shape: list[tuple[int, ...]] = []  # of the answer for one row; known after the first
+    pool: list[tuple[Slots, Callable[[], Any]]] = []
+    take, put_back = pool.pop, pool.append
 
     def answer(row: Any) -> Any:
         try:
-            lane = pool.pop()
+            lane = take()
         except IndexError:
-            lane = _lane(session, border, output, shape)
-        slots, ask = lane
-        # A lane whose call failed is not put back: its buffers are in no known state.
-        write(row, slots)
-        found = ask()
-        pool.append(lane)
+            slots = Slots(border.schema)
+            write(row, slots)
+            lane = slots, _asker(session, slots, output)
+        else:
+            write(row, lane[0])
+        found = lane[1]()
+        # Not in a finally: a lane whose call failed holds half a row, and is dropped.
+        put_back(lane)
         return found
 
     return answer
 
 
-def _lane(session: Session, border: Border, output: Output, shape: list[tuple[int, ...]]) -> Lane:
-    slots = Slots(border.schema)
-    wanted = {signature.name for signature in session.inputs}
+def _asker(session: Session, slots: Slots, output: Output) -> Callable[[], Any]:
+    """A call that answers the row in *slots*, bound to buffers where the answer is numbers."""
     blocks = {NUMBERS: slots.numbers, STRINGS: slots.strings}
-    feeds = {name: block for name, block in blocks.items() if name in wanted}
-    element_type = next(s.element_type for s in session.outputs if s.name == output.name)
-    dtype = np.dtype(output.dtype)
+    feeds = {signature.name: blocks[signature.name] for signature in session.inputs}
     names = [output.name]
 
     def run() -> Any:
-        found = session.run(names, feeds)[0]
-        if not shape:
-            shape.append(found.shape)
-        return plain(as_trained(found, output, 1))
+        return _read(session.run(names, feeds)[0], output)
 
-    if not shape or STRINGS in feeds or element_type is np.object_ or dtype.kind not in "fiub":
-        return slots, run
-    found = np.zeros(shape[0], dtype=element_type)
+    # Asked once for the shape of the answer.
+    first = session.run(names, feeds)[0]
+    dtype = as_trained(first, output, 1).dtype
+    if STRINGS in feeds or first.dtype.kind not in "fiub":
+        return run  # onnxruntime copies strings: they cannot be bound
+    found = np.zeros(first.shape, dtype=first.dtype)
     ask = session.bind(feeds, {output.name: found})
-    read = found.item if found.ndim == 1 and found.dtype == dtype else None
+    # An int64 read as an int needs no cast to a narrower integer first.
+    read: Callable[[], Any] = found.item
+    if found.ndim != 1 or not (found.dtype == dtype or found.dtype.kind == dtype.kind == "i"):
+        read = partial(_read, found, output)
 
     def bound() -> Any:
         try:
@@ -74,6 +76,10 @@ def _lane(session: Session, border: Border, output: Output, shape: list[tuple[in
             raise InferenceError(
                 f"onnxruntime failed on a row that passed every check: {error}"
             ) from error
-        return read() if read is not None else plain(as_trained(found, output, 1))
+        return read()
 
-    return slots, bound
+    return bound
+
+
+def _read(found: NDArray[Any], output: Output) -> Any:
+    return plain(as_trained(found, output, 1))

@@ -21,7 +21,7 @@ from edge_runtime.border.tables import Border
 from edge_runtime.errors import InputError
 from edge_runtime.schema import Schema
 
-__all__ = ["RowWriter", "Slots", "row_writer"]
+__all__ = ["RowWriter", "Slots", "cells_of_row", "row_writer"]
 
 RowWriter = Callable[[Any, "Slots"], None]
 """Checks a row and writes it into the slots; raises InputError and leaves them undefined."""
@@ -51,7 +51,7 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     schema = border.schema
     names, width = schema.names, len(schema.columns)
     pick = itemgetter(*names) if width > 1 else lambda row, name=names[0]: (row[name],)
-    check_names, may_lack = border._check_names, schema.kind == "dicts"
+    check_names, may_lack = border.check_names, schema.kind == "dicts"
     strict = border.extra_columns == "refuse"
 
     def cells(row: Any) -> Sequence[Any]:

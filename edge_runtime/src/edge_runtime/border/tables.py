@@ -86,6 +86,35 @@ class Border:
             f"{type(X).__name__}"
         )
 
+    def check_names(
+        self, names: list[Any], *, row: int | None = None, may_lack: bool = False
+    ) -> None:
+        """Refuse a table or row that lacks a column, repeats one, or has one too many.
+
+        *may_lack* allows absent columns; *row* goes into the error.
+        """
+        found = set(names)
+        if len(found) != len(names):
+            twice = [name for name in found if names.count(name) > 1]
+            raise InputError(f"the column name {twice[0]!r} appears twice; rename one", row=row)
+        missing = [name for name in self.schema.names if name not in found]
+        if missing and not may_lack:
+            raise InputError(
+                f"column missing: expected {_listed(missing)}, found {_listed(names)}",
+                row=row,
+                column=missing[0],
+            )
+        if self.extra_columns == "ignore":
+            return
+        extra = [name for name in names if name not in self._names]
+        if extra:
+            raise InputError(
+                f"column not known to the model: {_listed(extra)}; remove it or load the model "
+                'with extra_columns="ignore"',
+                row=row,
+                column=str(extra[0]),
+            )
+
     def _from_array(self, X: NDArray[Any]) -> tuple[Feeds, int]:
         if X.ndim == 1 and self.schema.kind == "text":
             return self._blocks(len(X), lambda _: X)
@@ -119,7 +148,7 @@ class Border:
         return self._from_columns(names, X.__getitem__)
 
     def _from_columns(self, names: list[Any], column: Callable[[Any], Any]) -> tuple[Feeds, int]:
-        self._check_names(names)
+        self.check_names(names)
         cells = [_cells(column(name)) for name in self.schema.names]
         lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
         if len(set(lengths.values())) > 1:
@@ -157,35 +186,10 @@ class Border:
             if not isinstance(cells, Mapping):
                 raise InputError(f"expected a dict, found {type(cells).__name__}", row=row)
             if (may_lack or len(cells) != self._width) or cells.keys() != self._names:
-                self._check_names(list(cells), row=row, may_lack=may_lack)
+                self.check_names(list(cells), row=row, may_lack=may_lack)
         if may_lack:
             return self._blocks(len(X), lambda i: [c.get(self.schema.names[i]) for c in X])
         return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in X])
-
-    def _check_names(
-        self, names: list[Any], *, row: int | None = None, may_lack: bool = False
-    ) -> None:
-        found = set(names)
-        if len(found) != len(names):
-            twice = [name for name in found if names.count(name) > 1]
-            raise InputError(f"the column name {twice[0]!r} appears twice; rename one", row=row)
-        missing = [name for name in self.schema.names if name not in found]
-        if missing and not may_lack:
-            raise InputError(
-                f"column missing: expected {_listed(missing)}, found {_listed(names)}",
-                row=row,
-                column=missing[0],
-            )
-        if self.extra_columns == "ignore":
-            return
-        extra = [name for name in names if name not in self._names]
-        if extra:
-            raise InputError(
-                f"column not known to the model: {_listed(extra)}; remove it or load the model "
-                'with extra_columns="ignore"',
-                row=row,
-                column=str(extra[0]),
-            )
 
     def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
         """Fill the blocks from ``cells(position in the schema)``."""

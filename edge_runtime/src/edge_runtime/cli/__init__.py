@@ -1,0 +1,174 @@
+"""The command ``edge-runtime``: arguments in, exit code out; parses, calls the library, prints.
+
+Exit codes: 0 done; 1 the bundle or some rows were refused, or the machine failed (disk full);
+2 misuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+import edge_runtime
+from edge_runtime.border import ExtraColumns
+from edge_runtime.errors import EdgeRuntimeError
+from edge_runtime.manifest import METHODS
+
+__all__ = ["main"]
+
+DONE, REFUSED, MISUSE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; those of the process when None.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = arguments.command
+        code = command(arguments)
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse has printed help, version or what was wrong
+        return end.code if isinstance(end.code, int) else MISUSE
+    except BrokenPipeError:
+        # Whoever read our output has gone, and knows it: nothing to say.
+        _silence_stdout()
+        return REFUSED
+    except EdgeRuntimeError as error:
+        return _refuse(str(error))
+    except UnicodeDecodeError as error:
+        return _refuse(f"the input is not {error.encoding}; name its --encoding")
+    except OSError as error:
+        _silence_stdout()
+        where = f": {error.filename}" if error.filename else ""
+        return _refuse(f"{error.strerror or error}{where}")
+    except MemoryError:
+        return _refuse("not enough memory; try a smaller --chunk")
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _refuse(message: str) -> int:
+    print(f"edge-runtime: {message}", file=sys.stderr)
+    return REFUSED
+
+
+def _silence_stdout() -> None:
+    """Let what is still buffered go nowhere, or Python complains about it once more at exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # stdout is no file, as in a test
+        return
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-runtime", description="Predict with a sealed scikit-learn model."
+    )
+    parser.add_argument("--version", action="version", version=edge_runtime.__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    info = commands.add_parser("info", help="print what a bundle says of itself")
+    info.set_defaults(command=_info)
+    check = commands.add_parser("check", help="replay the golden rows and print what that proves")
+    check.set_defaults(command=_check)
+    for command in (info, check):
+        command.add_argument("file", metavar="FILE", help="the bundle")
+        command.add_argument("--json", action="store_true", help="print JSON")
+
+    predict = commands.add_parser("predict", help="answer every row of a CSV or JSON lines stream")
+    predict.set_defaults(command=_predict)
+    predict.add_argument("file", metavar="FILE", help="the bundle")
+    predict.add_argument(
+        "input", metavar="INPUT", nargs="?", default="-", help="rows; - or absent: standard input"
+    )
+    predict.add_argument("-o", "--output", metavar="OUT", help="file to write, whole or not at all")
+    what = predict.add_mutually_exclusive_group()
+    what.add_argument("--method", choices=METHODS, help="method to ask (default: predict)")
+    what.add_argument(
+        "--proba", action="store_true", help="add the probability of every class to the prediction"
+    )
+    predict.add_argument(
+        "--format", choices=("csv", "jsonl"), help="of INPUT (default: by its name, else csv)"
+    )
+    predict.add_argument("--json", action="store_true", help="print JSON lines")
+    predict.add_argument(
+        "--errors", metavar="FILE", help="write refused rows here as JSON lines, not to stderr"
+    )
+    predict.add_argument(
+        "--extra-columns",
+        choices=get_args(ExtraColumns),
+        default="refuse",
+        help="what to do with a column that the model does not know (default: refuse)",
+    )
+    predict.add_argument(
+        "--chunk",
+        type=_rows,
+        default=1000,
+        metavar="N",
+        help="rows answered at once (default: 1000)",
+    )
+    predict.add_argument(
+        "--encoding", type=_encoding, default="utf-8-sig", help="of INPUT (default: UTF-8)"
+    )
+    return parser
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.describing import print_info
+
+    return print_info(arguments.file, as_json=arguments.json)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.describing import print_check
+
+    return print_check(arguments.file, as_json=arguments.json)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.predicting import Job, predict
+
+    return predict(
+        Job(
+            bundle=arguments.file,
+            source=arguments.input,
+            target=arguments.output,
+            errors=arguments.errors,
+            method=arguments.method,
+            proba=arguments.proba,
+            format=arguments.format or _format_of(arguments.input),
+            as_json=arguments.json,
+            extra_columns=arguments.extra_columns,
+            chunk_rows=arguments.chunk,
+            encoding=arguments.encoding,
+        )
+    )
+
+
+def _format_of(name: str) -> str:
+    return "jsonl" if name.lower().endswith((".jsonl", ".ndjson")) else "csv"
+
+
+def _rows(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"expected 1 to 1000000 rows, found {text!r}")
+    return int(text)
+
+
+def _encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError) as error:
+        raise argparse.ArgumentTypeError(f"Python knows no encoding {name!r}") from error
+    return name

@@ -1,0 +1,7 @@
+"""``python -m edge_runtime.cli``: the command where its script is not on the path."""
+
+import sys
+
+from edge_runtime.cli import main
+
+sys.exit(main())

@@ -1,0 +1,141 @@
+"""``edge-runtime info`` and ``check``: a bundle's manifest, and what this machine proves of it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.bundle import Bundle, unpack
+from edge_runtime.manifest import Manifest
+from edge_runtime.model import load
+from edge_runtime.schema import Column
+from edge_runtime.versions import installed_onnxruntime
+
+__all__ = ["print_check", "print_info"]
+
+_SHOWN = 8
+
+
+def print_info(path: str, *, as_json: bool) -> int:
+    """Print what the bundle says of itself, after its seal and digest were checked."""
+    raw = Path(path).read_bytes()
+    bundle = unpack(raw)
+    if as_json:
+        _print_json(
+            {"file_bytes": len(raw), "sha256": bundle.seal.sha256, **bundle.manifest.to_json()}
+        )
+    else:
+        _print_table(_info_lines(bundle, len(raw)))
+    return 0
+
+
+def print_check(path: str, *, as_json: bool) -> int:
+    """Load the bundle as a program would, and print what that proved."""
+    raw = Path(path).read_bytes()
+    with load(raw) as model:
+        manifest = model.manifest
+    bundle = unpack(raw)
+    onnxruntime = installed_onnxruntime()
+    if as_json:
+        _print_json(
+            {
+                "name": manifest.name,
+                "version": manifest.version,
+                "sha256": bundle.seal.sha256,
+                "onnxruntime": onnxruntime,
+                "machine": platform.machine(),
+                "golden_rows": len(manifest.golden.rows),
+                "outputs": [output.name for output in manifest.outputs],
+                "tolerance": manifest.parity.tolerance,
+            }
+        )
+        return 0
+    outputs = ", ".join(output.name for output in manifest.outputs)
+    _print_table(
+        [
+            ("model", f"{manifest.name} version {manifest.version} ({manifest.task})"),
+            ("seal", f"all {len(raw):,} bytes are as sealed, SHA-256 {bundle.seal.sha256}"),
+            (
+                "runtime",
+                f"onnxruntime {onnxruntime} on {platform.machine()}; "
+                f"{manifest.requires.onnxruntime} or later is needed",
+            ),
+            ("graph", f"loads, and gives {outputs}"),
+            ("golden rows", _golden_line(manifest)),
+            ("at the build", _parity_line(manifest)),
+        ]
+    )
+    return 0
+
+
+def _info_lines(bundle: Bundle, file_bytes: int) -> Iterable[tuple[str, str]]:
+    m = bundle.manifest
+    yield "model", f"{m.name} version {m.version}"
+    yield "task", m.task
+    yield "estimator", " ".join(m.estimator.split())
+    yield "answers", ", ".join(f"{o.name} ({o.dtype})" for o in m.outputs)
+    for output, labels in m.classes.items():
+        yield f"classes of {output}", _shortened(labels)
+    yield "input", f"{len(m.schema.columns)} columns, trained on {m.schema.kind}"
+    for column in m.schema.columns:
+        yield f"  {column.name}", _column_line(column)
+    yield "parity", _parity_line(m)
+    yield "golden rows", str(len(m.golden.rows))
+    for metric, value in m.metrics.items():
+        yield f"metric {metric}", f"{value:.6g}"
+    opsets = ", ".join(f"{domain or 'ai.onnx'} {v}" for domain, v in m.requires.opsets.items())
+    yield "needs", f"onnxruntime {m.requires.onnxruntime} or later; operators {opsets}"
+    yield "built with", ", ".join(f"{name} {v}" for name, v in m.created_by.items()) or "not told"
+    yield "file", f"{file_bytes:,} bytes, format {bundle.seal.format}, unsigned"
+    yield "SHA-256", bundle.seal.sha256
+
+
+def _column_line(column: Column) -> str:
+    parts: list[str] = [column.type]
+    if column.minimum is not None and column.maximum is not None:
+        parts.append(f"seen {column.minimum:g} to {column.maximum:g}")
+    if column.categories is not None:
+        parts.append(_shortened(column.categories))
+    parts.append("may be missing" if column.missing else "never missing")
+    return ", ".join(parts)
+
+
+def _golden_line(manifest: Manifest) -> str:
+    rows = len(manifest.golden.rows)
+    if not rows:
+        return "none in the bundle: nothing was proved by asking"
+    return (
+        f"{rows} rows answered here as scikit-learn did: labels equal, numbers within "
+        f"{manifest.parity.tolerance:g}"
+    )
+
+
+def _parity_line(manifest: Manifest) -> str:
+    evidence = manifest.parity.outputs.values()
+    rows = max((e.rows for e in evidence), default=0)
+    differing = sum(e.differing for e in evidence)
+    worst = max((e.worst for e in evidence), default=0.0)
+    return (
+        f"{rows} rows compared with scikit-learn, {differing} labels differed, largest difference "
+        f"{worst:.1e}, allowed {manifest.parity.tolerance:g}"
+    )
+
+
+def _shortened(values: Iterable[Any]) -> str:
+    shown = [str(value) for value in values]
+    more = len(shown) - _SHOWN
+    return ", ".join(shown[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _print_table(lines: Iterable[tuple[str, str]]) -> None:
+    rows = list(lines)
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))

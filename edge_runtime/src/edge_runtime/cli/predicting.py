@@ -1,0 +1,178 @@
+"""``edge-runtime predict``: a stream of rows in, a stream of answers out, in chunks."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+from numpy.typing import NDArray
+
+from edge_runtime.border import Border, ExtraColumns, row_writer
+from edge_runtime.border.rows import Slots
+from edge_runtime.cli.reading import BadRow, Row, read_csv, read_json_lines
+from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter, open_target
+from edge_runtime.errors import InferenceError, InputError
+from edge_runtime.model import Model, load
+
+__all__ = ["Job", "predict"]
+
+PROGRESS_SECONDS = 0.5
+"""How often a terminal is told how far it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What ``edge-runtime predict`` was asked to do; the options of the same names."""
+
+    bundle: str
+    source: str
+    target: str | None
+    errors: str | None
+    method: str | None
+    proba: bool
+    format: str
+    as_json: bool
+    extra_columns: ExtraColumns
+    chunk_rows: int
+    encoding: str
+
+
+def predict(job: Job) -> int:
+    """Answer every row of the stream; 0 when all were answered, 1 when some were refused."""
+    tally = _Tally()
+    with load(job.bundle) as model, ExitStack() as files:
+        border = Border(model.schema, extra_columns=job.extra_columns)
+        answer = _Answerer(model, border, _methods(model, job))
+        source = files.enter_context(_open_source(job))
+        complain = _complainer(job, files)
+        target = files.enter_context(open_target(job.target))
+        as_json = job.as_json or job.format == "jsonl"
+        writer = (JsonWriter if as_json else CsvWriter)(target, model.manifest)
+        rows = (read_json_lines if job.format == "jsonl" else read_csv)(source, border)
+        chunk = list(islice(rows, job.chunk_rows))
+        while True:
+            good, answers, bad = answer(chunk)
+            for row in bad:
+                complain(row)
+            writer.write([row.line for row in good], answers)
+            target.flush()
+            tally.count(len(good), len(bad))
+            chunk = list(islice(rows, job.chunk_rows))
+            if not chunk:  # only now: a stream without rows gets its header too
+                break
+    return tally.close()
+
+
+class _Answerer:
+    """Sorts a chunk into rows with their answers, and rows that are refused."""
+
+    def __init__(self, model: Model, border: Border, methods: tuple[str, ...]) -> None:
+        self._methods = {method: getattr(model, method) for method in methods}
+        self._check = row_writer(border)
+        self._slots = Slots(model.schema)
+
+    def __call__(self, chunk: list[Row | BadRow]) -> tuple[list[Row], Answers, list[BadRow]]:
+        good = [row for row in chunk if isinstance(row, Row)]
+        bad = [row for row in chunk if isinstance(row, BadRow)]
+        try:
+            answers = self._ask(good)
+        except (InputError, InferenceError):
+            good = [row for row in good if self._is_good(row, bad)]
+            answers = self._ask(good)
+            bad.sort(key=lambda row: row.line)
+        return good, answers, bad
+
+    def _ask(self, rows: list[Row]) -> dict[str, list[NDArray[Any]]]:
+        X = [row.cells for row in rows]
+        answers = {method: ask(X) for method, ask in self._methods.items()}
+        return {m: a if isinstance(a, list) else [a] for m, a in answers.items()}
+
+    def _is_good(self, row: Row, bad: list[BadRow]) -> bool:
+        try:
+            self._check(row.cells, self._slots)
+            self._ask([row])
+        except InputError as error:
+            bad.append(BadRow(row.line, str(error).removeprefix("row 0, "), error.column))
+            return False
+        except InferenceError as error:
+            bad.append(BadRow(row.line, str(error)))
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts rows; tells a terminal how far it is."""
+
+    answered: int = 0
+    refused: int = 0
+    told_at: float = field(default_factory=time.monotonic)
+    told: bool = False
+
+    def count(self, good: int, bad: int) -> None:
+        self.answered += good
+        self.refused += bad
+        now = time.monotonic()
+        if now - self.told_at >= PROGRESS_SECONDS and sys.stderr.isatty():
+            print(f"\r{self.answered + self.refused:,} rows", end="", file=sys.stderr, flush=True)
+            self.told_at, self.told = now, True
+
+    def close(self) -> int:
+        """Print the sum when it matters; the exit code."""
+        if self.told:
+            print(file=sys.stderr)
+        if not self.refused:
+            return 0
+        print(
+            f"edge-runtime: {self.answered} rows answered, {self.refused} refused", file=sys.stderr
+        )
+        return 1
+
+
+def _methods(model: Model, job: Job) -> tuple[str, ...]:
+    if job.proba:
+        return ("predict", "predict_proba")
+    if job.method is not None:
+        return (job.method,)
+    return ("predict",) if "predict" in model.methods else model.methods[:1]
+
+
+@contextmanager
+def _open_source(job: Job) -> Iterator[TextIO]:
+    """The rows as text; a byte that is none arrives as a lone surrogate, which the border refuses."""
+    decoding: dict[str, Any] = {
+        "encoding": job.encoding,
+        "errors": "surrogateescape",
+        "newline": "",  # csv tells line ends inside quotes from those between rows
+    }
+    if job.source != "-":
+        with open(job.source, **decoding) as stream:
+            yield stream
+        return
+    if sys.stdin is None:
+        raise InputError("standard input is closed; name a file")
+    stream = io.TextIOWrapper(sys.stdin.buffer, **decoding)
+    try:
+        yield stream
+    finally:
+        stream.detach()  # or it would close the process's own standard input
+
+
+def _complainer(job: Job, files: ExitStack) -> Callable[[BadRow], None]:
+    if job.errors is None:
+        return lambda bad: print(f"line {bad.line}: {bad.message}", file=sys.stderr)
+    stream = files.enter_context(Path(job.errors).open("w", encoding="utf-8"))
+
+    def complain(bad: BadRow) -> None:
+        row = {"line": bad.line, "column": bad.column, "message": bad.message}
+        stream.write(json.dumps(row) + "\n")
+
+    return complain
