@@ -5,7 +5,44 @@ import os
 # Newer onnxruntime wheels send telemetry unless this is set before they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from edge_pipeline.convert.converting import OnnxModel, convert  # noqa: E402
-from edge_pipeline.exporting import Report, export  # noqa: E402
+from edge_pipeline.building import build, export_function
+from edge_pipeline.convert.converting import OnnxModel, convert
+from edge_pipeline.dataset import Dataset, load_dataset
+from edge_pipeline.errors import (
+    ConversionError,
+    DatasetError,
+    EdgePipelineError,
+    ParityError,
+    RecipeError,
+    SealError,
+    TrainingError,
+    UnsupportedEstimatorError,
+)
+from edge_pipeline.exporting import Report, export
+from edge_pipeline.progress import Watcher
+from edge_pipeline.recipe import Recipe, read_recipe
+from edge_pipeline.training import FittedModel, train
 
-__all__ = ["OnnxModel", "Report", "convert", "export"]
+__all__ = [
+    "ConversionError",
+    "Dataset",
+    "DatasetError",
+    "EdgePipelineError",
+    "FittedModel",
+    "OnnxModel",
+    "ParityError",
+    "Recipe",
+    "RecipeError",
+    "Report",
+    "SealError",
+    "TrainingError",
+    "UnsupportedEstimatorError",
+    "Watcher",
+    "build",
+    "convert",
+    "export",
+    "export_function",
+    "load_dataset",
+    "read_recipe",
+    "train",
+]

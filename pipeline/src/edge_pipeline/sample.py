@@ -214,7 +214,7 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
             else values
         )
     return (
-        values.where(~missing, gap)
+        values.astype(object).where(~missing, gap)
         if isinstance(dtype, np.dtype) and dtype.hasobject
         else values.astype(dtype)
     )

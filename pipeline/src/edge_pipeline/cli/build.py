@@ -1,0 +1,82 @@
+"""edge-pipeline build: a recipe to a sealed file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_pipeline.building import build
+from edge_pipeline.cli import display
+
+__all__ = ["build_command"]
+
+EXAMPLES = """\b
+Examples:
+  edge-pipeline build models/penguins
+  edge-pipeline build models/linear/recipe.toml -o /tmp/linear.onnx
+  edge-pipeline build models/digits --json 2>/dev/null
+"""
+
+
+@click.command("build", short_help="Train a recipe, and write one proven file.", epilog=EXAMPLES)
+@click.argument("recipe", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: dist/NAME.onnx]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def build_command(recipe: Path, output: Path | None, as_json: bool, quiet: bool) -> None:
+    """Train what RECIPE describes, and write it as one file proven to answer the same.
+
+    RECIPE is a recipe.toml, or the folder of one.  A recipe may name Python code, its own or
+    installed: build only recipes that you would run.
+    """
+    with display.Progress(quiet=quiet) as progress:
+        report = build(recipe, output, watcher=progress)
+    if as_json:
+        display.show_json({**report.to_json(), "training": _training(progress)})
+        return
+    dataset, fitted = progress.dataset, progress.fitted_model
+    lines = []
+    if dataset is not None:
+        held_out = dataset.rows - len(dataset.X_train)
+        lines.append(
+            (
+                "rows",
+                f"{dataset.rows} ({len(dataset.X_train)} to train, {held_out} to test), "
+                f"{dataset.columns} column{'s' * (dataset.columns != 1)}",
+            )
+        )
+    if fitted is not None:
+        if fitted.linear is not None:
+            lines += display.linear_lines(fitted.linear)
+        if fitted.loss_curve:
+            first, last = fitted.loss_curve[0], fitted.loss_curve[-1]
+            lines.append(("loss", f"{first:.4f} -> {last:.4f} in {len(fitted.loss_curve)} epochs"))
+        lines += display.metric_lines(fitted.metrics)
+    lines += display.evidence_lines(report.manifest)
+    lines.append((str(report.path), f"{report.bundle_bytes:,} bytes"))
+    display.show_lines(lines)
+
+
+def _training(progress: display.Progress) -> dict[str, Any]:
+    dataset, fitted = progress.dataset, progress.fitted_model
+    if dataset is None or fitted is None:
+        return {}
+    linear = fitted.linear
+    return {
+        "rows_train": len(dataset.X_train),
+        "rows_test": dataset.rows - len(dataset.X_train),
+        "rows_without_target": dataset.dropped_rows,
+        "columns": dataset.columns,
+        "loss_curve": list(fitted.loss_curve),
+        "linear": None
+        if linear is None
+        else {"coefficients": dict(linear.coefficients), "intercept": linear.intercept},
+        "warnings": list(fitted.warnings),
+    }

@@ -1,0 +1,145 @@
+"""What people read: progress on stderr, results on stdout.  No other module prints."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+from edge_runtime.manifest import Manifest
+from rich.console import Console
+from rich.status import Status
+
+from edge_pipeline.dataset import Dataset
+from edge_pipeline.progress import Watcher
+from edge_pipeline.training import FittedModel, LinearTerms
+
+__all__ = ["Progress", "evidence_lines", "linear_lines", "metric_lines", "show_json", "show_lines"]
+
+BAR_CELLS = 40
+"""Length of the bar that stands for the first epoch's loss."""
+
+MAX_COEFFICIENTS = 12
+"""Coefficients printed, the largest first; ``--json`` has them all."""
+
+_DOING = {
+    "read": "reading the rows",
+    "train": "training",
+    "convert": "converting to ONNX",
+    "verify": "comparing with scikit-learn",
+    "seal": "sealing",
+}
+
+
+class Progress(Watcher):
+    """Tells the stages on stderr: a spinner on a terminal, plain lines elsewhere.
+
+    Used as a context manager, so that a failure leaves no spinner behind.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
+        self._status: Status | None = None
+        self._doing = ""
+        self._since = 0.0
+        self._first_loss = 0.0
+        self.dataset: Dataset | None = None
+        self.fitted_model: FittedModel | None = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._end(failed=kind is not None)
+
+    def stage(self, name: str) -> None:
+        """Open a new line or spinner."""
+        self._end()
+        self._doing = _DOING.get(name, name)
+        self._since = time.perf_counter()
+        if self._console.is_terminal:
+            self._status = self._console.status(self._doing)
+            self._status.start()
+
+    def loaded(self, dataset: Dataset) -> None:
+        """Keep the rows' description for the result."""
+        self.dataset = dataset
+        if dataset.dropped_rows:
+            self._line(f"  left out {dataset.dropped_rows} rows without a target")
+
+    def epoch(self, number: int, loss: float) -> None:
+        """Print the loss and a bar as long."""
+        self._first_loss = self._first_loss or loss
+        cells = round(BAR_CELLS * min(1.0, loss / self._first_loss)) if self._first_loss else 0
+        self._line(f"  epoch {number:4d}   loss {loss:.6f}   {'█' * max(cells, 1)}")
+
+    def fitted(self, model: FittedModel) -> None:
+        """Keep the model for the result, and pass on its warnings."""
+        self.fitted_model = model
+        for text in model.warnings:
+            self._line(f"  note: {text}")
+
+    def _end(self, *, failed: bool = False) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+        if self._doing and not failed:
+            self._line(f"{self._doing:<30}{time.perf_counter() - self._since:7.2f} s")
+        self._doing = ""
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+
+def show_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def show_lines(rows: Iterable[tuple[str, str]]) -> None:
+    """Names and values in two columns on stdout."""
+    pairs = list(rows)
+    width = max((len(name) for name, _ in pairs), default=0)
+    for name, value in pairs:
+        click.echo(f"{name:<{width}}   {value}".rstrip())
+
+
+def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """A line a metric."""
+    return [(name, f"{value:.4f}") for name, value in metrics.items()]
+
+
+def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the comparison with scikit-learn found, a line an output."""
+    return [
+        (
+            f"parity {name}",
+            f"{found.rows} rows, {found.differing} differ, "
+            f"largest difference {found.worst:.1e} (allowed {manifest.parity.tolerance:.0e})",
+        )
+        for name, found in manifest.parity.outputs.items()
+    ]
+
+
+def linear_lines(terms: LinearTerms) -> list[tuple[str, str]]:
+    """Coefficients, the largest first, and the intercept."""
+    by_size = sorted(terms.coefficients.items(), key=lambda item: -abs(item[1]))
+    size = max((abs(value) for _, value in by_size), default=0.0)
+    lines = [
+        (f"coefficient {name}", _number(value, size)) for name, value in by_size[:MAX_COEFFICIENTS]
+    ]
+    if len(by_size) > MAX_COEFFICIENTS:
+        lines.append(("", f"and {len(by_size) - MAX_COEFFICIENTS} smaller coefficients"))
+    return [*lines, ("intercept", _number(terms.intercept, size))]
+
+
+def _number(value: float, size: float) -> str:
+    """Two decimals, more for what would vanish, and 0.00 for what is rounding error.
+
+    *size* is that of the largest coefficient.
+    """
+    if abs(value) <= 1e-12 * max(size, 1.0):
+        value = 0.0
+    return f"{value:.3g}" if 0 < abs(value) < 0.1 else f"{value:z.2f}"

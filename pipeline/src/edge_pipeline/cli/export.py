@@ -1,0 +1,76 @@
+"""edge-pipeline export: an estimator that a function returns fitted, to a sealed file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edge_pipeline.building import export_function
+from edge_pipeline.cli import display
+
+__all__ = ["export_command"]
+
+EXAMPLES = """\b
+Examples:
+  edge-pipeline export train.py:fitted --data wine.csv
+  edge-pipeline export mypackage.wine:fitted_with_sample -o wine.onnx
+"""
+
+
+@click.command("export", short_help="Write an estimator that you trained.", epilog=EXAMPLES)
+@click.argument("function")
+@click.option(
+    "--data",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or Parquet file with the training input, if FUNCTION returns no sample.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File to write.  [default: dist/NAME.onnx]",
+)
+@click.option("--name", help="Of the model.  [default: the function's name]")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
+    default=1e-9,
+    show_default=True,
+    help="Largest relative difference of two numbers; labels must be equal.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def export_command(
+    function: str,
+    table: Path | None,
+    output: Path | None,
+    name: str | None,
+    tolerance: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Call FUNCTION, and write the fitted estimator it returns as one proven file.
+
+    FUNCTION is file.py:function or module:function; it takes no arguments and returns a fitted
+    estimator, or a tuple of the estimator and a sample of its training input.  Columns of the
+    table that the estimator was not fitted on are left out.
+    """
+    if ":" not in function:
+        raise click.UsageError(
+            f"FUNCTION is {function!r}; expected file.py:function or module:function"
+        )
+    with display.Progress(quiet=quiet) as progress:
+        report = export_function(
+            function, output, table=table, name=name, tolerance=tolerance, watcher=progress
+        )
+    if as_json:
+        display.show_json(report.to_json())
+        return
+    display.show_lines(
+        [
+            *display.evidence_lines(report.manifest),
+            (str(report.path), f"{report.bundle_bytes:,} bytes"),
+        ]
+    )

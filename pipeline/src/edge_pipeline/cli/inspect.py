@@ -1,0 +1,92 @@
+"""edge-pipeline inspect: what a sealed file says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from edge_runtime.bundle import Bundle, unpack
+from edge_runtime.schema import Column
+
+from edge_pipeline.cli import display
+
+__all__ = ["inspect_command"]
+
+EXAMPLES = """\b
+Examples:
+  edge-pipeline inspect dist/penguins.onnx
+  edge-pipeline inspect dist/penguins.onnx --json
+"""
+
+MAX_CATEGORIES = 6
+"""Categories listed for one column; ``--json`` has them all."""
+
+
+@click.command("inspect", short_help="Print what a sealed file says of itself.", epilog=EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def inspect_command(file: Path, as_json: bool) -> None:
+    """Check the seal of FILE, and print what it says of itself.
+
+    It is read with the device's own reader; the model is not run.
+    """
+    raw = file.read_bytes()
+    bundle = unpack(raw)
+    if as_json:
+        display.show_json(
+            {
+                "path": str(file),
+                "bytes": len(raw),
+                "graph_bytes": bundle.seal.graph_bytes,
+                "manifest_bytes": bundle.seal.manifest_bytes,
+                "format": bundle.seal.format,
+                "sha256": bundle.seal.sha256,
+                "manifest": bundle.manifest.to_json(),
+            }
+        )
+        return
+    display.show_lines(_lines(bundle, len(raw)))
+
+
+def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
+    manifest, seal = bundle.manifest, bundle.seal
+    opsets = manifest.requires.opsets.items()
+    needs = ", ".join(f"{domain or 'ai.onnx'} {number}" for domain, number in opsets)
+    return [
+        ("name", f"{manifest.name}, version {manifest.version}"),
+        ("task", manifest.task),
+        ("estimator", " ".join(manifest.estimator.split())),
+        *((f"column {column.name}", _column(column)) for column in manifest.schema.columns),
+        *(
+            (f"output {output.name}", f"{output.method}, {output.dtype}")
+            for output in manifest.outputs
+        ),
+        *(
+            (f"classes {output}", ", ".join(map(str, labels)))
+            for output, labels in manifest.classes.items()
+        ),
+        *display.metric_lines(manifest.metrics),
+        *display.evidence_lines(manifest),
+        ("golden rows", str(len(manifest.golden.rows))),
+        ("needs", f"onnxruntime >= {manifest.requires.onnxruntime}; operators {needs}"),
+        ("made by", ", ".join(f"{name} {v}" for name, v in manifest.created_by.items())),
+        (
+            "size",
+            f"{size:,} bytes: graph {seal.graph_bytes:,}, manifest {seal.manifest_bytes:,}",
+        ),
+        ("format", str(seal.format)),
+        ("sha256", seal.sha256),
+    ]
+
+
+def _column(column: Column) -> str:
+    parts: list[str] = [column.type]
+    if column.minimum is not None and column.maximum is not None:
+        parts.append(f"{column.minimum:g} to {column.maximum:g}")
+    if column.categories:
+        more = len(column.categories) - MAX_CATEGORIES
+        shown = ", ".join(map(str, column.categories[:MAX_CATEGORIES]))
+        parts.append(f"{shown} and {more} more" if more > 0 else shown)
+    if column.missing:
+        parts.append("gaps allowed")
+    return "; ".join(parts)
