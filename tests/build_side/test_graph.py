@@ -87,7 +87,9 @@ def test_the_same_calls_give_the_same_bytes() -> None:
         (((), (None,)), (None,)),
     ],
 )
-def test_shapes_broadcast_as_numpys_do_with_the_rows_unknown(shapes: object, expected: object) -> None:
+def test_shapes_broadcast_as_numpys_do_with_the_rows_unknown(
+    shapes: object, expected: object
+) -> None:
     assert broadcast(*shapes) == expected  # type: ignore[misc]
 
 

@@ -114,16 +114,15 @@ def methods_of(estimator: Any) -> tuple[str, ...]:
     ConversionError
         It has none.
     """
+    if isinstance(estimator, type):
+        raise ConversionError(
+            f"{estimator.__name__} is a class; expected a fitted estimator, an instance of it"
+        )
     found = tuple(method for method in METHODS if hasattr(estimator, method))
     if not found:
-        name = (
-            type(estimator).__name__
-            if not isinstance(estimator, type)
-            else f"the class {estimator.__name__}"
-        )
         raise ConversionError(
-            f"{name} has none of {', '.join(METHODS)}: it cannot answer for new rows; expected a "
-            "fitted estimator"
+            f"{type(estimator).__name__} has none of {', '.join(METHODS)}: it cannot answer for "
+            "new rows; expected a fitted estimator"
         )
     return found
 
