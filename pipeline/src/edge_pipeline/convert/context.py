@@ -51,7 +51,7 @@ class Context:
         self,
         graph: Graph,
         find: Callable[[Any], Methods | None],
-        guest: Callable[[Context, Any, str, Tensor], Answer],
+        guest: Callable[[Context, Any, str, Any], Answer],
     ) -> None:
         self.graph = graph
         self._find = find
@@ -87,19 +87,18 @@ class Context:
         """Class labels at *index*, of the dtype that *classes* have."""
         return ops.take(np.asarray(classes), index, 0)
 
-    def refuse(self, reason: str) -> UnsupportedEstimatorError:
-        """The error to raise for the estimator being converted: which parameter, and the remedy."""
-        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path))
+    def converter(self, estimator: Any, method: str) -> Converter | None:
+        """The converter that :meth:`call` would use, or None when the guest would be asked."""
+        return (self._find(estimator) or {}).get(method)
 
-    def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> Answer:
-        methods = self._find(estimator)
-        if methods is None or method not in methods:
-            return self._guest(self, estimator, method, self._matrix(X))
-        converter = methods[method]
-        takes_frame = getattr(converter, "takes_frame", False)
-        return converter(self, estimator, X if takes_frame else self._matrix(X))
+    def matrix(self, X: Tensor | Frame) -> Tensor:
+        """*X* as one tensor of two dimensions or more; a vector becomes a column.
 
-    def _matrix(self, X: Tensor | Frame) -> Tensor:
+        Raises
+        ------
+        UnsupportedEstimatorError
+            It holds numbers and strings.
+        """
         try:
             return matrix_of(X)
         except ValueError as error:
@@ -107,6 +106,18 @@ class Context:
                 f"it takes one matrix, but {error}; encode the strings before it, "
                 "e.g. with OneHotEncoder in a ColumnTransformer"
             ) from error
+
+    def refuse(self, reason: str) -> UnsupportedEstimatorError:
+        """The error to raise for the estimator being converted: which parameter, and the remedy."""
+        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path))
+
+    def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> Answer:
+        methods = self._find(estimator)
+        if methods is None or method not in methods:
+            return self._guest(self, estimator, method, X)
+        converter = methods[method]
+        takes_frame = getattr(converter, "takes_frame", False)
+        return converter(self, estimator, X if takes_frame else self.matrix(X))
 
     @contextmanager
     def _entered(self, estimator: Any, at: str) -> Iterator[None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_pipeline.convert.ops import concatenate, take
+from edge_pipeline.convert.ops import concatenate, expand_dims, take
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["Frame", "frame_of", "join", "matrix_of"]
@@ -59,12 +59,15 @@ def frame_of(X: Tensor | Frame) -> Frame:
     """*X* as columns."""
     if isinstance(X, Frame):
         return X
-    return Frame(tuple((X, i) for i in range(X.width)))
+    matrix = matrix_of(X)
+    return Frame(tuple((matrix, i) for i in range(matrix.width)))
 
 
 def matrix_of(X: Tensor | Frame) -> Tensor:
-    """*X* as one tensor."""
-    return X if isinstance(X, Tensor) else X.matrix()
+    """*X* as one tensor of two dimensions or more; a vector becomes a column."""
+    if isinstance(X, Frame):
+        return X.matrix()
+    return expand_dims(X, 1) if X.ndim == 1 else X
 
 
 def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:

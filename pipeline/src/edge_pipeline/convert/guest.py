@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.graph import OPSETS
 from edge_pipeline.convert.ops import squeeze
-from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor
+from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor, graph_of
 
 if TYPE_CHECKING:
     from edge_pipeline.convert.context import Context
@@ -37,8 +39,11 @@ def is_registered_by_user(estimator: Any) -> bool:
     return converter is not None and not converter.__module__.startswith("skl2onnx.")
 
 
-def guest(context: Context, estimator: Any, method: str, X: Tensor) -> Tensor:
+def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> Tensor:
     """The answer of *method* through skl2onnx.
+
+    Columns that are all numbers or all strings become one input, as in skl2onnx's own examples; of
+    mixed ones, each becomes an input of shape (n_samples, 1).
 
     Raises
     ------
@@ -49,25 +54,48 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor) -> Tensor:
 
     kind = type(estimator)
     if kind not in sklearn_operator_name_map:
-        raise context.refuse(
-            f"no converter for {kind.__module__}.{kind.__qualname__}.{method}; register one with "
-            "skl2onnx.update_registered_converter, or train one that docs/estimators.md lists"
-        )
+        raise context.refuse(_no_converter(kind, method))
+    inputs = _inputs(estimator, X)
     try:
-        model = _foreign_model(estimator, method, X)
+        model = _foreign_model(estimator, method, inputs)
     except Exception as error:  # skl2onnx raises whatever its converters raise
         raise context.refuse(f"skl2onnx refuses {kind.__name__} in float64: {error}") from error
     table = _CLASSIFIER_OUTPUT if hasattr(estimator, "classes_") else _OTHER_OUTPUT
     position = table.get(method)
     if position is None or position >= len(model.graph.output):
         raise context.refuse(f"skl2onnx's converter of {kind.__name__} has no output for {method}")
-    answer = _splice(model, X, position)
+    answer = _splice(model, [tensor for _, tensor in inputs], position)
     if method == "predict" and answer.ndim == 2 and answer.shape[1] == 1:
         return squeeze(answer, 1)  # skl2onnx answers with a column where scikit-learn has a vector
     return answer
 
 
-def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
+def _no_converter(kind: type, method: str) -> str:
+    from edge_pipeline.convert.registry import overridden
+
+    remedy = (
+        "register one with skl2onnx.update_registered_converter, or train one that "
+        "docs/estimators.md lists"
+    )
+    changed = overridden(kind, method)
+    why = f": {changed}" if changed else ""
+    return f"no converter for {kind.__module__}.{kind.__qualname__}.{method}{why}; {remedy}"
+
+
+def _inputs(estimator: Any, X: Tensor | Frame) -> list[tuple[str, Tensor]]:
+    """Names and tensors to hand to skl2onnx."""
+    if isinstance(X, Tensor):
+        return [("X", X)]
+    runs = X.runs()
+    if len({run.is_string for run in runs}) == 1:
+        return [("X", X.matrix())]
+    names = getattr(estimator, "feature_names_in_", [f"x{i}" for i in range(X.width)])
+    return [(str(name), X.column(i)) for i, name in enumerate(names)]
+
+
+def _foreign_model(
+    estimator: Any, method: str, inputs: Sequence[tuple[str, Tensor]]
+) -> onnx.ModelProto:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 
@@ -78,12 +106,15 @@ def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
             options["raw_scores"] = True
     if method == "score_samples":
         options["score_samples"] = True
-    kind = StringTensorType if X.is_string else DoubleTensorType
+    types = [
+        (name, (StringTensorType if tensor.is_string else DoubleTensorType)([None, tensor.width]))
+        for name, tensor in inputs
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own use of deprecated names is not the user's concern
         model: onnx.ModelProto = to_onnx(
             estimator,
-            initial_types=[("X", kind([None, X.width]))],
+            initial_types=types,
             options={id(estimator): options} if options else None,
             target_opset={
                 domain: version for domain, version in OPSETS.items() if domain != "com.microsoft"
@@ -93,10 +124,11 @@ def _foreign_model(estimator: Any, method: str, X: Tensor) -> onnx.ModelProto:
     return model
 
 
-def _splice(model: onnx.ModelProto, X: Tensor, position: int) -> Tensor:
-    graph = X.graph
+def _splice(model: onnx.ModelProto, inputs: Sequence[Tensor], position: int) -> Tensor:
+    graph = graph_of(*inputs)
     prefix = graph.fresh("guest")
-    names = {model.graph.input[0].name: X.name, "": ""}
+    given = zip(model.graph.input, inputs, strict=True)
+    names = {"": "", **{declared.name: tensor.name for declared, tensor in given}}
     constants = {}
     for initializer in model.graph.initializer:
         names[initializer.name] = f"{prefix}_{len(names)}"

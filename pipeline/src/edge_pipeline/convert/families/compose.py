@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
+from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Answer, Context, Methods, on_frame
 from edge_pipeline.convert.frame import Frame, frame_of, join
 from edge_pipeline.convert.tensor import Tensor
@@ -37,22 +38,34 @@ def _pipeline(method: str) -> Callable[[Context, Any, Tensor | Frame], Answer]:
 
 
 @on_frame
+def _back_through_pipeline(context: Context, pipeline: Any, X: Tensor | Frame) -> Answer:
+    for position, (_, step) in reversed(list(enumerate(pipeline.steps))):
+        if _does_something(step):
+            X = context.call(step, "inverse_transform", X, at=f"steps[{position}]")
+    return X
+
+
+@on_frame
 def _column_transformer(context: Context, union: Any, X: Tensor | Frame) -> Tensor | Frame:
-    """Each transformer on its columns; their answers side by side in the order they were listed."""
+    """Each transformer on its columns; their answers side by side in the order they were listed.
+
+    Names, slices, masks, selectors and callables were resolved to positions when it was fitted, so
+    a ColumnTransformer that selects by the names of columns that a step before it made needs none.
+    """
     frame = frame_of(X)
     parts: list[Tensor | Frame] = []
-    for name, transformer, _ in union.transformers_:
-        columns = frame.select(_positions(union, name, frame.width))
-        if not columns.width or (isinstance(transformer, str) and transformer == "drop"):
+    for name, transformer, columns in union.transformers_:
+        chosen = frame.select(_positions(union, name, frame.width))
+        if not chosen.width or (isinstance(transformer, str) and transformer == "drop"):
             continue
+        # A single name or position, not in a list, hands over a vector (text vectorizers want one).
+        given = ops.squeeze(chosen.matrix(), 1) if np.isscalar(columns) else chosen
         if not _does_something(transformer):
-            parts.append(_weighted(union, name, columns))
+            parts.append(_weighted(context, union, name, given))
         else:
-            answer = context.transform(transformer, columns, at=f"[{name!r}]")
-            parts.append(_weighted(union, name, answer))
-    if not parts:
-        raise context.refuse("it drops every column, so nothing is left to answer with")
-    return join(parts)
+            answer = context.transform(transformer, given, at=f"[{name!r}]")
+            parts.append(_weighted(context, union, name, answer))
+    return _side_by_side(parts, X)
 
 
 @on_frame
@@ -61,11 +74,20 @@ def _feature_union(context: Context, union: Any, X: Tensor | Frame) -> Tensor | 
     for name, transformer in union.transformer_list:
         if isinstance(transformer, str) and transformer == "drop":
             continue
-        answer = X if not _does_something(transformer) else context.transform(transformer, X, at=f"[{name!r}]")
-        parts.append(_weighted(union, name, answer))
-    if not parts:
-        raise context.refuse("it drops every transformer, so nothing is left to answer with")
-    return join(parts)
+        answer = X
+        if _does_something(transformer):
+            answer = context.transform(transformer, X, at=f"[{name!r}]")
+        parts.append(_weighted(context, union, name, answer))
+    return _side_by_side(parts, X)
+
+
+def _side_by_side(parts: list[Tensor | Frame], X: Tensor | Frame) -> Tensor | Frame:
+    """The parts joined; an empty row for every row of *X* when nothing is left."""
+    kept = [part for part in parts if isinstance(part, Frame) or part.width]
+    if kept:
+        return join(kept)
+    rows = X if isinstance(X, Tensor) else X.columns[0][0]
+    return ops.full_rows(rows, np.zeros(0))
 
 
 def _does_something(step: Any) -> bool:
@@ -78,15 +100,15 @@ def _positions(union: Any, name: str, width: int) -> list[int]:
     return [int(i) for i in np.arange(width)[positions]]
 
 
-def _weighted(union: Any, name: str, answer: Tensor | Frame) -> Tensor | Frame:
+def _weighted(context: Context, union: Any, name: str, answer: Tensor | Frame) -> Tensor | Frame:
     weight = (union.transformer_weights or {}).get(name)
     if weight is None:
         return answer
-    return (answer if isinstance(answer, Tensor) else answer.matrix()) * float(weight)
+    return context.matrix(answer) * float(weight)
 
 
 CONVERTERS: dict[type, Methods] = {
-    Pipeline: every_method(_pipeline),
+    Pipeline: {**every_method(_pipeline), "inverse_transform": _back_through_pipeline},
     ColumnTransformer: {"transform": _column_transformer},
     FeatureUnion: {"transform": _feature_union},
 }
