@@ -29,15 +29,15 @@ def kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> T
     Parameters
     ----------
     metric
-        The name of a kernel; ``precomputed``; a ``sklearn.gaussian_process`` kernel; or a function of
-        two rows, which is traced.
+        The name of a kernel; ``precomputed``; a ``sklearn.gaussian_process`` kernel; or a function
+        of two rows, which is traced.
     X
         Shape (n_samples, n_features); of ``precomputed``, the kernel itself.
     Y
         The rows that training kept: an array, or a tensor.
     **params
-        ``gamma``, ``degree``, ``coef0`` as the estimator has them: those that the named kernel does not
-        know are ignored, None stands for its default.  A function receives all of them.
+        ``gamma``, ``degree``, ``coef0`` as the estimator has them: those that the named kernel does
+        not know are ignored, None stands for its default.  A function receives all of them.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def squared_distances(X: Tensor, Y: Any) -> Tensor:
 
 
 def squared_differences(X: Tensor, Y: Any) -> Tensor:
-    """Squared Euclidean distances as scipy and libsvm sum them: the differences first, then squared."""
+    """Squared Euclidean distances as scipy and libsvm sum them: of the differences, squared."""
     gap = _differences(X, Y)
     return ops.sum_(gap * gap, -1)
 
@@ -89,7 +89,8 @@ def manhattan(X: Tensor, Y: Any) -> Tensor:
 
 def _differences(X: Tensor, Y: Any) -> Tensor:
     """Each row of *X* minus each row of *Y*: shape (n_samples, len(Y), n_features)."""
-    return ops.expand_dims(X, 1) - Y
+    gap: Tensor = ops.expand_dims(X, 1) - Y
+    return gap
 
 
 def _gamma(X: Tensor, params: Mapping[str, Any]) -> float:
@@ -169,7 +170,7 @@ def _is_process_kernel(metric: Any) -> bool:
 def _traced(
     context: Context, function: Any, X: Tensor, Y: Any, params: Mapping[str, Any]
 ) -> Tensor:
-    """*function* of each pair of rows: a loop over *X*, in it a loop over *Y*, in it the traced call."""
+    """*function* of each pair of rows: a loop over *X*, in it one over *Y*, in it the call."""
     rows_of_y = graph_of(X, Y).tensor(Y)
 
     def pair(inner: Graph, x: Tensor, y: Tensor) -> Tensor:
@@ -177,8 +178,8 @@ def _traced(
             value = function(x, y, **params)
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise context.refuse(
-                f"the kernel function {getattr(function, '__name__', function)!r} does what has no node: {error}; "
-                "write it with numpy's elementary functions, or use a named kernel"
+                f"the kernel function {getattr(function, '__name__', function)!r} does what has no "
+                f"node: {error}; write it with numpy's elementary functions, or use a named kernel"
             ) from error
         return ops.reshape(inner.tensor(value), ())
 

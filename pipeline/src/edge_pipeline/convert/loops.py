@@ -56,9 +56,10 @@ def iterate(
     Parameters
     ----------
     step
-        Receives the body's graph, the number of steps done (int64, no dimension) and the state; answers
-        with the next state, of the same shapes, and whether to go on (bool, no dimension; None: always).
-        For an answer that is a function of one row, hold still the rows that have settled.
+        Receives the body's graph, the number of steps done (int64, no dimension) and the state;
+        answers with the next state, of the same shapes, and whether to go on (bool, no dimension;
+        None: always).  For an answer that is a function of one row, hold still the rows that have
+        settled.
     limit
         At least 1.
     """
