@@ -1,4 +1,7 @@
-"""One case in a process of its own: ``python -m conformance.one NAME`` prints a line of JSON."""
+"""One estimator asked on every variant of its data.
+
+``python -m conformance.one NAME [VARIANT] [SEED]``, in ``tests/``, prints a line of JSON a variant.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases import METHODS, fitted
+from conformance.cases import VARIANTS, Case, NotFittableError, fitted, methods_of
 
 
 def gap_of(expected: Any, found: Any) -> float:
@@ -24,38 +27,58 @@ def gap_of(expected: Any, found: Any) -> float:
     if expected.dtype.kind != "f":
         return 0.0 if (expected == found).all() else np.inf
     finite = np.isfinite(expected)
-    if not np.array_equal(expected[~finite], found[~finite], equal_nan=True) or not np.isfinite(found[finite]).all():
+    if not np.array_equal(expected[~finite], found[~finite], equal_nan=True):
+        return np.inf
+    if not np.isfinite(found[finite]).all():
         return np.inf
     if not finite.any():
         return 0.0
     return float(np.abs(expected - found)[finite].max() / (np.abs(expected[finite]).max() or 1.0))
 
 
-def measure(name: str, seed: int = 0) -> dict[str, Any]:
-    """Fit, export, load with edge_runtime, compare every method on unseen rows."""
+def measure(name: str, variant: str = "plain", seed: int = 0) -> dict[str, Any]:
+    """Fit, export, load with edge_runtime, compare every method on unseen rows, one and none."""
+    result: dict[str, Any] = {"name": name, "variant": variant}
+    try:
+        case = fitted(name, variant, seed)
+    except NotFittableError as refusal:
+        return {**result, "refused_by_sklearn": str(refusal)[:300]}
+    try:
+        return {**result, **_compare(case)}
+    except Exception as error:
+        return {**result, "error": f"{type(error).__name__}: {error}"[:600]}
+
+
+def _compare(case: Case) -> dict[str, Any]:
     import edge_pipeline
+
     import edge_runtime
 
-    case = fitted(name, seed)
-    methods = [method for method in METHODS if hasattr(case.estimator, method)]
-    result: dict[str, Any] = {"name": name, "methods": {}}
-    start = time.perf_counter()
+    methods: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.onnx"
+        start = time.perf_counter()
         edge_pipeline.export(case.estimator, case.X, path)
-        result["seconds"] = round(time.perf_counter() - start, 2)
+        seconds = round(time.perf_counter() - start, 2)
         with edge_runtime.load(path) as model:
-            for method in methods:
-                expected = getattr(case.estimator, method)(case.unseen)
-                found = getattr(model, method)(case.unseen)
-                pairs = zip(expected, found, strict=True) if isinstance(expected, list) else [(expected, found)]
-                result["methods"][method] = max(gap_of(e, f) for e, f in pairs)
-    return result
+            for method in methods_of(case.estimator):
+                answer, oracle = getattr(model, method), getattr(case.estimator, method)
+                pairs = [(oracle(rows), answer(rows)) for rows in (case.unseen, case.unseen[:1])]
+                methods[method] = max(gap_of(*pair) for both in pairs for pair in _arrays(*both))
+                for some, none in _arrays(pairs[0][1], answer(case.unseen[:0])):
+                    assert none.shape == (0, *np.shape(some)[1:]), (
+                        f"{method}: no rows: {none.shape}"
+                    )
+    return {"methods": methods, "seconds": seconds}
+
+
+def _arrays(left: Any, right: Any) -> list[tuple[Any, Any]]:
+    """Pair the arrays of two answers, whether each is one array or a list of several."""
+    return list(zip(left, right, strict=True)) if isinstance(left, list) else [(left, right)]
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    try:
-        print(json.dumps(measure(sys.argv[1], *map(int, sys.argv[2:]))))
-    except Exception as error:
-        print(json.dumps({"name": sys.argv[1], "error": f"{type(error).__name__}: {error}"[:400]}))
+    _, name, *rest = sys.argv
+    for variant in [rest[0]] if rest else VARIANTS:
+        print(json.dumps(measure(name, variant, *map(int, rest[1:]))), flush=True)

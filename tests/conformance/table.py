@@ -1,0 +1,99 @@
+"""docs/estimators.md: written from what the conformance cases measured.
+
+``python -m conformance.table``, in ``tests/``, measures everything and writes the page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from conformance.cases import VARIANTS, fitted, names
+
+TABLE = Path("docs/estimators.md")
+
+EXACT = 1e-9
+"""Largest difference allowed, relative to the largest magnitude of an answer."""
+
+EXCEPTIONS: dict[str, str] = {}
+"""Instance to the mathematical reason why no graph can answer as it does."""
+
+_HEAD = """# Estimators
+
+Written by `python -m conformance.table` in `tests/` from what tests/conformance measured: every
+estimator that scikit-learn itself tests, fitted on data with gaps where it allows gaps, exported,
+loaded with edge_runtime and asked on rows that training did not see ({variants}).
+
+*Worst difference* is relative to the largest magnitude of an answer, rounded up to a power of ten,
+over all methods and variants; labels, integers and booleans are equal everywhere. *How* names the
+module of `edge_pipeline.convert.families` that converts it.
+
+{count}
+
+| estimator | methods | worst difference | how |
+|---|---|---|---|
+"""
+
+_ROW = re.compile(r"\| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|")
+
+
+def read_table(path: Path) -> dict[str, tuple[str, ...]]:
+    """Estimator to the cells of its row."""
+    rows = (_ROW.match(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return {row[1]: row.groups() for row in rows if row and row[1] != "estimator"}
+
+
+def rendered(results: Iterable[dict[str, Any]]) -> str:
+    """The page, from the measured lines."""
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        by_kind.setdefault(result["name"].rsplit("-", 1)[0], []).append(result)
+    lines, exact = [], 0
+    for kind, measured in sorted(by_kind.items()):
+        gaps = [gap for r in measured for gap in r.get("methods", {}).values()]
+        methods = dict.fromkeys(m for r in measured for m in r.get("methods", {}))
+        reason = next((EXCEPTIONS[r["name"]] for r in measured if r["name"] in EXCEPTIONS), "")
+        good = bool(gaps) and max(gaps) <= EXACT and not any("error" in r for r in measured)
+        exact += good
+        worst = _rounded_up(max(gaps)) if good else "not converted" if reason else "DIFFERS"
+        lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {reason or _how(measured[0])} |")
+    count = f"{exact} of {len(by_kind)} classes, {len(names())} instances."
+    return _HEAD.format(variants=", ".join(VARIANTS), count=count) + "\n".join(lines) + "\n"
+
+
+def _rounded_up(gap: float) -> str:
+    return "0" if gap == 0 else f"1e{math.ceil(math.log10(gap))}"
+
+
+def _how(result: dict[str, Any]) -> str:
+    from edge_pipeline.convert.registry import converters_of
+
+    methods = converters_of(fitted(result["name"]).estimator)
+    if not methods:
+        return "skl2onnx"
+    return next(iter(methods.values())).__module__.rsplit(".", 1)[-1]
+
+
+def measured_alone(name: str) -> list[dict[str, Any]]:
+    """Every variant of one estimator, in a process of its own."""
+    command = [sys.executable, "-W", "ignore", "-m", "conformance.one", name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in lines] or [{"name": name, "error": done.stderr[-300:]}]
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(2) as pool:
+        found = [line for lines in pool.map(measured_alone, names()) for line in lines]
+    page = Path(__file__).resolve().parents[2] / TABLE
+    page.write_text(rendered(found), encoding="utf-8")
+    for line in found:
+        if "error" in line or max(line.get("methods", {"": 0.0}).values()) > EXACT:
+            print(json.dumps(line))
