@@ -86,6 +86,13 @@ def test_inspect_prints_columns_parity_and_digest(bundle: Path) -> None:
     assert told["manifest"]["name"] == "boats"
 
 
+def test_a_column_name_cannot_steer_the_terminal(recipe_file: Path) -> None:
+    table = recipe_file.parent / "boats.csv"
+    table.write_text(table.read_text().replace("masts", "ma\x1b[31msts", 1))
+    path = build(recipe_file, recipe_file.parent / "boats.onnx").path
+    assert "\x1b" not in run("inspect", path).stdout
+
+
 def test_export_takes_a_function_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "from sklearn.linear_model import LinearRegression\n"

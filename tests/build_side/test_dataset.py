@@ -150,10 +150,27 @@ def test_a_column_of_dates_is_refused_by_name(recipe_file: Path, text: str) -> N
         load(recipe_file)
 
 
+def test_dates_may_be_words_when_the_recipe_says_so(changed: Callable[..., Path]) -> None:
+    file = changed(('target = "kind"', 'target = "kind"\ntypes = { hull = "string" }'))
+    table = file.parent / "boats.csv"
+    table.write_text(table.read_text().replace("oak", "2007-11-11").replace("steel", "2008-01-02"))
+    assert "hull" in load(file).strings
+
+
 def test_a_date_type_of_parquet_is_refused_by_name() -> None:
     frame = pd.DataFrame({"when": pd.to_datetime(["2020-01-02"])})
     with pytest.raises(DatasetError, match=r"column 'when' holds dates"):
         plain_columns(frame, {}, "t.parquet")
+
+
+def test_booleans_with_gaps_are_labels_once_the_gaps_are_gone(recipe_file: Path) -> None:
+    table = recipe_file.parent / "boats.csv"
+    lines = table.read_text().replace("sloop", "True").replace("ketch", "False").splitlines()
+    lines[4] = lines[4].rpartition(",")[0] + ","
+    table.write_text("\n".join(lines) + "\n")
+    y = load(recipe_file).y_train
+    assert y is not None
+    assert y.dtype == bool
 
 
 def test_a_column_without_a_value_is_refused_by_name(recipe_file: Path) -> None:
@@ -254,6 +271,25 @@ def test_a_function_beside_the_recipe_may_return_the_rows(
     assert (dataset.rows, dataset.columns) == (2, columns)
     assert dataset.y_train is not None
     assert dataset.y_train.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("source", "part"),
+    [
+        ("raise RuntimeError('no sea')", "rows:make failed: RuntimeError: no sea"),
+        ("return 7", "returned a int"),
+        ("return {'x': [1]}, [1]", "returned X as builtins.dict"),
+        ("return [['x']], ['a', 'b']", "1 rows and 2 targets"),
+    ],
+)
+def test_a_function_that_gives_no_rows_is_named(
+    changed: Callable[..., Path], source: str, part: str
+) -> None:
+    file = changed(('file = "boats.csv"', 'function = "rows:make"'), ('target = "kind"', ""))
+    (file.parent / "rows.py").write_text(f"def make():\n    {source}\n")
+    with pytest.raises((RecipeError, DatasetError)) as caught:
+        load(file)
+    assert part in str(caught.value)
 
 
 def test_a_missing_table_stays_a_missing_file(recipe_file: Path) -> None:

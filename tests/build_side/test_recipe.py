@@ -53,6 +53,7 @@ def test_a_recipe_that_was_read_cannot_be_changed(recipe_file: Path) -> None:
         ('numbers = ["impute"', 'numbers = ["imput"', "preprocessing.numbers.0", "'impute'"),
         ('target = "kind"', 'target = "kind"\nfeatures = "hull"', "data.features", "a list"),
         ('target = "kind"', 'target = "kind"\nfeatures = []', "data", "features is empty"),
+        ('target = "kind"', 'target = "kind"\nfeatures = ["a", "a"]', "data", "'a' 2 times"),
         ('target = "kind"', 'target = "kind"\nfeatures = ["kind"]', "data.features", "target"),
         ('target = "kind"', "", "data.target", "learns a target column"),
         ('file = "boats.csv"', "", "data", "one of file"),

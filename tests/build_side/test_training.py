@@ -159,6 +159,15 @@ def test_strings_without_preprocessing_are_answered_with_the_line_to_add(
         fit(changed(("[estimator]\n", '[preprocessing]\nnumbers = ["impute"]\n[estimator]\n')))
 
 
+def test_gaps_that_nobody_fills_are_answered_with_the_line_to_add(
+    changed: Callable[..., Path], recipe_file: Path
+) -> None:
+    table = recipe_file.parent / "boats.csv"
+    table.write_text(table.read_text().replace("6.0,", ",", 1))
+    with pytest.raises(TrainingError, match=r"NaN.*numbers = \[\"impute\"\]"):
+        fit(changed(('numbers = ["impute", "scale"]', 'numbers = ["scale"]')))
+
+
 def test_numbers_may_pass_as_they_are(changed: Callable[..., Path]) -> None:
     fitted = fit(changed(('numbers = ["impute", "scale"]\n', "")))
     assert "length" in fitted.estimator[:-1].get_feature_names_out()[0]

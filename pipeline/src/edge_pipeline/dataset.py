@@ -76,10 +76,9 @@ def load_dataset(recipe: Recipe) -> Dataset:
     OSError
         The file cannot be read.
     """
-    X, y = _from_file(recipe) if recipe.data.file is not None else _from_function(recipe)
-    before = len(X)
+    read = _from_file if recipe.data.file is not None else _from_function
+    X, y, dropped = read(recipe)
     if y is not None:
-        X, y = _with_target(X, y)
         y = _checked_target(recipe, y)
     if len(X) == 0:
         raise DatasetError(f"{_source(recipe)}: no row is left to learn from")
@@ -90,53 +89,88 @@ def load_dataset(recipe: Recipe) -> Dataset:
         X_test,
         y_train,
         y_test,
-        numbers=tuple(c for c in X.columns if c not in strings) if _is_frame(X) else (),
+        numbers=tuple(c for c in X.columns if c not in strings)
+        if isinstance(X, pd.DataFrame)
+        else (),
         strings=strings,
-        dropped_rows=before - len(X),
+        dropped_rows=dropped,
     )
 
 
-def _from_file(recipe: Recipe) -> tuple[pd.DataFrame, NDArray[Any] | None]:
+_Rows = tuple[Any, NDArray[Any] | None, int]
+"""Features, target, and how many rows were left out for want of one."""
+
+
+def _from_file(recipe: Recipe) -> _Rows:
     table = recipe.data
-    file = recipe.file.parent / str(table.file)
     frame = read_table(
-        file,
+        recipe.file.parent / str(table.file),
         separator=table.separator,
         strings=[name for name, kind in table.types.items() if kind == "string"],
     )
     return _columns(recipe, frame)
 
 
-def _from_function(recipe: Recipe) -> tuple[Any, NDArray[Any] | None]:
-    """What the function returns: (X, y), a Bunch of scikit-learn, or a table."""
+def _from_function(recipe: Recipe) -> _Rows:
+    """Take what the function returns: (X, y), a Bunch of scikit-learn, or a table."""
+    name = recipe.data.function
     with modules_from(recipe.file.parent):
-        made = find_function(str(recipe.data.function))()
+        try:
+            made = find_function(str(name))()
+        except Exception as error:
+            # The function is the user's own code: whatever it raises is its fault.
+            raise DatasetError(f"{name} failed: {type(error).__name__}: {error}") from error
+    if isinstance(made, pd.DataFrame):
+        return _columns(recipe, made)
     if hasattr(made, "data") and hasattr(made, "target"):
         made = (made.data, made.target)
-    if isinstance(made, tuple) and len(made) == 2:
-        if recipe.data.target is not None:
-            raise recipe.error(
-                "data.target", f"{recipe.data.function} returns the target itself; remove this key"
-            )
-        X, y = made
-        y = None if y is None else np.asarray(y)
-        if _is_frame(X):
-            return _columns(recipe, X, target_comes_apart=True)[0], y
-        return (list(X) if isinstance(X, list) else np.asarray(X)), y
-    if _is_frame(made):
-        return _columns(recipe, made)
-    raise recipe.error(
-        "data.function",
-        f"expected (X, y), a table, or an object with data and target; "
-        f"{recipe.data.function} returned a {type(made).__name__}",
-    )
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise recipe.error(
+            "data.function",
+            "expected (X, y), a pandas DataFrame, or an object with data and target; "
+            f"{name} returned a {type(made).__name__}",
+        )
+    if recipe.data.target is not None:
+        raise recipe.error("data.target", f"{name} returns the target itself; remove this key")
+    X, y = made
+    if hasattr(X, "toarray"):
+        X = X.toarray()
+    if not isinstance(X, pd.DataFrame | np.ndarray | list):
+        raise recipe.error(
+            "data.function",
+            f"{name} returned X as {type(X).__module__}.{type(X).__qualname__}; return a pandas "
+            "DataFrame, an ndarray or a list of str",
+        )
+    X, y, dropped = _with_target(X, None if y is None else np.asarray(y))
+    return (_columns(recipe, X)[0] if isinstance(X, pd.DataFrame) else X), y, dropped
 
 
-def _columns(
-    recipe: Recipe, frame: pd.DataFrame, *, target_comes_apart: bool = False
-) -> tuple[pd.DataFrame, NDArray[Any] | None]:
-    """The features and the target of a table, each of a plain type."""
-    table, there = recipe.data, [str(name) for name in frame.columns]
+def _columns(recipe: Recipe, frame: pd.DataFrame) -> _Rows:
+    """Divide a table into features and target, each column of a plain type."""
+    table, source, there = recipe.data, _source(recipe), [str(name) for name in frame.columns]
+    _check_names(recipe, there)
+    dropped, y = 0, None
+    if table.target is not None:
+        known = frame[table.target].notna()
+        dropped, frame = int((~known).sum()), frame[known]
+        y = plain_columns(frame[[table.target]], table.types, source).iloc[:, 0].to_numpy()
+    features = table.features or [
+        name for name in there if name != table.target and name not in table.exclude
+    ]
+    if not features:
+        raise DatasetError(f"{source}: no column is left to learn from")
+    X = plain_columns(frame[list(features)], table.types, source)
+    for name in X.columns if len(X) else ():
+        if X[name].isna().all():
+            raise DatasetError(f"{source}: column {name!r} is empty; add it to data.exclude")
+        if table.types.get(name) != "string":
+            _refuse_dates(X[name], source)
+    return X, y, dropped
+
+
+def _check_names(recipe: Recipe, there: Sequence[str]) -> None:
+    """Refuse a recipe that names a column which the table lacks."""
+    table = recipe.data
     named: Mapping[str, Sequence[str]] = {
         "data.target": [table.target] if table.target is not None else [],
         "data.features": table.features or (),
@@ -151,23 +185,6 @@ def _columns(
                     f"{_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
                     f"; it has {listed(there)}",
                 )
-    if target_comes_apart or table.target is None:
-        target = None
-    else:
-        target = plain_columns(frame[[table.target]], table.types, _source(recipe))
-    features = table.features or [
-        name for name in there if name != table.target and name not in table.exclude
-    ]
-    if not features:
-        raise DatasetError(f"{_source(recipe)}: no column is left to learn from")
-    X = plain_columns(frame[list(features)], table.types, _source(recipe))
-    for name in X.columns:
-        if X[name].isna().all():
-            raise DatasetError(
-                f"{_source(recipe)}: column {name!r} is empty; add it to data.exclude"
-            )
-        _refuse_dates(X[name], _source(recipe))
-    return X, None if target is None else target.iloc[:, 0].to_numpy()
 
 
 _DATE = re.compile(
@@ -176,7 +193,7 @@ _DATE = re.compile(
 
 
 def _refuse_dates(column: pd.Series[Any], source: str) -> None:
-    """A date as a category knows no later day; people mean a number derived from it."""
+    """Refuse dates: as a category, each knows no later day."""
     if column.dtype != object:
         return
     words = column.dropna()
@@ -187,19 +204,20 @@ def _refuse_dates(column: pd.Series[Any], source: str) -> None:
         )
 
 
-def _with_target(X: Any, y: NDArray[Any]) -> tuple[Any, NDArray[Any]]:
+def _with_target(X: Any, y: NDArray[Any] | None) -> _Rows:
     """Leave out the rows whose target is missing."""
+    if y is None:
+        return X, y, 0
     if len(X) != len(y):
         raise DatasetError(f"there are {len(X)} rows and {len(y)} targets")
-    keep = np.logical_not(np.asarray(pd.isna(y), dtype=bool))
-    if keep.ndim > 1:
-        keep = keep.all(axis=1)
-    if keep.all():
-        return X, y
-    rows = np.flatnonzero(keep)
-    if _is_frame(X):
-        return X.iloc[rows], y[rows]
-    return ([X[i] for i in rows] if isinstance(X, list) else X[rows]), y[rows]
+    known = np.logical_not(np.asarray(pd.isna(y), dtype=bool)).reshape(len(y), -1).all(axis=1)
+    if known.all():
+        return X, y, 0
+    rows = np.flatnonzero(known)
+    dropped = len(y) - len(rows)
+    if isinstance(X, pd.DataFrame):
+        return X.iloc[rows], y[rows], dropped
+    return ([X[i] for i in rows] if isinstance(X, list) else X[rows]), y[rows], dropped
 
 
 def _checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
@@ -218,7 +236,7 @@ def _checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
                 f"task 'classification' needs labels, the target holds {y[whole != y].flat[0]!r}; "
                 'did you mean task = "regression"?',
             )
-        # A gap in a column of whole numbers made them floats; the gaps are gone by now.
+        # A gap in a column of whole numbers makes them floats; rows with gaps are gone by now.
         return whole
     return y
 
@@ -246,7 +264,7 @@ def _split(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> tuple[Any, Any, An
 
 
 def _strata(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[Any] | None:
-    """The labels to keep in proportion, when the recipe or the task wants it and it can be."""
+    """Give the labels to keep in proportion, where that is wanted and possible."""
     wanted = recipe.split.stratify
     if wanted is False or (wanted is None and recipe.task != "classification"):
         return None
@@ -267,15 +285,15 @@ def _strata(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[A
 
 
 def _string_columns(X: Any) -> tuple[str, ...]:
-    return tuple(name for name in X.columns if X[name].dtype == object) if _is_frame(X) else ()
-
-
-def _is_frame(X: Any) -> bool:
-    return isinstance(X, pd.DataFrame)
+    return (
+        tuple(name for name in X.columns if X[name].dtype == object)
+        if isinstance(X, pd.DataFrame)
+        else ()
+    )
 
 
 def _source(recipe: Recipe) -> str:
-    """The table's name for messages."""
+    """Name the table for messages."""
     if recipe.data.file is None:
         return str(recipe.data.function)
     return str(Path(recipe.file.parent, recipe.data.file))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,6 +56,9 @@ class DataTable(BaseModel):
             raise ValueError("give features or exclude, not both")
         if self.features is not None and not self.features:
             raise ValueError("features is empty; name columns, or leave it out to use all")
+        for name, times in Counter(self.features or ()).items():
+            if times > 1:
+                raise ValueError(f"features names {name!r} {times} times")
         return self
 
 

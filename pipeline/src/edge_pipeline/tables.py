@@ -137,11 +137,11 @@ def _check_header(file: Path, separator: str) -> None:
 def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
+    if wanted == "string":
+        return _as(column.map(str, na_action="ignore"), "string")
     kind = _kind(column)
     if wanted is None or wanted == kind:
         return _as(column, kind)
-    if wanted == "string":
-        return column.map(str, na_action="ignore").astype(object)
     if kind == "string":
         wrong = next(i for i, word in enumerate(column) if not pd.isna(word))
         raise _WrongValueError(

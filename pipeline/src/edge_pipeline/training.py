@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.dataset import Dataset
 from edge_pipeline.errors import TrainingError
-from edge_pipeline.importing import modules_from
+from edge_pipeline.importing import listed, modules_from
 from edge_pipeline.progress import SILENT, Watcher
 from edge_pipeline.recipe import Recipe
 
@@ -187,13 +187,24 @@ def _fit(recipe: Recipe, dataset: Dataset, estimator: Any, watcher: Watcher) -> 
         at_fault = re.match(rf"The '(\w+)' parameter of {name} must", reason)
         if at_fault and at_fault[1] in recipe.estimator.parameters:
             raise recipe.error(f"estimator.parameters.{at_fault[1]}", reason) from error
-        hint = (
-            f"; columns that hold strings: {', '.join(dataset.strings)}; "
+        raise TrainingError(
+            f"{name} refused the training rows: {reason}{_hint(recipe, dataset, reason)}"
+        ) from error
+
+
+def _hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
+    """The preprocessing that would have helped, for an estimator that the recipe names."""
+    table = recipe.preprocessing
+    if recipe.estimator.class_path is None:
+        return ""
+    if dataset.strings and table is None:
+        return (
+            f"; columns that hold strings: {listed(dataset.strings)}; "
             'give [preprocessing] strings = ["impute", "one-hot"]'
-            if dataset.strings and recipe.preprocessing is None and recipe.estimator.class_path
-            else ""
         )
-        raise TrainingError(f"{name} refused the training rows: {reason}{hint}") from error
+    if "NaN" in reason and dataset.numbers and (table is None or "impute" not in table.numbers):
+        return '; give [preprocessing] numbers = ["impute"]'
+    return ""
 
 
 def _measure(recipe: Recipe, dataset: Dataset, estimator: Any) -> dict[str, float]:

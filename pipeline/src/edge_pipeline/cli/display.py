@@ -103,7 +103,9 @@ def show_lines(rows: Iterable[tuple[str, str]]) -> None:
     pairs = list(rows)
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
-        click.echo(f"{name:<{width}}   {value}".rstrip())
+        line = f"{name:<{width}}   {value}".rstrip()
+        # A name in the file may hold anything, a terminal's control sequences too.
+        click.echo("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
