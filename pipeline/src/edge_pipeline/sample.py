@@ -141,7 +141,10 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
     if array.ndim == 2:
         if array.dtype.kind in "US":
             array = array.astype(object)
-        return "array", [(f"x{i}", pd.Series(array[:, i])) for i in range(array.shape[1])]
+        # Of an object column pandas 3 makes one of its own strings, where None has become NaN.
+        return "array", [
+            (f"x{i}", pd.Series(column, dtype=array.dtype)) for i, column in enumerate(array.T)
+        ]
     raise ConversionError(
         f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype "
         f"{array.dtype}; expected a "

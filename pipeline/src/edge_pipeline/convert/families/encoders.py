@@ -1,40 +1,194 @@
-"""Encoders of categories: a hash look-up a column, then ones and zeros or a code."""
+"""Encoders of categories: a hash look-up, then ones and zeros, a code, or a mean of the target."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from edge_runtime.schema import MISSING_STRING
-from sklearn.preprocessing import OneHotEncoder
+from numpy.typing import NDArray
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods, on_frame
 from edge_pipeline.convert.frame import Frame, frame_of
 from edge_pipeline.convert.tensor import Tensor
 
-__all__ = ["CONVERTERS"]
+__all__ = ["CONVERTERS", "Codes", "look_up"]
+
+MAX_TABLE_CELLS = 1 << 16
+"""Largest table of columns by distinct values: half a megabyte of float64."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What one column's values become.
+
+    Attributes
+    ----------
+    values
+        Distinct: all str or missing, or all numbers or missing.
+    codes
+        One float64 of each value.
+    default
+        That of any other value.
+    """
+
+    values: Sequence[Any]
+    codes: NDArray[Any]
+    default: float
+
+
+def look_up(frame: Frame, columns: Sequence[Codes]) -> Tensor:
+    """Every column through its own table: shape (n_samples, frame.width), float64."""
+    parts = []
+    start = 0
+    for run in frame.runs():
+        parts.append(_look_up_run(run, columns[start : start + run.width]))
+        start += run.width
+    return ops.concatenate(parts, 1)
+
+
+def _look_up_run(X: Tensor, columns: Sequence[Codes]) -> Tensor:
+    """One hash table for all columns of one dtype where that is small, otherwise one each."""
+    keys = [_keys(column.values, X.is_string) for column in columns]
+    if all(_same(columns[0], keys[0], c, k) for c, k in zip(columns[1:], keys[1:], strict=True)):
+        return _hash(X, keys[0], columns[0].codes, columns[0].default)
+    union = list(dict.fromkeys(key for part in keys for key in part))
+    size = len(union) + 1
+    if size * len(columns) > MAX_TABLE_CELLS:
+        return ops.concatenate(
+            [_look_up_run(X[:, i : i + 1], columns[i : i + 1]) for i in range(len(columns))], 1
+        )
+    table = np.repeat(np.array([column.default for column in columns])[:, None], size, axis=1)
+    place = {key: i for i, key in enumerate(union)}
+    for row, (part, column) in enumerate(zip(keys, columns, strict=True)):
+        table[row, [place[key] for key in part]] = column.codes
+    position = ops.lookup(X, _key_array(union, X), np.arange(len(union)), len(union))
+    return ops.take(table.ravel(), position + np.arange(len(columns)) * size)
+
+
+_NAN = float("nan")
+"""The one NaN that stands for every missing number, so that dictionaries find it."""
+
+
+def _keys(values: Sequence[Any], is_string: bool) -> list[Any]:
+    """*values* as the graph has them."""
+    if is_string:
+        return [str(value) if isinstance(value, str) else MISSING_STRING for value in values]
+    # Zero of either sign is one key of a dictionary, and of onnxruntime's hash table.
+    return [_NAN if pd.isna(value) else float(value) for value in values]
+
+
+def _key_array(keys: Sequence[Any], X: Tensor) -> NDArray[Any]:
+    return np.array(keys, dtype=object if X.is_string else np.float64)
+
+
+def _hash(X: Tensor, keys: Sequence[Any], codes: NDArray[Any], default: float) -> Tensor:
+    if not keys:
+        return ops.full_rows(X, np.full(X.width, default))
+    return ops.lookup(X, _key_array(keys, X), np.asarray(codes, dtype=np.float64), default)
+
+
+def _same(one: Codes, keys: list[Any], other: Codes, other_keys: list[Any]) -> bool:
+    return (
+        keys == other_keys
+        and np.array_equal(one.codes, other.codes, equal_nan=True)
+        and np.array_equal(one.default, other.default, equal_nan=True)
+    )
+
+
+def _check_distinct(context: Context, encoder: Any) -> None:
+    """The graph has one missing value; scikit-learn tells None from NaN."""
+    for position, categories in enumerate(encoder.categories_):
+        if pd.isna(categories).sum() > 1:
+            raise context.refuse(
+                f"categories_[{position}] holds both None and NaN, which are one missing value on "
+                "the device; write missing values in one way before training"
+            )
+
+
+def _grouped(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
+    """The code of each category of column *i* after infrequent ones are one, and an unknown's.
+
+    -1 stands for no code.  ``_BaseEncoder._map_infrequent_categories``.
+    """
+    categories = encoder.categories_[i]
+    codes = np.arange(len(categories))
+    if not encoder._infrequent_enabled or encoder._infrequent_indices[i] is None:
+        return codes, -1.0
+    mapping = encoder._default_to_infrequent_mappings[i]
+    # A missing category of OrdinalEncoder is not grouped: the mapping ends before it.
+    codes[: len(mapping)] = mapping
+    groups = encoder.handle_unknown in ("infrequent_if_exist", "warn")
+    return codes, float(mapping.max()) if groups else -1.0
 
 
 @on_frame
 def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    if getattr(encoder, "infrequent_categories_", None) is not None or encoder.drop is not None:
-        raise context.refuse("infrequent categories and drop are not converted yet")
+    """OneHotEncoder: the code of each value compared with those that have a column."""
+    _check_distinct(context, encoder)
     frame = frame_of(X)
-    parts = []
+    columns, source, wanted = [], [], []
     for i, categories in enumerate(encoder.categories_):
-        code = _code(frame.column(i), categories)
-        parts.append((code == np.arange(len(categories))).astype(np.float64))
-    return ops.concatenate(parts, 1)
+        codes, default = _grouped(encoder, i)
+        columns.append(Codes(list(categories), codes.astype(np.float64), default))
+        kept = np.unique(codes)
+        if encoder._drop_idx_after_grouping is not None:
+            kept = kept[kept != encoder._drop_idx_after_grouping[i]]
+        source += [i] * len(kept)
+        wanted += kept.tolist()
+    if not source:
+        raise context.refuse("drop leaves no category, so nothing is left to answer with")
+    code = look_up(frame, columns)
+    if source != list(range(frame.width)):
+        code = ops.take(code, np.array(source, dtype=np.int64), 1)
+    return (code == np.array(wanted, dtype=np.float64)).astype(np.float64)
 
 
-def _code(column: Tensor, categories: Any) -> Tensor:
-    """Position of each value in *categories*, -1 for an unknown one; shape (n_samples, 1)."""
-    if column.is_string:
-        keys = np.array([c if isinstance(c, str) else MISSING_STRING for c in categories], dtype=object)
-    else:
-        keys = np.array([np.nan if c is None else c for c in categories], dtype=np.float64)
-    return ops.lookup(column, keys, np.arange(len(keys)), -1)
+@on_frame
+def _ordinal(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
+    """OrdinalEncoder: the code itself."""
+    _check_distinct(context, encoder)
+    columns = []
+    for i, categories in enumerate(encoder.categories_):
+        codes = _grouped(encoder, i)[0].astype(np.float64)
+        missing = encoder._missing_indices.get(i)
+        if missing is not None:
+            codes[missing] = encoder.encoded_missing_value
+        # With handle_unknown="error" the border has refused the row.
+        unknown = -1.0 if encoder.unknown_value is None else float(encoder.unknown_value)
+        columns.append(Codes(list(categories), codes, unknown))
+    return look_up(frame_of(X), columns)
 
 
-CONVERTERS: dict[type, Methods] = {OneHotEncoder: {"transform": _one_hot}}
+@on_frame
+def _target(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
+    """TargetEncoder: each category's mean of the target; of several classes one column a class."""
+    _check_distinct(context, encoder)
+    frame = frame_of(X)
+    if encoder.target_type_ != "multiclass":
+        mean = float(encoder.target_mean_)
+        known = zip(encoder.categories_, encoder.encodings_, strict=True)
+        return look_up(frame, [Codes(list(values), means, mean) for values, means in known])
+    # One look-up a column, whose answer is a row of the table: one mean of every class.
+    n_classes = len(encoder.target_mean_)
+    columns, rows, start = [], [], 0
+    for i, values in enumerate(encoder.categories_):
+        means = np.stack(encoder.encodings_[i * n_classes : (i + 1) * n_classes], axis=1)
+        rows += [means, encoder.target_mean_[None, :]]
+        stop = start + len(values)
+        columns.append(Codes(list(values), np.arange(start, stop, dtype=np.float64), float(stop)))
+        start = stop + 1
+    row = look_up(frame, columns).astype(np.int64)
+    return ops.reshape_rows(ops.take(np.concatenate(rows), row), frame.width * n_classes)
+
+
+CONVERTERS: dict[type, Methods] = {
+    OneHotEncoder: {"transform": _one_hot},
+    OrdinalEncoder: {"transform": _ordinal},
+    TargetEncoder: {"transform": _target},
+}

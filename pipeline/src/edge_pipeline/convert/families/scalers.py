@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from sklearn import preprocessing as pp
 
 from edge_pipeline.convert import ops
@@ -11,6 +13,9 @@ from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
+
+TINY_NORM = 10 * np.finfo(np.float64).eps
+"""A shorter row is left as it is (``sklearn.preprocessing._data._handle_zeros_in_scale``)."""
 
 
 def _standard(_: Context, scaler: Any, X: Tensor) -> Tensor:
@@ -27,12 +32,29 @@ def _robust(_: Context, scaler: Any, X: Tensor) -> Tensor:
 
 def _min_max(_: Context, scaler: Any, X: Tensor) -> Tensor:
     X = X * scaler.scale_ + scaler.min_
-    return ops.clip(X, *scaler.feature_range) if scaler.clip else X
+    return ops.clip(X, *map(float, scaler.feature_range)) if scaler.clip else X
 
 
 def _max_abs(_: Context, scaler: Any, X: Tensor) -> Tensor:
     X = X / scaler.scale_
+    # scikit-learn 1.8 has no such parameter.
     return ops.clip(X, -1.0, 1.0) if getattr(scaler, "clip", False) else X
+
+
+_NORMS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "l1": lambda X: ops.sum_(abs(X), 1, keepdims=True),
+    "l2": lambda X: ops.norm(X, 1, keepdims=True),
+    "max": lambda X: ops.max_(abs(X), 1, keepdims=True),
+}
+
+
+def _normalizer(_: Context, normalizer: Any, X: Tensor) -> Tensor:
+    norm = _NORMS[normalizer.norm](X)
+    return X / ops.where(norm < TINY_NORM, 1.0, norm)
+
+
+def _binarizer(_: Context, binarizer: Any, X: Tensor) -> Tensor:
+    return (float(binarizer.threshold) < X).astype(np.float64)
 
 
 CONVERTERS: dict[type, Methods] = {
@@ -40,4 +62,6 @@ CONVERTERS: dict[type, Methods] = {
     pp.RobustScaler: {"transform": _robust},
     pp.MinMaxScaler: {"transform": _min_max},
     pp.MaxAbsScaler: {"transform": _max_abs},
+    pp.Normalizer: {"transform": _normalizer},
+    pp.Binarizer: {"transform": _binarizer},
 }
