@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Run:
     peak_memory_mb: float
 
 
-def run_once(command: list[str | Path]) -> Run:
+def run_once(command: Sequence[str | Path]) -> Run:
     """Run *command* to its end; stop the program when it fails.
 
     Linux hands a new program the memory mark of the process that started it, so this module
@@ -61,28 +62,30 @@ def measure(repetitions: int) -> dict[str, Any]:
     """Every figure of the table, with what is needed to judge it."""
     training, inference = [], []
     with tempfile.TemporaryDirectory() as folder:
-        build = [
+        out = Path(folder, "penguins.onnx")
+        build: list[str | Path] = [
             BUILD / "edge-pipeline",
             "build",
             "models/penguins",
-            "--out",
-            Path(folder, "p.onnx"),
+            "--output",
+            out,
         ]
-        predict: list[str | Path] = [DEVICE / "edge-runtime", "predict", MODEL, "tools/demo/unseen.csv"]
+        rows = "tools/demo/unseen.csv"
+        predict: list[str | Path] = [DEVICE / "edge-runtime", "predict", MODEL, rows]
         # The first of each warms the page cache and is not counted.
         for repetition in range(repetitions + 1):
             one, other = run_once(build), run_once(predict)
             if repetition:
                 training.append(one)
                 inference.append(other)
-    rows = _json_from(BUILD / "python", HERE / "one_row.py", "models/penguins", MODEL)
+    single = _json_from(BUILD / "python", HERE / "one_row.py", "models/penguins", MODEL)
     return {
         "machine": _machine(),
-        "versions": rows["versions"],
-        "repetitions": {"processes": repetitions, "blocks_of_single_rows": rows["blocks"]},
-        "training": _side(training, BUILD, "edge-pipeline", rows["scikit_learn_us"]),
-        "inference": _side(inference, DEVICE, "edge-runtime", rows["edge_runtime_us"]),
-        "one_row_ratio": _spread(rows["ratio"]),
+        "versions": single["versions"],
+        "repetitions": {"processes": repetitions, "blocks_of_single_rows": single["blocks"]},
+        "training": _side(training, BUILD, "edge-pipeline", single["scikit_learn_us"]),
+        "inference": _side(inference, DEVICE, "edge-runtime", single["edge_runtime_us"]),
+        "one_row_ratio": _spread(single["ratio"]),
     }
 
 
@@ -90,10 +93,9 @@ def show(figures: dict[str, Any]) -> str:
     """The figures as a Markdown table that also reads well in a terminal."""
     training, inference = figures["training"], figures["inference"]
     lines = [["", "training", "inference", "ratio"]]
-    for label, key, digits in _LINES:
+    for label, key in _LINES:
         a, b = training[key], inference[key]
-        ratio = _median(a) / _median(b)
-        lines.append([label, _cell(a, digits), _cell(b, digits), f"{ratio:.1f}"])
+        lines.append([label, _cell(a), _cell(b), f"{_median(a) / _median(b):.1f}"])
     ratio = figures["one_row_ratio"]
     lines[-1][3] = f"{ratio['median']:.0f} ({ratio['low']:.0f}-{ratio['high']:.0f})"
     widths = [max(len(line[i]) for line in lines) for i in range(4)]
@@ -115,11 +117,11 @@ def show(figures: dict[str, Any]) -> str:
 
 
 _LINES = (
-    ("one command, seconds", "seconds", 2),
-    ("peak memory, MB", "peak_memory_mb", 0),
-    ("installed, MB", "installed_mb", 0),
-    ("installed, packages", "packages", 0),
-    ("one row, microseconds", "one_row_us", 1),
+    ("one command, seconds", "seconds"),
+    ("peak memory, MB", "peak_memory_mb"),
+    ("installed, MB", "installed_mb"),
+    ("installed, packages", "packages"),
+    ("one row, microseconds", "one_row_us"),
 )
 
 
@@ -151,10 +153,13 @@ def _median(value: float | dict[str, float]) -> float:
     return value["median"] if isinstance(value, dict) else value
 
 
-def _cell(value: float | dict[str, float], digits: int) -> str:
+def _cell(value: float | dict[str, float]) -> str:
     if not isinstance(value, dict):
-        return f"{value:.{digits}f}"
-    return f"{value['median']:.{digits}f} ({value['low']:.{digits}f}-{value['high']:.{digits}f})"
+        return f"{value:.0f}"
+    # Three digits are more than the spread supports.
+    digits = 0 if value["median"] >= 100 else 1 if value["median"] >= 10 else 2
+    low, median, high = (f"{value[name]:.{digits}f}" for name in ("low", "median", "high"))
+    return f"{median} ({low}-{high})"
 
 
 def _machine() -> dict[str, Any]:

@@ -41,9 +41,7 @@ def device_commands() -> list[str]:
     """Commands of edge-runtime, as its own --help lists them."""
     command = Path(sys.executable).with_name("edge-runtime")
     told = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
-    listed = re.search(r"\{([a-z,-]+)\}", told)
-    assert listed is not None, told
-    return [f"edge-runtime {name}" for name in listed[1].split(",")]
+    return [f"edge-runtime {name}" for name in re.findall(r"^ {4}([a-z][a-z-]*) ", told, re.M)]
 
 
 def documented(command: str) -> bool:

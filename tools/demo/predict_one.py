@@ -14,7 +14,7 @@ penguin = {
     "sex": "female",
 }
 print("predict_one   ->", model.predict_one(penguin))
-species = model.manifest.classes["predict_proba"]
+species = model.manifest.classes["predict"]
 probabilities = model.predict_proba([penguin])[0]
 for label, probability in zip(species, probabilities, strict=True):
     print(f"predict_proba -> {label:<9} {probability:.12f}")
