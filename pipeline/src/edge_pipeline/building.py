@@ -69,7 +69,6 @@ def build(
         fitted.estimator,
         fitted.X_train,
         path,
-        y=fitted.y_train,
         name=recipe.name,
         task=recipe.task,
         tolerance=recipe.export.tolerance,
