@@ -1,4 +1,4 @@
-"""Estimators made of estimators side by side or in a row: Pipeline, ColumnTransformer, FeatureUnion."""
+"""Estimators side by side or in a row: Pipeline, ColumnTransformer, FeatureUnion."""
 
 from __future__ import annotations
 
