@@ -1,8 +1,8 @@
 """One row in, the graph's input buffers filled: the fast path of ``predict_one``.
 
-The quick way proves in four C calls that every cell is a plain finite number that float64
-holds exactly, and packs them into the buffer.  Whatever it cannot prove goes the slow way, cell by
-cell, which either accepts the row or names the column at fault.
+The quick way proves in three C calls that every cell is a plain finite number that float64 holds
+exactly, and packs them into the buffer.  Whatever it cannot prove goes the slow way, cell by cell,
+which either accepts the row or names the column at fault.
 """
 
 from __future__ import annotations
@@ -109,28 +109,36 @@ def _plain_numbers(border: Border) -> RowWriter:
     pick = itemgetter(*names) if width > 1 else lambda row, name=names[0]: (row[name],)
     strict = border.extra_columns == "refuse"
     pack = struct.Struct(f"{width}d").pack_into
-    slowly = _by_cell(border)
-    plain = frozenset((float, int, np.float64))
+    slowly, are_plain = _by_cell(border), _PLAIN_TYPES.issuperset
 
     def write(row: Any, slots: Slots) -> None:
         kind = type(row)
-        try:
-            if kind is dict:
+        if kind is dict:
+            quick = not strict or len(row) == width
+            try:
                 found = pick(row)
-                quick = not strict or len(row) == width
-            else:
-                found = row.tolist() if kind is np.ndarray else row
-                quick = kind in _ROWS and len(found) == width
-            # hypot is below 2**53 only if every cell is, and is NaN if one is.  hypot takes
-            # whatever has __float__; the sum of its cells is a float or int only for numbers.
-            if quick and hypot(*found) < EXACT_INTEGERS and type(sum(found, 0.0)) in plain:
-                pack(slots.memory, 0, *found)
-                return
-        except (TypeError, ValueError, KeyError, OverflowError, RuntimeWarning):
+            except KeyError:
+                return slowly(row, slots)
+            quick = quick and are_plain(map(type, found))
+        elif kind is np.ndarray:
+            quick = row.shape == (width,) and row.dtype.char in _PLAIN_DTYPES
+            found = row.tolist() if quick else ()
+        else:
+            quick = kind in _SEQUENCES and len(row) == width and are_plain(map(type, row))
+            found = row
+        # Below 2**53 if every cell is, and then each is finite and, if whole, a float64.
+        try:
+            if quick and hypot(*found) < EXACT_INTEGERS:
+                return pack(slots.memory, 0, *found)
+        except OverflowError:  # an int beyond float64
             pass
-        slowly(row, slots)
+        return slowly(row, slots)
 
     return write
 
 
-_ROWS = frozenset((np.ndarray, tuple, list))
+_SEQUENCES = frozenset((tuple, list))
+_PLAIN_TYPES = frozenset(
+    (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
+)
+_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")

@@ -109,8 +109,8 @@ class Border:
         extra = [name for name in names if name not in self._names]
         if extra:
             raise InputError(
-                f"column not known to the model: {_listed(extra)}; remove it or load the model "
-                'with extra_columns="ignore"',
+                f"the model does not know {_listed(extra)}; leave that out, or have extra columns "
+                'ignored (extra_columns="ignore")',
                 row=row,
                 column=str(extra[0]),
             )

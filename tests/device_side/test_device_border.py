@@ -1,0 +1,447 @@
+"""What a table may look like, and the line that tells why it may not.  The oracle is numpy."""
+
+import datetime
+import decimal
+import fractions
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from device_side import device_models
+from edge_runtime.border import Border
+from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
+
+import edge_runtime
+from edge_runtime import InputError, Model
+
+X = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0], [4.0, 0.0, -2.0], [0.1, 0.2, 0.3]])
+ROW: dict[str, Any] = {
+    "height": 1.5,
+    "city": "Paris",
+    "children": 2,
+    "smoker": True,
+    "street": "Rue A",
+}
+
+
+class Frame:
+    """A data frame as far as the border looks: names, columns by name, to_numpy."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self._cells = columns
+        self.columns = list(columns)
+
+    def __len__(self) -> int:
+        return len(next(iter(self._cells.values())))
+
+    def __getitem__(self, name: str) -> Any:
+        return np.asarray(self._cells[name])
+
+    def to_numpy(self) -> Any:
+        raise AssertionError("a table of several types must not go through one object array")
+
+
+class NotAvailable:
+    """Compares as pandas.NA does: every answer is itself."""
+
+    def __eq__(self, other: object) -> Any:
+        return self
+
+    def __ne__(self, other: object) -> Any:
+        return self
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "array": lambda X: X,
+    "Fortran order": np.asfortranarray,
+    "strided": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "reversed twice": lambda X: X[::-1].copy()[::-1],
+    "other byte order": lambda X: X.astype(">f8"),
+    "object array": lambda X: X.astype(object),
+    "list of lists": lambda X: X.tolist(),
+    "list of tuples": lambda X: [tuple(row) for row in X],
+    "list of arrays": list,
+    "list of dicts": lambda X: [dict(zip(("x0", "x1", "x2"), r, strict=True)) for r in X.tolist()],
+    "dicts in another order": lambda X: [{"x2": r[2], "x0": r[0], "x1": r[1]} for r in X.tolist()],
+    "dict of lists": lambda X: {f"x{i}": X[:, i].tolist() for i in (2, 0, 1)},
+    "dict of arrays": lambda X: {f"x{i}": X[:, i] for i in (0, 1, 2)},
+    "frame": lambda X: Frame({f"x{i}": X[:, i] for i in (1, 0, 2)}),
+    "frame of other names": lambda X: Frame({n: X[:, i] for i, n in enumerate("abc")}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_table_gives_the_same_answer(classifier: Model, form: str) -> None:
+    assert classifier.predict(FORMS[form](X)).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f2", "i1", "i8", "u1", "u8", "bool"])
+def test_every_dtype_that_float64_holds_is_taken(classifier: Model, dtype: str) -> None:
+    whole = np.array([[1, 0, 1], [0, 1, 1]], dtype=dtype)
+    np.testing.assert_array_equal(
+        classifier.decision_function(whole), device_models.scores(whole.astype(float))
+    )
+
+
+def test_an_array_that_is_right_already_is_not_copied(classifier: Model) -> None:
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    feeds, n_rows = Border(classifier.schema).feeds(frozen)
+    assert feeds[NUMBERS] is frozen
+    assert n_rows == len(X)
+    assert classifier.predict(frozen).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
+
+
+def test_a_memory_mapped_array_is_read_in_place(classifier: Model, tmp_path: Path) -> None:
+    X.tofile(tmp_path / "rows.bin")
+    mapped = np.memmap(tmp_path / "rows.bin", dtype=np.float64, mode="r", shape=X.shape)
+    feeds, _ = Border(classifier.schema).feeds(mapped)
+    assert np.shares_memory(feeds[NUMBERS], mapped)
+    assert classifier.predict(mapped).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
+
+
+def test_the_input_is_never_written_to(mixed: Model) -> None:
+    rows = [dict(ROW), dict(ROW, height=None, city=None)]
+    before = [dict(row) for row in rows]
+    mixed.predict(rows)
+    mixed.predict_one(rows[1])
+    assert rows == before
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.empty((0, 3)),
+        lambda: np.empty((0, 3), dtype=object),
+        list,
+        lambda: {"x0": [], "x1": [], "x2": []},
+        lambda: Frame({"x0": [], "x1": [], "x2": []}),
+    ],
+)
+def test_no_rows_give_no_answers_of_the_right_shape_and_dtype(
+    classifier: Model, make: Callable[[], Any]
+) -> None:
+    labels: Any = classifier.predict(make())
+    assert (labels.shape, labels.dtype) == ((0,), np.dtype("<U9"))
+    proba: Any = classifier.predict_proba(make())
+    assert (proba.shape, proba.dtype) == ((0, 3), np.float64)
+
+
+SHAPES: list[tuple[Any, str]] = [
+    (np.zeros(3), r"expected a 2-d array .*predict_one\(row\) or X.reshape"),
+    (np.zeros((1, 1, 3)), "found 3-d"),
+    (np.float64(1.0), "expected a 2-d array"),
+    (np.zeros((2, 2)), "expected 3 columns, found 2"),
+    (np.zeros((2, 4)), "expected 3 columns, found 4"),
+    (np.zeros((1, 100_000)), "expected 3 columns, found 100000"),
+    ([[1.0, 2.0]], "row 0: expected 3 cells, found 2"),
+    ([[1.0, 2.0, 3.0], [1.0]], "row 1: expected 3 cells, found 1"),
+    ([1.0, 2.0, 3.0], r"row 0: expected a row of 3 cells, found float; .*predict_one"),
+    ([[1.0, 2.0, 3.0], {"x0": 1.0}], "row 1: expected a row"),
+    ([{"x0": 1.0, "x1": 2.0, "x2": 3.0}, [1.0, 2.0, 3.0]], "row 1: expected a dict, found list"),
+    (["a", "b"], "found a list of str"),
+    ("text", "found one str"),
+    (b"bytes", "found one bytes"),
+    (None, "found NoneType"),
+    (3.0, "found float"),
+    ((row for row in X), "found generator"),
+    ({1.0, 2.0}, "found set"),
+    ({"x0": [1.0], "x1": [1.0, 2.0], "x2": [1.0]}, "columns of one length"),
+    ({"x0": 1.0, "x1": 2.0, "x2": 3.0}, r"a column of cells, found float; .*predict_one"),
+    ({"x0": "1", "x1": "2", "x2": "3"}, "a column of cells, found str"),
+    ({"x0": np.zeros((1, 1)), "x1": [0.0], "x2": [0.0]}, "1-d column"),
+    ({"x0": [1.0], "x2": [1.0]}, "'x1': column missing: expected 'x1', found 'x0', 'x2'"),
+    ({}, "'x0': column missing"),
+    ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "y": [1.0]}, "'y': the model does not know 'y'"),
+    ([{"x0": 1.0, "x1": 2.0, "x2": 3.0}, {"x0": 1.0, "x1": 2.0}], "row 1, column 'x2'"),
+    ([{"x0": 1.0, "x1": 2.0, "x2": 3.0, 4: 5.0}], "row 0, column '4': the model does not know 4"),
+]
+
+
+@pytest.mark.parametrize(("table", "words"), SHAPES)
+def test_a_table_of_another_shape_is_refused(classifier: Model, table: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        classifier.predict(table)
+
+
+def test_a_sparse_matrix_is_told_to_become_dense(classifier: Model) -> None:
+    class Sparse:
+        shape = (1, 3)
+
+        def toarray(self) -> Any:
+            raise AssertionError("must not be called: it may not fit in memory")
+
+    with pytest.raises(InputError, match=r"pass X\.toarray\(\)"):
+        classifier.predict(Sparse())
+
+
+def test_two_columns_of_one_name_are_refused(classifier: Model) -> None:
+    frame = Frame({"x0": [1.0], "x1": [1.0], "x2": [1.0]})
+    frame.columns = ["x0", "x1", "x2", "x1"]
+    with pytest.raises(InputError, match="'x1' appears twice"):
+        classifier.predict(frame)
+
+
+def test_extra_columns_can_be_ignored_by_choice(healthy_bundle: bytes) -> None:
+    with edge_runtime.load(healthy_bundle, extra_columns="ignore") as model:
+        table = {"id": ["a"], "x0": [1.0], "x1": [2.0], "x2": [3.0]}
+        row = {name: cells[0] for name, cells in table.items()}
+        expected = device_models.labels([[1.0, 2.0, 3.0]])
+        assert model.predict(table).tolist() == expected.tolist()  # type: ignore[union-attr]
+        assert model.predict([row]).tolist() == expected.tolist()  # type: ignore[union-attr]
+        assert model.predict_one(row) == expected[0]
+        with pytest.raises(InputError, match="column missing"):
+            model.predict_one({"id": 1, "x0": 1.0, "x1": 2.0})
+
+
+# Cells that no numeric column takes, with words of the refusal.
+NO_NUMBERS: list[tuple[Any, str]] = [
+    ("1.5", "expected a number, found the text '1.5'"),
+    (np.str_("1.5"), "found the text '1.5'"),
+    ("", "found the text ''"),
+    (b"1.5", "bytes"),
+    (np.bytes_(b"1"), "bytes"),
+    (1 + 2j, "complex"),
+    (np.complex128(1), "complex"),
+    (np.inf, "expected a finite number, found inf"),
+    (-np.inf, "found -inf"),
+    (np.float32("inf"), "found inf"),
+    (np.nan, "missing value"),
+    (None, "missing value"),
+    (NotAvailable(), "missing value"),
+    (2**53 + 1, "9007199254740993 is no exact float64"),
+    (np.int64(2**53 + 1), "no exact float64"),
+    (np.uint64(2**64 - 1), "no exact float64"),
+    (10**400, "no exact float64"),
+    (-(2**63) - 1, "no exact float64"),
+    (datetime.date(2026, 1, 1), "type date"),
+    (np.datetime64("2026-01-01"), "datetime64"),
+    (np.timedelta64(1, "s"), "timedelta64"),
+    (np.longdouble("1.1"), "longdouble"),
+    (decimal.Decimal("0.1"), "type Decimal"),
+    (fractions.Fraction(1, 3), "type Fraction"),
+    ([1.0], "a list of 1"),
+    ({}, "a dict of 0"),
+    (np.zeros(1), "an array of shape"),
+    (object(), "type object"),
+]
+
+
+def as_object_column(cells: list[Any]) -> Any:
+    column = np.empty(len(cells), dtype=object)
+    for i, cell in enumerate(cells):
+        column[i] = cell
+    return column
+
+
+@pytest.mark.parametrize(("cell", "words"), NO_NUMBERS)
+def test_what_is_no_number_is_refused_with_row_and_column(
+    classifier: Model, cell: Any, words: str
+) -> None:
+    good = [0.5, 1.5, 2.5]
+    table: Any
+    for table in (
+        [good, [0.5, cell, 2.5]],
+        {"x0": [0.5, 0.5], "x1": [1.5, cell], "x2": [2.5, 2.5]},
+        {"x0": [0.5, 0.5], "x1": as_object_column([1.5, cell]), "x2": [2.5, 2.5]},
+        [{"x0": 0.5, "x1": 1.5, "x2": 2.5}, {"x0": 0.5, "x1": cell, "x2": 2.5}],
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            classifier.predict(table)
+        assert (caught.value.row, caught.value.column) == (1, "x1")
+    row: Any
+    for row in ([0.5, cell, 2.5], (0.5, cell, 2.5), {"x0": 0.5, "x1": cell, "x2": 2.5}):
+        with pytest.raises(InputError, match=words) as caught:
+            classifier.predict_one(row)
+        assert (caught.value.row, caught.value.column) == (None, "x1")
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (np.array(["1", "2"]), "expected numbers, found text"),
+        (np.array([b"1", b"2"]), "found bytes"),
+        (np.array([1j, 2j]), "found complex"),
+        (np.array(["2026-01-01", "2026-01-02"], dtype="M8[D]"), "found dates"),
+        (np.array([1, 2], dtype="m8[s]"), "found time spans"),
+        (np.array([1, 2], dtype=np.longdouble), "extended-precision"),
+        (np.zeros(2, dtype=[("a", "f8")]), "found records"),
+    ],
+)
+def test_a_column_of_another_dtype_is_refused(classifier: Model, column: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        classifier.predict({"x0": [0.5, 0.5], "x1": column, "x2": [2.5, 2.5]})
+    assert caught.value.column == "x1"
+    if column.dtype.kind != "V":
+        with pytest.raises(InputError, match=words):
+            classifier.predict(np.stack([column] * 3, axis=1))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_first_bad_cell_of_an_array_is_named(classifier: Model, bad: float) -> None:
+    spoilt = np.tile(X, (500, 1))
+    spoilt[1234, 2] = bad
+    spoilt[1999, 0] = bad
+    with pytest.raises(InputError) as caught:
+        classifier.predict(spoilt)
+    assert (caught.value.row, caught.value.column) == (1234, "x2")
+
+
+def test_integers_beyond_float64_are_found_in_an_array(classifier: Model) -> None:
+    whole = np.full((4, 3), 2**53)
+    classifier.predict(whole)
+    whole[2, 1] += 1
+    with pytest.raises(InputError, match="no exact float64") as caught:
+        classifier.predict(whole)
+    assert (caught.value.row, caught.value.column) == (2, "x1")
+
+
+def test_large_numbers_are_taken_when_float64_holds_them(classifier: Model) -> None:
+    row = [1e300, float(2**60), 2**70]
+    expected = device_models.scores([row])[0].tolist()
+    assert classifier.decision_function([row]).tolist() == [expected]  # type: ignore[union-attr]
+    assert classifier.predict_one(row) == device_models.labels([row])[0]
+    assert classifier.predict_one(np.array(row, float)) == device_models.labels([row])[0]
+
+
+MISSING: list[Any] = [None, np.nan, np.float32("nan"), NotAvailable()]
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_a_missing_cell_is_taken_where_training_saw_one(mixed: Model, missing: Any) -> None:
+    expected = device_models.mixed_answer([(None, None, 2, True, "Rue A")])[0]
+    row = dict(ROW, height=missing, city=missing)
+    columns = {name: as_object_column([cell]) for name, cell in row.items()}
+    assert mixed.predict_one(row) == expected
+    for table in ([row], columns, [list(row.values())], Frame(columns)):
+        assert mixed.predict(table).tolist() == [expected]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("column", ["children", "smoker", "street"])
+def test_a_missing_cell_is_refused_where_training_saw_none(
+    mixed: Model, missing: Any, column: str
+) -> None:
+    row = dict(ROW, **{column: missing})
+    with pytest.raises(InputError, match="missing value") as caught:
+        mixed.predict([ROW, row])
+    assert (caught.value.row, caught.value.column) == (1, column)
+    with pytest.raises(InputError, match="missing value") as caught:
+        mixed.predict_one(row)
+    assert caught.value.column == column
+
+
+NO_TEXTS: list[tuple[Any, str]] = [
+    (3, "expected text, found 3"),
+    (2.5, "expected text, found 2.5"),
+    (True, "expected text, found True"),
+    (np.int64(3), "expected text, found 3"),
+    (b"Oslo", "bytes"),
+    (["Oslo"], "a list of 1"),
+    (datetime.date(2026, 1, 1), "type date"),
+    (f"a{MISSING_STRING}b", "noncharacter U\\+FDD0"),
+    (MISSING_STRING, "pass None"),
+    ("a\ud800", "UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("cell", "words"), NO_TEXTS)
+def test_what_is_no_text_is_refused_with_row_and_column(
+    mixed: Model, cell: Any, words: str
+) -> None:
+    bad = dict(ROW, street=cell)
+    columns = {name: [ROW[name], bad[name]] for name in ROW}
+    for table in ([ROW, bad], columns, [list(ROW.values()), list(bad.values())]):
+        with pytest.raises(InputError, match=words) as caught:
+            mixed.predict(table)
+        assert (caught.value.row, caught.value.column) == (1, "street")
+    with pytest.raises(InputError, match=words):
+        mixed.predict_one(bad)
+
+
+def test_texts_arrive_in_the_graph_as_they_are(mixed: Model) -> None:
+    class Shouting(str):
+        def __str__(self) -> str:
+            return self.upper()
+
+    texts = ["a\0b", "\0", "", "é\U0001f427", " Paris ", np.str_("np"), Shouting("quiet")]
+    rows = [dict(ROW, street=text) for text in texts]
+    strings = Border(mixed.schema).feeds(rows)[0][STRINGS]
+    assert strings[:, 1].tolist() == [*texts[:5], "np", "quiet"]
+    assert {type(text) for text in strings.ravel()} == {str}
+    assert mixed.predict(rows).tolist() == [mixed.predict_one(ROW)] * len(rows)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("flag", [True, False, 1, 0, 1.0, np.True_, np.int8(0)])
+def test_a_flag_is_true_false_one_or_zero(mixed: Model, flag: Any) -> None:
+    expected = device_models.mixed_answer([(1.5, "Paris", 2, bool(flag), "Rue A")])[0]
+    row = dict(ROW, smoker=flag)
+    assert mixed.predict_one(row) == expected
+    assert mixed.predict({k: [v] for k, v in row.items()}).tolist() == [expected]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("flag", [2, -1, 0.5, np.float64(1.5)])
+def test_a_flag_is_nothing_else(mixed: Model, flag: Any) -> None:
+    with pytest.raises(InputError, match="expected true or false") as caught:
+        mixed.predict({k: [ROW[k], v] for k, v in dict(ROW, smoker=flag).items()})
+    assert (caught.value.row, caught.value.column) == (1, "smoker")
+    with pytest.raises(InputError, match="expected true or false"):
+        mixed.predict_one(dict(ROW, smoker=flag))
+
+
+def test_a_column_of_whole_numbers_takes_a_fraction_as_scikit_learn_does(mixed: Model) -> None:
+    assert mixed.predict_one(dict(ROW, children=0.5)) == mixed.predict_one(ROW) - 15.0
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["spam", "ham"],
+        ("spam", "ham"),
+        np.array(["spam", "ham"]),
+        np.array(["spam", "ham"], dtype=object),
+        np.array([["spam"], ["ham"]]),
+        [["spam"], ["ham"]],
+        [{"text": "spam"}, {"text": "ham"}],
+        {"text": ["spam", "ham"]},
+        Frame({"text": ["spam", "ham"]}),
+        Frame({"message": ["spam", "ham"]}),
+    ],
+)
+def test_a_text_model_takes_a_list_of_str(text_model: Model, texts: Any) -> None:
+    assert text_model.predict(texts).tolist() == [1, 0]  # type: ignore[union-attr]
+
+
+def test_a_text_model_refuses_what_is_no_text(text_model: Model) -> None:
+    for bad in (["spam", 3], ["spam", None], np.array([1.0, 2.0]), [3]):
+        with pytest.raises(InputError):
+            text_model.predict(bad)
+    with pytest.raises(InputError, match="pass a list of rows"):
+        text_model.predict("spam")
+    assert text_model.predict_one("spam") == 1
+    assert text_model.predict([]).shape == (0,)  # type: ignore[union-attr]
+
+
+def test_an_absent_key_is_a_missing_feature_of_a_model_of_dicts() -> None:
+    columns = (Column("a", "float64", missing=True), Column("b", "string", missing=True))
+    border = Border(Schema("dicts", columns))
+    feeds, _ = border.feeds([{"a": 1}, {"b": "x"}, {}])
+    np.testing.assert_array_equal(feeds[NUMBERS], [[1.0], [np.nan], [np.nan]])
+    assert feeds[STRINGS].tolist() == [[MISSING_STRING], ["x"], [MISSING_STRING]]
+    with pytest.raises(InputError, match="row 1, column 'c'"):
+        border.feeds([{"a": 1}, {"c": 1}])
+    assert Border(border.schema, extra_columns="ignore").feeds([{"c": 1}])[1] == 1
+
+
+def test_a_message_stays_short_however_wide_the_table(classifier: Model) -> None:
+    wide = {f"column {i}": [0.0] for i in range(100_000)}
+    with pytest.raises(InputError, match="and 99995 more") as caught:
+        classifier.predict(wide)
+    assert len(str(caught.value)) < 300

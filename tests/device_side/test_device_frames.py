@@ -1,0 +1,89 @@
+"""Data frames of the real libraries; where they are not installed, test_device_border stands in."""
+
+from typing import Any
+
+import pytest
+from device_side import device_models
+
+from edge_runtime import InputError, Model
+
+ROWS = [
+    (1.5, "Paris", 2, True, "Rue A"),
+    (None, None, 0, False, ""),
+    (1.8, "Oslo", 10, True, "x"),
+]
+NAMES = [column.name for column in device_models.MIXED]
+COLUMNS: dict[str, list[Any]] = {
+    n: list(cells) for n, cells in zip(NAMES, zip(*ROWS, strict=True), strict=True)
+}
+EXPECTED = device_models.mixed_answer(ROWS).tolist()
+
+
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        {},
+        {"height": "Float64", "children": "Int64", "smoker": "boolean", "city": "string"},
+        {"height": "Float32", "children": "UInt8", "city": "object", "street": "object"},
+        {"city": "category", "street": "category", "children": "category"},
+        {"height": "object", "children": "object", "smoker": "object"},
+    ],
+)
+def test_a_pandas_frame_of_any_backing_gives_the_same_answers(
+    mixed: Model, dtypes: dict[str, str]
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(COLUMNS).astype(dtypes)
+    expected = EXPECTED
+    if dtypes.get("height") == "Float32":
+        frame["height"] = frame["height"].astype("Float64").round(1)
+    assert mixed.predict(frame).tolist() == expected  # type: ignore[union-attr]
+    assert mixed.predict(frame[NAMES[::-1]]).tolist() == expected  # type: ignore[union-attr]
+    assert mixed.predict(frame.iloc[::2]).tolist() == expected[::2]  # type: ignore[union-attr]
+    assert mixed.predict(frame.iloc[:0]).shape == (0,)  # type: ignore[union-attr]
+    assert [mixed.predict_one(row) for _, row in frame.iterrows()] == expected
+
+
+def test_arrow_backed_columns_are_read(mixed: Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    types = dict(zip(NAMES, ("double", "string", "int64", "bool", "string"), strict=True))
+    frame = pandas.DataFrame(COLUMNS).astype({n: f"{t}[pyarrow]" for n, t in types.items()})
+    assert mixed.predict(frame).tolist() == EXPECTED  # type: ignore[union-attr]
+
+
+def test_a_polars_frame_gives_the_same_answers(mixed: Model) -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(COLUMNS)
+    assert mixed.predict(frame).tolist() == EXPECTED  # type: ignore[union-attr]
+    coded = frame.with_columns(polars.col("city").cast(polars.Categorical))
+    assert mixed.predict(coded).tolist() == EXPECTED  # type: ignore[union-attr]
+    assert mixed.predict(frame.head(0)).shape == (0,)  # type: ignore[union-attr]
+
+
+def test_a_frame_of_another_type_is_refused_with_its_place(mixed: Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(COLUMNS)
+    for name, cells in (
+        ("children", ["2", "0", "10"]),
+        ("children", [2, None, 10]),
+        ("street", ["a", 2, "c"]),
+        ("street", ["a", None, "c"]),
+        ("children", pandas.to_datetime(["2026-01-01"] * 3)),
+        ("smoker", [True, None, False]),
+    ):
+        with pytest.raises(InputError) as caught:
+            mixed.predict(frame.assign(**{name: cells}))
+        assert caught.value.column == name
+
+
+def test_a_pandas_series_of_texts_suits_a_text_model(text_model: Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    assert text_model.predict(pandas.Series(["spam", "ham"])).tolist() == [1, 0]  # type: ignore[union-attr]
+
+
+def test_an_unnamed_frame_suits_a_model_trained_on_an_array(classifier: Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    X = [[1.0, 2.0, 3.0], [4.0, 0.0, -2.0]]
+    frame = pandas.DataFrame(X)
+    assert classifier.predict(frame).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
