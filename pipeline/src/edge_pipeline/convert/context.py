@@ -72,10 +72,23 @@ class Context:
         UnsupportedEstimatorError
             No converter knows it, or the converter does not know one of its parameters.
         """
-        key = (id(estimator), method, X if isinstance(X, Tensor) else X.columns)
-        if key not in self._answers:
+
+        def convert() -> Answer:
             with self._entered(estimator, at):
-                self._answers[key] = (estimator, self._convert(estimator, method, X))
+                return self._convert(estimator, method, X)
+
+        return self.once(estimator, method, X, convert)
+
+    def once(
+        self, estimator: Any, part: str, X: Tensor | Frame, make: Callable[[], Answer]
+    ) -> Answer:
+        """What *make* answers, made once: a *part* of a formula that several methods share.
+
+        Equal nodes exist once anyway; this spares making the arrays of a large forest again.
+        """
+        key = (id(estimator), part, X if isinstance(X, Tensor) else X.columns)
+        if key not in self._answers:
+            self._answers[key] = (estimator, make())
         return self._answers[key][1]
 
     def transform(self, estimator: Any, X: Tensor | Frame, *, at: str = "") -> Tensor | Frame:
