@@ -1,0 +1,560 @@
+"""The command edge-runtime: streams in, answers out, exit codes, never a traceback."""
+
+import csv
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from device_side import device_models
+from edge_runtime.cli import main
+
+GOOD = b"x0,x1,x2\n1,2,3\n-1,0.5,0\n4,0,-2\n"
+LABELS = device_models.labels([[1, 2, 3], [-1, 0.5, 0], [4, 0, -2]]).tolist()
+FULL = Path("/dev/full")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command in this process; give its exit code, stdout and stderr."""
+
+    def call(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_a_csv_stream_is_answered_in_order_with_line_numbers(run: Run, bundle_file: Path) -> None:
+    code, out, err = run("predict", bundle_file, stdin=GOOD)
+    assert (code, err) == (0, "")
+    assert rows_of(out) == [
+        ["line", "prediction"],
+        *([str(n), label] for n, label in zip((2, 3, 4), LABELS, strict=True)),
+    ]
+
+
+def test_probabilities_stand_beside_the_prediction(run: Run, bundle_file: Path) -> None:
+    code, out, _ = run("predict", bundle_file, "--proba", stdin=GOOD)
+    head, *rows = rows_of(out)
+    assert code == 0
+    assert head == ["line", "prediction", *(f"probability_{n}" for n in device_models.LABELS)]
+    expected = device_models.probabilities([[1, 2, 3], [-1, 0.5, 0], [4, 0, -2]])
+    np.testing.assert_allclose(np.array([row[2:] for row in rows], dtype=float), expected)
+    _, out, _ = run("predict", bundle_file, "--proba", "--json", stdin=GOOD)
+    first = json.loads(out.splitlines()[0])
+    assert first["line"] == 2
+    assert first["prediction"] == LABELS[0]
+    assert list(first["probabilities"]) == list(device_models.LABELS)
+
+
+def test_another_method_is_asked_by_name(run: Run, bundle_file: Path) -> None:
+    _, out, _ = run("predict", bundle_file, "--method", "decision_function", stdin=GOOD)
+    head, first, *_ = rows_of(out)
+    assert head == ["line", *(f"decision_function.{i}" for i in range(3))]
+    np.testing.assert_allclose(
+        np.array(first[1:], dtype=float), device_models.scores([[1, 2, 3]])[0]
+    )
+    code, _, err = run("predict", bundle_file, "--method", "transform", stdin=GOOD)
+    assert (code, "has predict, predict_proba" in err) == (1, True)
+
+
+def test_several_targets_get_numbered_columns(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "two.onnx"
+    path.write_bytes(device_models.two_targets().sealed())
+    _, out, _ = run("predict", path, "--proba", stdin=b"c,b,a\n3,2,1\n")
+    head = rows_of(out)[0]
+    assert head[:4] == ["line", "prediction.0", "prediction.1", "probability.0_u"]
+    assert head[-1] == "probability.1_7"
+    _, out, _ = run("predict", path, "--proba", "--json", stdin=b"c,b,a\n3,2,1\n")
+    row = json.loads(out)
+    assert len(row["prediction"]) == 2
+    assert [list(p) for p in row["probabilities"]] == [["u", "v", "w"], ["False", "True", "7"]]
+
+
+def test_a_transformer_is_asked_to_transform(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "transformer.onnx"
+    path.write_bytes(device_models.transformer().sealed())
+    code, out, _ = run("predict", path, stdin=b"a,b,c\n1,2,3\n")
+    assert (code, rows_of(out)[0]) == (0, ["line", "transform.0", "transform.1", "transform.2"])
+
+
+def test_json_lines_may_be_objects_or_arrays_and_answer_as_json(run: Run, mixed_file: Path) -> None:
+    stream = (
+        b'{"street": "x", "height": 1.5, "city": "Paris", "children": 2, "smoker": true}\n'
+        b"\n"
+        b'[null, null, 0, false, "y"]\n'
+    )
+    code, out, err = run("predict", mixed_file, "--format", "jsonl", stdin=stream)
+    assert (code, err) == (0, "")
+    expected = device_models.mixed_answer(
+        [(1.5, "Paris", 2, True, "x"), (None, None, 0, False, "y")]
+    )
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"line": 1, "prediction": expected[0]},
+        {"line": 3, "prediction": expected[1]},
+    ]
+
+
+def test_the_file_name_tells_the_format(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.JSONL"
+    rows.write_text("[1, 2, 3]\n")
+    _, out, _ = run("predict", bundle_file, rows)
+    assert json.loads(out) == {"line": 1, "prediction": LABELS[0]}
+
+
+BAD_JSON = {
+    "not JSON": (b"{", "not a JSON row"),
+    "a number": (b"3", "expected an object or an array"),
+    "null": (b"null", "expected an object or an array"),
+    "a key twice": (b'{"x0":1,"x0":2,"x1":2,"x2":3}', "a key appears twice"),
+    "a key too few": (b'{"x0":1,"x1":2}', "column missing"),
+    "a key too many": (b'{"x0":1,"x1":2,"x2":3,"y":4}', "does not know 'y'"),
+    "a cell too few": (b"[1,2]", "expected 3 cells, found 2"),
+    "text for a number": (b'[1,2,"3"]', "expected a number, found the text '3'"),
+    "a list for a number": (b"[1,2,[3]]", "a list of 1"),
+    "NaN": (b"[1,2,NaN]", "missing value"),
+    "null cell": (b"[1,2,null]", "missing value"),
+    "infinity": (b"[1,2,-Infinity]", "expected a finite number"),
+    "overflow": (b"[1,2,1e999]", "expected a finite number"),
+    "huge integer": (b"[1,2," + b"9" * 400 + b"]", "no exact float64"),
+    "more digits than Python reads": (b"[1,2," + b"9" * 5000 + b"]", "not a JSON row"),
+    "nested without end": (b"[" * 100_000, "nested too deep"),
+    "no UTF-8": (b'[1,2,"\xff"]', "expected a number"),
+    "a lone surrogate": (b'[1,2,"\\ud800"]', "expected a number"),
+    "a NUL": (b"[1,2,3]\x00", "not a JSON row"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+def test_a_bad_json_line_is_told_and_the_stream_goes_on(
+    run: Run, bundle_file: Path, name: str
+) -> None:
+    bad, words = BAD_JSON[name]
+    stream = b"[1,2,3]\n" + bad + b"\r\n[4,0,-2]"
+    code, out, err = run("predict", bundle_file, "--format=jsonl", stdin=stream)
+    assert code == 1
+    assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 3]
+    told, total = err.splitlines()
+    assert told.startswith("line 2: ")
+    assert words in told
+    assert len(told) < 400
+    assert total == "edge-runtime: 2 rows answered, 1 refused"
+
+
+BAD_CSV = {
+    "text": (b"1,abc,3", "column 'x1': expected a number, found the text 'abc'"),
+    "missing": (b"1,,3", "column 'x1': expected a number, found a missing value"),
+    "NA": (b"1,NA,3", "missing value"),
+    "infinity": (b"1,-inf,3", "expected a finite number, found -inf"),
+    "underscores": (b"1,1_000,3", "found the text '1_000'"),
+    "a comma for a point": (b'1,"1,5",3', "found the text '1,5'"),
+    "Arabic digits": ("1,\u0661,3".encode(), "expected a number"),
+    "hexadecimal": (b"1,0x10,3", "expected a number"),
+    "true": (b"1,true,3", "expected a number"),
+    "an integer beyond float64": (b"1,9007199254740993,3", "no exact float64"),
+    "a cell too few": (b"1,2", "expected 3 cells, found 2"),
+    "a cell too many": (b"1,2,3,4", "expected 3 cells, found 4"),
+    "no UTF-8": (b"1,\xff\xfe,3", "expected a number"),
+    "a NUL": (b"1,2\x00,3", "expected a number"),
+    "a quote never closed": (b'1,"2,3', "a quote is opened and not closed"),
+    "text after a quote": (b'1,"2"x,3', "not CSV"),
+    "a cell beyond csv's limit": (b"1," + b"7" * 200_000 + b",3", "not CSV: field larger"),
+    "a line without end": (b"1," + b"7" * 3_000_000 + b",3", "longer than 1048576 characters"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_CSV)
+def test_a_bad_csv_row_is_told_and_the_stream_goes_on(
+    run: Run, bundle_file: Path, name: str
+) -> None:
+    bad, words = BAD_CSV[name]
+    stream = b"x0,x1,x2\r\n1,2,3\r\n" + bad + b"\r\n4,0,-2\r\n-1,0.5,0"
+    code, out, err = run("predict", bundle_file, stdin=stream)
+    assert code == 1
+    assert rows_of(out)[1:] == [["2", LABELS[0]], ["4", LABELS[2]], ["5", LABELS[1]]]
+    told, total = err.splitlines()
+    assert told.startswith("line 3: ")
+    assert words in told
+    assert len(told) < 400
+    assert total == "edge-runtime: 3 rows answered, 1 refused"
+
+
+CELLS = {
+    "whole": ("7", 7.0),
+    "spaces": (" 7.5 ", 7.5),
+    "sign": ("+7.5", 7.5),
+    "no digit before the point": (".5", 0.5),
+    "no digit after the point": ("5.", 5.0),
+    "exponent": ("1E-3", 0.001),
+    "17 digits": ("0.30000000000000004", 0.30000000000000004),
+    "long whole": ("00000000000000000012", 12.0),
+    "largest": ("1.7976931348623157e308", 1.7976931348623157e308),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_number_is_read_to_the_last_bit(run: Run, mixed_file: Path, name: str) -> None:
+    text, value = CELLS[name]
+    stream = f"height,city,children,smoker,street\n{text},x,0,False,s\n".encode()
+    code, out, err = run("predict", mixed_file, "--json", stdin=stream)
+    assert (code, err) == (0, "")
+    assert json.loads(out)["prediction"] == value
+
+
+MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND"),
+    *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+
+
+def test_the_words_that_pandas_reads_as_missing_are_missing(run: Run, mixed_file: Path) -> None:
+    lines = [f'"{word}",{word},0,0,s' for word in MISSING]
+    stream = "\n".join(["height,city,children,smoker,street", *lines]).encode()
+    code, out, err = run("predict", mixed_file, stdin=stream)
+    assert (code, err) == (0, "")
+    assert {row[1] for row in rows_of(out)[1:]} == {"5000.0"}
+    assert len(rows_of(out)) == len(MISSING) + 1
+
+
+@pytest.mark.parametrize("cell", [*MISSING, "n/A", "na", " ", " NA", "none", "Null", "0", "1_0"])
+def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    from edge_runtime.cli.cells import cell_reader
+    from edge_runtime.schema import Column
+
+    found = cell_reader(Column("c", "string"))(cell)
+    # The other cells keep the column one of texts.
+    column = pandas.read_csv(io.StringIO(f'c,d\n"{cell}",1\nabc,1\n'))["c"]
+    assert (found is None) == bool(pandas.isna(column[0]))
+    assert found is None or found == column[0]
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "NA", " 7", "7 ", "+7", ".5", "5.", "1e5", "1E-3", "-0", "007"]
+)
+def test_a_numeric_cell_means_what_pandas_makes_of_it(cell: str) -> None:
+    pandas = pytest.importorskip("pandas")
+    from edge_runtime.cli.cells import cell_reader
+    from edge_runtime.schema import Column
+
+    found = cell_reader(Column("c", "float64"))(cell)
+    column = pandas.read_csv(io.StringIO(f"c,d\n{cell},1\n1.5,1\n"))["c"]
+    assert column.dtype == np.float64
+    assert found == column[0] or (found != found and np.isnan(column[0]))
+
+
+def test_flags_are_spelt_as_pandas_spells_them(run: Run, mixed_file: Path) -> None:
+    words = ["True", "TRUE", "true", "1", "False", "FALSE", "false", "0", "yes", "tRUE", "2"]
+    lines = [f"0,x,0,{word},s" for word in words]
+    stream = "\n".join(["height,city,children,smoker,street", *lines]).encode()
+    code, out, err = run("predict", mixed_file, stdin=stream)
+    assert code == 1
+    assert [row[1] for row in rows_of(out)[1:]] == ["100.0"] * 4 + ["0.0"] * 4
+    assert len(err.splitlines()) == 4
+
+
+def test_byte_order_mark_crlf_blank_lines_and_quoted_line_ends_are_read(
+    run: Run, mixed_file: Path
+) -> None:
+    stream = (
+        b'\xef\xbb\xbf"street",height,city,children,smoker\r\n'
+        b'"two\r\nlines",1.5,Paris,2,True\r\n'
+        b"\r\n"
+        b"   \r\n"
+        b'"a ""quoted"" word, and a comma",1.5,Oslo,0,False'
+    )
+    code, out, err = run("predict", mixed_file, stdin=stream)
+    assert (code, err) == (0, "")
+    assert [row[0] for row in rows_of(out)[1:]] == ["2", "6"]
+
+
+def test_old_line_ends_are_read(run: Run, bundle_file: Path) -> None:
+    code, out, _ = run("predict", bundle_file, stdin=GOOD.replace(b"\n", b"\r"))
+    assert (code, [row[1] for row in rows_of(out)[1:]]) == (0, LABELS)
+
+
+def test_one_stray_quote_does_not_swallow_the_rows_after_it(run: Run, bundle_file: Path) -> None:
+    lines = [b"x0,x1,x2", *([b"1,2,3"] * 500)]
+    lines[10] = b'"1,2,3'
+    lines[20] = b'1,2,"3'
+    code, out, err = run("predict", bundle_file, stdin=b"\n".join(lines))
+    assert code == 1
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        "line 11",
+        "line 21",
+        "edge-runtime",
+    ]
+    assert len(rows_of(out)) == 1 + 498
+
+
+HEADERS = {
+    "empty": (b"", "the input is empty"),
+    "blank": (b"\n\n", "the input is empty"),
+    "a column missing": (b"x0,x1\n1,2\n", "'x2': column missing"),
+    "a column too many": (b"x0,x1,x2,y\n1,2,3,4\n", "does not know 'y'"),
+    "a column twice": (b"x0,x1,x2,x1\n1,2,3,4\n", "'x1' appears twice"),
+    "semicolons": (b"x0;x1;x2\n1;2;3\n", "'x0': column missing"),
+    "UTF-16": ("x0,x1,x2\n1,2,3\n".encode("utf-16"), "pass --encoding utf-16"),
+    "binary": (bytes(range(256)) * 4, "line 1|column missing"),
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_that_does_not_fit_is_refused_in_one_line(
+    run: Run, bundle_file: Path, name: str
+) -> None:
+    stream, words = HEADERS[name]
+    code, out, err = run("predict", bundle_file, stdin=stream)
+    assert (code, out) == (1, "")
+    assert any(word in err for word in words.split("|"))
+    assert len(err.splitlines()) == 1
+
+
+def test_other_encodings_are_read_by_name(run: Run, bundle_file: Path) -> None:
+    stream = GOOD.decode().encode("utf-16")
+    assert run("predict", bundle_file, "--encoding", "utf-16", stdin=stream)[0] == 0
+    code, _, err = run("predict", bundle_file, "--encoding", "utf-16", stdin=stream[:-1])
+    assert (code, "not utf-16" in err) == (1, True)
+    code, _, err = run("predict", bundle_file, "--encoding", "klingon", stdin=GOOD)
+    assert (code, "klingon" in err) == (2, True)
+
+
+def test_a_header_alone_gives_a_header_alone(run: Run, bundle_file: Path) -> None:
+    assert run("predict", bundle_file, stdin=b"x0,x1,x2\n") == (0, "line,prediction\n", "")
+    assert run("predict", bundle_file, "--json", stdin=b"x0,x1,x2\n") == (0, "", "")
+
+
+def test_extra_columns_are_ignored_by_choice(run: Run, bundle_file: Path) -> None:
+    stream = b"id,x2,x1,x0,id\nA,3,2,1,B\n"
+    arguments = ("predict", bundle_file, "--extra-columns", "ignore")
+    code, _, err = run(*arguments, stdin=stream)
+    assert (code, "'id' appears twice" in err) == (1, True)
+    code, out, _ = run(*arguments, stdin=stream.replace(b",id", b",other"))
+    assert (code, rows_of(out)[1]) == (0, ["2", LABELS[0]])
+    row = b'{"id": 7, "x0": 1, "x1": 2, "x2": 3}'
+    code, out, _ = run(*arguments, "--format", "jsonl", stdin=row)
+    assert (code, json.loads(out)["prediction"]) == (0, LABELS[0])
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
+def test_the_chunk_changes_no_answer(run: Run, bundle_file: Path, chunk: int) -> None:
+    lines = [f"{i},{i % 5},{-i}" if i % 6 else "x,y,z" for i in range(50)]
+    stream = "\n".join(["x0,x1,x2", *lines]).encode()
+    code, out, err = run("predict", bundle_file, "--chunk", chunk, stdin=stream)
+    kept = [i for i in range(50) if i % 6]
+    expected = device_models.labels([[i, i % 5, -i] for i in kept]).tolist()
+    assert code == 1
+    assert rows_of(out)[1:] == [[str(i + 2), e] for i, e in zip(kept, expected, strict=True)]
+    assert [line.split(":")[0] for line in err.splitlines()[:-1]] == [
+        f"line {i + 2}" for i in range(50) if not i % 6
+    ]
+
+
+def test_refused_rows_go_to_a_file_as_json_lines(
+    run: Run, bundle_file: Path, tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors.jsonl"
+    stream = GOOD + b"1,,3\n1,2\n"
+    code, _, err = run("predict", bundle_file, "--errors", errors, stdin=stream)
+    assert code == 1
+    assert err == "edge-runtime: 3 rows answered, 2 refused\n"
+    told = [json.loads(line) for line in errors.read_text().splitlines()]
+    assert [(row["line"], row["column"]) for row in told] == [(5, "x1"), (6, None)]
+    assert all(row["message"] for row in told)
+
+
+def test_the_output_file_appears_whole(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    code, printed, _ = run("predict", bundle_file, "-o", out, stdin=GOOD + b"bad\n")
+    assert (code, printed) == (1, "")
+    assert [row[1] for row in rows_of(out.read_text())[1:]] == LABELS
+    assert stat.S_IMODE(out.stat().st_mode) & 0o400
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", bundle_file.name}
+
+
+def test_a_refused_stream_leaves_the_old_output_file(
+    run: Run, bundle_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    assert run("predict", bundle_file, "-o", out, stdin=b"a,b\n1,2\n")[0] == 1
+    assert out.read_text() == "old"
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", bundle_file.name}
+
+
+def test_the_input_may_be_the_output(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    both = tmp_path / "rows.csv"
+    both.write_bytes(GOOD)
+    assert run("predict", bundle_file, both, "-o", both)[0] == 0
+    assert [row[1] for row in rows_of(both.read_text())[1:]] == LABELS
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_told(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    code, _, err = run("predict", bundle_file, "-o", folder / "out.csv", stdin=GOOD)
+    assert (code, "Permission denied" in err) == (1, True)
+
+
+def test_a_missing_folder_or_file_is_told_in_one_line(
+    run: Run, bundle_file: Path, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent"
+    for arguments in (
+        ("predict", bundle_file, "-o", absent / "out.csv"),
+        ("predict", bundle_file, "--errors", absent / "errors.jsonl"),
+        ("predict", bundle_file, absent),
+        ("predict", bundle_file, tmp_path),
+        ("predict", absent),
+        ("info", absent),
+        ("check", absent),
+        ("info", tmp_path),
+    ):
+        code, out, err = run(*arguments, stdin=GOOD)
+        assert (code, out) == (1, "")
+        assert len(err.splitlines()) == 1
+        assert str(tmp_path) in err
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("options", [("-o", FULL), ("--errors", FULL)])
+def test_a_full_disk_is_told(run: Run, bundle_file: Path, options: tuple[Any, ...]) -> None:
+    code, _, err = run("predict", bundle_file, *options, stdin=GOOD + b"bad\n")
+    assert code == 1
+    assert "No space left on device" in err
+
+
+def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    call = [sys.executable, "-m", "edge_runtime.cli", *map(str, arguments)]
+    return subprocess.run(call, check=False, **options)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_told_once(bundle_file: Path) -> None:
+    with FULL.open("wb") as full:
+        done = command("predict", bundle_file, input=GOOD, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == b"edge-runtime: No space left on device\n"
+
+
+def test_a_closed_pipe_ends_quietly(bundle_file: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = command(
+            "predict", bundle_file, input=GOOD * 2000, stdout=write, stderr=subprocess.PIPE
+        )
+    finally:
+        os.close(write)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert b"Broken" not in done.stderr
+
+
+def test_a_live_stream_is_answered_row_by_row(bundle_file: Path) -> None:
+    call = [sys.executable, "-m", "edge_runtime.cli", "predict", str(bundle_file), "--chunk", "1"]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x0,x1,x2\n1,2,3\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"line,prediction\n"
+        assert process.stdout.readline() == f"2,{LABELS[0]}\n".encode()
+        process.stdin.close()
+        assert process.wait(timeout=20) == 0
+
+
+def test_a_long_stream_is_read_in_constant_memory(bundle_file: Path, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    source = (
+        "import resource, sys; from edge_runtime.cli import main; code = main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    )
+    assert resource.RUSAGE_SELF == 0
+
+    def peak_kilobytes(rows: int) -> int:
+        call = [sys.executable, "-c", source, "predict", str(bundle_file), "-o", "/dev/null"]
+        stream = b"x0,x1,x2\n" + b"1,2,3\n" * rows
+        done = subprocess.run(call, input=stream, capture_output=True, check=True)
+        return int(done.stderr.split()[-1])
+
+    # 40,000 rows as Python floats would be 10 MB; the margin is what a chunk and malloc vary.
+    assert peak_kilobytes(42_000) - peak_kilobytes(2_000) < 4_000
+
+
+def test_info_prints_what_the_bundle_says(run: Run, mixed_file: Path) -> None:
+    code, out, err = run("info", mixed_file)
+    assert (code, err) == (0, "")
+    for words in ("tiny version 1", "height", "may be missing", "Oslo, Paris", "1.28 or later"):
+        assert words in out
+    code, out, _ = run("info", mixed_file, "--json")
+    described = json.loads(out)
+    assert described["schema"]["columns"][0]["name"] == "height"
+    assert described["file_bytes"] == mixed_file.stat().st_size
+
+
+def test_check_prints_what_it_proved(run: Run, bundle_file: Path) -> None:
+    code, out, err = run("check", bundle_file)
+    assert (code, err) == (0, "")
+    assert "3 rows answered here as scikit-learn did" in out
+    code, out, _ = run("check", bundle_file, "--json")
+    proved = json.loads(out)
+    assert proved["golden_rows"] == 3
+    assert proved["outputs"] == ["predict", "predict_proba", "decision_function"]
+
+
+@pytest.mark.parametrize("name", ["info", "check", "predict"])
+def test_a_damaged_bundle_is_refused_in_one_line(run: Run, bundle_file: Path, name: str) -> None:
+    raw = bytearray(bundle_file.read_bytes())
+    raw[60] ^= 1
+    bundle_file.write_bytes(raw)
+    code, out, err = run(name, bundle_file, stdin=GOOD)
+    assert (code, out) == (1, "")
+    assert err.startswith("edge-runtime: SHA-256")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("teleport",),
+        ("predict",),
+        ("predict", "FILE", "--chunk", "0"),
+        ("predict", "FILE", "--chunk", "many"),
+        ("predict", "FILE", "--proba", "--method", "predict"),
+        ("predict", "FILE", "--method", "fit"),
+        ("info", "FILE", "--proba"),
+    ],
+)
+def test_misuse_exits_with_2_and_says_how(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert "usage: edge-runtime" in err
+
+
+def test_help_and_version_exit_with_0(run: Run) -> None:
+    import edge_runtime
+
+    for arguments in (("--help",), ("predict", "--help"), ("info", "--help")):
+        assert run(*arguments)[0] == 0
+    assert run("--version") == (0, f"{edge_runtime.__version__}\n", "")
