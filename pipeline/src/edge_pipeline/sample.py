@@ -69,7 +69,9 @@ class Sample:
             for i in self.schema.textual:
                 values[pd.isna(values[:, i]), i] = self.gaps[i]
         else:
-            values = table.to_numpy(dtype=np.float64)
+            # Row by row in memory, as users' arrays are: numpy sums the squares of a row in another
+            # order where columns lie together, and a distance between twins is such a difference.
+            values = np.ascontiguousarray(table.to_numpy(dtype=np.float64))
             whole = all(column.type == "int64" for column in self.schema.columns)
             if whole and np.array_equal(values, np.trunc(values)):
                 values = values.astype(np.int64)
