@@ -24,6 +24,7 @@ CASES = {
     "atanh": (UNIT, np.arctanh),
     "cosh": (ANY, np.cosh),
     "erf": (ANY, scipy_special.erf),
+    "expit": (ANY[~(ANY < -700)], scipy_special.expit),
     "erfc": (ANY[~(ANY > 26)], scipy_special.erfc),
     "expm1": (ANY, np.expm1),
     "log1p": (ANY, np.log1p),

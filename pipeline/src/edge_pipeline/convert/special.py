@@ -19,7 +19,7 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expm1", "log1p",
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expit", "expm1", "log1p",
     "logaddexp", "sinh", "tabulated", "tan",
 ]  # fmt: skip
 
@@ -44,6 +44,15 @@ def expm1(x: Tensor) -> Tensor:
     small = abs(x) < 1.0
     safe = ops.where(small & (u != 1.0), u, 2.0)
     return ops.where(small, ops.where(u == 1.0, x, (u - 1.0) * (x / ops.log(safe))), u - 1.0)
+
+
+def expit(x: Tensor) -> Tensor:
+    """The logistic function with full relative precision, however small it is.
+
+    onnxruntime's Sigmoid (``ops.sigmoid``, one node instead of four) is 0 below -37 or so: right in
+    absolute terms, wrong where small numbers are then scaled to sum to one.
+    """
+    return 1.0 / (1.0 + ops.exp(-x))
 
 
 def logaddexp(x: Any, y: Any) -> Tensor:

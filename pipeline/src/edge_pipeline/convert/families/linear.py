@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import linear_model as lm
+from sklearn._loss import link as links
 from sklearn.svm import LinearSVC, LinearSVR
 
-from edge_pipeline.convert import ops
-from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert import ops, special
+from edge_pipeline.convert.context import Answer, Context, Methods
 from edge_pipeline.convert.tensor import Tensor
 
-__all__ = ["CONVERTERS", "choose", "linear_scores"]
+__all__ = ["CONVERTERS", "choose", "linear_scores", "shared_out"]
 
 
 def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
     """``X @ coef_.T + intercept_``, in the shape that ``coef_`` asks for."""
-    return X @ np.asarray(model.coef_, dtype=np.float64).T + np.asarray(model.intercept_, float)
+    product: Tensor = X @ _dense(model.coef_).T
+    return product + np.asarray(model.intercept_, dtype=np.float64)
 
 
-def linear_scores(_: Context, model: Any, X: Tensor) -> Tensor:
+def _dense(coefficients: Any) -> NDArray[np.float64]:
+    """*coefficients* as an array, also after ``sparsify()``."""
+    if hasattr(coefficients, "toarray"):
+        coefficients = coefficients.toarray()
+    return np.asarray(coefficients, dtype=np.float64)
+
+
+def linear_scores(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin.decision_function: one column a class, none for two classes."""
-    scores = X @ model.coef_.T + model.intercept_
-    return ops.reshape(scores, [None]) if scores.shape[1] == 1 else scores
+    return _flat(linear_prediction(context, model, X))
 
 
 def choose(context: Context, classes: Any, scores: Tensor) -> Tensor:
@@ -38,35 +47,122 @@ def linear_label(context: Context, model: Any, X: Tensor) -> Tensor:
     return choose(context, model.classes_, linear_scores(context, model, X))
 
 
-def _logistic_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-    scores = linear_scores(context, model, X)
-    if scores.ndim == 1:
-        # LogisticRegression takes the softmax of (-s, s) / 2 where the loss was multinomial; for two
-        # classes 1.8 has dropped that: it is the logistic function of s.
+def shared_out(each: Tensor) -> Tensor:
+    """Rows of non-negative numbers scaled to sum to one; a row of zeros becomes uniform."""
+    total = ops.sum_(each, 1, keepdims=True)
+    nothing = total == 0.0
+    return ops.where(nothing, 1.0, each) / ops.where(nothing, float(each.width), total)
+
+
+def _flat(scores: Tensor) -> Tensor:
+    return ops.squeeze(scores, 1) if scores.ndim == 2 and scores.shape[1] == 1 else scores
+
+
+def _one_against_rest(context: Context, model: Any, X: Tensor) -> Tensor:
+    """LinearClassifierMixin._predict_proba_lr: logistic scores, scaled to sum to one."""
+    scores = linear_prediction(context, model, X)
+    if scores.width == 1:
         positive = ops.sigmoid(scores)
-        return ops.stack([1.0 - positive, positive])
-    if model.solver == "liblinear":
-        return _one_against_rest(scores)
+        return ops.concatenate([1.0 - positive, positive], 1)
+    return shared_out(special.expit(scores))
+
+
+def _logistic_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+    """LogisticRegression.predict_proba: softmax, logistic for two classes.
+
+    Up to scikit-learn 1.7 ``multi_class`` (and liblinear) chose between one-against-rest and
+    multinomial; a model of that time keeps its meaning.
+    """
+    told = getattr(model, "multi_class", "deprecated")
+    scores = linear_prediction(context, model, X)
+    if told == "multinomial":
+        both = ops.concatenate([-scores, scores], 1) if scores.width == 1 else scores
+        return ops.softmax(both)
+    if len(model.classes_) <= 2 or told == "ovr" or model.solver == "liblinear":
+        return _one_against_rest(context, model, X)
     return ops.softmax(scores)
 
 
-def _one_against_rest(scores: Tensor) -> Tensor:
-    """LinearClassifierMixin._predict_proba_lr: logistic scores, scaled to sum to one."""
-    each = ops.sigmoid(scores)
-    return each / ops.sum_(each, 1, keepdims=True)
+def _sgd_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+    """SGDClassifier.predict_proba, which exists for two losses."""
+    if model.loss == "log_loss":
+        return _one_against_rest(context, model, X)
+    scores = linear_prediction(context, model, X)
+    each = (ops.clip(scores, -1.0, 1.0) + 1.0) / 2.0
+    return ops.concatenate([1.0 - each, each], 1) if each.width == 1 else shared_out(each)
 
 
-def glm_prediction(link: Callable[[Tensor], Tensor]) -> Callable[[Context, Any, Tensor], Tensor]:
-    """A generalised linear model: the inverse link of the linear prediction."""
-    return lambda context, model, X: link(linear_prediction(context, model, X))
+def _ridge_label(context: Context, model: Any, X: Tensor) -> Tensor:
+    """RidgeClassifier.predict: of several labels, each whose score is positive."""
+    if model._label_binarizer.y_type_.startswith("multilabel"):
+        return (linear_prediction(context, model, X) > 0.0).astype(np.int64)
+    return linear_label(context, model, X)
+
+
+def _glm_prediction(context: Context, model: Any, X: Tensor) -> Tensor:
+    """The inverse of the link that the loss has, of the linear prediction."""
+    inverse = _INVERSE_LINKS.get(type(model._base_loss.link))
+    if inverse is None:
+        raise context.refuse(f"link {type(model._base_loss.link).__name__} has no inverse here")
+    return inverse(linear_prediction(context, model, X))
+
+
+_INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
+    links.IdentityLink: lambda raw: raw,
+    links.LogLink: ops.exp,
+    links.LogitLink: ops.sigmoid,
+    links.HalfLogitLink: lambda raw: ops.sigmoid(2.0 * raw),
+}
+
+
+def _one_class_score(_: Context, model: Any, X: Tensor) -> Tensor:
+    """SGDOneClassSVM.decision_function."""
+    product: Tensor = X @ _dense(model.coef_).ravel()
+    return product - float(model.offset_[0])
+
+
+def _one_class_raw(context: Context, model: Any, X: Tensor) -> Tensor:
+    """SGDOneClassSVM.score_samples: the offset taken off and put on again, as scikit-learn does."""
+    return _one_class_score(context, model, X) + float(model.offset_[0])
+
+
+def _one_class_label(context: Context, model: Any, X: Tensor) -> Tensor:
+    return ops.where(_one_class_score(context, model, X) >= 0.0, np.int64(1), np.int64(-1))
+
+
+def _consensus(context: Context, model: Any, X: Tensor) -> Answer:
+    """RANSACRegressor: the model of the inliers."""
+    return context.call(model.estimator_, "predict", X, at="estimator_")
 
 
 REGRESSOR: Methods = {"predict": linear_prediction}
 CLASSIFIER: Methods = {"predict": linear_label, "decision_function": linear_scores}
 LOGISTIC: Methods = {**CLASSIFIER, "predict_proba": _logistic_probabilities}
+RIDGE_CLASSIFIER: Methods = {**CLASSIFIER, "predict": _ridge_label}
+GLM: Methods = {"predict": _glm_prediction}
+
+_REGRESSORS = (
+    "ARDRegression BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lars LarsCV Lasso LassoCV "
+    "LassoLars LassoLarsCV LassoLarsIC LinearRegression MultiTaskElasticNet MultiTaskElasticNetCV "
+    "MultiTaskLasso MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV "
+    "PassiveAggressiveRegressor QuantileRegressor Ridge RidgeCV SGDRegressor TheilSenRegressor"
+)
+_CLASSIFIERS = "PassiveAggressiveClassifier Perceptron"
 
 CONVERTERS: dict[type, Methods] = {
-    **dict.fromkeys((lm.LinearRegression, lm.Ridge, lm.RidgeCV, lm.Lasso, LinearSVR), REGRESSOR),
-    **dict.fromkeys((lm.RidgeClassifier, lm.RidgeClassifierCV, LinearSVC), CLASSIFIER),
+    # By name: PassiveAggressive* are to leave scikit-learn in 1.10.
+    **{getattr(lm, name): REGRESSOR for name in _REGRESSORS.split() if hasattr(lm, name)},
+    **{getattr(lm, name): CLASSIFIER for name in _CLASSIFIERS.split() if hasattr(lm, name)},
+    **dict.fromkeys((lm.RidgeClassifier, lm.RidgeClassifierCV), RIDGE_CLASSIFIER),
     **dict.fromkeys((lm.LogisticRegression, lm.LogisticRegressionCV), LOGISTIC),
+    **dict.fromkeys((lm.GammaRegressor, lm.PoissonRegressor, lm.TweedieRegressor), GLM),
+    lm.RANSACRegressor: {"predict": _consensus},
+    lm.SGDClassifier: {**CLASSIFIER, "predict_proba": _sgd_probabilities},
+    lm.SGDOneClassSVM: {
+        "predict": _one_class_label,
+        "decision_function": _one_class_score,
+        "score_samples": _one_class_raw,
+    },
+    LinearSVC: CLASSIFIER,
+    LinearSVR: REGRESSOR,
 }
