@@ -17,11 +17,13 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture
-def in_new_process(tmp_path: Path) -> Callable[..., str]:
-    """Run Python source in an interpreter of its own, in an empty folder; give its output."""
+@pytest.fixture(scope="session")
+def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Run Python source in an interpreter of its own; give its output."""
 
-    def run(source: str, *arguments: str | Path, **environment: str) -> str:
+    def run(
+        source: str, *arguments: str | Path, folder: Path | None = None, **environment: str
+    ) -> str:
         inherited = {
             name: value
             for name, value in os.environ.items()
@@ -30,7 +32,7 @@ def in_new_process(tmp_path: Path) -> Callable[..., str]:
         }
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", source, *map(str, arguments)],
-            cwd=tmp_path,
+            cwd=folder or tmp_path_factory.mktemp("process"),
             env={**inherited, **environment},
             capture_output=True,
             text=True,

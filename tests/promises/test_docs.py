@@ -110,7 +110,9 @@ def test_the_hand_check_of_the_format_page_agrees_with_the_reader(
     ).stdout
     seal, stated, found = told[:276], told[276:340], told[340:404]
     assert Seal.from_text(seal).sha256 == stated == found
-    assert in_new_process(code_blocks(page, "python")[0]) == "penguins EDGESEAL0001\n"
+    assert (
+        in_new_process(code_blocks(page, "python")[0], folder=tmp_path) == "penguins EDGESEAL0001\n"
+    )
 
 
 def test_the_format_page_places_the_seal_where_the_code_does() -> None:

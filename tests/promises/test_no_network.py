@@ -58,36 +58,35 @@ def told(run: Callable[..., str], source: str, *arguments: Path, **environment: 
     return json.loads(run(WATCH + source + TELL, *arguments, **environment).splitlines()[-1])
 
 
-def test_the_device_opens_no_connection_and_resolves_no_name(
-    in_new_process: Callable[..., str], bundle_path: Path
-) -> None:
-    found = told(in_new_process, PREDICT, bundle_path)
-    assert (found["calls"], found["sockets"]) == ([], 0)
+@pytest.fixture(scope="module")
+def device(in_new_process: Callable[..., str], bundle_path: Path) -> dict:
+    return told(in_new_process, PREDICT, bundle_path)
 
 
-def test_the_build_machine_opens_no_connection_and_resolves_no_name(
-    in_new_process: Callable[..., str], root: Path, tmp_path: Path
-) -> None:
-    found = told(
-        in_new_process, BUILD, root / "models/penguins/recipe.toml", tmp_path / "penguins.onnx"
-    )
-    assert (found["calls"], found["sockets"]) == ([], 0)
+@pytest.fixture(scope="module")
+def build_machine(
+    in_new_process: Callable[..., str], root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict:
+    output = tmp_path_factory.mktemp("built") / "penguins.onnx"
+    return told(in_new_process, BUILD, root / "models/penguins/recipe.toml", output)
 
 
-def test_the_device_turns_telemetry_off_before_it_imports_onnxruntime(
-    in_new_process: Callable[..., str], bundle_path: Path
-) -> None:
-    found = told(in_new_process, PREDICT, bundle_path)
-    assert set(found["telemetry"]) == {"1"}
+def test_the_device_opens_no_connection_and_resolves_no_name(device: dict) -> None:
+    assert (device["calls"], device["sockets"]) == ([], 0)
+
+
+def test_the_build_machine_opens_no_connection_and_resolves_no_name(build_machine: dict) -> None:
+    assert (build_machine["calls"], build_machine["sockets"]) == ([], 0)
+
+
+def test_the_device_turns_telemetry_off_before_it_imports_onnxruntime(device: dict) -> None:
+    assert set(device["telemetry"]) == {"1"}
 
 
 def test_the_build_machine_turns_telemetry_off_before_it_imports_onnxruntime(
-    in_new_process: Callable[..., str], root: Path, tmp_path: Path
+    build_machine: dict,
 ) -> None:
-    found = told(
-        in_new_process, BUILD, root / "models/penguins/recipe.toml", tmp_path / "penguins.onnx"
-    )
-    assert set(found["telemetry"]) == {"1"}
+    assert set(build_machine["telemetry"]) == {"1"}
 
 
 @pytest.mark.parametrize("package", ["edge_runtime", "edge_pipeline"])
