@@ -19,8 +19,8 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expit", "expm1", "log1p",
-    "logaddexp", "sinh", "tabulated", "tan",
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expit", "expm1",
+    "log1p", "logaddexp", "sinh", "tabulated", "tan",
 ]  # fmt: skip
 
 
