@@ -182,6 +182,29 @@ def test_a_sparse_matrix_is_told_to_become_dense(classifier: Model) -> None:
         classifier.predict(Sparse())
 
 
+def test_what_a_masked_array_hides_is_missing(classifier: Model, mixed: Model) -> None:
+    masked = np.ma.masked_array(X, mask=X == 2.0)
+    for ask in (
+        lambda: classifier.predict(masked),
+        lambda: classifier.predict({f"x{i}": masked[:, i] for i in range(3)}),
+    ):
+        with pytest.raises(InputError, match="missing value") as caught:
+            ask()
+        assert (caught.value.row, caught.value.column) == (0, "x1")
+    with pytest.raises(InputError, match="missing value"):
+        classifier.predict_one(masked[0])
+    heights = np.ma.masked_array([1.5, 99.0], mask=[False, True])
+    table = {name: [cell, cell] for name, cell in ROW.items()} | {"height": heights}
+    expected = device_models.mixed_answer([(h, "Paris", 2, True, "") for h in (1.5, None)])
+    assert mixed.predict(table).tolist() == expected.tolist()  # type: ignore[union-attr]
+
+
+def test_a_matrix_is_read_as_its_rows(classifier: Model) -> None:
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix(X)
+    assert classifier.predict(matrix).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
+
+
 def test_two_columns_of_one_name_are_refused(classifier: Model) -> None:
     frame = Frame({"x0": [1.0], "x1": [1.0], "x2": [1.0]})
     frame.columns = ["x0", "x1", "x2", "x1"]

@@ -61,6 +61,15 @@ def test_a_polars_frame_gives_the_same_answers(mixed: Model) -> None:
     assert mixed.predict(frame.head(0)).shape == (0,)  # type: ignore[union-attr]
 
 
+def test_an_arrow_table_is_read_by_the_names_of_its_columns(mixed: Model) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table(COLUMNS)
+    assert mixed.predict(table).tolist() == EXPECTED  # type: ignore[union-attr]
+    assert mixed.predict(table.select(NAMES[::-1])).tolist() == EXPECTED  # type: ignore[union-attr]
+    with pytest.raises(InputError, match="column missing"):
+        mixed.predict(table.rename_columns(["a", *NAMES[1:]]))
+
+
 def test_a_frame_of_another_type_is_refused_with_its_place(mixed: Model) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(COLUMNS)

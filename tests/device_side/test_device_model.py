@@ -10,7 +10,7 @@ import pytest
 from device_side import device_models
 from device_side.tiny_onnx import Graph
 from edge_runtime.manifest import GoldenRows, Output
-from edge_runtime.model import Model
+from edge_runtime.model import ROWS_AT_ONCE, Model
 from edge_runtime.schema import Schema
 
 import edge_runtime
@@ -101,6 +101,16 @@ def test_hasattr_tells_which_methods_there_are(classifier: Model) -> None:
     assert served == ["predict", "predict_proba", "decision_function"]
     assert classifier.methods == tuple(served)
     assert "as the trained estimator would" in (Model.predict.__doc__ or "")
+
+
+def test_a_batch_larger_than_the_graph_sees_at_once_is_answered_in_order(mixed: Model) -> None:
+    n_rows = 2 * ROWS_AT_ONCE + 3
+    heights = np.arange(n_rows, dtype=float)
+    columns: dict[str, Any] = {"children": [0], "smoker": [False], "street": ["s"]}
+    table = {name: cells * n_rows for name, cells in columns.items()}
+    cities = ["Paris", "Oslo", None] * n_rows
+    found: Any = mixed.predict({**table, "height": heights, "city": cities[:n_rows]})
+    assert found.tolist() == (heights + np.tile([1000.0, 0.0, 5000.0], n_rows)[:n_rows]).tolist()
 
 
 def test_one_row_answers_as_the_batch_does(classifier: Model, mixed: Model) -> None:

@@ -15,7 +15,14 @@ from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, refuse_number
 from edge_runtime.errors import InputError
 from edge_runtime.schema import MISSING_STRING, Column
 
-__all__ = ["Cells", "check_numbers", "number_column", "text_column", "whole_numbers_to_float64"]
+__all__ = [
+    "Cells",
+    "check_numbers",
+    "number_column",
+    "text_column",
+    "unmasked",
+    "whole_numbers_to_float64",
+]
 
 Cells = NDArray[Any] | Sequence[Any]
 """A column as the caller has it: a 1-d array or a list."""
@@ -78,6 +85,15 @@ def text_column(cells: Cells, column: Column) -> list[str]:
         if joined.isascii() or (MISSING_STRING not in joined and _is_unicode(joined)):
             return list(texts)
     return [text_cell(cell, column, row) for row, cell in enumerate(texts)]
+
+
+def unmasked(array: NDArray[Any]) -> NDArray[Any]:
+    """*array* as a plain ndarray; what a masked array hides is a missing value."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return np.asarray(array)
+    shown = np.array(array.data, dtype=object)
+    shown[np.ma.getmaskarray(array)] = None
+    return shown
 
 
 def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) -> NDArray[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
+from edge_runtime.border.columns import unmasked
 from edge_runtime.border.tables import Border
 from edge_runtime.errors import InputError
 from edge_runtime.schema import Schema
@@ -74,6 +75,7 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
                     f"expected one row, a 1-d array of {width}, found shape {row.shape}; for "
                     "several rows use predict"
                 )
+            row = unmasked(row)
         elif hasattr(row, "to_dict"):  # a pandas row: its cells have names
             return cells(row.to_dict())
         elif isinstance(row, str | bytes | bytearray) or not isinstance(row, Sequence):

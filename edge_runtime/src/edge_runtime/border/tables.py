@@ -16,6 +16,7 @@ from edge_runtime.border.columns import (
     check_numbers,
     number_column,
     text_column,
+    unmasked,
     whole_numbers_to_float64,
 )
 from edge_runtime.errors import InputError
@@ -53,6 +54,7 @@ class Border:
         self._names = frozenset(schema.names)
         self._numeric = tuple(schema.columns[i] for i in schema.numeric)
         self._only_numbers = not schema.textual
+        self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
 
     def feeds(self, X: Any) -> tuple[Feeds, int]:
@@ -66,7 +68,7 @@ class Border:
             The table, a column or a cell is not what the schema says.
         """
         if isinstance(X, np.ndarray):
-            return self._from_array(X)
+            return self._from_array(X if type(X) is np.ndarray else unmasked(X))
         if isinstance(X, Mapping):
             return self._from_columns(list(X), X.__getitem__)
         if isinstance(X, str | bytes | bytearray):
@@ -77,6 +79,8 @@ class Border:
             )
         if hasattr(X, "columns") and hasattr(X, "to_numpy"):
             return self._from_frame(X)
+        if hasattr(X, "column_names"):  # an Arrow table
+            return self._from_columns(list(X.column_names), X.column)
         if hasattr(X, "to_numpy") or hasattr(X, "__array__"):
             return self._from_array(np.asarray(X))
         if isinstance(X, Sequence):
@@ -129,10 +133,11 @@ class Border:
                 f"{_listed(self.schema.names)}"
             )
         if self._only_numbers and X.dtype.kind in "fiub" and X.dtype.char != "g":
-            block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
-            if block.dtype is not _FLOAT64:  # another byte order compares equal, but is not read
-                block = block.astype(np.float64)
-            check_numbers(block, self._numeric)
+            block = X
+            if X.dtype is not _FLOAT64 or not X.flags.c_contiguous:
+                block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
+            if self._has_flags or not np.isfinite(block).all():
+                check_numbers(block, self._numeric)
             return {NUMBERS: block}, len(block)
         return self._blocks(len(X), lambda i: X[:, i])
 
@@ -210,7 +215,7 @@ class Border:
 def _cells(column: Any) -> Cells:
     """A column of a data frame or a dict of columns as an array or a list."""
     if isinstance(column, np.ndarray):
-        return column
+        return unmasked(column)
     if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow
         return np.asarray(column.to_numpy())
     if hasattr(column, "__array__"):
