@@ -124,8 +124,19 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
             return None
         for output in model.outputs:
             if output.method == method:
-                answers[output.name] = dense(answer if output.item is None else answer[output.item])
+                told = dense(answer if output.item is None else answer[output.item])
+                answers[output.name] = _by_rows(told, method, sample.schema)
     return _Asked(group, answers)
+
+
+def _by_rows(answer: NDArray[Any], method: str, schema: Schema) -> NDArray[Any]:
+    """*answer* with a first axis of rows.
+
+    Of a table, transform answers with a table; SparsePCA alone drops the axis for a single row
+    (``ridge_regression`` ravels what has one target, and there a row is a target).
+    """
+    lost = method == "transform" and answer.ndim == 1 and schema.kind in ("array", "table")
+    return answer[np.newaxis] if lost else answer
 
 
 def _compare_group(
