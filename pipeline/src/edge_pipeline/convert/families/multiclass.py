@@ -138,11 +138,11 @@ def _pairs(n_classes: int) -> tuple[Any, Any]:
 
 @on_frame
 def _duel_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    Y = _duel_scores(context, meta, X)
+    scores = _duel_scores(context, meta, X)
     if len(meta.classes_) == 2:
         threshold = _threshold(meta)
-        return context.labels(meta.classes_, (Y > threshold).astype(np.int64))
-    return context.labels(meta.classes_, ops.argmax(Y, 1))
+        return context.labels(meta.classes_, (scores > threshold).astype(np.int64))
+    return context.labels(meta.classes_, ops.argmax(scores, 1))
 
 
 @on_frame
