@@ -210,7 +210,9 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
     """*values* with the user's dtype where that holds them, otherwise as they are."""
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
-        return values.astype(dtype)
+        # A category that the dtype does not list would become a missing value, another question.
+        listed = values.astype(dtype)
+        return listed if listed.isna().equals(missing) else values
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         exact = not missing.any() and (values == np.trunc(values)).all()
         return (
