@@ -122,6 +122,8 @@ class Border:
     def _from_array(self, X: NDArray[Any]) -> tuple[Feeds, int]:
         if X.ndim == 1 and self.schema.kind == "text":
             return self._blocks(len(X), lambda _: X)
+        if X.ndim == 1 and self.schema.kind == "vector":
+            X = X[:, np.newaxis]
         if X.ndim != 2:
             raise InputError(
                 f"expected a 2-d array (n_samples, {self._width}), found {X.ndim}-d of shape "
