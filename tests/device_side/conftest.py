@@ -1,11 +1,14 @@
 """Healthy bundles; a test spoils one part of them.  Needs numpy, onnxruntime and pytest alone."""
 
-from collections.abc import Iterator
+import io
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from device_side import device_models
 from device_side.device_models import Parts
+from edge_runtime.cli import main
 
 import edge_runtime
 
@@ -50,3 +53,19 @@ def mixed() -> Iterator[edge_runtime.Model]:
 def text_model() -> Iterator[edge_runtime.Model]:
     with edge_runtime.load(device_models.text().sealed()) as model:
         yield model
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run the command in this process; give its exit code, stdout and stderr."""
+
+    def call(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        return code, captured.out, captured.err
+
+    return call

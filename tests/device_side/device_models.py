@@ -102,7 +102,7 @@ def classifier(names: Sequence[Any] = LABELS, kind: str = "array") -> Parts:
                 "predict_proba": probabilities(X).tolist(),
                 "decision_function": scores(X).tolist(),
             },
-            classes={"predict_proba": list(names)},
+            classes={"predict": list(names)},
         ),
     )
 
@@ -198,7 +198,7 @@ def two_targets() -> Parts:
         ("predict_proba.1", "float64", 1),
         ("predict_proba.0", "float64", 0),
     ]
-    labels_of = {"predict_proba.0": ["u", "v", "w"], "predict_proba.1": [False, True, 7]}
+    labels_of = {"predict": [["u", "v", "w"], [False, True, 7]]}
     return Parts(
         graph.to_bytes(), manifest(Schema("table", columns), outputs, [], {}, classes=labels_of)
     )

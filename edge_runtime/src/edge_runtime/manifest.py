@@ -130,8 +130,8 @@ class Manifest:
     created_by
         Distribution name to version, for everything that took part in the build.
     schema, outputs, classes
-        ``classes`` maps an output's name to its class labels (a list of lists for several
-        targets).
+        ``classes`` maps ``"predict"`` to its class labels in the order of predict_proba's columns
+        (a list of lists for several targets); it is empty where there are none.
     parity, golden, requires
         See their types.
     baseline

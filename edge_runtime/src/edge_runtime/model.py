@@ -188,7 +188,9 @@ class Model:
 
     @_served
     def predict_proba(self, X: Any) -> Answer:
-        """Probability of every class, in the order of ``manifest.classes``; see :meth:`predict`.
+        """Probability of each class of ``manifest.classes["predict"]``, in that order.
+
+        Parameters and errors are those of :meth:`predict`.
 
         Returns
         -------

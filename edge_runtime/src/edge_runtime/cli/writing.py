@@ -36,8 +36,8 @@ class CsvWriter:
         columns: list[tuple[str, list[Any]]] = [("line", list(lines))]
         for method, arrays in answers.items():
             for item, array in enumerate(arrays):
-                where = f".{item}" if len(arrays) > 1 else ""
-                columns += _csv_columns(self._manifest, method, where, array)
+                numbered = item if len(arrays) > 1 else None
+                columns += _csv_columns(self._manifest, method, numbered, array)
         if not self._headed:
             self._writer.writerow([name for name, _ in columns])
             self._headed = True
@@ -105,34 +105,38 @@ def _umask() -> int:
 
 
 def _csv_columns(
-    manifest: Manifest, method: str, where: str, array: NDArray[Any]
+    manifest: Manifest, method: str, item: int | None, array: NDArray[Any]
 ) -> Iterable[tuple[str, list[Any]]]:
-    name = _NAMES.get(method, (method, method))[0] + where
+    name = _NAMES.get(method, (method, method))[0] + ("" if item is None else f".{item}")
     if array.ndim == 1:
         return [(name, array.tolist())]
     flat = array.reshape(len(array), -1)
-    labels = _classes(manifest, method, where)
-    suffixes = (
-        [f"_{label}" for label in labels] if labels else [f".{i}" for i in range(flat.shape[1])]
-    )
-    return [(name + suffix, flat[:, i].tolist()) for i, suffix in enumerate(suffixes)]
+    labels = _labels(manifest, method, item, flat.shape[1])
+    ends = [f"_{label}" for label in labels] or [f".{i}" for i in range(flat.shape[1])]
+    return [(name + end, column) for end, column in zip(ends, flat.T.tolist(), strict=True)]
 
 
 def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]) -> list[Any]:
     """One value a row."""
     per_item = []
     for item, array in enumerate(arrays):
-        labels = _classes(manifest, method, f".{item}" if len(arrays) > 1 else "")
+        numbered = item if len(arrays) > 1 else None
+        labels = _labels(manifest, method, numbered, array.shape[-1])
         values = _finite(array) if array.dtype.kind == "f" else array.tolist()
-        if labels and array.ndim == 2:
+        if labels:
             values = [dict(zip(map(str, labels), row, strict=True)) for row in values]
         per_item.append(values)
     return per_item[0] if len(per_item) == 1 else [list(row) for row in zip(*per_item, strict=True)]
 
 
-def _classes(manifest: Manifest, method: str, where: str) -> Sequence[Any] | None:
-    """Labels of the columns of a predict_proba output."""
-    return manifest.classes.get(method + where) if method == "predict_proba" else None
+def _labels(manifest: Manifest, method: str, item: int | None, width: int) -> Sequence[Any]:
+    """What the columns of predict_proba stand for; empty when nobody says."""
+    labels: Sequence[Any] = manifest.classes.get("predict", ())
+    if method != "predict_proba" or not labels:
+        return ()
+    if item is not None:
+        labels = labels[item] if item < len(labels) else ()
+    return labels if len(labels) == width and not isinstance(labels[0], list) else ()
 
 
 def _finite(array: NDArray[Any]) -> list[Any]:

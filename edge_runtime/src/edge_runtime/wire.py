@@ -1,0 +1,204 @@
+"""Protobuf's wire format, read without a parser: bytes in, tags and places out.
+
+Nothing is copied or built: a field that holds bytes comes out as the place where they lie, so a
+gigabyte of weights costs no more than an empty tensor.  Written for bytes that mean harm: every
+length is checked against its enclosing message, nothing recurses, and a :class:`Budget` ends a
+file that has too many fields.
+
+The encoding: https://protobuf.dev/programming-guides/encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Budget", "WireError", "count_varints", "fields", "read_run"]
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""Wire types; 3 and 4, the groups, have been out of use since protobuf 2."""
+
+MAX_VARINT_BYTES = 10
+"""What 64 bits take, seven a byte."""
+
+SHORT_RUN_BYTES = 512
+"""Below, one element after the other is faster than an array operation."""
+
+RUN_COST = 50
+"""Fields that looking for the end of a run costs as much time as (measured)."""
+
+BLOCK_BYTES = 1 << 16
+"""Of a run, looked at with one array operation: bounds memory at a few hundred kilobytes."""
+
+
+class WireError(ValueError):
+    """The bytes are no protobuf message, or one too large to look at."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Fields that may still be read."""
+
+    left: int
+
+
+def fields(
+    raw: bytes, start: int, end: int, budget: Budget, runs: frozenset[int] = frozenset()
+) -> Iterator[tuple[int, int, int]]:
+    """The fields of the message at ``raw[start:end]``, in order.
+
+    Parameters
+    ----------
+    budget
+        Lowered by one for a field, by :data:`RUN_COST` for a run.
+    runs
+        Tags (below 128) of repeated varints or 32-bit numbers that may come by the million.  A
+        long run of one of them comes out as one field with its tag negated: ``(-tag, start, end)``
+        is where the run lies, its tags included.
+
+    Yields
+    ------
+    tuple
+        ``(tag, value, end)``, where tag is ``number << 3 | wire type``; for a varint its value and
+        the end of the field, for all others start and end of the content.
+
+    Raises
+    ------
+    WireError
+        A field reaches beyond *end*, a varint has more than 64 bits, the wire type does not exist,
+        or the budget is used up.
+    """
+    at = start
+    while at < end:
+        budget.left -= 1
+        if budget.left < 0:
+            raise WireError("it has too many fields")
+        tag = raw[at]
+        if tag in runs and end - at > SHORT_RUN_BYTES:
+            budget.left -= RUN_COST
+            stop = _end_of_run(raw, at, end)
+            yield -tag, at, stop
+            at = stop
+            continue
+        at += 1
+        if tag > 0x7F:
+            tag, at = _varint(raw, at - 1, end)
+        kind = tag & 7
+        if kind == BYTES:
+            if at < end and raw[at] < 0x80:
+                size = raw[at]
+                at += 1
+            else:
+                size, at = _varint(raw, at, end)
+            stop = at + size
+            if stop > end:
+                raise WireError(f"a field at byte {at} reaches beyond its message")
+            yield tag, at, stop
+            at = stop
+        elif kind == VARINT:
+            value, at = _varint(raw, at, end)
+            yield tag, value, at
+        elif kind in (FIXED32, FIXED64):
+            stop = at + (4 if kind == FIXED32 else 8)
+            if stop > end:
+                raise WireError(f"a number at byte {at} reaches beyond its message")
+            yield tag, at, stop
+            at = stop
+        else:
+            raise WireError(f"byte {at - 1} has the wire type {kind}, which is out of use")
+
+
+def count_varints(raw: bytes, start: int, end: int) -> int:
+    """How many varints are packed at ``raw[start:end]``.
+
+    Raises
+    ------
+    WireError
+        The last one does not end there.
+    """
+    if start < end and raw[end - 1] > 0x7F:
+        raise WireError("a packed number reaches beyond its field")
+    return sum(
+        int(np.count_nonzero(_block(raw, at, end) < 0x80)) for at in range(start, end, BLOCK_BYTES)
+    )
+
+
+def read_run(raw: bytes, start: int, end: int) -> NDArray[np.int64]:
+    """The values of a run of varints that :func:`fields` found."""
+    blocks: list[NDArray[np.int64]] = []
+    at, tag = start, raw[start]
+    while at < end:
+        block = _block(raw, at, end)
+        good, stop, ends = _pairs(block, tag)
+        if not good:
+            raise WireError(f"the numbers at byte {at} are damaged")
+        tags, lasts = ends[: 2 * good : 2], ends[1 : 2 * good : 2]
+        values = np.zeros(good, dtype=np.int64)
+        sizes = lasts - tags
+        for i in range(int(sizes.max())):
+            here = sizes > i
+            groups = block[tags[here] + 1 + i].astype(np.int64) & 0x7F
+            values[here] |= groups << (7 * i)
+        blocks.append(values)
+        at += stop
+    return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
+
+
+def _varint(raw: bytes, at: int, end: int) -> tuple[int, int]:
+    """The varint at *at*, and where it ends."""
+    value = shift = 0
+    for place in range(at, min(end, at + MAX_VARINT_BYTES)):
+        byte = raw[place]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> 64:
+                break
+            return value, place + 1
+        shift += 7
+    raise WireError(f"the number at byte {at} does not end")
+
+
+def _end_of_run(raw: bytes, start: int, end: int) -> int:
+    """Where the run of fields that share the one-byte tag at *start* ends."""
+    tag, at, size = raw[start], start, SHORT_RUN_BYTES
+    while at < end and raw[at] == tag:
+        block = _block(raw, at, end, size)
+        good, stop = _fours(block, tag) if tag & 7 == FIXED32 else _pairs(block, tag)[:2]
+        if not good:
+            raise WireError(f"the numbers at byte {at} are damaged")
+        at += stop
+        # Grown slowly: a short run must not cost a large block.
+        size = min(2 * size, BLOCK_BYTES)
+    return at
+
+
+def _block(raw: bytes, at: int, end: int, size: int = BLOCK_BYTES) -> NDArray[np.uint8]:
+    return np.frombuffer(raw, np.uint8, min(size, end - at), at)
+
+
+def _fours(block: NDArray[np.uint8], tag: int) -> tuple[int, int]:
+    """How many times tag and four bytes follow one another from the start, and where that ends."""
+    whole = len(block) // 5
+    others = np.flatnonzero(block[: 5 * whole : 5] != tag)
+    good = int(others[0]) if len(others) else whole
+    return good, 5 * good
+
+
+def _pairs(block: NDArray[np.uint8], tag: int) -> tuple[int, int, NDArray[np.intp]]:
+    """How many times tag and varint follow one another from the start, and where that ends.
+
+    A tag below 128 looks as a varint of one byte does.  So the block is read as varints, of which
+    every other one must be the tag.
+    """
+    ends = np.flatnonzero(block < 0x80)
+    pairs = len(ends) // 2
+    tags, lasts = ends[: 2 * pairs : 2], ends[1 : 2 * pairs : 2]
+    before = np.concatenate([[-1], lasts[:-1]]) if pairs else lasts
+    wrong = np.flatnonzero(
+        (block[tags] != tag) | (tags - before != 1) | (lasts - tags > MAX_VARINT_BYTES)
+    )
+    good = int(wrong[0]) if len(wrong) else pairs
+    return good, (int(lasts[good - 1]) + 1 if good else 0), ends
