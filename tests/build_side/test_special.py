@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime
 import pytest
-from edge_pipeline.convert import special
+from edge_pipeline.convert import ops, special
 from edge_pipeline.convert.graph import Graph
 from scipy import special as scipy_special
 
@@ -46,7 +46,7 @@ def test_every_value_is_within_a_few_units_of_the_last_place(name):
     x, oracle = CASES[name]
     with np.errstate(all="ignore"):
         expected = oracle(x)
-    found = asked(getattr(special, name), x)
+    found = asked(getattr(special, name, None) or getattr(ops, name), x)
     np.testing.assert_allclose(found, expected, rtol=4e-15 if name != "erfc" else 1e-13, atol=0)
 
 

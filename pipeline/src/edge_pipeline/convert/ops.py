@@ -20,7 +20,7 @@ __all__ = [
     "log", "log1p", "log_softmax", "logsumexp", "lookup", "matmul", "max_", "maximum", "mean",
     "min_", "minimum", "norm", "one_hot", "prod", "reshape", "reshape_rows", "rint", "rows",
     "sigmoid", "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square", "squeeze", "stack",
-    "sum_", "take", "tanh", "top_k", "unary", "where",
+    "sum_", "sum_of_squares", "take", "tanh", "top_k", "unary", "where",
 ]  # fmt: skip
 
 
@@ -95,7 +95,8 @@ def log1p(x: Tensor) -> Tensor:
     log1p(x) is log(w) * x / (w - 1) for w = 1 + x (Kahan; Goldberg 1991, theorem 4).
     """
     w = 1.0 + x
-    return where(w == 1.0, x, log(w) * (x / where(w == 1.0, 1.0, w - 1.0)))
+    gap = w - 1.0
+    return where(gap == 0.0, x, log(w) * where(isinf(gap), 1.0, x / gap))
 
 
 def expm1(x: Tensor) -> Tensor:
@@ -191,6 +192,11 @@ def _reduce(op: str, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bo
 def sum_(x: Tensor, axis: int | tuple[int, ...] | None = -1, keepdims: bool = False) -> Tensor:
     """Sum over *axis*; booleans are counted."""
     return _reduce("ReduceSum", x if x.dtype != np.bool_ else x.astype(np.int64), axis, keepdims)
+
+
+def sum_of_squares(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
+    """Sum of squares over *axis*, one node."""
+    return _reduce("ReduceSumSquare", x, axis, keepdims)
 
 
 def max_(x: Tensor, axis: int | tuple[int, ...] | None = -1, keepdims: bool = False) -> Tensor:

@@ -1,7 +1,7 @@
 """Functions that onnxruntime has no float64 kernel for, composed of those it has.
 
-Two ways: identities that keep the relative precision (Kahan's for log1p and expm1), and tables of
-local polynomials that interpolate scipy's own function (:func:`tabulated`).
+Two ways: identities that keep the relative precision, and tables of local polynomials that fit
+scipy's own function (:func:`tabulated`).
 """
 
 from __future__ import annotations
@@ -19,31 +19,9 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = [
-    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expit", "expm1",
-    "log1p", "logaddexp", "sinh", "tabulated", "tan",
+    "acos", "acosh", "asin", "asinh", "atan", "atanh", "cosh", "erf", "erfc", "expit",
+    "logaddexp", "sinh", "tabulated", "tan",
 ]  # fmt: skip
-
-
-def log1p(x: Tensor) -> Tensor:
-    """log(1 + x) with full relative precision near zero.
-
-    log(w) * x / (w - 1) for w = 1 + x: the errors of w cancel (Goldberg 1991, theorem 4).
-    """
-    w = 1.0 + x
-    gap = w - 1.0
-    plain = (gap == 0.0) | ops.isinf(w)
-    return ops.where(gap == 0.0, x, ops.log(w) * ops.where(plain, 1.0, x / gap))
-
-
-def expm1(x: Tensor) -> Tensor:
-    """exp(x) - 1 with full relative precision near zero.
-
-    (u - 1) * x / log(u) for u = exp(x): Kahan's (Higham 2002, section 1.14.1).
-    """
-    u = ops.exp(x)
-    small = abs(x) < 1.0
-    safe = ops.where(small & (u != 1.0), u, 2.0)
-    return ops.where(small, ops.where(u == 1.0, x, (u - 1.0) * (x / ops.log(safe))), u - 1.0)
 
 
 def expit(x: Tensor) -> Tensor:
@@ -59,7 +37,7 @@ def logaddexp(x: Any, y: Any) -> Tensor:
     """log(exp(x) + exp(y)) without overflow."""
     high, low = ops.maximum(x, y), ops.minimum(x, y)
     gap = ops.where(high == low, 0.0, low - high)  # two equal infinities have no difference
-    return high + log1p(ops.exp(gap))
+    return high + ops.log1p(ops.exp(gap))
 
 
 def erf(x: Tensor) -> Tensor:
@@ -104,7 +82,7 @@ def sinh(x: Tensor) -> Tensor:
     """Hyperbolic sine."""
     half = 0.5 * ops.sign(x)
     size = abs(x)
-    e = expm1(ops.minimum(size, 22.0))
+    e = ops.expm1(ops.minimum(size, 22.0))
     root = ops.exp(0.5 * size)  # exp(size) alone overflows 0.7 too early
     return ops.where(size < 22.0, half * (e + e / (e + 1.0)), half * root * root)
 
@@ -119,7 +97,7 @@ def asinh(x: Tensor) -> Tensor:
     """Inverse hyperbolic sine."""
     size = abs(x)
     near = ops.minimum(size, _LARGE)
-    close = log1p(near + near * near / (1.0 + ops.sqrt(near * near + 1.0)))
+    close = ops.log1p(near + near * near / (1.0 + ops.sqrt(near * near + 1.0)))
     far = ops.log(ops.maximum(size, _LARGE)) + math.log(2.0)
     return ops.sign(x) * ops.where(size < _LARGE, close, far)
 
@@ -128,13 +106,13 @@ def acosh(x: Tensor) -> Tensor:
     """Inverse hyperbolic cosine."""
     t = ops.minimum(x, _LARGE) - 1.0
     far = ops.log(ops.maximum(x, _LARGE)) + math.log(2.0)
-    return ops.where(x < _LARGE, log1p(t + ops.sqrt(t * (2.0 + t))), far)
+    return ops.where(x < _LARGE, ops.log1p(t + ops.sqrt(t * (2.0 + t))), far)
 
 
 def atanh(x: Tensor) -> Tensor:
     """Inverse hyperbolic tangent."""
     size = abs(x)
-    return 0.5 * ops.sign(x) * log1p(2.0 * size / (1.0 - size))
+    return 0.5 * ops.sign(x) * ops.log1p(2.0 * size / (1.0 - size))
 
 
 def tabulated(
