@@ -1,0 +1,142 @@
+"""Gradient boosting: a constant, then one tree after the other added to it; then a link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import dummy, ensemble
+from sklearn._loss import link as links
+from sklearn.ensemble import _gb
+
+from edge_pipeline.convert import ops
+from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.families.trees import forest_of, node_values
+from edge_pipeline.convert.tensor import Tensor
+from edge_pipeline.convert.tree_ensemble import stumps_first, sum_by_target
+
+__all__ = ["CONVERTERS", "boosted_label", "boosted_probabilities", "linked", "raw_column"]
+
+_INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
+    links.IdentityLink: lambda raw: raw,
+    links.LogLink: ops.exp,
+    links.LogitLink: ops.sigmoid,
+    links.HalfLogitLink: lambda raw: ops.sigmoid(raw * 2.0),
+    links.MultinomialLogit: ops.softmax,
+}
+
+
+def linked(context: Context, model: Any, raw: Tensor) -> Tensor:
+    """What the loss makes of raw predictions: the inverse of its link."""
+    link = type(model._loss.link)
+    if link not in _INVERSE_LINKS:
+        raise context.refuse(f"loss={model.loss!r}: its link {link.__name__} is not known here")
+    return _INVERSE_LINKS[link](raw)
+
+
+def raw_column(raw: Tensor) -> Tensor:
+    """Raw predictions as decision_function gives them: a vector where there is one a row."""
+    return ops.squeeze(raw, 1) if raw.width == 1 else raw
+
+
+def boosted_probabilities(context: Context, model: Any, raw: Tensor) -> Tensor:
+    """The loss's predict_proba: for two classes the second's, and the rest of one."""
+    answer = linked(context, model, raw)
+    return answer if raw.width > 1 else ops.concatenate([1.0 - answer, answer], 1)
+
+
+def boosted_label(context: Context, model: Any, raw: Tensor, *, zero_is_second: bool) -> Tensor:
+    """The class of the largest raw prediction, or of its sign."""
+    if raw.width > 1:
+        return context.labels(model.classes_, ops.argmax(raw, 1))
+    score = raw_column(raw)
+    second = score >= 0 if zero_is_second else score > 0
+    return context.labels(model.classes_, second.astype(np.int64))
+
+
+def _raw(context: Context, model: Any, X: Tensor) -> Tensor:
+    """``_raw_predict``, shape (n_samples, n_trees_per_iteration_)."""
+    return context.once(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
+
+
+def _raw_sum(context: Context, model: Any, X: Tensor) -> Tensor:
+    """``init`` plus the learning rate times each tree's value, in the order of the stages."""
+    trees = list(model.estimators_.ravel())
+    n_targets = model.estimators_.shape[1]
+    forest, values = forest_of(trees), model.learning_rate * node_values(trees)[:, 0, 0]
+    targets = np.tile(np.arange(n_targets), len(model.estimators_))
+    constant = _constant_init(model, n_targets)
+    if constant is None:
+        total = sum_by_target(X, forest, values, targets[forest.tree_of], n_targets)
+        return _init(context, model, X) + total
+    forest, values = stumps_first(forest, values, constant)
+    targets = np.append(np.arange(n_targets), targets)
+    return sum_by_target(X, forest, values, targets[forest.tree_of], n_targets)
+
+
+def _constant_init(model: Any, n_targets: int) -> NDArray[np.float64] | None:
+    """The raw predictions of ``init_`` where they are the same for every row."""
+    init = model.init_
+    if isinstance(init, str) and init == "zero":
+        return np.zeros(n_targets)
+    constant = isinstance(init, dummy.DummyRegressor) or (
+        isinstance(init, dummy.DummyClassifier) and init.strategy in _CONSTANT_STRATEGIES
+    )
+    if not constant:
+        return None
+    row = np.zeros((1, model.n_features_in_), dtype=np.float32)
+    kind = isinstance(model, ensemble.GradientBoostingClassifier)
+    raw: NDArray[np.float64] = _gb._init_raw_predictions(row, init, model._loss, kind)
+    return raw[0]
+
+
+_CONSTANT_STRATEGIES = ("prior", "most_frequent", "constant")
+
+
+def _init(context: Context, model: Any, X: Tensor) -> Tensor:
+    """Raw predictions of a user's ``init``, which is asked about X cast to float32."""
+    rounded = X.astype(np.float32).astype(np.float64)
+    if not isinstance(model, ensemble.GradientBoostingClassifier):
+        answer = context.call(model.init_, "predict", rounded, at="init_")
+        return _as_matrix(answer).astype(np.float64)
+    chances = context.call(model.init_, "predict_proba", rounded, at="init_")
+    eps = float(np.finfo(np.float64).eps)
+    if model._loss.is_multiclass:
+        return _symmetric_logit(ops.clip(chances, eps, 1 - eps))
+    second = ops.clip(chances[:, 1:2], eps, 1 - eps)
+    logit = ops.log(second / (1.0 - second))
+    return 0.5 * logit if isinstance(model._loss.link, links.HalfLogitLink) else logit
+
+
+def _symmetric_logit(chances: Tensor) -> Tensor:
+    """MultinomialLogit.link: the logarithm of each probability over their geometric mean."""
+    mean = ops.exp(ops.mean(ops.log(chances), 1, keepdims=True))
+    return ops.log(chances / mean)
+
+
+def _as_matrix(answer: Tensor) -> Tensor:
+    return ops.expand_dims(answer, 1) if answer.ndim == 1 else answer
+
+
+def _decision(context: Context, model: Any, X: Tensor) -> Tensor:
+    return raw_column(_raw(context, model, X))
+
+
+def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+    return boosted_probabilities(context, model, _raw(context, model, X))
+
+
+def _label(context: Context, model: Any, X: Tensor) -> Tensor:
+    return boosted_label(context, model, _raw(context, model, X), zero_is_second=True)
+
+
+CONVERTERS: dict[type, Methods] = {
+    ensemble.GradientBoostingRegressor: {"predict": _decision},
+    ensemble.GradientBoostingClassifier: {
+        "predict": _label,
+        "predict_proba": _probabilities,
+        "decision_function": _decision,
+    },
+}
