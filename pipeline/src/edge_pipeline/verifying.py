@@ -68,6 +68,11 @@ class _Asked:
 
     group: ProbeGroup
     answers: Mapping[str, NDArray[Any]]
+    kept: NDArray[np.bool_]
+
+    def row_numbers(self) -> list[int]:
+        """The rows that count."""
+        return [int(row) for row in np.flatnonzero(self.kept)]
 
 
 def verify(
@@ -105,10 +110,11 @@ def verify(
         )
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
+    golden = _asked_for_golden(model, estimator, sample, asked)
     with device:
-        for item in asked:
+        for item in (*asked, golden):
             _compare_group(device, model, sample, item, tolerance, evidence)
-    return VerifiedModel(model, Parity(tolerance, evidence), _golden_rows(model, asked))
+    return VerifiedModel(model, Parity(tolerance, evidence), _golden_rows(model, golden))
 
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
@@ -126,7 +132,7 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
             if output.method == method:
                 told = dense(answer if output.item is None else answer[output.item])
                 answers[output.name] = _by_rows(told, method, sample.schema)
-    return _Asked(group, answers)
+    return _Asked(group, answers, np.ones(len(group.table), dtype=np.bool_))
 
 
 def _by_rows(answer: NDArray[Any], method: str, schema: Schema) -> NDArray[Any]:
@@ -139,6 +145,19 @@ def _by_rows(answer: NDArray[Any], method: str, schema: Schema) -> NDArray[Any]:
     return answer[np.newaxis] if lost else answer
 
 
+def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_Asked]:
+    """*asked* without the rows that scikit-learn's own answer does not determine (Context.doubt)."""
+    if model.doubt is None:
+        return asked
+    output = Output(name="predict", method="predict", dtype="bool", item=None)
+    manifest = replace(_bare_manifest(model, EXACT), outputs=(output,), classes={})
+    with Model.from_parts(model.doubt, manifest) as judge:
+        return [
+            replace(item, kept=~judge.predict(sample.as_trained(item.group.table)))
+            for item in asked
+        ]
+
+
 def _compare_group(
     device: Model,
     model: OnnxModel,
@@ -149,11 +168,14 @@ def _compare_group(
 ) -> None:
     rows = sample.as_trained(asked.group.table)
     found_by_method = {o.method: getattr(device, o.method)(rows) for o in model.outputs}
+    kept = replace(asked.group, table=asked.group.table[asked.kept])
     for output in model.outputs:
         found = found_by_method[output.method]
         found = found if output.item is None else found[output.item]
         expected = asked.answers[output.name]
-        gap = _gap(expected, found, output, asked.group, tolerance)
+        if expected.shape == found.shape:
+            expected, found = expected[asked.kept], found[asked.kept]
+        gap = _gap(expected, found, output, kept, tolerance)
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
         evidence[output.name] = OutputEvidence(
             before.rows + len(expected), 0, max(before.worst, gap)
@@ -239,20 +261,33 @@ def requirements(model: OnnxModel) -> Requirements:
     return Requirements(model.opsets, OLDEST_ONNXRUNTIME)
 
 
-def _golden_rows(model: OnnxModel, asked: list[_Asked]) -> GoldenRows:
-    """A few rows of every group in turn, within the limits."""
+def _asked_for_golden(
+    model: OnnxModel, estimator: Any, sample: Sample, asked: list[_Asked]
+) -> _Asked:
+    """A few rows of every group in turn, within the limits.
+
+    Asked again as they will be on the device, all at once: of a table in which every value is
+    missing, IterativeImputer answers differently from the same row among others.
+    """
     limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // len(model.schema.columns)))
-    picks: list[tuple[_Asked, int]] = []
+    picks: list[pd.DataFrame] = []
     depth = 0
     while len(picks) < limit and any(depth < len(a.group.table) for a in asked):
-        picks += [(a, depth) for a in asked if depth < len(a.group.table)]
+        picks += [a.group.table.iloc[[depth]] for a in asked if depth < len(a.group.table)]
         depth += 1
-    picks = picks[:limit]
-    rows = tuple(tuple(_cells(model.schema, a.group.table, row)) for a, row in picks)
-    answers = {
-        output.name: [_nested(a.answers[output.name][row]) for a, row in picks]
-        for output in model.outputs
-    }
+    table = pd.concat(picks[:limit], ignore_index=True)
+    golden = _ask(model, estimator, sample, ProbeGroup("golden rows", table))
+    if golden is None:
+        raise ConversionError(
+            "scikit-learn refuses rows together that it answered apart: no golden rows can be kept"
+        )
+    return golden
+
+
+def _golden_rows(model: OnnxModel, golden: _Asked) -> GoldenRows:
+    table = golden.group.table
+    rows = tuple(tuple(_cells(model.schema, table, row)) for row in range(len(table)))
+    answers = {name: [_nested(row) for row in answer] for name, answer in golden.answers.items()}
     return GoldenRows(rows, answers)
 
 

@@ -20,7 +20,7 @@ from edge_pipeline.convert.loops import map_rows
 from edge_pipeline.convert.norms import blas_lengths, euclidean_squares, numpy_lengths
 from edge_pipeline.convert.tensor import Tensor
 
-__all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "tree_distance"]
+__all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "gap_distance", "tree_distance"]
 
 MAX_ROW_ELEMENTS = 1 << 15
 """Differences to all training rows at once take this many numbers a row at most (256 KiB); of more, one
@@ -254,7 +254,7 @@ def _brute_squared(Y: NDArray[Any], exact: bool) -> Distance:
     return Distance(_brute_euclidean(Y, exact).reduced)
 
 
-def _with_gaps(Y: NDArray[Any], _: bool) -> Distance:
+def gap_distance(Y: NDArray[Any], _: bool = True) -> Distance:
     """``nan_euclidean_distances``: over the columns that both rows have, scaled up to all of them."""
     gaps = np.isnan(Y)
     filled = np.where(gaps, 0.0, Y)
@@ -311,7 +311,7 @@ def _yule(Y: NDArray[Any], _: bool) -> Distance:
 _BRUTE: Mapping[str, Callable[[NDArray[Any], bool], Distance]] = {
     "euclidean": _brute_euclidean,
     "sqeuclidean": _brute_squared,
-    "nan_euclidean": _with_gaps,
+    "nan_euclidean": gap_distance,
     "cosine": _cosine,
     "correlation": _correlation,
     "yule": _yule,

@@ -1,63 +1,89 @@
-"""Imputers: a missing value becomes what training decided."""
+"""Imputers: a missing value becomes what training decided, or a mark that it was missing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from edge_runtime.schema import MISSING_STRING
-from sklearn.impute import SimpleImputer
+from numpy.typing import NDArray
+from sklearn.impute import MissingIndicator, SimpleImputer
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods, on_frame
 from edge_pipeline.convert.frame import Frame, frame_of, join
-from edge_pipeline.convert.tensor import Tensor
+from edge_pipeline.convert.tensor import Tensor, comparison
 
-__all__ = ["CONVERTERS"]
+__all__ = ["CONVERTERS", "is_missing", "with_indicator"]
 
 
 @on_frame
-def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame:
-    """Where missing, the column's statistic; columns without one leave, indicators are appended."""
+def _simple(_: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame:
+    """Where missing, the column's statistic; columns without one leave."""
     frame = frame_of(X)
     statistics = imputer.statistics_
-    kept = [i for i in range(frame.width) if imputer.keep_empty_features or not _is_missing_value(statistics[i])]
-    if imputer.strategy == "constant":
-        kept = list(range(frame.width))
+    kept = np.arange(frame.width)
+    if not imputer.keep_empty_features:
+        kept = kept[~np.array([_is_nan(value) for value in statistics])]
     parts: list[Tensor | Frame] = []
-    if kept:
-        runs = frame.select(kept).runs()
-        start = 0
-        for run in runs:
-            fills = statistics[kept[start : start + run.width]]
-            parts.append(_filled(context, imputer, run, fills))
-            start += run.width
+    start = 0
+    for run in frame.select(kept).runs() if len(kept) else []:
+        fills = statistics[kept[start : start + run.width]]
+        parts.append(_filled(imputer, run, fills))
+        start += run.width
+    return with_indicator(imputer, frame, parts)
+
+
+def _filled(imputer: Any, X: Tensor, fills: NDArray[Any]) -> Tensor:
+    missing = is_missing(X, imputer.missing_values)
+    if X.is_string:
+        return ops.where(missing, np.array([_text(fill) for fill in fills], dtype=object), X)
+    if imputer._fill_dtype.kind in "iu":
+        # The median of whole numbers in a whole column is cut to a whole number.
+        fills = fills.astype(imputer._fill_dtype)
+    return ops.where(missing, fills.astype(np.float64), X)
+
+
+def with_indicator(imputer: Any, X: Frame, parts: list[Tensor | Frame]) -> Tensor | Frame:
+    """*parts*, and with ``add_indicator`` the marks of what was missing in *X*."""
     if imputer.add_indicator:
-        chosen = frame.select(imputer.indicator_.features_)
-        if chosen.width:
-            parts += [_missing(context, imputer, run).astype(np.float64) for run in chosen.runs()]
+        parts = [*parts, *_marks(imputer.indicator_, X)]
     return join(parts)
 
 
-def _filled(context: Context, imputer: Any, X: Tensor, fills: Any) -> Tensor:
+def _marks(indicator: Any, X: Frame) -> list[Tensor | Frame]:
+    """Ones where a value was missing, in the columns that had gaps in training."""
+    runs = X.select(indicator.features_).runs() if len(indicator.features_) else []
+    return [is_missing(run, indicator.missing_values).astype(np.float64) for run in runs]
+
+
+@on_frame
+def _indicator(_: Context, indicator: Any, X: Tensor | Frame) -> Tensor:
+    """MissingIndicator: whether each value is missing."""
+    frame = frame_of(X)
+    if not len(indicator.features_):
+        return ops.full_rows(frame.runs()[0], np.zeros(0, dtype=np.bool_))
+    runs = frame.select(indicator.features_).runs()
+    return ops.concatenate([is_missing(run, indicator.missing_values) for run in runs], 1)
+
+
+def is_missing(X: Tensor, mark: Any) -> Tensor:
+    """``_get_mask(X, mark)``: where the values are *mark*, which stands for a missing one."""
     if X.is_string:
-        fills = np.array([MISSING_STRING if _is_missing_value(f) else str(f) for f in fills], dtype=object)
-    else:
-        fills = np.array(fills, dtype=np.float64)
-    return ops.where(_missing(context, imputer, X), fills, X)
+        return _text(mark) == X
+    return ops.isnan(X) if pd.isna(mark) else float(mark) == X
 
 
-def _missing(context: Context, imputer: Any, X: Tensor) -> Tensor:
-    mark = imputer.missing_values
-    if X.is_string:
-        return X == (MISSING_STRING if _is_missing_value(mark) else str(mark))
-    if _is_missing_value(mark):
-        return ops.isnan(X)
-    return X == float(mark)
+def _text(value: Any) -> str:
+    return MISSING_STRING if pd.isna(value) else str(value)
 
 
-def _is_missing_value(value: Any) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and np.isnan(value)) or str(value) == "<NA>"
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
-CONVERTERS: dict[type, Methods] = {SimpleImputer: {"transform": _simple}}
+CONVERTERS: dict[type, Methods] = {
+    SimpleImputer: {"transform": _simple},
+    MissingIndicator: {"transform": _indicator},
+}

@@ -1,4 +1,4 @@
-"""Encoders of targets: LabelEncoder and LabelBinarizer, which take one column (or label columns)."""
+"""Encoders of targets: LabelEncoder and LabelBinarizer, which take one column."""
 
 from __future__ import annotations
 

@@ -109,15 +109,23 @@ def _yeo_johnson(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
     """scipy.stats.yeojohnson: ((x + 1)**l - 1) / l, mirrored with 2 - l below zero."""
     eps = np.finfo(np.float64).eps
     positive = X >= 0.0
-    log = ops.log1p(ops.where(positive, X, -X))
+    size = ops.where(positive, X, -X)
     power = ops.where(positive, lambdas, 2.0 - lambdas)
     no_power, none_below = np.abs(lambdas) < eps, np.abs(lambdas - 2.0) <= eps
     if no_power.any() or none_below.any():
         plain = (positive & no_power) | (~positive & none_below)
-        grown = ops.where(plain, log, ops.expm1(power * log) / ops.where(plain, 1.0, power))
+        grown = _power_less_one(size, ops.where(plain, 1.0, power))
+        grown = ops.where(plain, ops.log1p(size), grown)
     else:
-        grown = ops.expm1(power * log) / power
+        grown = _power_less_one(size, power)
     return ops.where(positive, grown, -grown)
+
+
+def _power_less_one(x: Tensor, power: Tensor) -> Tensor:
+    """((x + 1)**l - 1) / l: scikit-learn 1.8 as it stands here, later ones without cancellation."""
+    if hasattr(PowerTransformer, "_yeo_johnson_transform"):
+        return ((x + 1.0) ** power - 1.0) / power
+    return ops.expm1(power * ops.log1p(x)) / power
 
 
 def _box_cox(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
