@@ -8,7 +8,6 @@ calls ever ran at once.  ``list.pop`` and ``list.append`` are atomic, so no lock
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,20 +53,13 @@ def _asker(session: Session, slots: Slots, output: Output) -> Callable[[], Any]:
     feeds = {signature.name: blocks[signature.name] for signature in session.inputs}
     names = [output.name]
 
-    def run() -> Any:
-        return _read(session.run(names, feeds)[0], output)
-
     # Asked once for the shape of the answer.
     first = session.run(names, feeds)[0]
-    dtype = as_trained(first, output, 1).dtype
+    read = _reader(first, output)
     if STRINGS in feeds or first.dtype.kind not in "fiub":
-        return run  # onnxruntime copies strings: they cannot be bound
+        return lambda: read(session.run(names, feeds)[0])  # strings cannot be bound
     found = np.zeros(first.shape, dtype=first.dtype)
     ask = session.bind(feeds, {output.name: found})
-    # An int64 read as an int needs no cast to a narrower integer first.
-    read: Callable[[], Any] = found.item
-    if found.ndim != 1 or not (found.dtype == dtype or found.dtype.kind == dtype.kind == "i"):
-        read = partial(_read, found, output)
 
     def bound() -> Any:
         try:
@@ -76,10 +68,15 @@ def _asker(session: Session, slots: Slots, output: Output) -> Callable[[], Any]:
             raise InferenceError(
                 f"onnxruntime failed on a row that passed every check: {error}"
             ) from error
-        return read()
+        return read(found)
 
     return bound
 
 
-def _read(found: NDArray[Any], output: Output) -> Any:
-    return plain(as_trained(found, output, 1))
+def _reader(first: NDArray[Any], output: Output) -> Callable[[NDArray[Any]], Any]:
+    """What makes a plain value of an array like *first*, without a cast where none is needed."""
+    dtype = as_trained(first, output, 1).dtype
+    # An int64 read as an int needs no cast to a narrower integer first.
+    if first.ndim == 1 and (first.dtype == dtype or first.dtype.kind == dtype.kind == "i"):
+        return np.ndarray.item
+    return lambda found: plain(as_trained(found, output, 1))

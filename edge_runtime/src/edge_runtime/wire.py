@@ -136,12 +136,14 @@ def read_run(raw: bytes, start: int, end: int) -> NDArray[np.int64]:
         if not good:
             raise WireError(f"the numbers at byte {at} are damaged")
         tags, lasts = ends[: 2 * good : 2], ends[1 : 2 * good : 2]
-        values = np.zeros(good, dtype=np.int64)
+        groups = block & 0x7F
         sizes = lasts - tags
-        for i in range(int(sizes.max())):
-            here = sizes > i
-            groups = block[tags[here] + 1 + i].astype(np.int64) & 0x7F
-            values[here] |= groups << (7 * i)
+        values = groups[lasts].astype(np.int64)
+        # From the last group, the most significant one, back to the first.
+        for i in range(1, int(sizes.max())):
+            more = sizes > i
+            values <<= 7 * more
+            values |= groups.take(lasts - i, mode="clip") * more
         blocks.append(values)
         at += stop
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)

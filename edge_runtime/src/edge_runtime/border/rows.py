@@ -42,16 +42,74 @@ class Slots:
 
 def row_writer(border: Border) -> RowWriter:
     """The writer for the schema's rows, put together once at load."""
-    if not border.schema.textual and all(c.type != "bool" for c in border.schema.columns):
-        return _plain_numbers(border)
-    return _by_cell(border)
+    schema = border.schema
+    cells, numbers_of = cells_of_row(border), _picker(schema.numeric)
+    pick, width = _picker(schema.names), len(schema.columns)
+    strict = border.extra_columns == "refuse"
+    only_numbers = not schema.textual
+    flags = [place for place, i in enumerate(schema.numeric) if schema.columns[i].type == "bool"]
+    numeric = [(place, i, schema.columns[i]) for place, i in enumerate(schema.numeric)]
+    textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
+    pack = struct.Struct(f"{len(numeric)}d").pack_into
+    are_plain = _PLAIN_TYPES.issuperset
+
+    def write(row: Any, slots: Slots) -> None:
+        kind = type(row)
+        try:
+            if kind is dict and (len(row) == width or not strict):
+                found = pick(row)
+            elif kind in _SEQUENCES and len(row) == width:
+                found = row
+            elif kind is np.ndarray and row.shape == (width,) and row.dtype.char in _PLAIN_DTYPES:
+                found = row.tolist()
+            else:
+                found = cells(row)
+        except KeyError:
+            found = cells(row)
+        if numeric:
+            numbers = found if only_numbers else numbers_of(found)
+            if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags):
+                for place, i, column in numeric:
+                    slots.numbers[0, place] = number_cell(found[i], column)
+            else:
+                pack(slots.memory, 0, *numbers)
+        for place, i, column in textual:
+            cell = found[i]
+            quick = type(cell) is str and cell.isascii()
+            slots.text[place] = cell if quick else text_cell(cell, column)
+
+    return write
+
+
+def _are_exact(numbers: Sequence[Any], flags: list[int]) -> bool:
+    """Whether all *numbers*, of plain types, are finite float64 values, and *flags* are 0 or 1."""
+    try:
+        # Below 2**53 if each of them is, and then each is finite and, if whole, a float64.
+        quick = hypot(*numbers) < EXACT_INTEGERS
+    except OverflowError:  # an int beyond float64
+        return False
+    return quick and (not flags or all(numbers[place] in (0, 1) for place in flags))
+
+
+def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """What gives the values of *keys*, in their order, as a sequence however many they are."""
+    if len(keys) > 1:
+        return cast("Callable[[Any], Sequence[Any]]", itemgetter(*keys))
+    return lambda cells: [cells[key] for key in keys]
+
+
+_SEQUENCES = frozenset((tuple, list))
+_PLAIN_TYPES = frozenset(
+    (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
+)
+_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")
 
 
 def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     """The function that gives a row's cells in the order of the schema."""
     schema = border.schema
     names, width = schema.names, len(schema.columns)
-    pick = itemgetter(*names) if width > 1 else lambda row, name=names[0]: (row[name],)
+    pick = _picker(names)
     check_names, may_lack = border.check_names, schema.kind == "dicts"
     strict = border.extra_columns == "refuse"
 
@@ -88,59 +146,3 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
         return cast("Sequence[Any]", row)
 
     return cells
-
-
-def _by_cell(border: Border) -> RowWriter:
-    columns, cells = border.schema.columns, cells_of_row(border)
-    numeric = [(place, i, columns[i]) for place, i in enumerate(border.schema.numeric)]
-    textual = [(place, i, columns[i]) for place, i in enumerate(border.schema.textual)]
-
-    def write(row: Any, slots: Slots) -> None:
-        found = cells(row)
-        numbers = slots.numbers[0]
-        for place, i, column in numeric:
-            numbers[place] = number_cell(found[i], column)
-        for place, i, column in textual:
-            slots.text[place] = text_cell(found[i], column)
-
-    return write
-
-
-def _plain_numbers(border: Border) -> RowWriter:
-    names, width = border.schema.names, len(border.schema.columns)
-    pick = itemgetter(*names) if width > 1 else lambda row, name=names[0]: (row[name],)
-    strict = border.extra_columns == "refuse"
-    pack = struct.Struct(f"{width}d").pack_into
-    slowly, are_plain = _by_cell(border), _PLAIN_TYPES.issuperset
-
-    def write(row: Any, slots: Slots) -> None:
-        kind = type(row)
-        if kind is dict:
-            quick = not strict or len(row) == width
-            try:
-                found = pick(row)
-            except KeyError:
-                return slowly(row, slots)
-            quick = quick and are_plain(map(type, found))
-        elif kind is np.ndarray:
-            quick = row.shape == (width,) and row.dtype.char in _PLAIN_DTYPES
-            found = row.tolist() if quick else ()
-        else:
-            quick = kind in _SEQUENCES and len(row) == width and are_plain(map(type, row))
-            found = row
-        # Below 2**53 if every cell is, and then each is finite and, if whole, a float64.
-        try:
-            if quick and hypot(*found) < EXACT_INTEGERS:
-                return pack(slots.memory, 0, *found)
-        except OverflowError:  # an int beyond float64
-            pass
-        return slowly(row, slots)
-
-    return write
-
-
-_SEQUENCES = frozenset((tuple, list))
-_PLAIN_TYPES = frozenset(
-    (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
-)
-_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")

@@ -1,0 +1,365 @@
+"""A ModelProto's bytes in, its graphs as names and places out; no onnx package, no onnxruntime.
+
+Reads what onnx.proto (ONNX 1.21) defines and a bundle may hold.  Whatever else the bytes say is
+refused here, by its field: a field that this module does not know is one that nobody has looked
+at.  Fields that hold one message must come once, since protobuf would merge two.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from edge_runtime.errors import UnsafeGraphError
+from edge_runtime.wire import Budget, WireError, count_varints, fields
+
+__all__ = ["Node", "Opsets", "Scope", "Tensor", "read_graph"]
+
+MAX_FIELDS = 4_000_000
+"""Fields in one graph; a second of reading.  Long runs of numbers and raw tensors count as one."""
+
+MAX_NODES = 100_000
+"""Nodes in one file, those of subgraphs included; a deep pipeline has some hundreds."""
+
+MAX_SUBGRAPHS = 8
+"""Subgraphs inside one another; a function of pairs of rows in a search has four."""
+
+MAX_DIMENSION = 2**31 - 1
+"""Of a stored tensor along one axis; with 0 along another, a size that nothing else bounds."""
+
+Opsets = dict[str, int]
+
+
+@dataclass(slots=True)
+class Tensor:
+    """A stored tensor: its ONNX element type and size, and where its bytes lie.
+
+    ``start`` and ``end`` are those of ``raw_data``, or equal when it is stored otherwise.
+    """
+
+    name: bytes
+    kind: int
+    elements: int
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Node:
+    """One node.  ``runs`` are long lists of whole numbers by attribute, tags included."""
+
+    op: bytes = b""
+    domain: bytes = b""
+    inputs: list[bytes] = field(default_factory=list)
+    outputs: list[bytes] = field(default_factory=list)
+    bodies: list[tuple[bytes, Scope]] = field(default_factory=list)
+    ints: dict[bytes, list[int]] = field(default_factory=dict)
+    runs: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Scope:
+    """A graph, the main one or a subgraph, and the names it defines."""
+
+    parent: Scope | None
+    inputs: list[bytes] = field(default_factory=list)
+    outputs: list[bytes] = field(default_factory=list)
+    tensors: dict[bytes, Tensor] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    makers: dict[bytes, Node] = field(default_factory=dict)
+
+
+def read_graph(raw: bytes) -> tuple[Scope, Opsets]:
+    """The main graph, and the operator sets it asks for.
+
+    Raises
+    ------
+    UnsafeGraphError
+        The bytes are no ModelProto, or hold what no bundle may: see the tables in this module.
+    """
+    try:
+        return _Reader(raw).model()
+    except WireError as error:
+        raise UnsafeGraphError(f"the graph is no ONNX model: {error}; {_REMEDY}") from error
+
+
+_REMEDY = "do not use this file; build it again with edge-pipeline"
+
+# Tags are number << 3 | wire type.  A message type's table names the fields that may stand in it;
+# those in _WHY are refused with their name, all others as unknown.
+_MODEL_PLAIN = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72})
+_GRAPH_PLAIN = frozenset({0x12, 0x52, 0x82 | 0})  # name, doc_string, metadata_props
+_NODE_PLAIN = frozenset({0x1A, 0x32, 0x4A})  # name, doc_string, metadata_props
+_TENSOR_PLAIN = frozenset({0x62, 0x82})  # doc_string, metadata_props
+_ATTRIBUTE_PLAIN = frozenset({0x15, 0x18, 0x22, 0x3A, 0x3D, -0x3D, 0x4A, 0x6A, 0xA0})
+_ATTRIBUTE_RUNS = frozenset({0x3D, 0x40})
+
+_WHY = {
+    ("model", 0xA2): "training steps",
+    ("model", 0xCA): "functions of its own",
+    ("model", 0xD2): "a device configuration",
+    ("graph", 0x72): "quantization annotations",
+    ("graph", 0x7A): "sparse tensors",
+    ("node", 0x42): "an overloaded function",
+    ("node", 0x52): "a device configuration",
+    ("attribute", 0x72): "types as attributes",
+    ("attribute", 0x7A): "types as attributes",
+    ("attribute", 0xAA): "references to a function's attributes",
+    ("attribute", 0xB2): "sparse tensors",
+    ("attribute", 0xBA): "sparse tensors",
+    ("tensor", 0x1A): "tensors in segments",
+    ("tensor", 0x6A): "data outside the file",
+    ("type", 0x22): "sequences as inputs or outputs",
+    ("type", 0x2A): "maps as inputs or outputs",
+    ("type", 0x42): "sparse tensors",
+    ("type", 0x4A): "optional inputs or outputs",
+}
+
+# What is walked through only to see that nothing else stands there: message type to the fields
+# that may, each with the type of the message in it.
+_WALKED: dict[str, dict[int, str | None]] = {
+    "operator set": {0x0A: None, 0x10: None},
+    "value": {0x0A: None, 0x12: "type", 0x1A: None, 0x22: None},
+    "type": {0x0A: "tensor type", 0x32: None},
+    "tensor type": {0x08: None, 0x12: "shape"},
+    "shape": {0x0A: "dimension"},
+    "dimension": {0x08: None, 0x12: None, 0x1A: None},
+}
+
+_STRING = 8
+# TensorProto.DataType to the bytes of one element in raw_data.
+_ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
+# Fields of TensorProto that hold packed elements, to bytes of one; None for varints.
+_PACKED: dict[int, int | None] = {0x22: 4, 0x2A: None, 0x3A: None, 0x52: 8, 0x5A: None}
+
+
+class _Reader:
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._budget = Budget(MAX_FIELDS)
+        self._nodes = 0
+
+    def model(self) -> tuple[Scope, Opsets]:
+        graph: tuple[int, int] | None = None
+        opsets: Opsets = {}
+        for tag, start, end in fields(self._raw, 0, len(self._raw), self._budget):
+            if tag == 0x3A:
+                if graph is not None:
+                    raise _twice("graphs")
+                graph = start, end
+            elif tag == 0x42:
+                domain, version = self._opset(start, end)
+                if domain in opsets:
+                    raise _twice(f"versions of the operators {domain!r}")
+                opsets[domain] = version
+            elif tag not in _MODEL_PLAIN:
+                raise _refused("model", tag)
+        if graph is None:
+            raise WireError("it has no graph")
+        return self._graph(*graph, None, 0), opsets
+
+    def _opset(self, start: int, end: int) -> tuple[str, int]:
+        domain, version = b"", 0
+        for tag, a, b in fields(self._raw, start, end, self._budget):
+            if tag == 0x0A:
+                domain = self._raw[a:b]
+            elif tag == 0x10:
+                version = a
+            else:
+                raise _refused("operator set", tag)
+        return domain.decode("utf-8", "replace"), version
+
+    def _graph(self, start: int, end: int, parent: Scope | None, depth: int) -> Scope:
+        if depth > MAX_SUBGRAPHS:
+            raise UnsafeGraphError(
+                f"the graph has more than {MAX_SUBGRAPHS} subgraphs inside one another; {_REMEDY}"
+            )
+        scope = Scope(parent)
+        for tag, a, b in fields(self._raw, start, end, self._budget):
+            if tag == 0x0A:
+                scope.nodes.append(self._node(a, b, scope, depth))
+            elif tag == 0x2A:
+                tensor = self._tensor(a, b)
+                if tensor.name in scope.tensors:
+                    raise _twice(f"tensors called {_shown(tensor.name)}")
+                scope.tensors[tensor.name] = tensor
+            elif tag == 0x5A:
+                scope.inputs.append(self._value_name(a, b))
+            elif tag == 0x62:
+                scope.outputs.append(self._value_name(a, b))
+            elif tag == 0x6A:
+                self._value_name(a, b)
+            elif tag not in _GRAPH_PLAIN:
+                raise _refused("graph", tag)
+        _define(scope)
+        return scope
+
+    def _node(self, start: int, end: int, scope: Scope, depth: int) -> Node:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise UnsafeGraphError(f"the graph has more than {MAX_NODES} nodes; {_REMEDY}")
+        raw, node = self._raw, Node()
+        for tag, a, b in fields(raw, start, end, self._budget):
+            if tag == 0x0A:
+                node.inputs.append(raw[a:b])
+            elif tag == 0x12:
+                node.outputs.append(raw[a:b])
+            elif tag == 0x22:
+                node.op = raw[a:b]
+            elif tag == 0x2A:
+                self._attribute(a, b, node, scope, depth)
+            elif tag == 0x3A:
+                node.domain = raw[a:b]
+            elif tag not in _NODE_PLAIN:
+                raise _refused("node", tag)
+        return node
+
+    def _attribute(self, start: int, end: int, node: Node, scope: Scope, depth: int) -> None:
+        raw, name, ints = self._raw, b"", None
+        body: Scope | None = None
+        tensor = False
+        for tag, a, b in fields(raw, start, end, self._budget, _ATTRIBUTE_RUNS):
+            if tag == 0x0A:
+                name = raw[a:b]
+            elif tag == 0x40:
+                ints = ints or []
+                ints.append(a)
+            elif tag == -0x40:
+                if name in node.runs or ints:
+                    raise _twice(f"lists {_shown(name)}")
+                node.runs[name] = a, b
+            elif tag == 0x2A:
+                if tensor:
+                    raise _twice("tensors in one attribute")
+                tensor = True
+                self._tensor(a, b)
+            elif tag == 0x32:
+                if body is not None:
+                    raise _twice("subgraphs in one attribute")
+                body = self._graph(a, b, scope, depth + 1)
+            elif tag == 0x52:
+                self._tensor(a, b)
+            elif tag not in _ATTRIBUTE_PLAIN:
+                raise _refused("attribute", tag)
+        if body is not None:
+            node.bodies.append((name, body))
+        if ints is not None:
+            if name in node.ints or name in node.runs:
+                raise _twice(f"lists {_shown(name)}")
+            node.ints[name] = ints
+
+    def _tensor(self, start: int, end: int) -> Tensor:
+        raw, name, kind = self._raw, b"", 0
+        dims: list[int] = []
+        strings, stored = 0, 0
+        place, packed = (start, start), (0, start, start)
+        for tag, a, b in fields(raw, start, end, self._budget):
+            if tag == 0x08:
+                dims.append(a)
+            elif tag == 0x10:
+                kind = a
+            elif tag == 0x42:
+                name = raw[a:b]
+            elif tag == 0x4A:
+                stored, place = stored | 1, (a, b)
+            elif tag == 0x32:
+                stored, strings = stored | 2, strings + 1
+            elif tag in _PACKED:
+                if stored & 4:
+                    raise _twice("data in one tensor")
+                stored, packed = stored | 4, (tag, a, b)
+            elif tag == 0x70:
+                if a:
+                    raise _refused("tensor", 0x6A)
+            elif tag not in _TENSOR_PLAIN:
+                raise _refused("tensor", tag)
+        elements = _elements(dims, name)
+        if kind == _STRING:
+            found, fits = strings, stored in (0, 2)
+        elif kind not in _ITEM_BYTES:
+            raise UnsafeGraphError(
+                f"tensor {_shown(name)} has the element type {kind}, which no bundle holds; {_REMEDY}"
+            )
+        elif stored == 4:
+            found, fits = self._packed_elements(*packed), True
+        else:
+            found, rest = divmod(place[1] - place[0], _ITEM_BYTES[kind])
+            fits = stored in (0, 1) and not rest
+        if found != elements or not fits:
+            raise UnsafeGraphError(
+                f"tensor {_shown(name)} says that it has {elements} elements, and holds {found}; "
+                f"{_REMEDY}"
+            )
+        return Tensor(name, kind, elements, *place)
+
+    def _packed_elements(self, tag: int, start: int, end: int) -> int:
+        item = _PACKED[tag]
+        if item is None:
+            return count_varints(self._raw, start, end)
+        whole, rest = divmod(end - start, item)
+        if rest:
+            raise WireError(f"the numbers at byte {start} are cut")
+        return whole
+
+    def _value_name(self, start: int, end: int) -> bytes:
+        """The name of a ValueInfoProto, once all of it has been walked through."""
+        raw, name = self._raw, b""
+        waiting: list[tuple[str, int, int]] = [("value", start, end)]
+        while waiting:
+            what, start, end = waiting.pop()
+            allowed = _WALKED[what]
+            for tag, a, b in fields(raw, start, end, self._budget):
+                if tag not in allowed:
+                    raise _refused(what, tag)
+                inner = allowed[tag]
+                if inner is not None:
+                    waiting.append((inner, a, b))
+                elif what == "value" and tag == 0x0A:
+                    name = raw[a:b]
+        return name
+
+
+def _elements(dims: list[int], name: bytes) -> int:
+    if any(size > MAX_DIMENSION for size in dims):
+        raise UnsafeGraphError(
+            f"tensor {_shown(name)} has an axis of more than {MAX_DIMENSION} elements; {_REMEDY}"
+        )
+    return math.prod(dims)
+
+
+def _define(scope: Scope) -> None:
+    """Note who makes which name, and that nobody else does."""
+    makers = scope.makers
+    for node in scope.nodes:
+        for name in node.outputs:
+            if name:
+                if name in makers:
+                    raise _twice(f"values called {_shown(name)}")
+                makers[name] = node
+    given = set(scope.inputs)
+    if len(given) != len(scope.inputs):
+        raise _twice("inputs of one name")
+    # An input with a stored value too would be a constant that a caller may change.
+    if not (given.isdisjoint(makers) and given.isdisjoint(scope.tensors)):
+        raise _twice("values of one name, one of them an input")
+    if not makers.keys().isdisjoint(scope.tensors):
+        raise _twice("values of one name, one of them stored")
+
+
+def _twice(what: str) -> UnsafeGraphError:
+    return UnsafeGraphError(f"the graph has two {what}; {_REMEDY}")
+
+
+def _refused(what: str, tag: int) -> UnsafeGraphError:
+    why = _WHY.get((what, tag))
+    if why is None:
+        why = f"field {abs(tag) >> 3} (wire type {abs(tag) & 7}) in its {what}"
+        return UnsafeGraphError(
+            f"the graph has {why}, which this runtime does not know; update edge-runtime, or "
+            "build the model again"
+        )
+    return UnsafeGraphError(f"the graph has {why}, which no bundle may have; {_REMEDY}")
+
+
+def _shown(name: bytes) -> str:
+    return repr(name[:80].decode("utf-8", "replace"))
