@@ -71,8 +71,8 @@ def _indicator(_: Context, indicator: Any, X: Tensor | Frame) -> Tensor:
 def is_missing(X: Tensor, mark: Any) -> Tensor:
     """``_get_mask(X, mark)``: where the values are *mark*, which stands for a missing one."""
     if X.is_string:
-        return _text(mark) == X
-    return ops.isnan(X) if pd.isna(mark) else float(mark) == X
+        return comparison("Equal", X, _text(mark))
+    return ops.isnan(X) if pd.isna(mark) else comparison("Equal", X, float(mark))
 
 
 def _text(value: Any) -> str:
