@@ -48,6 +48,24 @@ def test_every_truncation_is_refused(healthy_bundle: bytes) -> None:
             unpack(healthy_bundle[:length])
 
 
+def test_a_file_of_any_flipped_byte_or_length_is_refused_by_load(
+    healthy_bundle: bytes, bundle_file: Path
+) -> None:
+    for place in range(0, len(healthy_bundle), 23):
+        spoilt = bytearray(healthy_bundle)
+        spoilt[place] ^= 1 << place % 8
+        for raw in (spoilt, healthy_bundle[:place], healthy_bundle + spoilt[:place] + b"\0"):
+            bundle_file.write_bytes(raw)
+            with pytest.raises(BundleError):
+                edge_runtime.load(bundle_file)
+
+
+def test_two_bundles_in_a_row_are_not_one(healthy_bundle: bytes, bundle_file: Path) -> None:
+    bundle_file.write_bytes(healthy_bundle * 2)
+    with pytest.raises(IntegrityError, match="do not lie where the seal says"):
+        edge_runtime.load(bundle_file)
+
+
 def test_a_flipped_byte_is_refused_by_load_before_onnxruntime_sees_it(
     healthy_bundle: bytes, bundle_file: Path
 ) -> None:

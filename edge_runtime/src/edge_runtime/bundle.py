@@ -23,7 +23,9 @@ __all__ = [
     "SEAL_KEY",
     "Bundle",
     "Seal",
+    "check_parts",
     "pack",
+    "read_seal",
     "unpack",
 ]
 
@@ -160,34 +162,20 @@ def unpack(raw: bytes | memoryview) -> Bundle:
         The digest, the geometry or the manifest is wrong.
     """
     view = memoryview(raw)
-    seal = _find_seal(view)
-    sealed = view[: len(view) - SEAL_ENTRY_BYTES]
-    head = _entry_head(MANIFEST_KEY, seal.manifest_bytes)
-    if (
-        seal.graph_bytes + len(head) != seal.manifest_offset
-        or seal.manifest_offset + seal.manifest_bytes != len(sealed)
-        or sealed[seal.graph_bytes : seal.manifest_offset] != head
-    ):
-        raise IntegrityError(f"the parts do not lie where the seal says; {_COPY_AGAIN}")
-    digest = hashlib.sha256(sealed).hexdigest()
-    if digest != seal.sha256:
-        raise IntegrityError(
-            f"SHA-256 is {digest[:16]}…, the seal says {seal.sha256[:16]}…: "
-            f"the file was changed after it was sealed; {_COPY_AGAIN}"
-        )
-    manifest = Manifest.from_bytes(bytes(sealed[seal.manifest_offset :]))
-    return Bundle(sealed[: seal.graph_bytes], manifest, seal)
+    seal = read_seal(view)
+    graph, rest = view[: seal.graph_bytes], view[seal.graph_bytes :]
+    return Bundle(graph, check_parts(seal, graph, rest), seal)
 
 
-_COPY_AGAIN = "copy it again from the build machine"
-_NOT_A_BUNDLE = (
-    "not a sealed bundle: no seal at the end of the file; it is another kind of file or was cut "
-    f"short; {_COPY_AGAIN}, or make one with edge-pipeline"
-)
+def read_seal(end: bytes | memoryview) -> Seal:
+    """The seal of a file of which *end* is the last :data:`SEAL_ENTRY_BYTES` or more.
 
-
-def _find_seal(view: memoryview) -> Seal:
-    entry = bytes(view[-SEAL_ENTRY_BYTES:])
+    Raises
+    ------
+    NotABundleError, FormatVersionError, IntegrityError
+        As :func:`unpack`.
+    """
+    entry = bytes(end[-SEAL_ENTRY_BYTES:])
     if len(entry) < SEAL_ENTRY_BYTES or not entry.startswith(_SEAL_HEAD):
         raise NotABundleError(_NOT_A_BUNDLE)
     try:
@@ -195,6 +183,49 @@ def _find_seal(view: memoryview) -> Seal:
     except UnicodeDecodeError as error:
         raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}") from error
     return Seal.from_text(text)
+
+
+def check_parts(seal: Seal, graph: bytes | memoryview, rest: bytes | memoryview) -> Manifest:
+    """Check the two parts of a file against its seal, and read the manifest.
+
+    Parameters
+    ----------
+    seal
+        As read from the end of the file.
+    graph, rest
+        The first ``seal.graph_bytes`` of the file, and all that follows.
+
+    Raises
+    ------
+    IntegrityError
+        As :func:`unpack`.
+    """
+    head = _entry_head(MANIFEST_KEY, seal.manifest_bytes)
+    text_end = len(head) + seal.manifest_bytes
+    if (
+        len(graph) != seal.graph_bytes
+        or seal.graph_bytes + len(head) != seal.manifest_offset
+        or text_end + SEAL_ENTRY_BYTES != len(rest)
+        or rest[: len(head)] != head
+        or bytes(rest[text_end + len(_SEAL_HEAD) :]) != seal.to_text().encode("ascii")
+    ):
+        raise IntegrityError(f"the parts do not lie where the seal says; {_COPY_AGAIN}")
+    hashed = hashlib.sha256(graph)
+    hashed.update(rest[:text_end])
+    digest = hashed.hexdigest()
+    if digest != seal.sha256:
+        raise IntegrityError(
+            f"SHA-256 is {digest[:16]}…, the seal says {seal.sha256[:16]}…: "
+            f"the file was changed after it was sealed; {_COPY_AGAIN}"
+        )
+    return Manifest.from_bytes(bytes(rest[len(head) : text_end]))
+
+
+_COPY_AGAIN = "copy it again from the build machine"
+_NOT_A_BUNDLE = (
+    "not a sealed bundle: no seal at the end of the file; it is another kind of file or was cut "
+    f"short; {_COPY_AGAIN}, or make one with edge-pipeline"
+)
 
 
 def _entry_head(key: bytes, value_bytes: int) -> bytes:

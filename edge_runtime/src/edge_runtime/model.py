@@ -6,7 +6,6 @@ import os
 import platform
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from edge_runtime import versions
 from edge_runtime.answers import as_trained
 from edge_runtime.border import Border, ExtraColumns
-from edge_runtime.bundle import unpack
+from edge_runtime.bundle import SEAL_ENTRY_BYTES, check_parts, read_seal, unpack
 from edge_runtime.errors import (
     IntegrityError,
     MethodNotAvailableError,
@@ -303,18 +302,24 @@ class Model:
 
 
 def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, Manifest]:
+    """The graph and the manifest, checked; no second copy of the graph is ever made of a file."""
     if isinstance(source, bytes):
-        raw = source
-    else:
-        with Path(source).open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise NotABundleError(f"{os.fspath(source)} is no regular file; expected a bundle")
-            _check_size(status.st_size)
-            raw = file.read(MAX_BUNDLE_BYTES)
-    _check_size(len(raw))
-    bundle = unpack(raw)
-    return bytes(bundle.graph), bundle.manifest
+        _check_size(len(source))
+        bundle = unpack(source)
+        return bytes(bundle.graph), bundle.manifest
+    with open(source, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise NotABundleError(f"{os.fspath(source)} is no regular file; expected a bundle")
+        _check_size(status.st_size)
+        file.seek(max(0, status.st_size - SEAL_ENTRY_BYTES))
+        seal = read_seal(file.read(SEAL_ENTRY_BYTES))
+        file.seek(0)
+        # What the seal claims is not trusted yet.  Should the file change under us, the parts
+        # that were read do not fit together and are refused.
+        graph = file.read(min(seal.graph_bytes, status.st_size))
+        rest = file.read(status.st_size)
+    return graph, check_parts(seal, graph, rest)
 
 
 def _check_size(size: int) -> None:
