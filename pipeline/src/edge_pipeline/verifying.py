@@ -64,15 +64,11 @@ class VerifiedModel:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """Rows that scikit-learn answered, and its answers by output name."""
+    """Rows that scikit-learn answered, its answers by output name, and which rows count."""
 
     group: ProbeGroup
     answers: Mapping[str, NDArray[Any]]
     kept: NDArray[np.bool_]
-
-    def row_numbers(self) -> list[int]:
-        """The rows that count."""
-        return [int(row) for row in np.flatnonzero(self.kept)]
 
 
 def verify(
@@ -108,6 +104,7 @@ def verify(
         raise ConversionError(
             "scikit-learn refuses every row of the sample X, so nothing can be compared"
         )
+    asked = _undoubted(model, sample, asked)
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     golden = _asked_for_golden(model, estimator, sample, asked)
@@ -152,10 +149,16 @@ def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_A
     output = Output(name="predict", method="predict", dtype="bool", item=None)
     manifest = replace(_bare_manifest(model, EXACT), outputs=(output,), classes={})
     with Model.from_parts(model.doubt, manifest) as judge:
-        return [
+        asked = [
             replace(item, kept=~judge.predict(sample.as_trained(item.group.table)))
             for item in asked
         ]
+    if not any(item.kept.any() for item in asked):
+        raise ConversionError(
+            "scikit-learn's answer is undetermined for every row asked (ties between training rows, "
+            "or distances of zero): hand rows for which it is not as X_test"
+        )
+    return asked
 
 
 def _compare_group(
@@ -272,8 +275,9 @@ def _asked_for_golden(
     limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // len(model.schema.columns)))
     picks: list[pd.DataFrame] = []
     depth = 0
-    while len(picks) < limit and any(depth < len(a.group.table) for a in asked):
-        picks += [a.group.table.iloc[[depth]] for a in asked if depth < len(a.group.table)]
+    tables = [a.group.table[a.kept] for a in asked]
+    while len(picks) < limit and any(depth < len(table) for table in tables):
+        picks += [table.iloc[[depth]] for table in tables if depth < len(table)]
         depth += 1
     table = pd.concat(picks[:limit], ignore_index=True)
     golden = _ask(model, estimator, sample, ProbeGroup("golden rows", table))

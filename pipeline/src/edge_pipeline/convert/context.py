@@ -7,6 +7,8 @@ Meta-estimators call :meth:`Context.call` on their parts.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +47,8 @@ class Context:
         The converters of an estimator's class, or None.
     guest
         Converts what *find* does not know (skl2onnx), or raises UnsupportedEstimatorError.
+    flags
+        Columns that were boolean in training: tensor name and position.
     """
 
     def __init__(
@@ -52,12 +56,15 @@ class Context:
         graph: Graph,
         find: Callable[[Any], Methods | None],
         guest: Callable[[Context, Any, str, Any], Answer],
+        flags: frozenset[tuple[str, int]] = frozenset(),
     ) -> None:
         self.graph = graph
+        self.flags = flags
         self._find = find
         self._guest = guest
         self._path: tuple[str, ...] = ()
         self._answers: dict[Any, tuple[Any, Answer]] = {}
+        self._doubts: list[Tensor] = []
 
     def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> Answer:
         """What ``estimator.method(X)`` answers, as tensors.
@@ -123,6 +130,27 @@ class Context:
     def refuse(self, reason: str) -> UnsupportedEstimatorError:
         """The error to raise for the estimator being converted: which parameter, and the remedy."""
         return UnsupportedEstimatorError(reason, path=" -> ".join(self._path))
+
+    def doubt(self, rows: Tensor) -> None:
+        """Tell which rows scikit-learn's own answer does not determine: *rows* holds for them.
+
+        Two training rows at the same distance when only one is wanted, a distance that is nothing
+        but rounding: there scikit-learn answers by the number of threads, the layout in memory or
+        the kind of CPU.  Such rows are answered, but neither compared nor kept as golden rows.
+
+        Parameters
+        ----------
+        rows
+            Booleans, shape (n_samples,).  Not part of the device's graph.
+        """
+        if rows.graph is self.graph:
+            self._doubts.append(rows)
+
+    def doubted(self) -> Tensor | None:
+        """The rows that some part doubts, or None when no part ever does."""
+        if not self._doubts:
+            return None
+        return functools.reduce(operator.or_, self._doubts)
 
     def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> Answer:
         methods = self._find(estimator)

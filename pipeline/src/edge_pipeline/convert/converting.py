@@ -12,7 +12,7 @@ from edge_runtime.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.convert.context import Context
-from edge_pipeline.convert.frame import Frame
+from edge_pipeline.convert.frame import Frame, frame_of
 from edge_pipeline.convert.graph import OPSETS, Graph
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
@@ -42,6 +42,9 @@ class OnnxModel:
         Output name to class labels, for outputs that choose among them.
     opsets
         Operator set domain to version.
+    doubt
+        Another graph of the same inputs, for the build machine alone: its output ``predict`` tells
+        the rows that scikit-learn's answer does not determine.  None when it always does.
     """
 
     graph: bytes
@@ -49,6 +52,7 @@ class OnnxModel:
     outputs: tuple[Output, ...]
     classes: dict[str, list[Any]]
     opsets: dict[str, int]
+    doubt: bytes | None = None
 
 
 def convert(estimator: Any, X: Any) -> OnnxModel:
@@ -75,7 +79,8 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     """As :func:`convert`, for a sample that has been described already."""
     graph = Graph()
     X = _inputs(graph, sample.schema)
-    context = Context(graph, converters_of, guest)
+    X = _in_trained_order(estimator, X, sample.schema)
+    context = Context(graph, converters_of, guest, _flags(sample.schema))
     outputs: list[Output] = []
     for method, answers in _first_answers(estimator, sample).items():
         listed = isinstance(answers, list)
@@ -103,7 +108,15 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         outputs=tuple(outputs),
         classes=_classes(estimator, outputs),
         opsets={domain: OPSETS[domain] for domain in sorted(used)},
+        doubt=_doubt(graph, context.doubted()),
     )
+
+
+def _doubt(graph: Graph, rows: Tensor | None) -> bytes | None:
+    if rows is None:
+        return None
+    model = graph.to_model(PRODUCER_VERSION, outputs={"predict": rows})
+    return model.SerializeToString(deterministic=True)
 
 
 def methods_of(estimator: Any) -> tuple[str, ...]:
@@ -152,6 +165,24 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     if len(blocks) == 1:
         return blocks[0]
     return Frame(tuple(places[i] for i in range(len(schema.columns))))
+
+
+def _flags(schema: Schema) -> frozenset[tuple[str, int]]:
+    """Which columns of the numeric block are boolean."""
+    types = [schema.columns[position].type for position in schema.numeric]
+    return frozenset((NUMBERS, i) for i, kind in enumerate(types) if kind == "bool")
+
+
+def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tensor | Frame:
+    """*X* with the columns in the order of training, where the sample's is another.
+
+    Only a ColumnTransformer takes that: it finds columns by name, and lets others pass by.
+    """
+    trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    names = list(schema.names)
+    if schema.kind != "table" or trained == names or not set(trained) <= set(names):
+        return X
+    return frame_of(X).select([names.index(name) for name in trained]) if trained else X
 
 
 def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:

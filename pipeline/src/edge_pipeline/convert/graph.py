@@ -9,6 +9,7 @@ same bytes.
 from __future__ import annotations
 
 import array
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -124,9 +125,18 @@ class Graph:
         build(inner)
         return inner._to_proto(self._root.fresh("body"))
 
-    def to_model(self, producer_version: str) -> onnx.ModelProto:
-        """The finished model: only what the outputs need."""
-        proto = self._to_proto("edge_pipeline")
+    def to_model(
+        self, producer_version: str, *, outputs: Mapping[str, Tensor] | None = None
+    ) -> onnx.ModelProto:
+        """The finished model: only what the outputs need.
+
+        Parameters
+        ----------
+        outputs
+            Instead of the declared ones: another model of the same graph.
+        """
+        view = self if outputs is None else self._with_outputs(outputs)
+        proto = view._to_proto("edge_pipeline")
         used = [key for key in OPSETS if key == "" or key in _domains(proto)]
         return helper.make_model(
             proto,
@@ -135,6 +145,15 @@ class Graph:
             producer_name="edge-pipeline",
             producer_version=producer_version,
         )
+
+    def _with_outputs(self, outputs: Mapping[str, Tensor]) -> Graph:
+        declared = {output.name for output in self._outputs}
+        view = copy.copy(self)
+        view._nodes = [node for node in self._nodes if node.output[0] not in declared]
+        view._outputs = []
+        for name, tensor in outputs.items():
+            view.output(name, tensor)
+        return view
 
     def splice(
         self, nodes: Sequence[onnx.NodeProto], constants: Mapping[str, NDArray[Any]]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import cluster as cl
 
 from edge_pipeline.convert import ops
-from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.context import Context, Converter, Methods
 from edge_pipeline.convert.norms import euclidean_squares, numpy_lengths
 from edge_pipeline.convert.tensor import Tensor
 
@@ -27,11 +27,24 @@ def _nearest(_: Context, model: Any, X: Tensor) -> Tensor:
     return ops.argmin(_shifted_distances(X, model.cluster_centers_), 1)
 
 
-def _distances_to(attribute: str) -> Any:
-    """``euclidean_distances`` to the centres."""
-    return lambda _, model, X: ops.sqrt(
-        euclidean_squares(X, getattr(model, attribute), numpy_lengths)
-    )
+CANCELLED = 2e-7
+"""The error of a distance d from dot products is 2e-16 |x|² / d: below this, 1e-9 of the largest."""
+
+
+def _distances_to(attribute: str) -> Converter:
+    """``euclidean_distances`` to the centres.
+
+    A centre that is the row itself, as in a cluster of one, is at a distance of mere rounding.
+    """
+
+    def convert(context: Context, model: Any, X: Tensor) -> Tensor:
+        squares = euclidean_squares(X, getattr(model, attribute), numpy_lengths)
+        distances = ops.sqrt(squares)
+        product = ops.min_(distances, 1) * ops.max_(distances, 1)
+        context.doubt(product < CANCELLED * ops.sum_(X * X, 1))
+        return distances
+
+    return convert
 
 
 def _exemplar(context: Context, model: Any, X: Tensor) -> Tensor:

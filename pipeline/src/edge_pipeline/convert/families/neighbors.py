@@ -37,6 +37,10 @@ def k_nearest(
         Whether the caller uses the distances.
     """
     distance = distance_of(context, model, exact=exact)
+    _doubt_ties(context, model, X, k)
+    if exact and model._fit_method == "brute" and model.effective_metric_ == "euclidean":
+        nearest = ops.min_(distance.reduced(X), 1)
+        context.doubt(nearest < TWIN * ops.sum_(X * X, 1))
     rows = np.asarray(model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else model._fit_X)
     wide_enough = rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES)
     if distance.by_differences and wide_enough:
@@ -47,6 +51,26 @@ def k_nearest(
         return ops.gather_elements(reduced, order), order
     near, order = ops.top_k(reduced, k, largest=False)
     return distance.finish(near), order
+
+
+TIE = 1e-12
+"""Neighbours whose reduced distances agree to this share are equally near but for rounding."""
+
+
+TWIN = 1e-6
+"""A squared distance from dot products has an error of 4e-16 of the row's own square: below this share
+of it, fewer than nine digits of the distance are left."""
+
+
+def _doubt_ties(context: Context, model: Any, X: Tensor, k: int) -> None:
+    """Rows whose k-th neighbour is no nearer than the next: scikit-learn takes one of the two."""
+    if k >= model.n_samples_fit_:
+        return
+    reduced = distance_of(context, model, exact=False).reduced(X)
+    reduced = ops.where(ops.isnan(reduced), np.inf, reduced)
+    near = ops.top_k(reduced, k + 1, largest=False)[0]
+    last, after = near[:, k - 1], near[:, k]
+    context.doubt((after - last <= TIE * after) | (last == after))
 
 
 def _refined(distance: Distance, X: Tensor, rows: Any, k: int) -> tuple[Tensor, Tensor]:
