@@ -12,7 +12,9 @@ from device_side.device_models import Parts
 from device_side.tiny_onnx import Graph, external_tensor
 from edge_runtime.bundle import FORMAT, SEAL_ENTRY_BYTES, Seal, pack, unpack
 from edge_runtime.manifest import GoldenRows, Output, Requirements
-from edge_runtime.model import MAX_BUNDLE_BYTES, Model
+from edge_runtime.model import Model
+from edge_runtime.opening import MAX_BUNDLE_BYTES
+from edge_runtime.session import Session
 
 import edge_runtime
 from edge_runtime import (
@@ -21,6 +23,7 @@ from edge_runtime import (
     IntegrityError,
     NotABundleError,
     SelfTestError,
+    UnsafeGraphError,
     UnsupportedRuntimeError,
 )
 
@@ -99,7 +102,7 @@ def test_a_bare_onnx_graph_is_no_bundle(parts: Parts) -> None:
 
 
 def test_a_sealed_file_that_is_no_onnx_is_refused_in_one_line(parts: Parts) -> None:
-    with pytest.raises(UnsupportedRuntimeError, match="cannot run this graph") as caught:
+    with pytest.raises(UnsafeGraphError, match="no ONNX model") as caught:
         edge_runtime.load(pack(b"not a graph at all", parts.manifest))
     assert "\n" not in str(caught.value)
 
@@ -179,7 +182,7 @@ def test_a_newer_onnxruntime_than_installed_is_asked_for(parts: Parts) -> None:
 def test_a_graph_of_an_unknown_operator_set_is_refused(parts: Parts) -> None:
     graph = Graph([("numbers", "float64", [None, 3])], [("predict", "float64", [None, 3])], {})
     graph.node("Identity", ["numbers"], "predict")
-    with pytest.raises(UnsupportedRuntimeError, match="update onnxruntime"):
+    with pytest.raises(UnsupportedRuntimeError, match="update edge-runtime and onnxruntime"):
         Model.from_parts(graph.to_bytes(opset=999), parts.manifest)
 
 
@@ -220,11 +223,12 @@ def test_external_data_is_not_read(
     monkeypatch.chdir(here)
     (here / location).write_bytes(np.zeros(3).tobytes())
     spoilt = replace(parts.manifest, outputs=(Output("predict", "predict", "float64"),))
-    with pytest.raises(UnsupportedRuntimeError):
-        Model.from_parts(external(location), spoilt)
-    absolute = external(str((here / location).resolve()))
-    with pytest.raises(UnsupportedRuntimeError):
-        Model.from_parts(absolute, spoilt)
+    for graph in (external(location), external(str((here / location).resolve()))):
+        with pytest.raises(UnsafeGraphError, match="outside the file"):
+            Model.from_parts(graph, spoilt)
+        # The session would not read it either.
+        with pytest.raises(UnsupportedRuntimeError):
+            Session(graph)
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2"])

@@ -5,8 +5,10 @@
 >>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
 """
 
+from edge_runtime.contact import ContactLimits
 from edge_runtime.errors import (
     BundleError,
+    ContactError,
     EdgeRuntimeError,
     FormatVersionError,
     InferenceError,
@@ -16,17 +18,25 @@ from edge_runtime.errors import (
     ModelClosedError,
     NotABundleError,
     SelfTestError,
+    SignatureError,
+    TrustError,
+    UnsafeGraphError,
+    UnsignedError,
     UnsupportedRuntimeError,
+    UntrustedKeyError,
 )
 from edge_runtime.manifest import Manifest
 from edge_runtime.model import Model, load
 from edge_runtime.schema import Column, Schema
+from edge_runtime.trust import TrustStore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BundleError",
     "Column",
+    "ContactError",
+    "ContactLimits",
     "EdgeRuntimeError",
     "FormatVersionError",
     "InferenceError",
@@ -39,7 +49,13 @@ __all__ = [
     "NotABundleError",
     "Schema",
     "SelfTestError",
+    "SignatureError",
+    "TrustError",
+    "TrustStore",
+    "UnsafeGraphError",
+    "UnsignedError",
     "UnsupportedRuntimeError",
+    "UntrustedKeyError",
     "__version__",
     "load",
 ]

@@ -11,10 +11,15 @@ length and comes last: it is found from the end without a protobuf parser.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
 from edge_runtime.manifest import Manifest
+
+if TYPE_CHECKING:
+    from edge_runtime.trust import TrustedKeys
 
 __all__ = [
     "FORMAT",
@@ -26,6 +31,8 @@ __all__ = [
     "check_parts",
     "pack",
     "read_seal",
+    "replace_seal",
+    "signed_message",
     "unpack",
 ]
 
@@ -39,6 +46,11 @@ _MAGIC = "EDGESEAL"
 _UNSIGNED = "none----"
 _NO_KEY = "0" * 16
 _NO_SIGNATURE = "0" * 128
+_ED25519 = "ed25519-"
+# No NUL and no length in it: the seal's text that follows has a fixed length.
+_MESSAGE_HEAD = b"edge-runtime bundle signature 1\n"
+_SIGNED_BY = re.compile(r"[0-9a-f]{16}")
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
 _WIDTHS = (8, 4, 16, 16, 16, 64, 8, 16, 128)
 _SEAL_BYTES = sum(_WIDTHS)
 
@@ -62,7 +74,7 @@ class Seal:
     sha256
         Of everything before the seal's entry, in lower-case hexadecimal.
     algorithm, key_id, signature
-        ``none----`` and zeros: room for a signature.
+        ``ed25519-``, and the two in lower-case hexadecimal; ``none----`` and zeros when unsigned.
     """
 
     format: int
@@ -73,6 +85,19 @@ class Seal:
     algorithm: str = _UNSIGNED
     key_id: str = _NO_KEY
     signature: str = _NO_SIGNATURE
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether there is a signature; whether it counts, :class:`TrustedKeys` says."""
+        return self.algorithm != _UNSIGNED
+
+    def signed_as(self, key_id: str) -> Seal:
+        """The seal as the key of that id is going to sign it: all but the signature."""
+        return replace(self, algorithm=_ED25519, key_id=key_id, signature=_NO_SIGNATURE)
+
+    def with_signature(self, signature: str) -> Seal:
+        """With a signature over :func:`signed_message`, in hexadecimal."""
+        return replace(self, signature=signature)
 
     def to_text(self) -> str:
         """ASCII of fixed length; ``Seal.from_text(s.to_text()) == s``."""
@@ -110,11 +135,15 @@ class Seal:
         # One spelling only: otherwise upper-case digits or signs would be unsealed changes.
         if seal.to_text() != text or seal.format < 1:
             raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}")
-        if (algorithm, key_id, signature) != (_UNSIGNED, _NO_KEY, _NO_SIGNATURE):
+        if algorithm not in (_UNSIGNED, _ED25519):
             raise IntegrityError(
                 f"the seal names the signature algorithm {algorithm!r}, this runtime knows "
-                "unsigned bundles only; update edge-runtime on the device"
+                f"{_ED25519!r} and {_UNSIGNED!r}; update edge-runtime on the device"
             )
+        if algorithm == _UNSIGNED and (key_id, signature) != (_NO_KEY, _NO_SIGNATURE):
+            raise IntegrityError(f"the seal has a signature and no algorithm; {_COPY_AGAIN}")
+        if not (_SIGNED_BY.fullmatch(key_id) and _SIGNATURE.fullmatch(signature)):
+            raise IntegrityError(f"the seal's signature is damaged; {_COPY_AGAIN}")
         return seal
 
 
@@ -149,11 +178,18 @@ def pack(graph: bytes, manifest: Manifest) -> bytes:
     return sealed + _SEAL_HEAD + seal.to_text().encode("ascii")
 
 
-def unpack(raw: bytes | memoryview) -> Bundle:
+def unpack(raw: bytes | memoryview, *, trusted: TrustedKeys | None = None) -> Bundle:
     """Check a file's bytes and take it apart, without copying the graph.
+
+    Parameters
+    ----------
+    trusted
+        Keys of which one must have signed the file.  None: signatures are not looked at.
 
     Raises
     ------
+    SignatureError
+        None of the trusted keys has signed it.
     NotABundleError
         No seal at the end.
     FormatVersionError
@@ -164,7 +200,7 @@ def unpack(raw: bytes | memoryview) -> Bundle:
     view = memoryview(raw)
     seal = read_seal(view)
     graph, rest = view[: seal.graph_bytes], view[seal.graph_bytes :]
-    return Bundle(graph, check_parts(seal, graph, rest), seal)
+    return Bundle(graph, check_parts(seal, graph, rest, trusted=trusted), seal)
 
 
 def read_seal(end: bytes | memoryview) -> Seal:
@@ -185,7 +221,28 @@ def read_seal(end: bytes | memoryview) -> Seal:
     return Seal.from_text(text)
 
 
-def check_parts(seal: Seal, graph: bytes | memoryview, rest: bytes | memoryview) -> Manifest:
+def signed_message(seal: Seal) -> bytes:
+    """What a signature covers: all of the seal but the signature itself.
+
+    That is the format, the geometry, the SHA-256 of every byte before the seal (and with it the
+    model's name and version, which the manifest states), the algorithm and the key.  The first
+    line keeps it apart from whatever else the key may sign.
+    """
+    return _MESSAGE_HEAD + seal.to_text()[: -len(_NO_SIGNATURE)].encode("ascii")
+
+
+def replace_seal(raw: bytes, seal: Seal) -> bytes:
+    """The file with another seal, in place of the one at its end."""
+    return raw[:-SEAL_ENTRY_BYTES] + _SEAL_HEAD + seal.to_text().encode("ascii")
+
+
+def check_parts(
+    seal: Seal,
+    graph: bytes | memoryview,
+    rest: bytes | memoryview,
+    *,
+    trusted: TrustedKeys | None = None,
+) -> Manifest:
     """Check the two parts of a file against its seal, and read the manifest.
 
     Parameters
@@ -194,10 +251,12 @@ def check_parts(seal: Seal, graph: bytes | memoryview, rest: bytes | memoryview)
         As read from the end of the file.
     graph, rest
         The first ``seal.graph_bytes`` of the file, and all that follows.
+    trusted
+        As :func:`unpack`.
 
     Raises
     ------
-    IntegrityError
+    IntegrityError, SignatureError
         As :func:`unpack`.
     """
     head = _entry_head(MANIFEST_KEY, seal.manifest_bytes)
@@ -218,6 +277,9 @@ def check_parts(seal: Seal, graph: bytes | memoryview, rest: bytes | memoryview)
             f"SHA-256 is {digest[:16]}…, the seal says {seal.sha256[:16]}…: "
             f"the file was changed after it was sealed; {_COPY_AGAIN}"
         )
+    # Before the manifest: nothing that a stranger wrote is parsed on a device that trusts somebody.
+    if trusted is not None:
+        trusted.check(seal)
     return Manifest.from_bytes(bytes(rest[len(head) : text_end]))
 
 

@@ -7,7 +7,13 @@
     │   ├── NotABundleError    it carries no seal: some other file
     │   ├── IntegrityError     its bytes are not the bytes that were sealed
     │   ├── FormatVersionError it was written for a newer runtime
+    │   ├── SignatureError     no key that this device trusts has signed these bytes
+    │   │   ├── UnsignedError  nobody has signed it
+    │   │   └── UntrustedKeyError  a key has that is unknown here, or revoked
+    │   ├── UnsafeGraphError   its graph holds what no bundle may hold
+    │   ├── ContactError       it crashed, hung or bloated the process that tried it first
     │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
+    ├── TrustError             the keys that this device trusts cannot be read or used
     ├── SelfTestError          the golden rows answer differently on this machine
     ├── InputError             a row the model must not answer
     ├── InferenceError         onnxruntime failed on rows that passed every check
@@ -21,6 +27,7 @@ from __future__ import annotations
 
 __all__ = [
     "BundleError",
+    "ContactError",
     "EdgeRuntimeError",
     "FormatVersionError",
     "InferenceError",
@@ -30,7 +37,12 @@ __all__ = [
     "ModelClosedError",
     "NotABundleError",
     "SelfTestError",
+    "SignatureError",
+    "TrustError",
+    "UnsafeGraphError",
+    "UnsignedError",
     "UnsupportedRuntimeError",
+    "UntrustedKeyError",
 ]
 
 
@@ -68,8 +80,45 @@ class FormatVersionError(BundleError):
         self.supported = supported
 
 
+class SignatureError(BundleError):
+    """The signature does not fit the bytes, or there is none that counts on this device."""
+
+
+class UnsignedError(SignatureError):
+    """Nobody has signed the bundle, and this device runs signed ones only."""
+
+
+class UntrustedKeyError(SignatureError):
+    """The bundle names a key that this device does not trust, or no longer.
+
+    Attributes
+    ----------
+    key_id
+        Of the key that the bundle names.
+    revoked
+        Whether the device knows the key as revoked.
+    """
+
+    def __init__(self, message: str, *, key_id: str, revoked: bool) -> None:
+        super().__init__(message)
+        self.key_id = key_id
+        self.revoked = revoked
+
+
+class UnsafeGraphError(BundleError):
+    """The graph holds what no bundle may hold; onnxruntime has not seen it."""
+
+
+class ContactError(BundleError):
+    """The process that tried the bundle first crashed, hung, or took more than it may."""
+
+
 class UnsupportedRuntimeError(BundleError):
     """The installed onnxruntime must not, or cannot, run the bundle."""
+
+
+class TrustError(EdgeRuntimeError):
+    """The keys that this device trusts cannot be read, or their signatures not be checked."""
 
 
 class SelfTestError(EdgeRuntimeError):

@@ -46,15 +46,21 @@ class Tensor:
 
 @dataclass(slots=True)
 class Node:
-    """One node.  ``runs`` are long lists of whole numbers by attribute, tags included."""
+    """One node, with those of its attributes that the scan looks into.
+
+    ``ints`` are lists of whole numbers; ``runs`` are long ones, as places, tags included;
+    ``modes`` is the list of strings ``nodes_modes`` of a tree ensemble.
+    """
 
     op: bytes = b""
     domain: bytes = b""
     inputs: list[bytes] = field(default_factory=list)
     outputs: list[bytes] = field(default_factory=list)
+    attributes: set[bytes] = field(default_factory=set)
     bodies: list[tuple[bytes, Scope]] = field(default_factory=list)
     ints: dict[bytes, list[int]] = field(default_factory=dict)
     runs: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    modes: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -88,10 +94,10 @@ _REMEDY = "do not use this file; build it again with edge-pipeline"
 # Tags are number << 3 | wire type.  A message type's table names the fields that may stand in it;
 # those in _WHY are refused with their name, all others as unknown.
 _MODEL_PLAIN = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72})
-_GRAPH_PLAIN = frozenset({0x12, 0x52, 0x82 | 0})  # name, doc_string, metadata_props
+_GRAPH_PLAIN = frozenset({0x12, 0x52, 0x82})  # name, doc_string, metadata_props
 _NODE_PLAIN = frozenset({0x1A, 0x32, 0x4A})  # name, doc_string, metadata_props
 _TENSOR_PLAIN = frozenset({0x62, 0x82})  # doc_string, metadata_props
-_ATTRIBUTE_PLAIN = frozenset({0x15, 0x18, 0x22, 0x3A, 0x3D, -0x3D, 0x4A, 0x6A, 0xA0})
+_ATTRIBUTE_PLAIN = frozenset({0x15, 0x18, 0x22, 0x3A, 0x3D, -0x3D, 0x6A, 0xA0})
 _ATTRIBUTE_RUNS = frozenset({0x3D, 0x40})
 
 _WHY = {
@@ -102,6 +108,7 @@ _WHY = {
     ("graph", 0x7A): "sparse tensors",
     ("node", 0x42): "an overloaded function",
     ("node", 0x52): "a device configuration",
+    ("attribute", 0x5A): "lists of subgraphs",
     ("attribute", 0x72): "types as attributes",
     ("attribute", 0x7A): "types as attributes",
     ("attribute", 0xAA): "references to a function's attributes",
@@ -215,19 +222,20 @@ class _Reader:
         return node
 
     def _attribute(self, start: int, end: int, node: Node, scope: Scope, depth: int) -> None:
-        raw, name, ints = self._raw, b"", None
+        raw, name = self._raw, b""
+        ints: list[int] = []
+        run: tuple[int, int] | None = None
         body: Scope | None = None
         tensor = False
         for tag, a, b in fields(raw, start, end, self._budget, _ATTRIBUTE_RUNS):
             if tag == 0x0A:
                 name = raw[a:b]
             elif tag == 0x40:
-                ints = ints or []
                 ints.append(a)
             elif tag == -0x40:
-                if name in node.runs or ints:
-                    raise _twice(f"lists {_shown(name)}")
-                node.runs[name] = a, b
+                if run is not None:
+                    raise _twice("lists in one attribute")
+                run = a, b
             elif tag == 0x2A:
                 if tensor:
                     raise _twice("tensors in one attribute")
@@ -239,13 +247,22 @@ class _Reader:
                 body = self._graph(a, b, scope, depth + 1)
             elif tag == 0x52:
                 self._tensor(a, b)
+            elif tag == 0x4A:
+                if name == b"nodes_modes":
+                    node.modes.append(raw[a:b])
             elif tag not in _ATTRIBUTE_PLAIN:
                 raise _refused("attribute", tag)
+        # The name may stand anywhere in the message.
+        if name in node.attributes:
+            raise _twice(f"attributes called {_shown(name)}")
+        node.attributes.add(name)
         if body is not None:
             node.bodies.append((name, body))
-        if ints is not None:
-            if name in node.ints or name in node.runs:
-                raise _twice(f"lists {_shown(name)}")
+        if run is not None:
+            if ints:
+                raise _twice("lists in one attribute")
+            node.runs[name] = run
+        elif ints:
             node.ints[name] = ints
 
     def _tensor(self, start: int, end: int) -> Tensor:
@@ -278,7 +295,7 @@ class _Reader:
             found, fits = strings, stored in (0, 2)
         elif kind not in _ITEM_BYTES:
             raise UnsafeGraphError(
-                f"tensor {_shown(name)} has the element type {kind}, which no bundle holds; {_REMEDY}"
+                f"tensor {_shown(name)} has the unknown element type {kind}; {_REMEDY}"
             )
         elif stored == 4:
             found, fits = self._packed_elements(*packed), True

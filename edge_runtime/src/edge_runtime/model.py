@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,24 +13,19 @@ from numpy.typing import NDArray
 
 from edge_runtime import versions
 from edge_runtime.answers import as_trained
-from edge_runtime.border import Border, ExtraColumns
-from edge_runtime.bundle import SEAL_ENTRY_BYTES, check_parts, read_seal, unpack
-from edge_runtime.errors import (
-    IntegrityError,
-    MethodNotAvailableError,
-    ModelClosedError,
-    NotABundleError,
-)
+from edge_runtime.border import MAX_CELLS_AT_ONCE, Border, Deriver, ExtraColumns
+from edge_runtime.contact import ContactLimits, first_contact
+from edge_runtime.errors import IntegrityError, MethodNotAvailableError, ModelClosedError
+from edge_runtime.graph_scan import scan
 from edge_runtime.manifest import METHODS, Manifest, Output
+from edge_runtime.opening import open_bundle
 from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
+from edge_runtime.trust import TrustedKeys, TrustStore, trusted
 
 if TYPE_CHECKING:
     from edge_runtime.session import Session
 
-__all__ = ["MAX_BUNDLE_BYTES", "Model", "load"]
-
-MAX_BUNDLE_BYTES = 2**31 - 1
-"""Largest file read: protobuf, and so ONNX, ends there."""
+__all__ = ["Model", "load"]
 
 ROWS_AT_ONCE = 4096
 """Rows of a batch that the graph sees at once: what lies between its nodes then stays in the cache.
@@ -49,11 +43,14 @@ def load(
     *,
     extra_columns: ExtraColumns = "refuse",
     threads: int = 1,
+    trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
+    isolate: bool | ContactLimits = False,
 ) -> Model:
     """Read a bundle, check everything that can be checked, and get it ready to answer.
 
-    Checked in this order: size, seal, digest, manifest, the installed onnxruntime, the graph, and
-    the golden rows, which are asked again on this machine.
+    Checked in this order: size, seal, digest, signature, manifest, the installed onnxruntime, the
+    graph's bytes, only then onnxruntime's own reading of them, and the golden rows, which are asked
+    again on this machine.
 
     Parameters
     ----------
@@ -63,6 +60,13 @@ def load(
         Whether a column that the schema does not name is refused or ignored.
     threads
         Threads that one call may use; one suits single rows and small devices.
+    trusted_keys
+        Public keys (PEM files or their bytes, or a TrustStore) of which one must have signed the
+        file.  None: signatures are not looked at, and the digest alone finds damage, not malice.
+        No environment variable and no folder of keys is consulted.
+    isolate
+        Whether a process of its own tries the file first, within limits of memory and time: then a
+        file that crashes, hangs or bloats onnxruntime is a ContactError.  Takes a second or less.
 
     Raises
     ------
@@ -70,11 +74,19 @@ def load(
         The file cannot be trusted or read, or not with this onnxruntime.
     SelfTestError
         A golden row answers differently here.
+    TrustError
+        The trusted keys cannot be read, or signatures not be checked here.
     OSError
         The file cannot be opened.
     """
-    graph, manifest = _read(source)
-    return Model.from_parts(graph, manifest, extra_columns=extra_columns, threads=threads)
+    keys = None if trusted_keys is None else trusted(trusted_keys)
+    opened = open_bundle(source, trusted=keys)
+    if isolate:
+        limits = isolate if isinstance(isolate, ContactLimits) else None
+        first_contact(opened.graph, opened.manifest, limits)
+    return Model.from_parts(
+        opened.graph, opened.manifest, extra_columns=extra_columns, threads=threads
+    )
 
 
 class _Served:
@@ -117,6 +129,14 @@ class Model:
         versions.check_version(
             versions.installed_onnxruntime(), platform.machine(), manifest.requires.onnxruntime
         )
+        versions.check_opsets(manifest.requires.opsets)
+        self._plans = _plans(manifest)
+        self._deriver = Deriver(manifest.schema) if manifest.schema.derived else None
+        self._rows_at_once = ROWS_AT_ONCE
+        if self._deriver is not None:
+            width = manifest.schema.numbers_width
+            self._rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
+        scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
         from edge_runtime.session import Session
         from edge_runtime.single import one_answer
@@ -125,7 +145,6 @@ class Model:
         session = Session(graph, threads=threads)
         self._inputs = frozenset(signature.name for signature in session.inputs)
         self._run: Callable[..., list[NDArray[Any]]] = session.run
-        self._plans = _plans(manifest)
         _check_graph(session, manifest)
         predict = self._plans.get("predict", ())
         self._one: Callable[[Any], Any] = self._no_predict
@@ -268,12 +287,13 @@ class Model:
             # Not every operator takes zero rows; the shape is that of one row, without the row.
             one = self._run(names, self._fed(_some_row(self.schema)))
             return [as_trained(a[:0], o, 0) for a, o in zip(one, outputs, strict=True)]
-        if n_rows <= ROWS_AT_ONCE:
-            found = self._run(names, self._fed(feeds))
+        if n_rows <= self._rows_at_once:
+            found = self._run(names, self._ready(feeds))
         else:
+            step = self._rows_at_once
             parts = [
-                self._run(names, self._fed({n: b[i : i + ROWS_AT_ONCE] for n, b in feeds.items()}))
-                for i in range(0, n_rows, ROWS_AT_ONCE)
+                self._run(names, self._ready({n: b[i : i + step] for n, b in feeds.items()}, i))
+                for i in range(0, n_rows, step)
             ]
             found = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
         return [as_trained(a, o, n_rows) for a, o in zip(found, outputs, strict=True)]
@@ -282,6 +302,14 @@ class Model:
         outputs = self.manifest.outputs
         found = self._outputs(outputs, feeds, n_rows)
         return {output.name: answer for output, answer in zip(outputs, found, strict=True)}
+
+    def _ready(
+        self, feeds: dict[str, NDArray[Any]], first_row: int = 0
+    ) -> dict[str, NDArray[Any]]:
+        """Whatever the graph reads; *first_row* counts in the caller's table."""
+        if self._deriver is not None:
+            feeds = self._deriver.widen(feeds, first_row)
+        return self._fed(feeds)
 
     def _fed(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Without the block that the graph does not read (an estimator may use no text at all)."""
@@ -301,35 +329,6 @@ class Model:
         raise MethodNotAvailableError("predict gives several arrays; use predict([row])")
 
 
-def _read(source: str | os.PathLike[str] | bytes) -> tuple[bytes, Manifest]:
-    """The graph and the manifest, checked; no second copy of the graph is ever made of a file."""
-    if isinstance(source, bytes):
-        _check_size(len(source))
-        bundle = unpack(source)
-        return bytes(bundle.graph), bundle.manifest
-    with open(source, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise NotABundleError(f"{os.fspath(source)} is no regular file; expected a bundle")
-        _check_size(status.st_size)
-        file.seek(max(0, status.st_size - SEAL_ENTRY_BYTES))
-        seal = read_seal(file.read(SEAL_ENTRY_BYTES))
-        file.seek(0)
-        # What the seal claims is not trusted yet.  Should the file change under us, the parts
-        # that were read do not fit together and are refused.
-        graph = file.read(min(seal.graph_bytes, status.st_size))
-        rest = file.read(status.st_size)
-    return graph, check_parts(seal, graph, rest)
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_BUNDLE_BYTES:
-        raise NotABundleError(
-            f"the file has {size} bytes, a bundle at most {MAX_BUNDLE_BYTES}; it is another "
-            "kind of file"
-        )
-
-
 def _check_graph(session: Session, manifest: Manifest) -> None:
     given = {signature.name for signature in session.outputs}
     for output in manifest.outputs:
@@ -339,11 +338,11 @@ def _check_graph(session: Session, manifest: Manifest) -> None:
                 "model again"
             )
     kinds = {
-        NUMBERS: (np.float64, manifest.schema.numeric),
-        STRINGS: (np.object_, manifest.schema.textual),
+        NUMBERS: (np.float64, manifest.schema.numbers_width),
+        STRINGS: (np.object_, len(manifest.schema.textual)),
     }
     for signature in session.inputs:
-        element_type, columns = kinds.get(signature.name, (None, ()))
+        element_type, columns = kinds.get(signature.name, (None, 0))
         if signature.element_type is not element_type or not columns:
             raise IntegrityError(
                 f"the graph asks for {signature.name!r}, which the schema does not give; build "
@@ -369,6 +368,7 @@ def _plans(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
 def _some_row(schema: Schema) -> dict[str, NDArray[Any]]:
     """One row that the graph answers, whatever the answer."""
     numbers = [schema.columns[i].minimum or 0.0 for i in schema.numeric]
+    numbers += [0.0] * (schema.numbers_width - len(numbers))
     strings = [
         column.categories[0] if column.categories else MISSING_STRING if column.missing else "a"
         for column in (schema.columns[i] for i in schema.textual)

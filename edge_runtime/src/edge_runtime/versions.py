@@ -7,16 +7,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from edge_runtime.errors import UnsupportedRuntimeError
 
-__all__ = ["DENIED", "OLDEST_ONNXRUNTIME", "Denied", "check_version", "installed_onnxruntime"]
+__all__ = [
+    "DENIED",
+    "NEWEST_OPSETS",
+    "OLDEST_ONNXRUNTIME",
+    "Denied",
+    "check_opsets",
+    "check_version",
+    "installed_onnxruntime",
+]
 
 OLDEST_ONNXRUNTIME = "1.28.0"
 """Oldest release that this runtime is tested with."""
+
+NEWEST_OPSETS: Mapping[str, int] = {"": 26, "ai.onnx.ml": 5, "com.microsoft": 1}
+"""Operator sets that :data:`OLDEST_ONNXRUNTIME` and all later releases run (measured)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,34 @@ def check_version(
             f"onnxruntime {version} is installed, expected {oldest} or later; "
             f"pip install 'onnxruntime>={oldest}'"
         )
+
+
+def check_opsets(opsets: Mapping[str, int]) -> None:
+    """Refuse operator sets that are unknown, or newer than every supported onnxruntime runs.
+
+    Parameters
+    ----------
+    opsets
+        Domain to version; the domain of ONNX's own operators is empty.
+
+    Raises
+    ------
+    UnsupportedRuntimeError
+        With the domain, both versions and the remedy.
+    """
+    for domain, version in opsets.items():
+        newest = NEWEST_OPSETS.get(domain)
+        if newest is None:
+            raise UnsupportedRuntimeError(
+                f"the graph needs the operators {domain!r:.80}, expected some of "
+                f"{', '.join(name or 'ai.onnx' for name in NEWEST_OPSETS)}; build the model again"
+            )
+        if not 1 <= version <= newest:
+            raise UnsupportedRuntimeError(
+                f"the graph needs version {version} of the operators {domain or 'ai.onnx'}, this "
+                f"runtime knows 1 to {newest}; update edge-runtime and onnxruntime on the device, "
+                "or build the model for them"
+            )
 
 
 def installed_onnxruntime() -> str:

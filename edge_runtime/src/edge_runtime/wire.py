@@ -72,43 +72,45 @@ def fields(
         or the budget is used up.
     """
     at = start
+    left = budget.left
     while at < end:
-        budget.left -= 1
-        if budget.left < 0:
-            raise WireError("it has too many fields")
+        left -= 1
         tag = raw[at]
         if tag in runs and end - at > SHORT_RUN_BYTES:
-            budget.left -= RUN_COST
+            left -= RUN_COST
             stop = _end_of_run(raw, at, end)
-            yield -tag, at, stop
-            at = stop
-            continue
-        at += 1
-        if tag > 0x7F:
-            tag, at = _varint(raw, at - 1, end)
-        kind = tag & 7
-        if kind == BYTES:
-            if at < end and raw[at] < 0x80:
-                size = raw[at]
-                at += 1
-            else:
-                size, at = _varint(raw, at, end)
-            stop = at + size
-            if stop > end:
-                raise WireError(f"a field at byte {at} reaches beyond its message")
-            yield tag, at, stop
-            at = stop
-        elif kind == VARINT:
-            value, at = _varint(raw, at, end)
-            yield tag, value, at
-        elif kind in (FIXED32, FIXED64):
-            stop = at + (4 if kind == FIXED32 else 8)
-            if stop > end:
-                raise WireError(f"a number at byte {at} reaches beyond its message")
-            yield tag, at, stop
-            at = stop
+            tag, at = -tag, at
         else:
-            raise WireError(f"byte {at - 1} has the wire type {kind}, which is out of use")
+            at += 1
+            if tag > 0x7F:
+                tag, at = _varint(raw, at - 1, end)
+            kind = tag & 7
+            if kind == BYTES:
+                # Nearly all lengths take one byte: not worth a call.
+                if at < end and raw[at] < 0x80:
+                    stop = at + 1 + raw[at]
+                    at += 1
+                else:
+                    size, at = _varint(raw, at, end)
+                    stop = at + size
+            elif kind == VARINT:
+                if at < end and raw[at] < 0x80:
+                    stop, at = at + 1, raw[at]
+                else:
+                    at, stop = _varint(raw, at, end)
+            elif kind in (FIXED32, FIXED64):
+                stop = at + (4 if kind == FIXED32 else 8)
+            else:
+                raise WireError(f"wire type {kind} before byte {at} is out of use")
+        if stop > end or left < 0:
+            raise WireError(
+                "it has too many fields" if left < 0 else f"a field reaches beyond byte {end}"
+            )
+        # Read by the messages inside this one, which spend from the same budget.
+        budget.left = left
+        yield tag, at, stop
+        left = budget.left
+        at = stop
 
 
 def count_varints(raw: bytes, start: int, end: int) -> int:
