@@ -217,7 +217,7 @@ def mean(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
     return sum_(x, axis, keepdims) / float(size)
 
 
-def prod(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
+def prod(x: Tensor, axis: int | tuple[int, ...] | None = -1, keepdims: bool = False) -> Tensor:
     """Product over *axis*."""
     return _reduce("ReduceProd", x, axis, keepdims)
 
