@@ -71,11 +71,15 @@ class UnsupportedEstimatorError(ConversionError):
     ----------
     path
         Where it stands, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
+    drawn
+        Whether the reason is that scikit-learn draws the answer at random whenever it is asked.
+        A method like that is left out of the bundle when the estimator has others.
     """
 
-    def __init__(self, message: str, *, path: str = "") -> None:
+    def __init__(self, message: str, *, path: str = "", drawn: bool = False) -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
+        self.drawn = drawn
 
 
 class ParityError(EdgePipelineError):

@@ -127,9 +127,15 @@ class Context:
                 "e.g. with OneHotEncoder in a ColumnTransformer"
             ) from error
 
-    def refuse(self, reason: str) -> UnsupportedEstimatorError:
-        """The error to raise for the estimator being converted: which parameter, and the remedy."""
-        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path))
+    def refuse(self, reason: str, *, drawn: bool = False) -> UnsupportedEstimatorError:
+        """The error to raise for the estimator being converted: which parameter, and the remedy.
+
+        Parameters
+        ----------
+        drawn
+            scikit-learn draws the answer of this method at random; others may still be served.
+        """
+        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), drawn=drawn)
 
     def doubt(self, rows: Tensor) -> None:
         """Tell which rows scikit-learn's own answer does not determine: *rows* holds for them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,9 +83,8 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     X = _in_trained_order(estimator, X, sample.schema)
     context = Context(graph, converters_of, guest, _flags(sample.schema))
     outputs: list[Output] = []
-    for method, answers in _first_answers(estimator, sample).items():
+    for method, answers, tensors in _converted(context, estimator, X, sample):
         listed = isinstance(answers, list)
-        tensors = context.call(estimator, method, X)
         if listed != isinstance(tensors, list):
             raise ConversionError(
                 f"{type(estimator).__name__}.{method}: the converter disagrees on a list"
@@ -185,22 +185,55 @@ def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tens
     return frame_of(X).select([names.index(name) for name in trained]) if trained else X
 
 
+def _converted(
+    context: Context, estimator: Any, X: Tensor | Frame, sample: Sample
+) -> Iterator[tuple[str, Any, Any]]:
+    """Each method with its answer for the first rows and its tensors.
+
+    Methods that draw at random are left out, as long as another one is not.
+    """
+    drawn: UnsupportedEstimatorError | None = None
+    count = 0
+    for method, answers in _first_answers(estimator, sample).items():
+        try:
+            tensors = context.call(estimator, method, X)
+        except UnsupportedEstimatorError as error:
+            if not error.drawn:
+                raise
+            drawn = drawn or error
+        else:
+            count += 1
+            yield method, answers, tensors
+    if drawn is not None and not count:
+        raise drawn
+
+
 def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
-    """What each method answers for the first rows: tells shape, dtype and whether it is a list."""
+    """What each method answers for the first rows: tells shape, dtype and whether it is a list.
+
+    A method that refuses while others answer is one that the estimator has by name alone:
+    transform of LinearDiscriminantAnalysis(solver="lsqr"), predict_proba of
+    GaussianProcessClassifier(multi_class="one_vs_one").
+    """
     rows = sample.as_trained(sample.table.head(2))
     answers: dict[str, Any] = {}
+    refused: dict[str, Exception] = {}
     for method in methods_of(estimator):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 answer = getattr(estimator, method)(rows)
         except Exception as error:
-            raise ConversionError(
-                f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: "
-                f"{error}; is it fitted, "
-                "and is X of the kind that it was trained on?"
-            ) from error
+            refused.setdefault(method, error)
+            continue
         answers[method] = [dense(a) for a in answer] if isinstance(answer, list) else dense(answer)
+    if not answers:
+        method, error = next(iter(refused.items()))
+        raise ConversionError(
+            f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: "
+            f"{error}; is it fitted, "
+            "and is X of the kind that it was trained on?"
+        ) from error
     return answers
 
 

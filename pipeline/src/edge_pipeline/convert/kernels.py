@@ -67,13 +67,14 @@ def dot(X: Tensor, Y: Any) -> Tensor:
 
 def squared_distances(X: Tensor, Y: Any) -> Tensor:
     """``euclidean_distances(X, Y, squared=True)``: -2 xy + x² + y², not below zero."""
-    products = -2.0 * dot(X, Y)
     if isinstance(Y, Tensor):
-        lengths: Any = ops.sum_(Y * Y, 1, True).T
+        lengths: Any = ops.sum_of_squares(Y, 1, keepdims=True).T
     else:
         Y = np.asarray(Y, dtype=np.float64)
         lengths = np.einsum("ij,ij->i", Y, Y)[np.newaxis]
-    return ops.maximum(products + ops.sum_(X * X, 1, True) + lengths, 0.0)
+    # Doubling is exact, so that Y may be doubled beforehand.
+    products = dot(X, Y * -2.0)
+    return ops.maximum(products + ops.sum_of_squares(X, 1, keepdims=True) + lengths, 0.0)
 
 
 def squared_differences(X: Tensor, Y: Any) -> Tensor:

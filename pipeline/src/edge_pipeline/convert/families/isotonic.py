@@ -1,4 +1,4 @@
-"""Isotonic regression: straight lines between the thresholds that training left."""
+"""Isotonic regression: linear interpolation between thresholds."""
 
 from __future__ import annotations
 
@@ -15,29 +15,37 @@ from edge_pipeline.convert.tensor import Tensor
 __all__ = ["CONVERTERS"]
 
 
-def _interpolated(context: Context, model: Any, X: Tensor) -> Tensor:
-    """numpy.interp, which is what scipy's linear ``interp1d`` calls for float64."""
-    x, y = model.X_thresholds_, np.asarray(model.y_thresholds_, dtype=np.float64)
-    if x.dtype != np.float64:
-        raise context.refuse(
-            f"it was trained on {x.dtype} and computes in it; train on float64 (X.astype(float))"
-        )
+def _interpolated(_: Context, model: Any, X: Tensor) -> Tensor:
+    """``numpy.interp`` between the thresholds, which scipy's interp1d calls for float64.
+
+    For a model trained in float32, interp1d's own formula in float32.
+    """
+    x, y = np.asarray(model.X_thresholds_), np.asarray(model.y_thresholds_)
+    X = X.astype(x.dtype)
     if len(y) == 1:
         return ops.full_rows(X, y[0])
+    low, high = float(x[0]), float(x[-1])
     if model.out_of_bounds == "clip":
-        X = ops.clip(X, float(model.X_min_), float(model.X_max_))
-    slopes = np.append(np.diff(y) / np.diff(x), 0.0)
-    # NaN finds some position and stays NaN; below the first threshold there is no segment.
-    segment = ops.maximum(searchsorted([x], X, side="right") - 1.0, 0.0)
-    at = ops.squeeze(segment, 1).astype(np.int64)
+        X = ops.clip(X, low, high)
+    # At a threshold np.interp starts from it, interp1d's own formula from the one before.
+    if x.dtype == np.float64:
+        found = searchsorted([x], X, side="right")
+    else:
+        found = searchsorted([x], X.astype(np.float64), side="left")
+    # NaN finds some position and stays NaN.
+    piece = ops.squeeze(ops.maximum(found - 1.0, 0.0), 1).astype(np.int64)
     value = ops.squeeze(X, 1)
-    answer = ops.take(slopes, at) * (value - ops.take(x, at)) + ops.take(y, at)
-    if model.out_of_bounds == "clip":
-        return answer
-    outside = (value < float(x[0])) | (value > float(x[-1]))
-    return ops.where(outside, np.nan, answer)
+    outside = (value < low) | (value > high)
+    if model.out_of_bounds == "raise":
+        # A graph cannot raise; Gather refuses this position and stops it, as scikit-learn stops.
+        piece = ops.where(outside, np.int64(len(x)), piece)
+    slopes = np.append(np.diff(y) / np.diff(x), x.dtype.type(0))
+    answer = ops.take(slopes, piece) * (value - ops.take(x, piece)) + ops.take(y, piece)
+    return (
+        ops.where(outside, x.dtype.type(np.nan), answer) if model.out_of_bounds == "nan" else answer
+    )
 
 
 CONVERTERS: dict[type, Methods] = {
-    IsotonicRegression: {"predict": _interpolated, "transform": _interpolated}
+    IsotonicRegression: {"predict": _interpolated, "transform": _interpolated},
 }

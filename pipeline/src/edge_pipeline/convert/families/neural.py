@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
@@ -55,10 +55,26 @@ def _label(context: Context, net: Any, X: Tensor) -> Tensor:
     chosen = (answer > 0.5).astype(np.int64)
     if binarizer.y_type_ == "multilabel-indicator":
         return chosen
+    if len(net.classes_) == 1:
+        return ops.full_rows(X, net.classes_[0])
     return context.labels(net.classes_, ops.squeeze(chosen, 1))
 
 
+def _hidden_units(_: Context, machine: Any, X: Tensor) -> Tensor:
+    """BernoulliRBM.transform: the chance of each hidden unit."""
+    return ops.sigmoid(X @ machine.components_.T + machine.intercept_hidden_)
+
+
+def _free_energy_gap(context: Context, machine: Any, X: Tensor) -> Tensor:
+    raise context.refuse(
+        "score_samples flips a feature of each row that it draws at random, so its answer is not "
+        "a function of the row",
+        drawn=True,
+    )
+
+
 CONVERTERS: dict[type, Methods] = {
+    BernoulliRBM: {"transform": _hidden_units, "score_samples": _free_energy_gap},
     MLPRegressor: {"predict": _regression},
     MLPClassifier: {"predict": _label, "predict_proba": _probabilities},
 }
