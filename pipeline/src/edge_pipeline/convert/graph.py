@@ -61,6 +61,21 @@ class Graph:
         self._inputs.append(_value_info(name, np.dtype(dtype), shape))
         return Tensor(self, name, np.dtype(dtype), shape)
 
+    def row_count(self) -> Tensor:
+        """The number of rows that the model is asked for, int64 without a dimension.
+
+        It is read off an input of the outermost graph, whatever was computed since: a loop of so
+        many steps is one that the device's scan can see to end.
+        """
+        root = self._root
+        declared = root._inputs[0]
+        element = declared.type.tensor_type.elem_type
+        dtype = next(dtype for dtype, code in ONNX_TYPES.items() if code == element)
+        given = Tensor(root, declared.name, np.dtype(dtype), (None, None))
+        size = root.node("Shape", given, start=0, end=1, dtype=np.int64, shape=(1,))
+        flat = np.array([], dtype=np.int64)
+        return root.node("Reshape", size, flat, dtype=np.int64, shape=())
+
     def output(self, name: str, tensor: Tensor) -> None:
         """Declare an output: *tensor* under a name of its own."""
         self._nodes.append(helper.make_node("Identity", [tensor.name], [name]))

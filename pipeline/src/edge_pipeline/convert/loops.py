@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edge_pipeline.convert import ops
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.tensor import Tensor, graph_of
 
@@ -18,7 +17,10 @@ def map_rows(
 ) -> Tensor:
     """*function* of each row of *X* alone, the answers stacked along a new first axis.
 
-    A Loop, not a Scan: onnxruntime's Scan (1.28 to 1.32) fails on zero rows.
+    *X* has a static number of rows, or as many as the model is asked for.
+
+    A Loop, not a Scan: onnxruntime's Scan (1.28 to 1.32) fails on zero rows, and the device's scan
+    refuses it.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def map_rows(
 
     outer = graph or X.graph
     body = outer.body(build)
-    count = ops.reshape(ops.rows(X), ())
+    count = outer.row_count() if X.shape[0] is None else outer.constant(X.shape[0], np.int64)
     shape = (X.shape[0], *answered[0].shape)
     return outer.node("Loop", count, None, body=body, dtype=answered[0].dtype, shape=shape)
 
