@@ -210,17 +210,6 @@ def test_a_text_model_refuses_what_is_no_text(text_model: Model) -> None:
     assert text_model.predict([]).shape == (0,)  # type: ignore[union-attr]
 
 
-def test_an_absent_key_is_a_missing_feature_of_a_model_of_dicts() -> None:
-    columns = (Column("a", "float64", missing=True), Column("b", "string", missing=True))
-    border = Border(Schema("dicts", columns))
-    feeds, _ = border.feeds([{"a": 1}, {"b": "x"}, {}])
-    np.testing.assert_array_equal(feeds[NUMBERS], [[1.0], [np.nan], [np.nan]])
-    assert feeds[STRINGS].tolist() == [[MISSING_STRING], ["x"], [MISSING_STRING]]
-    with pytest.raises(InputError, match="row 1, column 'c'"):
-        border.feeds([{"a": 1}, {"c": 1}])
-    assert Border(border.schema, extra_columns="ignore").feeds([{"c": 1}])[1] == 1
-
-
 def test_a_message_stays_short_however_wide_the_table(classifier: Model) -> None:
     wide = {f"column {i}": [0.0] for i in range(100_000)}
     with pytest.raises(InputError, match="and 99995 more") as caught:

@@ -40,13 +40,15 @@ def replay(manifest: Manifest, answer: Callable[[Any, int], Mapping[str, NDArray
     golden, columns = manifest.golden, manifest.schema.columns
     if not golden.rows:
         return
-    numeric = [not column.is_string for column in columns]
+    numeric = [column.is_number for column in columns]
     try:
         rows = [
             [_number(cell) if n else cell for cell, n in zip(row, numeric, strict=True)]
             for row in golden.rows
         ]
-        feeds, n_rows = Border(manifest.schema).feeds(rows)
+        # By column: a row of one list could be taken for a list of one row.
+        by_name = {column.name: [row[i] for row in rows] for i, column in enumerate(columns)}
+        feeds, n_rows = Border(manifest.schema).feeds(by_name)
         found = answer(feeds, n_rows)
     except (InputError, InferenceError, ValueError) as error:
         raise SelfTestError(f"the golden rows cannot be asked: {error}; {_REMEDY}") from error

@@ -38,7 +38,7 @@ MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 
 _DTYPE = re.compile(r"float64|float32|int64|int32|uint8|bool|object|<U[1-9][0-9]{0,5}")
 
-Cell = str | float | int | bool | None
+Cell = str | float | int | bool | None | dict[str, Any] | list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ def _row(value: Any) -> tuple[Cell, ...]:
     if not isinstance(value, list):
         raise IntegrityError(f"manifest: a golden row must be a list, found {value!r:.80}")
     for cell in value:
-        if not (cell is None or isinstance(cell, str | int | float)):
+        if not (cell is None or isinstance(cell, str | int | float | dict | list)):
             raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
     return tuple(value)
 

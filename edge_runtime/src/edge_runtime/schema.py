@@ -2,8 +2,10 @@
 
 The graph sees at most two blocks, whatever the number of columns:
 
-- ``numbers``: float64, shape (n_samples, number of numeric columns)
+- ``numbers``: float64, shape (n_samples, number of numeric columns and of derived ones)
 - ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
+
+Derived columns are counts that the runtime makes from text, dicts or lists (edge_runtime.derived).
 
 A missing number is NaN.  A missing string is :data:`MISSING_STRING`, since an ONNX string
 tensor has no null.
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from edge_runtime.derived import Derived
 from edge_runtime.errors import IntegrityError
 
 __all__ = ["MISSING_STRING", "NUMBERS", "STRINGS", "Column", "ColumnType", "Schema", "SchemaKind"]
@@ -33,8 +36,8 @@ U+FDD0 is a noncharacter: the Unicode standard (section 23.7) reserves it for in
 programs, so no text that people exchange contains it; the border refuses rows that do.
 """
 
-ColumnType = Literal["float64", "int64", "bool", "string"]
-SchemaKind = Literal["array", "table", "vector", "text", "dicts"]
+ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list"]
+SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Column:
     name
         As it was at training: any text, unique within the schema.
     type
-        ``float64``, ``int64`` and ``bool`` travel in the numeric block, ``string`` in the other.
+        ``float64``, ``int64`` and ``bool`` travel in the numeric block, ``string`` in the other;
+        ``dict`` and ``list`` in none: derived columns are made of them.
     missing
         Whether a missing value is allowed: the training sample had one in this column.
     minimum, maximum
@@ -72,6 +76,11 @@ class Column:
         """Whether the column travels in the string block."""
         return self.type == "string"
 
+    @property
+    def is_number(self) -> bool:
+        """Whether the column travels in the numeric block."""
+        return self.type in ("float64", "int64", "bool")
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; ``Column.from_json(c.to_json()) == c``."""
         return {
@@ -90,7 +99,7 @@ class Column:
         match value:
             case {
                 "name": str(name),
-                "type": "float64" | "int64" | "bool" | "string" as type_,
+                "type": "float64" | "int64" | "bool" | "string" | "dict" | "list" as type_,
                 "missing": bool(missing),
                 "minimum": minimum,
                 "maximum": maximum,
@@ -117,14 +126,18 @@ class Schema:
     ----------
     kind
         What the estimator was trained on: ``array`` (a 2-d array), ``table`` (named columns),
-        ``vector`` (a 1-d array: one column), ``text`` (a list of str: one string column) or
-        ``dicts`` (a list of dict).
+        ``vector`` (a 1-d array: one column), ``text`` (a list of str: one string column),
+        ``dicts`` (a list of dict: one dict column) or ``lists`` (a list of lists of labels, of
+        any length: one list column).
     columns
         In the order of the training table.
+    derived
+        Blocks of numbers made of columns, in the order in which they follow the numeric ones.
     """
 
     kind: SchemaKind
     columns: tuple[Column, ...]
+    derived: tuple[Derived, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -134,30 +147,67 @@ class Schema:
     @cached_property
     def numeric(self) -> tuple[int, ...]:
         """Positions of the columns of the numeric block, in block order."""
-        return tuple(i for i, column in enumerate(self.columns) if not column.is_string)
+        return tuple(i for i, column in enumerate(self.columns) if column.is_number)
 
     @cached_property
     def textual(self) -> tuple[int, ...]:
         """Positions of the columns of the string block, in block order."""
         return tuple(i for i, column in enumerate(self.columns) if column.is_string)
 
+    @cached_property
+    def sources(self) -> tuple[int, ...]:
+        """Positions of the columns that derived blocks read, in order."""
+        read = {block.column for block in self.derived}
+        return tuple(i for i, column in enumerate(self.columns) if column.name in read)
+
+    @cached_property
+    def loose(self) -> bool:
+        """Whether a row is one cell: a text, a dict or a list."""
+        return self.kind in ("text", "dicts", "lists")
+
+    @cached_property
+    def numbers_width(self) -> int:
+        """Number of columns of the graph input ``numbers``: numeric, then derived."""
+        return len(self.numeric) + sum(block.width for block in self.derived)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values; ``Schema.from_json(s.to_json()) == s``."""
-        return {"kind": self.kind, "columns": [column.to_json() for column in self.columns]}
+        return {
+            "kind": self.kind,
+            "columns": [column.to_json() for column in self.columns],
+            "derived": [block.to_json() for block in self.derived],
+        }
 
     @classmethod
     def from_json(cls, value: Any) -> Schema:
         """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
         match value:
             case {
-                "kind": "array" | "table" | "vector" | "text" | "dicts" as kind,
+                "kind": "array" | "table" | "vector" | "text" | "dicts" | "lists" as kind,
                 "columns": [*columns],
-            } if len(value) == 2 and columns:
-                schema = cls(kind, tuple(Column.from_json(column) for column in columns))
-                if len(set(schema.names)) != len(schema.names):
-                    raise IntegrityError("manifest: two columns share a name")
+                "derived": [*derived],
+            } if len(value) == 3 and columns:
+                schema = cls(
+                    kind,
+                    tuple(Column.from_json(column) for column in columns),
+                    tuple(Derived.from_json(block) for block in derived),
+                )
+                schema._check()
                 return schema
         raise IntegrityError(f"manifest: not a schema: {value!r:.200}")
+
+    def _check(self) -> None:
+        types = {column.name: column.type for column in self.columns}
+        if len(types) != len(self.columns):
+            raise IntegrityError("manifest: two columns share a name")
+        if self.loose and len(self.columns) != 1:
+            raise IntegrityError(f"manifest: {self.kind} have one column, found {len(types)}")
+        for block in self.derived:
+            if types.get(block.column) != block.reads:
+                raise IntegrityError(
+                    f"manifest: a derived block reads {block.column!r} as a {block.reads}, which "
+                    "it is not"
+                )
 
 
 def _bound(value: Any) -> float | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
 from edge_runtime.border.columns import unmasked
+from edge_runtime.border.deriving import Deriver
 from edge_runtime.border.tables import Border
 from edge_runtime.errors import InputError
 from edge_runtime.schema import Schema
@@ -31,22 +32,27 @@ RowWriter = Callable[[Any, "Slots"], None]
 class Slots:
     """Input buffers of one row: ``numbers`` (1, k) and ``strings`` (1, m), empty ones included."""
 
-    __slots__ = ("memory", "numbers", "strings", "text")
+    __slots__ = ("memory", "numbers", "strings", "text", "touched")
 
     def __init__(self, schema: Schema) -> None:
-        self.numbers: NDArray[Any] = np.zeros((1, len(schema.numeric)))
+        self.numbers: NDArray[Any] = np.zeros((1, schema.numbers_width))
         self.strings: NDArray[Any] = np.full((1, len(schema.textual)), "", dtype=object)
         self.memory = memoryview(self.numbers.data).cast("B") if schema.numeric else memoryview(b"")
         self.text = self.strings[0]
+        self.touched: list[int] = []  # derived columns that the last row has filled
 
 
 def row_writer(border: Border) -> RowWriter:
     """The writer for the schema's rows, put together once at load."""
     schema = border.schema
+    derive = Deriver(schema).write if schema.derived else None
+    if schema.kind in ("dicts", "lists"):
+        return lambda row, slots: derive and derive((row,), slots.numbers, slots.touched)
+    sources_of = _picker(schema.sources)
     cells, numbers_of = cells_of_row(border), _picker(schema.numeric)
     pick, width = _picker(schema.names), len(schema.columns)
     strict = border.extra_columns == "refuse"
-    only_numbers = not schema.textual
+    only_numbers = len(schema.numeric) == width
     flags = [place for place, i in enumerate(schema.numeric) if schema.columns[i].type == "bool"]
     numeric = [(place, i, schema.columns[i]) for place, i in enumerate(schema.numeric)]
     textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
@@ -77,6 +83,8 @@ def row_writer(border: Border) -> RowWriter:
             cell = found[i]
             quick = type(cell) is str and cell.isascii()
             slots.text[place] = cell if quick else text_cell(cell, column)
+        if derive is not None:
+            derive(sources_of(found), slots.numbers, slots.touched)
 
     return write
 
@@ -110,14 +118,13 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     schema = border.schema
     names, width = schema.names, len(schema.columns)
     pick = _picker(names)
-    check_names, may_lack = border.check_names, schema.kind == "dicts"
-    strict = border.extra_columns == "refuse"
+    check_names, strict = border.check_names, border.extra_columns == "refuse"
+    is_one_cell = schema.kind in ("dicts", "lists")
 
     def cells(row: Any) -> Sequence[Any]:
+        if is_one_cell:
+            return (row,)
         if isinstance(row, Mapping):
-            if may_lack:
-                check_names(list(row), may_lack=True)
-                return [row.get(name) for name in names]
             try:
                 picked: Sequence[Any] = pick(row)
             except KeyError:

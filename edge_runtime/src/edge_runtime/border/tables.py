@@ -19,6 +19,7 @@ from edge_runtime.border.columns import (
     unmasked,
     whole_numbers_to_float64,
 )
+from edge_runtime.border.deriving import CELLS
 from edge_runtime.errors import InputError
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
@@ -53,7 +54,7 @@ class Border:
         self.extra_columns = extra_columns
         self._names = frozenset(schema.names)
         self._numeric = tuple(schema.columns[i] for i in schema.numeric)
-        self._only_numbers = not schema.textual
+        self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
 
@@ -90,19 +91,17 @@ class Border:
             f"{type(X).__name__}"
         )
 
-    def check_names(
-        self, names: list[Any], *, row: int | None = None, may_lack: bool = False
-    ) -> None:
+    def check_names(self, names: list[Any], *, row: int | None = None) -> None:
         """Refuse a table or row that lacks a column, repeats one, or has one too many.
 
-        *may_lack* allows absent columns; *row* goes into the error.
+        *row* goes into the error.
         """
         found = set(names)
         if len(found) != len(names):
             twice = [name for name in found if names.count(name) > 1]
             raise InputError(f"the column name {twice[0]!r} appears twice; rename one", row=row)
         missing = [name for name in self.schema.names if name not in found]
-        if missing and not may_lack:
+        if missing:
             raise InputError(
                 f"column missing: expected {_listed(missing)}, found {_listed(names)}",
                 row=row,
@@ -120,8 +119,10 @@ class Border:
             )
 
     def _from_array(self, X: NDArray[Any]) -> tuple[Feeds, int]:
-        if X.ndim == 1 and self.schema.kind == "text":
+        if X.ndim == 1 and self.schema.loose:
             return self._blocks(len(X), lambda _: X)
+        if self.schema.kind == "lists":
+            return self._from_rows(X.tolist())
         if X.ndim == 1 and self.schema.kind == "vector":
             X = X[:, np.newaxis]
         if X.ndim != 2:
@@ -145,7 +146,7 @@ class Border:
 
     def _from_frame(self, X: Any) -> tuple[Feeds, int]:
         names = list(X.columns)
-        if self.schema.kind in ("array", "text") and set(names) != self._names:
+        if (self.schema.kind == "array" or self.schema.loose) and set(names) != self._names:
             # Trained without names, so position is all there is.
             if len(names) != self._width:
                 raise InputError(f"expected {self._width} columns, found {len(names)}")
@@ -165,6 +166,8 @@ class Border:
     def _from_rows(self, X: Sequence[Any]) -> tuple[Feeds, int]:
         if not len(X):
             return self._blocks(0, lambda _: [])
+        if self.schema.kind in ("dicts", "lists"):
+            return self._blocks(len(X), lambda _: X)
         if isinstance(X[0], Mapping):
             return self._from_dicts(X)
         if isinstance(X[0], str) or (self.schema.kind == "text" and X[0] is None):
@@ -187,15 +190,11 @@ class Border:
         return self._blocks(len(X), lambda i: [cells[i] for cells in X])
 
     def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
-        # A feature extractor (DictVectorizer) reads an absent key as a missing feature.
-        may_lack = self.schema.kind == "dicts"
         for row, cells in enumerate(X):
             if not isinstance(cells, Mapping):
                 raise InputError(f"expected a dict, found {type(cells).__name__}", row=row)
-            if (may_lack or len(cells) != self._width) or cells.keys() != self._names:
-                self.check_names(list(cells), row=row, may_lack=may_lack)
-        if may_lack:
-            return self._blocks(len(X), lambda i: [c.get(self.schema.names[i]) for c in X])
+            if len(cells) != self._width or cells.keys() != self._names:
+                self.check_names(list(cells), row=row)
         return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in X])
 
     def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
@@ -211,6 +210,15 @@ class Border:
             for place, i in enumerate(schema.textual):
                 strings[:, place] = text_column(_flat(cells(i)), schema.columns[i])
             feeds[STRINGS] = strings
+        if schema.sources:
+            raw = np.empty((n_rows, len(schema.sources)), dtype=object)
+            for place, i in enumerate(schema.sources):
+                if schema.columns[i].is_string:
+                    raw[:, place] = feeds[STRINGS][:, schema.textual.index(i)]
+                else:  # one by one: numpy would take a list of lists for a matrix
+                    for row, cell in enumerate(_flat(cells(i))):
+                        raw[row, place] = cell
+            feeds[CELLS] = raw
         return feeds, n_rows
 
 

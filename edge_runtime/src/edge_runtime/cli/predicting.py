@@ -75,7 +75,9 @@ class _Answerer:
 
     def __init__(self, model: Model, border: Border, methods: tuple[str, ...]) -> None:
         self._methods = {method: getattr(model, method) for method in methods}
-        self._check = row_writer(border)
+        check, self._names = row_writer(border), border.schema.names
+        one_cell = border.schema.kind in ("dicts", "lists")
+        self._check = (lambda cells, slots: check(cells[0], slots)) if one_cell else check
         self._slots = Slots(model.schema)
 
     def __call__(self, chunk: list[Row | BadRow]) -> tuple[list[Row], Answers, list[BadRow]]:
@@ -90,7 +92,8 @@ class _Answerer:
         return good, answers, bad
 
     def _ask(self, rows: list[Row]) -> dict[str, list[NDArray[Any]]]:
-        X = [row.cells for row in rows]
+        # By column: a row of one list could be taken for a list of one row.
+        X = {name: [row.cells[i] for row in rows] for i, name in enumerate(self._names)}
         answers = {method: ask(X) for method, ask in self._methods.items()}
         return {m: a if isinstance(a, list) else [a] for m, a in answers.items()}
 

@@ -52,6 +52,8 @@ def read_csv(stream: TextIO, border: Border) -> Iterator[Row | BadRow]:
     InputError
         There is no header, or it lacks a column of the schema, repeats one, or has one too many.
     """
+    if border.schema.kind in ("dicts", "lists"):
+        raise InputError(f"a row is one of {border.schema.kind}, not CSV; pass --format jsonl")
     lines = _Lines(stream)
     header = next((r for r in _records(lines, None) if isinstance(r, BadRow) or r.cells), None)
     if header is None:

@@ -1,0 +1,288 @@
+"""Blocks of numbers that the runtime makes from text, dicts and lists: plain values, no I/O.
+
+A graph cannot split text as Python's ``re`` does, so it is handed counts: a :class:`Derived` says
+which column to read, how to read a cell into features (its *reading*), and where each feature is
+counted (its *placing*).  Every class is a law of its own JSON: ``from_json(x.to_json()) == x``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from edge_runtime.errors import IntegrityError
+
+__all__ = [
+    "Accents",
+    "Characters",
+    "Derived",
+    "Entries",
+    "Hashing",
+    "Items",
+    "Pairs",
+    "Placing",
+    "Reading",
+    "Term",
+    "Vocabulary",
+    "Words",
+]
+
+MAX_NGRAM = 1000
+"""Longest run of tokens or characters; far beyond use, it bounds the work that one text makes."""
+
+MAX_WIDTH = 1 << 24
+"""Most columns of one block: 128 MiB a row."""
+
+Accents = Literal["keep", "ascii", "unicode"]
+"""``strip_accents`` of scikit-learn's vectorizers; ``keep`` for its None."""
+
+Term = str | int | float
+"""A feature's name, or a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text's tokens, and runs of them joined by one space (CountVectorizer, analyzer="word").
+
+    Attributes
+    ----------
+    pattern
+        Python regular expression: a token is what ``findall`` gives.
+    stop_words
+        Tokens left out before runs are formed.
+    """
+
+    pattern: str
+    lowercase: bool
+    accents: Accents
+    ngram_range: tuple[int, int]
+    stop_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """Runs of a text's characters (analyzer="char"), or of each word's ("char_wb")."""
+
+    within_words: bool
+    lowercase: bool
+    accents: Accents
+    ngram_range: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A dict's entries: a number counts for its key, a str is the feature ``key=value``.
+
+    Attributes
+    ----------
+    separator
+        Between key and value.
+    lenient
+        Whether a value may be None (NaN) or a list of str, each a feature of its own
+        (DictVectorizer), or neither (FeatureHasher).
+    """
+
+    separator: str
+    lenient: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A list's (key, value) pairs, read as :class:`Entries` of a dict that may repeat a key."""
+
+    separator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list's items, each a feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A column for each of *terms*, in their order; another feature counts nowhere."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class Hashing:
+    """A feature's column is its 32-bit MurmurHash3 modulo *width* (FeatureHasher).
+
+    Attributes
+    ----------
+    alternate_sign
+        Whether a feature whose hash is negative counts downward.
+    """
+
+    width: int
+    alternate_sign: bool
+
+
+Reading = Words | Characters | Entries | Pairs | Items
+Placing = Vocabulary | Hashing
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One block of columns, appended to the graph input ``numbers``.
+
+    Attributes
+    ----------
+    column
+        Name of the schema's column that is read.
+    reading, placing
+        How a cell becomes features, and where they count.
+    binary
+        Whether a column holds 1 when any feature counted there, instead of the sum.
+    """
+
+    column: str
+    reading: Reading
+    placing: Placing
+    binary: bool = False
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.placing.width
+
+    @property
+    def reads(self) -> Literal["string", "dict", "list"]:
+        """Type of the column that is read."""
+        if isinstance(self.reading, Words | Characters):
+            return "string"
+        return "dict" if isinstance(self.reading, Entries) else "list"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "column": self.column,
+            "reading": {"kind": _KINDS[type(self.reading)], **asdict(self.reading)},
+            "placing": {"kind": _KINDS[type(self.placing)], **asdict(self.placing)},
+            "binary": self.binary,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Derived:
+        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        match value:
+            case {
+                "column": str(column),
+                "reading": {"kind": str(reading)} as read,
+                "placing": {"kind": str(placing)} as placed,
+                "binary": bool(binary),
+            } if len(value) == 4 and reading in _READINGS and placing in _PLACINGS:
+                made = _READINGS[reading](_fields(read)), _PLACINGS[placing](_fields(placed))
+                return cls(column, *made, binary)
+        raise _not_a("derived block", value)
+
+
+_KINDS: Mapping[type, str] = {
+    Words: "words",
+    Characters: "characters",
+    Entries: "entries",
+    Pairs: "pairs",
+    Items: "items",
+    Vocabulary: "vocabulary",
+    Hashing: "hashing",
+}
+
+
+def _fields(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key != "kind"}
+
+
+def _words(value: Any) -> Words:
+    match value:
+        case {
+            "pattern": str(pattern),
+            "lowercase": bool(lowercase),
+            "accents": "keep" | "ascii" | "unicode" as accents,
+            "ngram_range": [int(low), int(high)],
+            "stop_words": [*stop_words],
+        } if len(value) == 5 and _are_ngrams(low, high) and _are_strings(stop_words):
+            return Words(pattern, lowercase, accents, (low, high), tuple(stop_words))
+    raise _not_a("word reading", value)
+
+
+def _characters(value: Any) -> Characters:
+    match value:
+        case {
+            "within_words": bool(within_words),
+            "lowercase": bool(lowercase),
+            "accents": "keep" | "ascii" | "unicode" as accents,
+            "ngram_range": [int(low), int(high)],
+        } if len(value) == 4 and _are_ngrams(low, high):
+            return Characters(within_words, lowercase, accents, (low, high))
+    raise _not_a("character reading", value)
+
+
+def _entries(value: Any) -> Entries:
+    match value:
+        case {"separator": str(separator), "lenient": bool(lenient)} if len(value) == 2:
+            return Entries(separator, lenient)
+    raise _not_a("entry reading", value)
+
+
+def _pairs(value: Any) -> Pairs:
+    match value:
+        case {"separator": str(separator)} if len(value) == 1:
+            return Pairs(separator)
+    raise _not_a("pair reading", value)
+
+
+def _items(value: Any) -> Items:
+    if value:
+        raise _not_a("item reading", value)
+    return Items()
+
+
+def _vocabulary(value: Any) -> Vocabulary:
+    match value:
+        case {"terms": [*terms]} if len(value) == 1 and 0 < len(terms) <= MAX_WIDTH:
+            if all(isinstance(term, str | int | float) for term in terms):
+                if len(set(terms)) != len(terms):
+                    raise IntegrityError("manifest: a vocabulary repeats a term")
+                return Vocabulary(tuple(terms))
+    raise _not_a("vocabulary", value)
+
+
+def _hashing(value: Any) -> Hashing:
+    match value:
+        case {"width": int(width), "alternate_sign": bool(alternate_sign)} if (
+            len(value) == 2 and type(width) is int and 0 < width <= MAX_WIDTH
+        ):
+            return Hashing(width, alternate_sign)
+    raise _not_a("hashing", value)
+
+
+_READINGS: Mapping[str, Callable[[Any], Reading]] = {
+    "words": _words,
+    "characters": _characters,
+    "entries": _entries,
+    "pairs": _pairs,
+    "items": _items,
+}
+_PLACINGS: Mapping[str, Callable[[Any], Placing]] = {
+    "vocabulary": _vocabulary,
+    "hashing": _hashing,
+}
+
+
+def _are_ngrams(low: int, high: int) -> bool:
+    return type(low) is int and type(high) is int and 1 <= low <= high <= MAX_NGRAM
+
+
+def _are_strings(values: list[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _not_a(what: str, value: Any) -> IntegrityError:
+    return IntegrityError(f"manifest: not a {what}: {value!r:.200}")
