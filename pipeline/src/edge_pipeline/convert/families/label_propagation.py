@@ -12,6 +12,7 @@ from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.families.neighbors import k_nearest
 from edge_pipeline.convert.kernels import kernel
 from edge_pipeline.convert.tensor import Tensor
+from edge_pipeline.convert.tracing_call import trace
 
 __all__ = ["CONVERTERS"]
 
@@ -32,15 +33,7 @@ def _affinity(context: Context, model: Any, X: Tensor) -> Tensor:
     known = model.X_.toarray() if hasattr(model.X_, "toarray") else model.X_
     if not callable(model.kernel):
         return kernel(context, model.kernel, X, known, gamma=model.gamma)
-    try:
-        answer: Tensor = model.kernel(known, X)
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        name = getattr(model.kernel, "__name__", model.kernel)
-        raise context.refuse(
-            f"parameter kernel={name}: {error}; write it with numpy's elementary functions, or "
-            "use kernel='rbf' or 'knn'"
-        ) from error
-    return answer.T
+    return context.matrix(trace(context, "kernel", lambda rows: model.kernel(known, rows).T, X, {}))
 
 
 def _label(context: Context, model: Any, X: Tensor) -> Tensor:
