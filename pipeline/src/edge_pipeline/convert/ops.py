@@ -2,7 +2,7 @@
 
 Every function takes tensors or constants and writes the nodes that onnxruntime has in float64.
 Where its CPU provider lacks a float64 kernel (Erf, Softplus, Atan, …: listed in
-docs/adr/0001-own-graph-builder.md) the function composes one from those it has.
+docs/adr/0002-own-graph-builder.md) the function composes one from those it has.
 """
 
 from __future__ import annotations
