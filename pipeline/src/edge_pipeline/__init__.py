@@ -15,12 +15,14 @@ from edge_pipeline.errors import (
     ParityError,
     RecipeError,
     SealError,
+    SigningError,
     TrainingError,
     UnsupportedEstimatorError,
 )
 from edge_pipeline.exporting import Report, export
 from edge_pipeline.progress import Watcher
 from edge_pipeline.recipe import Recipe, read_recipe
+from edge_pipeline.signing import Signed, SigningKey, make_signing_key, sign
 from edge_pipeline.training import FittedModel, train
 
 __all__ = [
@@ -35,6 +37,9 @@ __all__ = [
     "RecipeError",
     "Report",
     "SealError",
+    "Signed",
+    "SigningError",
+    "SigningKey",
     "TrainingError",
     "UnsupportedEstimatorError",
     "Watcher",
@@ -43,6 +48,8 @@ __all__ = [
     "export",
     "export_function",
     "load_dataset",
+    "make_signing_key",
     "read_recipe",
+    "sign",
     "train",
 ]

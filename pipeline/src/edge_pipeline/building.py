@@ -13,6 +13,7 @@ from edge_pipeline.exporting import Report, export
 from edge_pipeline.importing import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.progress import SILENT, Watcher
 from edge_pipeline.recipe import Recipe, read_recipe
+from edge_pipeline.signing import SigningKey, as_signing_key
 from edge_pipeline.tables import plain_columns, read_table
 from edge_pipeline.training import train
 
@@ -27,6 +28,7 @@ def build(
     output: Path | str | None = None,
     *,
     watcher: Watcher = SILENT,
+    signing_key: SigningKey | Path | str | None = None,
 ) -> Report:
     """Train what *recipe* describes, and write it as one sealed file proven to answer the same.
 
@@ -38,6 +40,8 @@ def build(
         File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
     watcher
         Is told each stage, each epoch, and the fitted model.
+    signing_key
+        Signs the file: a key, or the PEM file of one that has no password.
 
     Returns
     -------
@@ -48,11 +52,13 @@ def build(
     ------
     RecipeError, DatasetError, TrainingError
         Before anything is written.
-    ConversionError, ParityError, SealError
+    ConversionError, ParityError, SealError, SigningError
         As :func:`~edge_pipeline.exporting.export`.
     OSError
         A file cannot be read or written.
     """
+    # Before the work: a wrong key must not cost an hour of training.
+    key = None if signing_key is None else as_signing_key(signing_key)
     started = time.perf_counter()
     watcher.stage("read")
     if not isinstance(recipe, Recipe):
@@ -75,6 +81,7 @@ def build(
         X_test=fitted.X_test,
         metrics=dict(fitted.metrics),
         version=recipe.version,
+        signing_key=key,
         on_stage=watcher.stage,
     )
     return replace(
@@ -90,6 +97,7 @@ def export_function(
     name: str | None = None,
     tolerance: float = 1e-9,
     watcher: Watcher = SILENT,
+    signing_key: SigningKey | Path | str | None = None,
 ) -> Report:
     """Call a function that returns a fitted estimator, and export what it returns.
 
@@ -106,6 +114,8 @@ def export_function(
         Columns that the estimator does not know, its target say, are left out.
     name
         Of the model; the function's name when not given.
+    signing_key
+        As :func:`build`.
 
     Raises
     ------
@@ -113,11 +123,12 @@ def export_function(
         There is no such function, it raised, or it returned something else.
     DatasetError
         No sample, or one that lacks a column of the estimator.
-    ConversionError, ParityError, SealError
+    ConversionError, ParityError, SealError, SigningError
         As :func:`~edge_pipeline.exporting.export`.
     OSError
         A file cannot be read or written.
     """
+    key = None if signing_key is None else as_signing_key(signing_key)
     started = time.perf_counter()
     watcher.stage("train")
     made = _call(reference)
@@ -137,7 +148,15 @@ def export_function(
         )
     name = name or reference.rpartition(":")[2]
     path = _output_path(output, name)
-    report = export(estimator, X, path, name=name, tolerance=tolerance, on_stage=watcher.stage)
+    report = export(
+        estimator,
+        X,
+        path,
+        name=name,
+        tolerance=tolerance,
+        signing_key=key,
+        on_stage=watcher.stage,
+    )
     return replace(report, seconds={"train": train_seconds, **report.seconds})
 
 

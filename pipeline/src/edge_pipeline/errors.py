@@ -9,7 +9,8 @@
     ├── ConversionError        the fitted estimator does not become a graph
     │   └── UnsupportedEstimatorError  no exact conversion of this estimator is known
     ├── ParityError            the graph answers differently from scikit-learn
-    └── SealError              the bundle was written but does not read back
+    ├── SealError              the bundle was written but does not read back
+    └── SigningError           the private key cannot be made, read or used
 
 ``OSError`` passes through unchanged: a full disk stays a full disk.
 """
@@ -25,6 +26,7 @@ __all__ = [
     "ParityError",
     "RecipeError",
     "SealError",
+    "SigningError",
     "TrainingError",
     "UnsupportedEstimatorError",
 ]
@@ -99,3 +101,7 @@ class ParityError(EdgePipelineError):
 
 class SealError(EdgePipelineError):
     """The bundle was written but does not read back as it was meant."""
+
+
+class SigningError(EdgePipelineError):
+    """The private key cannot be made, read or used."""

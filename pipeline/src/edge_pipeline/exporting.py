@@ -17,10 +17,11 @@ import pandas as pd
 from edge_runtime.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from edge_pipeline.convert.converting import convert_sample
+from edge_pipeline.convert.converting import convert_sample, sample_for
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.sample import Sample, take_sample
 from edge_pipeline.sealing import seal
+from edge_pipeline.signing import SigningKey, as_signing_key
 from edge_pipeline.verifying import EXACT, requirements, verify
 
 __all__ = ["Report", "export"]
@@ -50,12 +51,15 @@ class Report:
         What it says of itself: schema, outputs, parity evidence, metrics.
     seconds
         Stage to the seconds it took.
+    key_id
+        Of the key that signed it, or None.
     """
 
     path: Path
     bundle_bytes: int
     manifest: Manifest
     seconds: Mapping[str, float]
+    key_id: str | None = None
 
     @property
     def name(self) -> str:
@@ -77,6 +81,7 @@ class Report:
         return {
             "path": str(self.path),
             "bundle_bytes": self.bundle_bytes,
+            "key_id": self.key_id,
             **kept,
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
@@ -95,6 +100,7 @@ def export(
     metrics: Mapping[str, float] | None = None,
     version: int = 1,
     limits: Mapping[str, float] | None = None,
+    signing_key: SigningKey | str | os.PathLike[str] | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> Report:
     """Convert, verify and seal a fitted estimator.
@@ -121,6 +127,8 @@ def export(
         Numbers for the manifest.
     version
         A whole number that only grows.
+    signing_key
+        Signs the file: a key, or the PEM file of one that has no password.
     on_stage
         Called with ``convert``, ``verify`` and ``seal`` as they begin.
 
@@ -133,18 +141,22 @@ def export(
         The graph answers differently from scikit-learn; nothing is written.
     SealError
         The bundle does not read back; nothing is written.
+    SigningError
+        The key cannot be read; nothing is written.
     """
     if not 0 < tolerance < 1:
         raise ConversionError(f"tolerance must lie between 0 and 1, found {tolerance}")
+    # Before the work: a wrong key must not cost an hour of training.
+    key = None if signing_key is None else as_signing_key(signing_key)
     seconds: dict[str, float] = {}
     tell = on_stage or (lambda _: None)
     path = Path(path)
-    sample = take_sample(X)
+    sample = sample_for(estimator, X)
     with _timed("convert", seconds, tell):
         model = convert_sample(estimator, sample)
     with _timed("verify", seconds, tell):
         verified = verify(
-            model, estimator, sample, unseen=_unseen(sample, X_test), tolerance=tolerance
+            model, estimator, sample, unseen=_unseen(sample, X_test, estimator), tolerance=tolerance
         )
     with _timed("seal", seconds, tell):
         manifest = Manifest(
@@ -163,8 +175,8 @@ def export(
             metrics={**(metrics or {}), **_own_score(estimator, X, y)},
             limits=dict(limits or {}),
         )
-        seal(verified, manifest, path)
-    return Report(path, path.stat().st_size, manifest, seconds)
+        seal(verified, manifest, path, signing_key=key)
+    return Report(path, path.stat().st_size, manifest, seconds, None if key is None else key.key_id)
 
 
 def task_of(estimator: Any) -> str:
@@ -190,7 +202,7 @@ def baseline(sample: Sample) -> dict[str, dict[str, float]]:
     for column in sample.schema.columns:
         values = sample.table[column.name]
         statistics = {"missing": float(values.isna().mean())}
-        if not column.is_string:
+        if column.is_number:
             known = values.to_numpy(dtype=np.float64)
             known = known[np.isfinite(known)]
             if len(known):
@@ -212,10 +224,10 @@ def _timed(stage: str, seconds: dict[str, float], tell: Callable[[str], None]) -
     seconds[stage] = time.perf_counter() - start
 
 
-def _unseen(sample: Sample, X_test: Any) -> pd.DataFrame | None:
+def _unseen(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
     if X_test is None or not len(X_test):
         return None
-    unseen = take_sample(X_test)
+    unseen = take_sample(X_test, estimator)
     if unseen.schema.names != sample.schema.names:
         raise ConversionError(
             f"X_test has the columns {list(unseen.schema.names)}, X has "

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import onnx
 from edge_runtime.bundle import pack
 from edge_runtime.errors import EdgeRuntimeError
+from edge_runtime.files import write_whole
 from edge_runtime.manifest import Manifest
 
 import edge_runtime
 from edge_pipeline.errors import SealError
+from edge_pipeline.signing import SigningKey, signed
 from edge_pipeline.verifying import VerifiedModel
 
-__all__ = ["seal", "write_whole"]
+__all__ = ["seal"]
 
 
-def seal(verified: VerifiedModel, manifest: Manifest, path: str | os.PathLike[str]) -> Path:
-    """Write the bundle to *path*, after reading it back as a device would.
+def seal(
+    verified: VerifiedModel,
+    manifest: Manifest,
+    path: str | os.PathLike[str],
+    *,
+    signing_key: SigningKey | None = None,
+) -> Path:
+    """Write the bundle to *path* after reading it back as a device would; signed if there is a key.
 
-    The same model and manifest give the same bytes: nothing dated, random or unordered goes in.
+    The same arguments give the same bytes: nothing dated, random or unordered goes in.
 
     Raises
     ------
@@ -40,21 +47,4 @@ def seal(verified: VerifiedModel, manifest: Manifest, path: str | os.PathLike[st
         raise SealError(f"the bundle does not read back: {error}; nothing was written") from error
     if read != Manifest.from_bytes(manifest.to_bytes()):
         raise SealError("the manifest reads back as another one; nothing was written")
-    return write_whole(raw, Path(path))
-
-
-def write_whole(raw: bytes, path: Path) -> Path:
-    """Replace *path* by *raw* in one step: a reader sees the old file or the new one."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path
+    return write_whole(raw if signing_key is None else signed(raw, signing_key), Path(path))

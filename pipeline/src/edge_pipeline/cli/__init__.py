@@ -14,6 +14,7 @@ from edge_runtime.errors import EdgeRuntimeError
 from edge_pipeline.cli.build import build_command
 from edge_pipeline.cli.export import export_command
 from edge_pipeline.cli.inspect import inspect_command
+from edge_pipeline.cli.keys import keygen_command, sign_command
 from edge_pipeline.errors import EdgePipelineError
 
 __all__ = ["cli", "main"]
@@ -58,6 +59,8 @@ def cli() -> None:
 cli.add_command(build_command)
 cli.add_command(export_command)
 cli.add_command(inspect_command)
+cli.add_command(keygen_command)
+cli.add_command(sign_command)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import click
 
 from edge_pipeline.building import build
 from edge_pipeline.cli import display
+from edge_pipeline.cli.keys import key_option, read_key
 
 __all__ = ["build_command"]
 
@@ -28,16 +29,20 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write.  [default: dist/NAME.onnx]",
 )
+@key_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
-def build_command(recipe: Path, output: Path | None, as_json: bool, quiet: bool) -> None:
+def build_command(
+    recipe: Path, output: Path | None, key: Path | None, as_json: bool, quiet: bool
+) -> None:
     """Train what RECIPE describes, and write it as one file proven to answer the same.
 
     RECIPE is a recipe.toml, or the folder of one.  A recipe may name Python code, its own or
     installed: build only recipes that you would run.
     """
+    signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = build(recipe, output, watcher=progress)
+        report = build(recipe, output, watcher=progress, signing_key=signing_key)
     if as_json:
         display.show_json({**report.to_json(), "training": _training(progress)})
         return
@@ -60,7 +65,7 @@ def build_command(recipe: Path, output: Path | None, as_json: bool, quiet: bool)
             lines.append(("loss", f"{first:.4f} -> {last:.4f} in {len(fitted.loss_curve)} epochs"))
         lines += display.metric_lines(fitted.metrics)
     lines += display.evidence_lines(report.manifest)
-    lines.append((str(report.path), f"{report.bundle_bytes:,} bytes"))
+    lines += display.file_lines(report)
     display.show_lines(lines)
 
 

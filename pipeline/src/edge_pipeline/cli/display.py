@@ -13,10 +13,19 @@ from rich.console import Console
 from rich.status import Status
 
 from edge_pipeline.dataset import Dataset
+from edge_pipeline.exporting import Report
 from edge_pipeline.progress import Watcher
 from edge_pipeline.training import FittedModel, LinearTerms
 
-__all__ = ["Progress", "evidence_lines", "linear_lines", "metric_lines", "show_json", "show_lines"]
+__all__ = [
+    "Progress",
+    "evidence_lines",
+    "file_lines",
+    "linear_lines",
+    "metric_lines",
+    "show_json",
+    "show_lines",
+]
 
 BAR_CELLS = 40
 """Length of the bar that stands for the first epoch's loss."""
@@ -123,6 +132,12 @@ def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:
         )
         for name, found in manifest.parity.outputs.items()
     ]
+
+
+def file_lines(report: Report) -> list[tuple[str, str]]:
+    """The file written, and who signed it."""
+    signed = [("signed by key", report.key_id)] if report.key_id else []
+    return [*signed, (str(report.path), f"{report.bundle_bytes:,} bytes")]
 
 
 def linear_lines(terms: LinearTerms) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import click
 
 from edge_pipeline.building import export_function
 from edge_pipeline.cli import display
+from edge_pipeline.cli.keys import key_option, read_key
 
 __all__ = ["export_command"]
 
@@ -40,6 +41,7 @@ Examples:
     show_default=True,
     help="Largest relative difference of two numbers; labels must be equal.",
 )
+@key_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def export_command(
@@ -48,6 +50,7 @@ def export_command(
     output: Path | None,
     name: str | None,
     tolerance: float,
+    key: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -61,9 +64,16 @@ def export_command(
         raise click.UsageError(
             f"FUNCTION is {function!r}; expected file.py:function or module:function"
         )
+    signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
         report = export_function(
-            function, output, table=table, name=name, tolerance=tolerance, watcher=progress
+            function,
+            output,
+            table=table,
+            name=name,
+            tolerance=tolerance,
+            watcher=progress,
+            signing_key=signing_key,
         )
     if as_json:
         display.show_json(report.to_json())
@@ -71,6 +81,6 @@ def export_command(
     display.show_lines(
         [
             *display.evidence_lines(report.manifest),
-            (str(report.path), f"{report.bundle_bytes:,} bytes"),
+            *display.file_lines(report),
         ]
     )

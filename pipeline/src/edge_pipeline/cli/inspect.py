@@ -41,6 +41,7 @@ def inspect_command(file: Path, as_json: bool) -> None:
                 "manifest_bytes": bundle.seal.manifest_bytes,
                 "format": bundle.seal.format,
                 "sha256": bundle.seal.sha256,
+                "key_id": bundle.seal.key_id if bundle.seal.is_signed else None,
                 "manifest": bundle.manifest.to_json(),
             }
         )
@@ -76,6 +77,10 @@ def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
         ),
         ("format", str(seal.format)),
         ("sha256", seal.sha256),
+        (
+            "signature",
+            f"by key {seal.key_id}; not checked here" if seal.is_signed else "none: unsigned",
+        ),
     ]
 
 

@@ -1,0 +1,124 @@
+"""edge-pipeline keygen and sign, and the option --key of the commands that write a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edge_pipeline.cli import display
+from edge_pipeline.signing import SigningKey, is_protected, make_signing_key, public_path, sign
+
+__all__ = ["key_option", "keygen_command", "read_key", "sign_command"]
+
+PASSWORD_VARIABLE = "EDGE_KEY_PASSWORD"
+
+KEYGEN_EXAMPLES = """\b
+Examples:
+  edge-pipeline keygen -o wine-factory.pem
+  EDGE_KEY_PASSWORD=... edge-pipeline keygen -o wine-factory.pem
+"""
+
+SIGN_EXAMPLES = """\b
+Examples:
+  edge-pipeline sign dist/penguins.onnx --key wine-factory.pem
+"""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def key_option(*, required: bool = False) -> Callable[[_Command], _Command]:
+    """The option ``--key``."""
+    return click.option(
+        "--key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        required=required,
+        help=f"Private key to sign with; its password is asked for, or ${PASSWORD_VARIABLE}.",
+    )
+
+
+def read_key(path: Path) -> SigningKey:
+    """The key of ``--key``, once its password is known."""
+    password = _password(confirm=False) if is_protected(path) else None
+    return SigningKey.read(path, password=password)
+
+
+@click.command("keygen", short_help="Make a key to sign files with.", epilog=KEYGEN_EXAMPLES)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("signing-key.pem"),
+    show_default=True,
+    help="File for the private key; the public one goes beside it.",
+)
+@click.option("--no-password", is_flag=True, help="Leave the private key open.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def keygen_command(output: Path, no_password: bool, as_json: bool) -> None:
+    """Make an Ed25519 key: a private half for this machine, a public one for the devices.
+
+    The private key is protected by a password, which is asked for or read from
+    EDGE_KEY_PASSWORD.  A key that exists is never written over.
+    """
+    key = make_signing_key(output, password=None if no_password else _password(confirm=True))
+    public = public_path(output)
+    if as_json:
+        display.show_json(
+            {"key_id": key.key_id, "private_key": str(output), "public_key": str(public)}
+        )
+        return
+    display.show_lines(
+        [
+            ("key", key.key_id),
+            ("private key", f"{output}: keep it here, and a copy in a safe"),
+            ("public key", f"{public}: on each device, edge-runtime trust add {public.name}"),
+        ]
+    )
+
+
+@click.command("sign", short_help="Sign a sealed file.", epilog=SIGN_EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@key_option(required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def sign_command(file: Path, key: Path, as_json: bool) -> None:
+    """Sign FILE in place, after loading it as a device would.
+
+    Signing again with another key replaces the signature.
+    """
+    done = sign(file, read_key(key))
+    if as_json:
+        display.show_json(
+            {
+                "path": str(done.path),
+                "key_id": done.key_id,
+                "name": done.manifest.name,
+                "version": done.manifest.version,
+            }
+        )
+        return
+    display.show_lines(
+        [
+            ("signed", str(done.path)),
+            ("model", f"{done.manifest.name}, version {done.manifest.version}"),
+            ("key", done.key_id),
+        ]
+    )
+
+
+def _password(*, confirm: bool) -> str:
+    given = os.environ.get(PASSWORD_VARIABLE)
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "no terminal to ask for the key's password on; set "
+            f"{PASSWORD_VARIABLE}" + (", or pass --no-password" if confirm else "")
+        )
+    asked: str = click.prompt(
+        "password of the key", hide_input=True, confirmation_prompt=confirm, err=True
+    )
+    return asked
