@@ -1,11 +1,13 @@
 """A sample of the training input: its schema, and rows like it.
 
 In: what the user trained on (ndarray, DataFrame of pandas or polars, sparse matrix, list of str,
-list of dict).  Out: a :class:`Sample`, which knows the schema and makes rows of the same container.
+list of dict, list of lists of labels).  Out: a :class:`Sample`, which knows the schema and makes
+rows of the same container.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +36,8 @@ class Sample:
     schema
         What a row looks like.
     table
-        The rows; one column each of ``schema.columns``, in order: float64, or object for strings.
+        The rows; one column each of ``schema.columns``, in order: float64, or object for strings,
+        dicts and lists.
     dtypes
         The user's dtype of each column.
     gaps
@@ -64,6 +67,8 @@ class Sample:
             return pd.DataFrame(columns, index=table.index)
         if kind == "text":
             return [str(text) for text in table.iloc[:, 0]]
+        if self.schema.loose:
+            return table.iloc[:, 0].tolist()
         if self.schema.textual:
             values = table.to_numpy(dtype=object)
             for i in self.schema.textual:
@@ -91,15 +96,20 @@ class Sample:
         return result
 
 
-def take_sample(X: Any) -> Sample:
+def take_sample(X: Any, estimator: Any = None) -> Sample:
     """Look at *X* once and describe it.
+
+    Parameters
+    ----------
+    estimator
+        Tells a table from as many lists of labels, which look the same when all have one length.
 
     Raises
     ------
     ConversionError
         *X* is empty, of an unknown kind, or has a column that is neither numbers nor strings.
     """
-    kind, columns = _columns_of(X)
+    kind, columns = _columns_of(X, takes_lists(estimator))
     if not columns or not len(columns[0][1]):
         raise ConversionError(
             f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or "
@@ -120,7 +130,50 @@ def take_sample(X: Any) -> Sample:
     return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
 
 
-def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
+def takes_lists(estimator: Any) -> bool:
+    """Whether a row of *estimator* (of its first step) is a list of labels, or of pairs."""
+    from sklearn.feature_extraction import FeatureHasher
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    if isinstance(estimator, Pipeline) and estimator.steps:
+        return takes_lists(estimator.steps[0][1])
+    return isinstance(estimator, MultiLabelBinarizer) or (
+        isinstance(estimator, FeatureHasher) and estimator.input_type != "dict"
+    )
+
+
+def _loose_rows(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]]] | None:
+    """*X* as rows that are dicts or lists, or None when it is something else."""
+    if isinstance(X, pd.Series):
+        X = X.tolist()
+    if not isinstance(X, list | tuple | np.ndarray) or not len(X):
+        return None
+    rows = list(X)
+    if all(isinstance(row, Mapping) for row in rows):
+        return "dicts", [("row", pd.Series(rows, dtype=object))]
+    if all(isinstance(row, _LISTS) for row in rows):
+        ragged = len({len(row) for row in rows}) > 1
+        if as_lists or ragged or any(isinstance(row, set | frozenset) for row in rows):
+            return "lists", [("row", _one_by_one(rows))]
+    return None
+
+
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
+
+
+def _one_by_one(rows: list[Any]) -> pd.Series:
+    """A column of *rows*; numpy would take lists of one length for a matrix."""
+    cells = np.empty(len(rows), dtype=object)
+    for i, row in enumerate(rows):
+        cells[i] = row
+    return pd.Series(cells)
+
+
+def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]]]:
+    loose = _loose_rows(X, as_lists)
+    if loose is not None:
+        return loose
     if hasattr(X, "toarray"):
         X = X.toarray()
     if hasattr(X, "columns") and hasattr(X, "__getitem__") and not isinstance(X, pd.DataFrame):
@@ -149,8 +202,8 @@ def _columns_of(X: Any) -> tuple[Any, list[tuple[str, pd.Series]]]:
         ]
     raise ConversionError(
         f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype "
-        f"{array.dtype}; expected a "
-        "2-d array, a DataFrame, or a list of str"
+        f"{array.dtype}; expected a 2-d array (flatten images: X.reshape(len(X), -1)), a "
+        "DataFrame, or a list of str, of dict or of lists of labels"
     )
 
 
@@ -182,6 +235,10 @@ def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
         return "string", np.array(
             [item if isinstance(item, str) else None for item in column], dtype=object
         )
+    if all(isinstance(item, Mapping) for item in present):
+        return "dict", _one_by_one([dict(item) for item in column]).to_numpy()
+    if all(isinstance(item, _LISTS) for item in present):
+        return "list", _one_by_one([_in_order(item) for item in column]).to_numpy()
     if all(isinstance(item, bool | int | float | np.number | np.bool_) for item in present):
         return "float64", np.array([np.nan if _is_na(item) else float(item) for item in column])
     found = sorted({type(item).__name__ for item in present})
@@ -190,6 +247,13 @@ def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
         "expected numbers or "
         "strings: convert it (dates to numbers, mixed values to strings) before training"
     )
+
+
+def _in_order(items: Any) -> list[Any]:
+    """A list; a set's order differs from run to run, so it is given one."""
+    if isinstance(items, set | frozenset):
+        return sorted(items, key=lambda item: (type(item).__name__, item))
+    return items.tolist() if isinstance(items, np.ndarray) else list(items)
 
 
 def _is_na(value: Any) -> bool:
@@ -201,6 +265,8 @@ def _describe(name: str, kind: ColumnType, values: Any) -> Column:
         present = sorted({item for item in values if item is not None})
         listed = tuple(present) if len(present) <= MAX_CATEGORIES else None
         return Column(name, kind, missing=any(item is None for item in values), categories=listed)
+    if kind in ("dict", "list"):
+        return Column(name, kind)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
     return Column(name, kind, missing=bool(np.isnan(values).any()), minimum=low, maximum=high)
@@ -211,8 +277,7 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
         # A category that the dtype does not list would become a missing value, another question.
-        listed = values.astype(dtype)
-        return listed if listed.isna().equals(missing) else values
+        return values.astype(dtype) if values[~missing].isin(dtype.categories).all() else values
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         exact = not missing.any() and (values == np.trunc(values)).all()
         return (

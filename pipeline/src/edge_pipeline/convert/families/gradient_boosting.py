@@ -88,8 +88,8 @@ def _constant_init(model: Any, n_targets: int) -> NDArray[np.float64] | None:
         return None
     row = np.zeros((1, model.n_features_in_), dtype=np.float32)
     kind = isinstance(model, ensemble.GradientBoostingClassifier)
-    raw: NDArray[np.float64] = _gb._init_raw_predictions(row, init, model._loss, kind)
-    return raw[0]
+    raw = _gb._init_raw_predictions(row, init, model._loss, kind)
+    return np.array(raw[0], dtype=np.float64)
 
 
 _CONSTANT_STRATEGIES = ("prior", "most_frequent", "constant")

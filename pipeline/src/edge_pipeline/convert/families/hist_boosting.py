@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from edge_runtime.schema import MISSING_STRING
 from numpy.typing import NDArray
 from sklearn import ensemble
 
@@ -89,9 +90,9 @@ def _prepared(context: Context, model: Any, X: Tensor | Frame) -> tuple[_Columns
         chosen = [i for i, kind in enumerate(kinds) if kind == textual]
         if not chosen:
             continue
-        numbers = _numbered([c for i in chosen for c in known[i]])
+        numbers = _numbered(context, [list(known[i]) for i in chosen])
         for i in chosen:
-            codes = [numbers.get(c, np.nan) for c in known[i]]
+            codes = [numbers.get(MISSING_STRING if c is None else c, np.nan) for c in known[i]]
             categories[i, : len(codes)] = codes
         parts.append(_codes(frame.select(categorical[chosen]).matrix(), numbers))
         order.append(categorical[chosen])
@@ -99,10 +100,19 @@ def _prepared(context: Context, model: Any, X: Tensor | Frame) -> tuple[_Columns
     return _Columns(place[np.append(categorical, others)], categories), context.matrix(join(parts))
 
 
-def _numbered(categories: list[Any]) -> dict[Any, float]:
-    """A number for every category that is not missing, so that one look-up serves all columns."""
-    distinct = dict.fromkeys(c for c in categories if c is not None and c == c)
-    return {category: float(number) for number, category in enumerate(distinct)}
+def _numbered(context: Context, columns: list[Any]) -> dict[Any, float]:
+    """A number for every category, so that one look-up serves all columns; not for NaN.
+
+    scikit-learn takes NaN for a missing value and None for a category like any other.
+    """
+    for categories in columns:
+        if None in categories and any(c != c for c in categories):
+            raise context.refuse(
+                "categorical_features: a column holds both None and NaN, which are one missing "
+                "value on the device; replace one by the other before training"
+            )
+    words = [MISSING_STRING if c is None else c for categories in columns for c in categories]
+    return {word: float(i) for i, word in enumerate(dict.fromkeys(w for w in words if w == w))}
 
 
 def _codes(X: Tensor, numbers: Mapping[Any, float]) -> Tensor:
