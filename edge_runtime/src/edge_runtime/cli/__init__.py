@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import Any, get_args
 
 import edge_runtime
 from edge_runtime.border import ExtraColumns
@@ -85,10 +85,18 @@ def _parser() -> argparse.ArgumentParser:
     for command in (info, check):
         command.add_argument("file", metavar="FILE", help="the bundle")
         command.add_argument("--json", action="store_true", help="print JSON")
+        _add_trust_option(command)
+    check.add_argument(
+        "--isolate",
+        action="store_true",
+        help="let a process of its own try the bundle first, within limits of memory and time",
+    )
+    _add_trust_commands(commands)
 
     predict = commands.add_parser("predict", help="answer every row of a CSV or JSON lines stream")
     predict.set_defaults(command=_predict)
     predict.add_argument("file", metavar="FILE", help="the bundle")
+    _add_trust_option(predict)
     predict.add_argument(
         "input", metavar="INPUT", nargs="?", default="-", help="rows; - or absent: standard input"
     )
@@ -124,16 +132,62 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_trust_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--trust-store", metavar="FOLDER", help="go by the keys in this folder alone"
+    )
+
+
+def _add_trust_commands(commands: Any) -> None:
+    trust = commands.add_parser("trust", help="say whose signatures count on this device")
+    actions = trust.add_subparsers(metavar="ACTION", required=True)
+    told = {
+        "add": ("trust a public key", "KEY.pem"),
+        "list": ("print trusted and revoked keys", None),
+        "remove": ("trust a key no more", "KEYID"),
+        "revoke": ("refuse whatever a key has signed", "KEYID"),
+    }
+    for action, (what, operand) in told.items():
+        command = actions.add_parser(action, help=what)
+        command.set_defaults(command=_trust, action=action)
+        if operand:
+            command.add_argument("operand", metavar=operand)
+        else:
+            command.add_argument("--json", action="store_true", help="print JSON")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--trust-store", metavar="FOLDER", help="this folder, not the default")
+        where.add_argument("--system", action="store_true", help="the folder of all users")
+
+
+def _trust(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli import trusting
+
+    store = trusting.store_of(arguments.trust_store, system=arguments.system)
+    match arguments.action:
+        case "add":
+            return trusting.add(arguments.operand, store)
+        case "remove":
+            return trusting.remove(arguments.operand, store)
+        case "revoke":
+            return trusting.revoke(arguments.operand, store)
+    return trusting.print_keys(store, as_json=arguments.json)
+
+
 def _info(arguments: argparse.Namespace) -> int:
     from edge_runtime.cli.describing import print_info
 
-    return print_info(arguments.file, as_json=arguments.json)
+    return print_info(arguments.file, as_json=arguments.json, store=arguments.trust_store)
 
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge_runtime.cli.describing import print_check
 
-    return print_check(arguments.file, as_json=arguments.json)
+    return print_check(
+        arguments.file,
+        as_json=arguments.json,
+        store=arguments.trust_store,
+        isolate=arguments.isolate,
+    )
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -142,6 +196,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     return predict(
         Job(
             bundle=arguments.file,
+            trust_store=arguments.trust_store,
             source=arguments.input,
             target=arguments.output,
             errors=arguments.errors,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from edge_runtime.bundle import Bundle, unpack
+from edge_runtime.bundle import Seal
+from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.manifest import Manifest
 from edge_runtime.model import load
+from edge_runtime.opening import Opened, open_bundle
 from edge_runtime.schema import Column
+from edge_runtime.trust import TrustedKeys
 from edge_runtime.versions import installed_onnxruntime
 
 __all__ = ["print_check", "print_info"]
@@ -19,25 +21,32 @@ __all__ = ["print_check", "print_info"]
 _SHOWN = 8
 
 
-def print_info(path: str, *, as_json: bool) -> int:
-    """Print what the bundle says of itself, after its seal and digest were checked."""
-    raw = Path(path).read_bytes()
-    bundle = unpack(raw)
+def print_info(path: str, *, as_json: bool, store: str | None = None) -> int:
+    """Print what the bundle says of itself, after seal, digest and signature were checked."""
+    trusted = trusted_keys(store)
+    bundle = open_bundle(path, trusted=trusted)
     if as_json:
         _print_json(
-            {"file_bytes": len(raw), "sha256": bundle.seal.sha256, **bundle.manifest.to_json()}
+            {
+                "file_bytes": bundle.file_bytes,
+                "sha256": bundle.seal.sha256,
+                **_signature(bundle.seal, trusted),
+                **bundle.manifest.to_json(),
+            }
         )
     else:
-        _print_table(_info_lines(bundle, len(raw)))
+        _print_table(_info_lines(bundle, trusted))
     return 0
 
 
-def print_check(path: str, *, as_json: bool) -> int:
+def print_check(
+    path: str, *, as_json: bool, store: str | None = None, isolate: bool = False
+) -> int:
     """Load the bundle as a program would, and print what that proved."""
-    raw = Path(path).read_bytes()
-    with load(raw) as model:
+    trusted = trusted_keys(store)
+    bundle = open_bundle(path, trusted=trusted)
+    with load(path, trusted_keys=trusted, isolate=isolate) as model:
         manifest = model.manifest
-    bundle = unpack(raw)
     onnxruntime = installed_onnxruntime()
     if as_json:
         _print_json(
@@ -45,6 +54,8 @@ def print_check(path: str, *, as_json: bool) -> int:
                 "name": manifest.name,
                 "version": manifest.version,
                 "sha256": bundle.seal.sha256,
+                **_signature(bundle.seal, trusted),
+                "isolated": isolate,
                 "onnxruntime": onnxruntime,
                 "machine": platform.machine(),
                 "golden_rows": len(manifest.golden.rows),
@@ -57,7 +68,12 @@ def print_check(path: str, *, as_json: bool) -> int:
     _print_table(
         [
             ("model", f"{manifest.name} version {manifest.version} ({manifest.task})"),
-            ("seal", f"all {len(raw):,} bytes are as sealed, SHA-256 {bundle.seal.sha256}"),
+            (
+                "seal",
+                f"all {bundle.file_bytes:,} bytes are as sealed, SHA-256 {bundle.seal.sha256}",
+            ),
+            ("signature", _signature_line(bundle.seal, trusted)),
+            *([("first contact", _FIRST_CONTACT)] if isolate else []),
             (
                 "runtime",
                 f"onnxruntime {onnxruntime} on {platform.machine()}; "
@@ -71,7 +87,25 @@ def print_check(path: str, *, as_json: bool) -> int:
     return 0
 
 
-def _info_lines(bundle: Bundle, file_bytes: int) -> Iterable[tuple[str, str]]:
+_FIRST_CONTACT = "a process of its own loaded it and answered, within its limits"
+
+
+def _signature(seal: Seal, trusted: TrustedKeys | None) -> dict[str, str | None]:
+    """For JSON: ``signature`` is ``unsigned``, ``unchecked`` or ``trusted``."""
+    if not seal.is_signed:
+        return {"signature": "unsigned", "key_id": None}
+    return {"signature": "unchecked" if trusted is None else "trusted", "key_id": seal.key_id}
+
+
+def _signature_line(seal: Seal, trusted: TrustedKeys | None) -> str:
+    if not seal.is_signed:
+        return "unsigned"
+    if trusted is None:
+        return f"signed by key {seal.key_id}, not checked: this device trusts no keys"
+    return f"signed by key {seal.key_id}, which this device trusts"
+
+
+def _info_lines(bundle: Opened, trusted: TrustedKeys | None) -> Iterable[tuple[str, str]]:
     m = bundle.manifest
     yield "model", f"{m.name} version {m.version}"
     yield "task", m.task
@@ -89,7 +123,8 @@ def _info_lines(bundle: Bundle, file_bytes: int) -> Iterable[tuple[str, str]]:
     opsets = ", ".join(f"{domain or 'ai.onnx'} {v}" for domain, v in m.requires.opsets.items())
     yield "needs", f"onnxruntime {m.requires.onnxruntime} or later; operators {opsets}"
     yield "built with", ", ".join(f"{name} {v}" for name, v in m.created_by.items()) or "not told"
-    yield "file", f"{file_bytes:,} bytes, format {bundle.seal.format}, unsigned"
+    yield "file", f"{bundle.file_bytes:,} bytes, format {bundle.seal.format}"
+    yield "signature", _signature_line(bundle.seal, trusted)
     yield "SHA-256", bundle.seal.sha256
 
 
@@ -134,7 +169,9 @@ def _print_table(lines: Iterable[tuple[str, str]]) -> None:
     rows = list(lines)
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+        line = f"{name:<{width}}  {value}"
+        # A name in the file may hold anything, a terminal's control sequences too.
+        print("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
 
 
 def _print_json(value: Any) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edge_runtime.border import Border, ExtraColumns, row_writer
 from edge_runtime.border.rows import Slots
 from edge_runtime.cli.reading import BadRow, Row, read_csv, read_json_lines
+from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter, open_target
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.model import Model, load
@@ -32,6 +33,7 @@ class Job:
     """What ``edge-runtime predict`` was asked to do; the options of the same names."""
 
     bundle: str
+    trust_store: str | None
     source: str
     target: str | None
     errors: str | None
@@ -47,7 +49,8 @@ class Job:
 def predict(job: Job) -> int:
     """Answer every row of the stream; 0 when all were answered, 1 when some were refused."""
     tally = _Tally()
-    with load(job.bundle) as model, ExitStack() as files:
+    trusted = trusted_keys(job.trust_store)
+    with load(job.bundle, trusted_keys=trusted) as model, ExitStack() as files:
         border = Border(model.schema, extra_columns=job.extra_columns)
         answer = _Answerer(model, border, _methods(model, job))
         source = files.enter_context(_open_source(job))
