@@ -76,7 +76,8 @@ class Sample:
         else:
             # Row by row in memory, as users' arrays are: numpy sums the squares of a row in another
             # order where columns lie together, and a distance between twins is such a difference.
-            values = np.ascontiguousarray(table.to_numpy(dtype=np.float64))
+            # A copy: pandas hands out memory that must not be written, which chi2_kernel refuses.
+            values = np.array(table.to_numpy(dtype=np.float64), order="C")
             whole = all(column.type == "int64" for column in self.schema.columns)
             if whole and np.array_equal(values, np.trunc(values)):
                 values = values.astype(np.int64)
