@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gamma, kv
+from scipy.special import gamma, kve
 from sklearn.gaussian_process import kernels as gp
 
 from edge_pipeline.convert import ops, special
@@ -75,32 +75,39 @@ def _matern(context: Context, k: Any, X: Tensor, Y: NDArray[np.float64]) -> Tens
 
 
 def _matern_of_any_order(context: Context, nu: float, distance: Tensor) -> Tensor:
-    """The modified Bessel function has no node: the whole formula is tabulated over log(distance).
+    """The modified Bessel function has no node: it is tabulated over log(distance), times exp(t).
 
-    Beyond t = 740 the formula is below 1e-300; a distance of zero counts as 2.2e-16, as it does in
-    scikit-learn.
+    Without its decay it is smooth and never small, so that the product keeps its relative precision
+    however far a row is.  A distance of zero counts as 2.2e-16, as in scikit-learn; beyond t = 750
+    the decay is zero.
     """
     nearest = float(np.finfo(np.float64).eps)
+    scale = math.sqrt(2 * nu)
 
-    def formula(log_distance: NDArray[np.float64]) -> NDArray[np.float64]:
-        t = math.sqrt(2 * nu) * np.exp(log_distance)
+    def without_decay(log_distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        t = scale * np.exp(log_distance)
         with np.errstate(all="ignore"):
-            return np.asarray(2 ** (1.0 - nu) / gamma(nu) * t**nu * kv(nu, t))
+            return np.asarray(2 ** (1.0 - nu) / gamma(nu) * t**nu * kve(nu, t))
 
-    low, high = math.log(nearest), math.log(740.0 / math.sqrt(2 * nu))
+    distance = ops.maximum(distance, nearest)
+    low, high = math.log(nearest), math.log(750.0 / scale)
     try:
-        return special.tabulated(
-            formula, ops.log(ops.maximum(distance, nearest)), low, high, _MATERN_PIECES
+        smooth = special.tabulated(
+            without_decay, ops.log(distance), low, high, _MATERN_PIECES, noise=_BESSEL_NOISE
         )
     except ValueError as error:
         raise context.refuse(
             f"kernel Matern(nu={nu}): scikit-learn's own formula is not finite near zero; use "
             "nu=inf, or a smaller one"
         ) from error
+    return smooth * ops.exp(-scale * distance)
 
 
 _MATERN_PIECES = 400
-"""0.1 in log(distance) each: polynomials of degree 10 are then exact to the last bits."""
+"""0.1 in log(distance) each: polynomials of degree 10 then end in rounding."""
+
+_BESSEL_NOISE = 1e-12
+"""Relative error of scipy's own kve, by which neighbouring values may differ."""
 
 
 def _rational_quadratic(_: Context, k: Any, X: Tensor, Y: NDArray[np.float64]) -> Tensor:

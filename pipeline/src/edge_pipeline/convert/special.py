@@ -121,11 +121,18 @@ def tabulated(
     low: float,
     high: float,
     pieces: int,
+    *,
+    noise: float = 4e-16,
 ) -> Tensor:
     """*function*, smooth on [low, high], from a table of polynomials.
 
     Each of *pieces* equal intervals has the polynomial that fits *function* at Chebyshev points.
     An *x* outside is taken to the nearer end; NaN stays NaN.
+
+    Parameters
+    ----------
+    noise
+        Relative rounding error of *function* itself.
 
     Raises
     ------
@@ -133,7 +140,7 @@ def tabulated(
         The pieces are too wide for the degree: the polynomials would be off by more than rounding;
         or *function* is not finite.
     """
-    table = _polynomials(function, low, high, pieces)
+    table = _polynomials(function, low, high, pieces, noise)
     place = (ops.clip(x, low, high) - low) * (pieces / (high - low))
     piece = ops.clip(ops.floor(place), 0.0, pieces - 1.0)
     # A NaN has no piece; it comes back through t.
@@ -155,6 +162,7 @@ def _polynomials(
     low: float,
     high: float,
     pieces: int,
+    noise: float,
 ) -> NDArray[np.float64]:
     """Coefficients, lowest power first, of each piece's polynomial in t from -1/2 to 1/2."""
     nodes = chebyshev.chebpts1(4 * (_DEGREE + 1))  # four times what it takes: rounding averages out
@@ -162,7 +170,7 @@ def _polynomials(
     middles = low + (np.arange(pieces) + 0.5) * width
     values = function(middles[:, np.newaxis] + 0.5 * width * nodes)
     coefficients = np.linalg.lstsq(chebyshev.chebvander(nodes, _DEGREE), values.T)[0].T
-    if not (np.abs(coefficients[:, -1]) <= 4e-16 * np.abs(coefficients).max()).all():
+    if not (np.abs(coefficients[:, -1]) <= noise * np.abs(coefficients[:, 0])).all():
         raise ValueError(f"{pieces} pieces are too few to tabulate {function} from {low} to {high}")
     # cheb2poly of each unit vector: the change of basis, as a matrix.
     basis = [chebyshev.cheb2poly(unit) for unit in np.eye(_DEGREE + 1)]

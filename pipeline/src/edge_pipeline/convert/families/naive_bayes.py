@@ -10,6 +10,7 @@ from sklearn import naive_bayes as nb
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Converter, Methods
+from edge_pipeline.convert.sums import sum_as_numpy
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -20,7 +21,9 @@ _OUT_OF_RANGE = np.iinfo(np.int64).max
 def _gaussian(_: Context, model: Any, X: Tensor) -> Tensor:
     logs = -0.5 * np.sum(np.log(2.0 * np.pi * model.var_), axis=1)
     gap = ops.expand_dims(X, 1) - np.asarray(model.theta_)
-    spread = ops.sum_(gap * gap / np.asarray(model.var_), 2)
+    # A column of nearly no variance makes terms so large that the others drown in their rounding:
+    # the order of additions then decides between the classes.
+    spread = sum_as_numpy(gap * gap / np.asarray(model.var_))
     answer: Tensor = np.log(model.class_prior_) + (logs - 0.5 * spread)
     return answer
 

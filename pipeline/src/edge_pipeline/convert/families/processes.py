@@ -17,11 +17,23 @@ from edge_pipeline.convert.tensor import Tensor
 __all__ = ["CONVERTERS"]
 
 
+_ROUNDING = 8 * np.finfo(np.float64).eps
+"""Of the largest term of a sum; n terms of like size are worse, but their errors cancel."""
+
+_TOLERATED = 1e-10
+
+
 def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
     """GaussianProcessRegressor.predict: algorithm 2.1 of Rasmussen and Williams (2006), line 4."""
     if not hasattr(model, "X_train_"):
         raise context.refuse("it is not fitted: fit it, its prior says nothing of a row")
-    mean = covariance(context, model.kernel_, X, model.X_train_) @ np.asarray(model.alpha_)
+    similarities = covariance(context, model.kernel_, X, model.X_train_)
+    alpha = np.asarray(model.alpha_)
+    mean = similarities @ alpha
+    # Where training rows are nearly alike, alpha is huge and its sum is rounding, of BLAS.
+    rounding = abs(similarities) @ np.abs(alpha) * _ROUNDING
+    lost = rounding > _TOLERATED * np.abs(model.y_train_).max(initial=0.0)
+    context.doubt(lost if lost.ndim == 1 else ops.max_(lost.astype(np.int64), 1) > 0)
     answer = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
     return ops.squeeze(answer, 1) if answer.ndim == 2 and answer.shape[1] == 1 else answer
 
@@ -44,7 +56,11 @@ def _latent_variance(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _binary_label(context: Context, model: Any, X: Tensor) -> Tensor:
-    positive = _latent_mean(context, model, X) > 0.0
+    latent = _latent_mean(context, model, X)
+    similarities = covariance(context, model.kernel_, X, model.X_train_)
+    terms = abs(similarities) @ np.abs(model.y_train_ - model.pi_)
+    context.doubt(abs(latent) < terms * _ROUNDING)
+    positive = latent > 0.0
     return context.labels(model.classes_, positive.astype(np.int64))
 
 
