@@ -15,6 +15,7 @@ import pandas as pd
 from edge_runtime.schema import Column, Schema
 from numpy.typing import NDArray
 
+from edge_pipeline.probing_text import LONG, counted_cells
 from edge_pipeline.sample import Sample
 
 __all__ = ["UNKNOWN_CATEGORY", "ProbeGroup", "close_columns", "probe_groups"]
@@ -37,10 +38,13 @@ class ProbeGroup:
         How they were made.
     table
         The rows, in the columns of the sample's table.
+    can_be_golden
+        Whether they are short enough for the manifest.
     """
 
     name: str
     table: pd.DataFrame
+    can_be_golden: bool = True
 
 
 def probe_groups(sample: Sample, unseen: pd.DataFrame | None) -> Iterator[ProbeGroup]:
@@ -76,6 +80,12 @@ def probe_groups(sample: Sample, unseen: pd.DataFrame | None) -> Iterator[ProbeG
     for column in sample.schema.columns:
         if column.is_string and not column.closed:
             yield ProbeGroup(f"{column.name!r} unknown", _with(table, column, UNKNOWN_CATEGORY))
+    for position in sample.schema.sources:
+        name = sample.schema.names[position]
+        for what, cells in counted_cells(table[name], sample.schema.columns[position].type, rng):
+            rows = table.iloc[np.arange(len(cells)) % len(table)].reset_index(drop=True)
+            rows[name] = cells
+            yield ProbeGroup(f"{name!r}: {what}", rows, can_be_golden=what != LONG)
 
 
 def close_columns(estimator: Any, sample: Sample, method: str) -> Schema:

@@ -42,6 +42,12 @@ GOLDEN_ROWS = 16
 GOLDEN_CELLS = 20_000
 """Golden rows are replayed at every load: enough to notice, few enough to cost nothing."""
 
+WIDEST_GOLDEN_ANSWER = 200_000
+"""No golden row is kept of a wider answer: it would take a megabyte of the manifest."""
+
+ASKED_CELLS = 4_000_000
+"""Most numbers of one output asked at once, 32 MB: a hashed text has a million a row."""
+
 
 @dataclass(frozen=True, eq=False)
 class VerifiedModel:
@@ -96,6 +102,7 @@ def verify(
     ConversionError
         scikit-learn itself refuses every row.
     """
+    sample = replace(sample, schema=model.schema)
     schema = close_columns(estimator, sample, model.outputs[0].method)
     model = replace(model, schema=schema)
     sample = replace(sample, schema=schema)
@@ -107,15 +114,19 @@ def verify(
     asked = _undoubted(model, sample, asked)
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
-    golden = _asked_for_golden(model, estimator, sample, asked)
+    golden = None
+    if model.answer_width <= WIDEST_GOLDEN_ANSWER:
+        golden = _asked_for_golden(model, estimator, sample, asked)
     with device:
-        for item in (*asked, golden):
+        for item in [*asked, golden] if golden else asked:
             _compare_group(device, model, sample, item, tolerance, evidence)
-    return VerifiedModel(model, Parity(tolerance, evidence), _golden_rows(model, golden))
+    rows = _golden_rows(model, golden) if golden else GoldenRows((), {})
+    return VerifiedModel(model, Parity(tolerance, evidence), rows)
 
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
     """scikit-learn's answers, or None where it refuses these rows."""
+    group = replace(group, table=group.table.head(max(2, ASKED_CELLS // model.answer_width)))
     rows = sample.as_trained(group.table)
     answers: dict[str, NDArray[Any]] = {}
     for method in dict.fromkeys(output.method for output in model.outputs):
@@ -128,17 +139,18 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
         for output in model.outputs:
             if output.method == method:
                 told = dense(answer if output.item is None else answer[output.item])
-                answers[output.name] = _by_rows(told, method, sample.schema)
+                answers[output.name] = _by_rows(told, method, sample.schema, len(group.table))
     return _Asked(group, answers, np.ones(len(group.table), dtype=np.bool_))
 
 
-def _by_rows(answer: NDArray[Any], method: str, schema: Schema) -> NDArray[Any]:
+def _by_rows(answer: NDArray[Any], method: str, schema: Schema, n_rows: int) -> NDArray[Any]:
     """*answer* with a first axis of rows.
 
     Of a table, transform answers with a table; SparsePCA alone drops the axis for a single row
     (``ridge_regression`` ravels what has one target, and there a row is a target).
     """
     lost = method == "transform" and answer.ndim == 1 and schema.kind in ("array", "table")
+    lost = lost and n_rows == 1 and len(schema.columns) > 1  # IsotonicRegression never has the axis
     return answer[np.newaxis] if lost else answer
 
 
@@ -272,10 +284,11 @@ def _asked_for_golden(
     Asked again as they will be on the device, all at once: of a table in which every value is
     missing, IterativeImputer answers differently from the same row among others.
     """
-    limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // len(model.schema.columns)))
+    width = max(len(model.schema.columns), model.answer_width)
+    limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // width))
     picks: list[pd.DataFrame] = []
     depth = 0
-    tables = [a.group.table[a.kept] for a in asked]
+    tables = [a.group.table[a.kept] for a in asked if a.group.can_be_golden]
     while len(picks) < limit and any(depth < len(table) for table in tables):
         picks += [table.iloc[[depth]] for table in tables if depth < len(table)]
         depth += 1
@@ -297,7 +310,11 @@ def _golden_rows(model: OnnxModel, golden: _Asked) -> GoldenRows:
 
 def _cells(schema: Schema, table: pd.DataFrame, row: int) -> list[Any]:
     return [
-        (value if isinstance(value, str) else None) if column.is_string else cell_to_json(value)
+        cell_to_json(value)
+        if column.is_number
+        else value
+        if not column.is_string or isinstance(value, str)
+        else None
         for column, value in zip(schema.columns, table.iloc[row], strict=True)
     ]
 

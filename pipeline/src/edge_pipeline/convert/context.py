@@ -14,14 +14,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from edge_runtime.derived import Derived, Placing, Reading
+from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
 from edge_pipeline.convert import ops
-from edge_pipeline.convert.frame import Frame, matrix_of
+from edge_pipeline.convert.frame import Frame, frame_of, matrix_of
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.tensor import Tensor
 from edge_pipeline.errors import UnsupportedEstimatorError
 
-__all__ = ["Answer", "Context", "Converter", "Methods", "on_frame"]
+__all__ = ["CELLS", "Answer", "Context", "Converter", "Methods", "on_frame"]
+
+CELLS = "cells"
+"""Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
 
 Answer = Any
 """A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
@@ -47,8 +52,16 @@ class Context:
         The converters of an estimator's class, or None.
     guest
         Converts what *find* does not know (skl2onnx), or raises UnsupportedEstimatorError.
+    schema
+        Of the graph's inputs; its derived blocks are those that :meth:`derive` may be asked for,
+        or none yet, and then they are collected in ``derived``.
+
+    Attributes
+    ----------
     flags
         Columns that were boolean in training: tensor name and position.
+    derived
+        Blocks that converters have asked for, in that order.
     """
 
     def __init__(
@@ -56,10 +69,19 @@ class Context:
         graph: Graph,
         find: Callable[[Any], Methods | None],
         guest: Callable[[Context, Any, str, Any], Answer],
-        flags: frozenset[tuple[str, int]] = frozenset(),
+        schema: Schema | None = None,
     ) -> None:
+        schema = schema or Schema("array", ())
         self.graph = graph
-        self.flags = flags
+        self.derived: list[Derived] = []
+        self._schema = schema
+        columns = schema.columns
+        self.flags = frozenset(
+            (NUMBERS, i) for i, at in enumerate(schema.numeric) if columns[at].type == "bool"
+        )
+        self._raw = {(STRINGS, i): columns[at] for i, at in enumerate(schema.textual)}
+        loose = [column for column in columns if column.type in ("dict", "list")]
+        self._raw.update({(CELLS, i): column for i, column in enumerate(loose)})
         self._find = find
         self._guest = guest
         self._path: tuple[str, ...] = ()
@@ -103,6 +125,48 @@ class Context:
         answer: Tensor | Frame = self.call(estimator, "transform", X, at=at)
         return answer
 
+    def derive(
+        self, X: Tensor | Frame, reading: Reading, placing: Placing, *, binary: bool = False
+    ) -> Tensor:
+        """Counts that the runtime makes of a column of text, dicts or lists, outside the graph.
+
+        Parameters
+        ----------
+        X
+            One column of the model's input, as it is.
+        reading, placing, binary
+            As in :class:`edge_runtime.derived.Derived`.
+
+        Returns
+        -------
+        Tensor, shape (n_samples, placing.width)
+            float64, a slice of the graph input ``numbers``.
+        """
+        frame = frame_of(X)
+        tensor, position = frame.columns[0]
+        column = self._raw.get((tensor.name, position)) if frame.width == 1 else None
+        if column is None:
+            raise self.refuse(
+                "it must read one column of the model's input itself, not what another step has "
+                "made of it; put it first, in a ColumnTransformer with the column's name"
+            )
+        block = Derived(column.name, reading, placing, binary)
+        if column.type != block.reads:
+            raise self.refuse(
+                f"it reads a {block.reads} in every row, and column {column.name!r} holds a "
+                f"{column.type}"
+            )
+        if block not in self.derived:
+            self.derived.append(block)
+        place = self.derived.index(block)
+        if not self._schema.derived:
+            # Nobody knows yet how wide the input will be: converting.py comes here again.
+            return Tensor(self.graph, f"derived:{place}", np.dtype(np.float64), (None, block.width))
+        start = len(self._schema.numeric) + sum(b.width for b in self._schema.derived[:place])
+        width = self._schema.numbers_width
+        numbers = Tensor(self.graph, NUMBERS, np.dtype(np.float64), (None, width))
+        return numbers if block.width == width else numbers[:, start : start + block.width]
+
     def labels(self, classes: Any, index: Tensor) -> Tensor:
         """Class labels at *index*, of the dtype that *classes* have."""
         return ops.take(np.asarray(classes), index, 0)
@@ -117,8 +181,13 @@ class Context:
         Raises
         ------
         UnsupportedEstimatorError
-            It holds numbers and strings.
+            It holds numbers and strings, or dicts or lists.
         """
+        if any(tensor.name == CELLS for tensor, _ in frame_of(X).columns):
+            raise self.refuse(
+                "it takes one matrix, and a column holds dicts or lists; put a DictVectorizer, "
+                "FeatureHasher or MultiLabelBinarizer before it"
+            )
         try:
             return matrix_of(X)
         except ValueError as error:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from edge_runtime.derived import Derived
 from edge_runtime.manifest import METHODS, Output
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
+from sklearn.feature_extraction.image import PatchExtractor
+from sklearn.pipeline import Pipeline
 
-from edge_pipeline.convert.context import Context
+from edge_pipeline.convert.context import CELLS, Context
 from edge_pipeline.convert.frame import Frame, frame_of
-from edge_pipeline.convert.graph import OPSETS, Graph
+from edge_pipeline.convert.graph import OPSETS, Graph, names_used
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
 from edge_pipeline.convert.tensor import STRING, Tensor
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 from edge_pipeline.sample import Sample, take_sample
 
-__all__ = ["OnnxModel", "convert", "convert_sample", "methods_of"]
+__all__ = ["OnnxModel", "convert", "convert_sample", "methods_of", "sample_for"]
 
 PRODUCER_VERSION = "1"
 """Written into the graph; the manifest names the versions of every distribution."""
@@ -43,6 +46,8 @@ class OnnxModel:
         Output name to class labels, for outputs that choose among them.
     opsets
         Operator set domain to version.
+    answer_width
+        Numbers in one row's widest answer.
     doubt
         Another graph of the same inputs, for the build machine alone: its output ``predict`` tells
         the rows that scikit-learn's answer does not determine.  None when it always does.
@@ -53,6 +58,7 @@ class OnnxModel:
     outputs: tuple[Output, ...]
     classes: dict[str, list[Any]]
     opsets: dict[str, int]
+    answer_width: int = 1
     doubt: bytes | None = None
 
 
@@ -73,17 +79,79 @@ def convert(estimator: Any, X: Any) -> OnnxModel:
     ConversionError
         *X* cannot be described, or the estimator is not fitted.
     """
-    return convert_sample(estimator, take_sample(X))
+    return convert_sample(estimator, sample_for(estimator, X))
+
+
+def sample_for(estimator: Any, X: Any) -> Sample:
+    """*X* described as *estimator* reads it.
+
+    Raises
+    ------
+    UnsupportedEstimatorError
+        The answers of *estimator* are no function from a row to a row.
+    ConversionError
+        *X* cannot be described.
+    """
+    first = estimator
+    while isinstance(first, Pipeline) and first.steps:
+        first = first.steps[0][1]
+    if isinstance(first, PatchExtractor):
+        raise UnsupportedEstimatorError(
+            "it cuts one image into many rows, so that its answer has another number of rows than "
+            "the question: no row has an answer of its own; cut the images before, on both "
+            "machines, and flatten the patches",
+            path="PatchExtractor",
+        )
+    return take_sample(X, estimator)
 
 
 def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     """As :func:`convert`, for a sample that has been described already."""
+    answers = _first_answers(estimator, sample)
+    context, outputs = _written(estimator, sample.schema, answers)
+    schema = sample.schema
+    if context.derived:
+        # How wide the input is was not known before: once more, with the derived blocks in it.
+        schema = _with_derived(schema, tuple(context.derived))
+        context, outputs = _written(estimator, schema, answers)
+    model = context.graph.to_model(PRODUCER_VERSION)
+    if any(CELLS in names_used(node) for node in model.graph.node):
+        raise UnsupportedEstimatorError(
+            "a column of dicts or lists is used as it is; put a DictVectorizer, FeatureHasher or "
+            "MultiLabelBinarizer before it"
+        )
+    used = {entry.domain: entry.version for entry in model.opset_import}
+    listed = [given if isinstance(given, list) else [given] for given in answers.values()]
+    return OnnxModel(
+        graph=model.SerializeToString(deterministic=True),
+        schema=schema,
+        outputs=tuple(outputs),
+        classes=_classes(estimator, outputs),
+        opsets={domain: OPSETS[domain] for domain in sorted(used)},
+        answer_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
+        doubt=_doubt(context.graph, context.doubted()),
+    )
+
+
+def _with_derived(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
+    """*schema* with *derived*; the texts of the sample, which are no categories, are not listed."""
+    read = {block.column for block in derived}
+    columns = tuple(
+        replace(column, categories=None) if column.name in read else column
+        for column in schema.columns
+    )
+    return replace(schema, columns=columns, derived=derived)
+
+
+def _written(
+    estimator: Any, schema: Schema, first_answers: dict[str, Any]
+) -> tuple[Context, list[Output]]:
+    """A graph with an output for every method, in its context."""
     graph = Graph()
-    X = _inputs(graph, sample.schema)
-    X = _in_trained_order(estimator, X, sample.schema)
-    context = Context(graph, converters_of, guest, _flags(sample.schema))
+    context = Context(graph, converters_of, guest, schema)
+    X = _in_trained_order(estimator, _inputs(graph, schema), schema)
     outputs: list[Output] = []
-    for method, answers, tensors in _converted(context, estimator, X, sample):
+    for method, answers, tensors in _converted(context, estimator, X, first_answers):
         listed = isinstance(answers, list)
         if listed != isinstance(tensors, list):
             raise ConversionError(
@@ -100,16 +168,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
             )
             graph.output(output.name, _finished(tensor, answer))
             outputs.append(output)
-    model = graph.to_model(PRODUCER_VERSION)
-    used = {entry.domain: entry.version for entry in model.opset_import}
-    return OnnxModel(
-        graph=model.SerializeToString(deterministic=True),
-        schema=sample.schema,
-        outputs=tuple(outputs),
-        classes=_classes(estimator, outputs),
-        opsets={domain: OPSETS[domain] for domain in sorted(used)},
-        doubt=_doubt(graph, context.doubted()),
-    )
+    return context, outputs
 
 
 def _doubt(graph: Graph, rows: Tensor | None) -> bytes | None:
@@ -155,22 +214,19 @@ def dtype_name(answer: NDArray[Any]) -> str:
 def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     places: dict[int, tuple[Tensor, int]] = {}
     blocks = []
-    for name, dtype, positions in (
-        (NUMBERS, np.dtype(np.float64), schema.numeric),
-        (STRINGS, STRING, schema.textual),
+    for name, dtype, width, positions in (
+        (NUMBERS, np.dtype(np.float64), schema.numbers_width, schema.numeric),
+        (STRINGS, STRING, len(schema.textual), schema.textual),
     ):
-        if positions:
-            blocks.append(graph.input(name, dtype, (None, len(positions))))
+        if width:
+            blocks.append(graph.input(name, dtype, (None, width)))
             places.update((p, (blocks[-1], i)) for i, p in enumerate(positions))
-    if len(blocks) == 1:
+    loose = [i for i, column in enumerate(schema.columns) if column.type in ("dict", "list")]
+    cells = Tensor(graph, CELLS, STRING, (None, len(loose)))
+    places.update((p, (cells, i)) for i, p in enumerate(loose))
+    if len(blocks) == 1 and not loose and not schema.derived:
         return blocks[0]
     return Frame(tuple(places[i] for i in range(len(schema.columns))))
-
-
-def _flags(schema: Schema) -> frozenset[tuple[str, int]]:
-    """Which columns of the numeric block are boolean."""
-    types = [schema.columns[position].type for position in schema.numeric]
-    return frozenset((NUMBERS, i) for i, kind in enumerate(types) if kind == "bool")
 
 
 def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tensor | Frame:
@@ -186,7 +242,7 @@ def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tens
 
 
 def _converted(
-    context: Context, estimator: Any, X: Tensor | Frame, sample: Sample
+    context: Context, estimator: Any, X: Tensor | Frame, first_answers: dict[str, Any]
 ) -> Iterator[tuple[str, Any, Any]]:
     """Each method with its answer for the first rows and its tensors.
 
@@ -194,7 +250,7 @@ def _converted(
     """
     drawn: UnsupportedEstimatorError | None = None
     count = 0
-    for method, answers in _first_answers(estimator, sample).items():
+    for method, answers in first_answers.items():
         try:
             tensors = context.call(estimator, method, X)
         except UnsupportedEstimatorError as error:
@@ -228,12 +284,12 @@ def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
             continue
         answers[method] = [dense(a) for a in answer] if isinstance(answer, list) else dense(answer)
     if not answers:
-        method, error = next(iter(refused.items()))
+        method, refusal = next(iter(refused.items()))
         raise ConversionError(
             f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: "
-            f"{error}; is it fitted, "
+            f"{refusal}; is it fitted, "
             "and is X of the kind that it was trained on?"
-        ) from error
+        ) from refusal
     return answers
 
 

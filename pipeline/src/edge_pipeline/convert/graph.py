@@ -21,7 +21,7 @@ from onnx import helper, numpy_helper
 
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
 
-__all__ = ["IR_VERSION", "OPSETS", "Graph"]
+__all__ = ["IR_VERSION", "OPSETS", "Graph", "names_used"]
 
 OPSETS = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 """Operator sets written: ai.onnx.ml 5 has TreeEnsemble in double, and onnxruntime 1.28, the oldest
@@ -186,7 +186,11 @@ class Graph:
             for values, tensor in self._constants.values()
             if tensor.name in used
         ]
-        return helper.make_graph(nodes, name, self._inputs, self._outputs, initializers)
+        inputs = self._inputs
+        if self._parent is None:
+            # Whoever runs the graph must feed what it declares: not the text of counted words.
+            inputs = [given for given in inputs if given.name in used] or inputs
+        return helper.make_graph(nodes, name, inputs, self._outputs, initializers)
 
 
 def _digest(values: NDArray[Any]) -> str:
@@ -239,17 +243,18 @@ def _reachable(
     for node in reversed(nodes):
         if used.intersection(node.output):
             kept.append(node)
-            used.update(_names_used(node))
+            used.update(names_used(node))
     return kept[::-1], used
 
 
-def _names_used(node: onnx.NodeProto) -> set[str]:
+def names_used(node: onnx.NodeProto) -> set[str]:
+    """Every name that *node* reads, the nodes of its bodies included."""
     names = set(node.input)
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             names.update(output.name for output in attribute.g.output)
             for inner in attribute.g.node:
-                names |= _names_used(inner)
+                names |= names_used(inner)
     return names
 
 

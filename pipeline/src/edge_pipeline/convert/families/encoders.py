@@ -32,7 +32,7 @@ class Codes:
     values
         Distinct: all str or missing, or all numbers or missing.
     codes
-        One float64 of each value.
+        One number of each value, float64 or int64 (of all columns looked up together).
     default
         That of any other value.
     """
@@ -43,7 +43,7 @@ class Codes:
 
 
 def look_up(frame: Frame, columns: Sequence[Codes]) -> Tensor:
-    """Every column through its own table: shape (n_samples, frame.width), float64."""
+    """Every column through its own table: shape (n_samples, frame.width), of the codes' dtype."""
     parts = []
     start = 0
     for run in frame.runs():
@@ -63,7 +63,8 @@ def _look_up_run(X: Tensor, columns: Sequence[Codes]) -> Tensor:
         return ops.concatenate(
             [_look_up_run(X[:, i : i + 1], columns[i : i + 1]) for i in range(len(columns))], 1
         )
-    table = np.repeat(np.array([column.default for column in columns])[:, None], size, axis=1)
+    defaults = np.array([column.default for column in columns], dtype=columns[0].codes.dtype)
+    table = np.repeat(defaults[:, None], size, axis=1)
     place = {key: i for i, key in enumerate(union)}
     for row, (part, column) in enumerate(zip(keys, columns, strict=True)):
         table[row, [place[key] for key in part]] = column.codes
@@ -89,8 +90,8 @@ def _key_array(keys: Sequence[Any], X: Tensor) -> NDArray[Any]:
 
 def _hash(X: Tensor, keys: Sequence[Any], codes: NDArray[Any], default: float) -> Tensor:
     if not keys:
-        return ops.full_rows(X, np.full(X.width, default))
-    return ops.lookup(X, _key_array(keys, X), np.asarray(codes, dtype=np.float64), default)
+        return ops.full_rows(X, np.full(X.width, default, dtype=codes.dtype))
+    return ops.lookup(X, _key_array(keys, X), codes, default)
 
 
 def _same(one: Codes, keys: list[Any], other: Codes, other_keys: list[Any]) -> bool:
@@ -135,7 +136,7 @@ def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     columns, source, wanted = [], [], []
     for i, categories in enumerate(encoder.categories_):
         codes, default = _grouped(encoder, i)
-        columns.append(Codes(list(categories), codes.astype(np.float64), default))
+        columns.append(Codes(list(categories), codes, default))
         kept = np.unique(codes)
         if encoder._drop_idx_after_grouping is not None:
             kept = kept[kept != encoder._drop_idx_after_grouping[i]]
@@ -146,7 +147,7 @@ def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     code = look_up(frame, columns)
     if source != list(range(frame.width)):
         code = ops.take(code, np.array(source, dtype=np.int64), 1)
-    return (code == np.array(wanted, dtype=np.float64)).astype(np.float64)
+    return (code == np.array(wanted, dtype=np.int64)).astype(np.float64)
 
 
 @on_frame
@@ -181,9 +182,9 @@ def _target(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
         means = np.stack(encoder.encodings_[i * n_classes : (i + 1) * n_classes], axis=1)
         rows += [means, encoder.target_mean_[None, :]]
         stop = start + len(values)
-        columns.append(Codes(list(values), np.arange(start, stop, dtype=np.float64), float(stop)))
+        columns.append(Codes(list(values), np.arange(start, stop), stop))
         start = stop + 1
-    row = look_up(frame, columns).astype(np.int64)
+    row = look_up(frame, columns)
     return ops.reshape_rows(ops.take(np.concatenate(rows), row), frame.width * n_classes)
 
 

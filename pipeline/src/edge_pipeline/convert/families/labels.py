@@ -19,12 +19,12 @@ __all__ = ["CONVERTERS"]
 def _position(X: Tensor | Frame, classes: Any) -> Tensor:
     """Position of each label in *classes*, -1 for another; shape (n_samples, 1)."""
     values = list(classes)
-    return look_up(frame_of(X), [Codes(values, np.arange(len(values), dtype=np.float64), -1.0)])
+    return look_up(frame_of(X), [Codes(values, np.arange(len(values)), -1)])
 
 
 @on_frame
 def _encoded(_: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    return ops.squeeze(_position(X, encoder.classes_).astype(np.int64), 1)
+    return ops.squeeze(_position(X, encoder.classes_), 1)
 
 
 @on_frame
@@ -37,7 +37,7 @@ def _binarized(_: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
     if count == 1:
         # scikit-learn answers neg_label for the only class, too.
         return ops.full_rows(matrix_of(X), np.array([off]))
-    wanted = np.arange(count, dtype=np.float64)[-1 if count == 2 else 0 :]
+    wanted = np.arange(count)[-1 if count == 2 else 0 :]
     return ops.where(_position(X, binarizer.classes_) == wanted, on, off)
 
 
