@@ -139,7 +139,6 @@ def test_a_file_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
         ("predict_proba", lambda a: [["nan", *a[0][1:]], *a[1:]]),
         ("predict_proba", lambda a: [row[:2] for row in a]),
         ("decision_function", lambda a: [["inf", *a[0][1:]], *a[1:]]),
-        ("decision_function", lambda a: "text"),
     ],
 )
 def test_a_golden_row_that_answers_differently_is_refused(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_runtime.errors import IntegrityError
+from edge_runtime.json_reading import read_json
 from edge_runtime.schema import Schema
 
 __all__ = [
@@ -215,20 +216,14 @@ class Manifest:
             raise IntegrityError(
                 f"manifest has {len(raw)} bytes, this runtime reads up to {MAX_MANIFEST_BYTES}"
             )
-        try:
-            value = json.loads(
-                raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-            )
-        except (UnicodeDecodeError, ValueError, RecursionError) as error:
-            raise IntegrityError(f"manifest is not canonical JSON: {error}") from error
-        return cls._from_json(value)
+        return cls._from_json(read_json(raw, what="manifest"))
 
     @classmethod
     def _from_json(cls, value: Any) -> Manifest:
         match value:
             case {
                 "name": str(name),
-                "version": int(version),
+                "version": version,
                 "task": str(task),
                 "estimator": str(estimator),
                 "created_by": dict(created_by),
@@ -244,25 +239,29 @@ class Manifest:
             } if len(value) == 14 and outputs:
                 return cls(
                     name=name,
-                    version=version,
+                    version=_whole(version, "version", least=1),
                     task=task,
                     estimator=estimator,
-                    created_by=created_by,
+                    created_by=_texts(created_by),
                     schema=Schema.from_json(schema),
                     outputs=tuple(_output(item) for item in outputs),
-                    classes=classes,
+                    classes={key: _labels(item) for key, item in classes.items()},
                     parity=Parity(
                         float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
                     ),
-                    golden=GoldenRows(tuple(_row(row) for row in rows), answers),
-                    requires=Requirements(
-                        {key: _whole(item, "opset") for key, item in opsets.items()}, onnxruntime
+                    golden=GoldenRows(
+                        tuple(_row(row) for row in rows),
+                        {key: _answers(item) for key, item in answers.items()},
                     ),
-                    baseline=baseline,
-                    metrics=metrics,
-                    limits=limits,
+                    requires=Requirements(
+                        {key: _whole(item, "opset", least=1) for key, item in opsets.items()},
+                        onnxruntime,
+                    ),
+                    baseline={key: _figures(item) for key, item in baseline.items()},
+                    metrics=_figures(metrics),
+                    limits=_figures(limits),
                 )
-        keys = sorted(value) if isinstance(value, dict) else type(value).__name__
+        keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
 
 
@@ -294,11 +293,13 @@ def _output(value: Any) -> Output:
 def _evidence(value: Any) -> OutputEvidence:
     match value:
         case {
-            "rows": int(rows),
-            "differing": int(differing),
+            "rows": rows,
+            "differing": differing,
             "worst": float() | int() as worst,
         } if len(value) == 3:
-            return OutputEvidence(rows, differing, float(worst))
+            return OutputEvidence(
+                _whole(rows, "rows"), _whole(differing, "differing"), float(worst)
+            )
     raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
 
 
@@ -306,23 +307,53 @@ def _row(value: Any) -> tuple[Cell, ...]:
     if not isinstance(value, list):
         raise IntegrityError(f"manifest: a golden row must be a list, found {value!r:.80}")
     for cell in value:
-        if not (cell is None or isinstance(cell, str | int | float | dict | list)):
+        if not (_is_cell(cell) or isinstance(cell, dict | list)):
             raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
     return tuple(value)
 
 
-def _whole(value: Any, what: str) -> int:
-    if type(value) is not int:
-        raise IntegrityError(f"manifest: {what} must be a whole number, found {value!r:.80}")
+def _whole(value: Any, what: str, *, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise IntegrityError(
+            f"manifest: {what} must be a whole number of at least {least}, found {value!r:.80}"
+        )
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key appears twice")
-    return result
+def _labels(value: Any) -> Sequence[Any]:
+    """Class labels, or a list of them for each of several targets."""
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: not a list of class labels: {value!r:.80}")
+    for item in value:
+        if not (_is_cell(item) or (isinstance(item, list) and all(map(_is_cell, item)))):
+            raise IntegrityError(f"manifest: not a class label: {item!r:.80}")
+    return value
 
 
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is not JSON")
+def _answers(value: Any) -> Any:
+    """Answers of golden rows: lists of cells, as deep as the answer has axes."""
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: not a list of answers: {value!r:.80}")
+    for item in value:
+        if isinstance(item, list):
+            _answers(item)
+        elif not _is_cell(item):
+            raise IntegrityError(f"manifest: not an answer: {item!r:.80}")
+    return value
+
+
+def _figures(value: Any) -> Mapping[str, float]:
+    """Names and numbers."""
+    if not isinstance(value, dict) or not all(type(v) in (int, float) for v in value.values()):
+        raise IntegrityError(f"manifest: expected names and numbers, found {value!r:.80}")
+    return value
+
+
+def _texts(value: Mapping[str, Any]) -> Mapping[str, str]:
+    if not all(isinstance(item, str) for item in value.values()):
+        raise IntegrityError(f"manifest: expected names and texts, found {value!r:.80}")
+    return value
+
+
+def _is_cell(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)
