@@ -56,11 +56,11 @@ class ColumnShaping:
             answer[name] = value(answer) if callable(value) else value
         return answer
 
-    def drop(self, labels: Any = None, *, axis: Any = 0, columns: Any = None, inplace: bool = False,
-             errors: str = "raise") -> Any:  # fmt: skip
+    def drop(self, labels: Any = None, *, axis: Any = 0, columns: Any = None, index: Any = None,
+             inplace: bool = False, errors: str = "raise") -> Any:  # fmt: skip
         """Without some columns."""
         gone = columns if columns is not None else labels if axis in (1, "columns") else None
-        if gone is None:
+        if gone is None or index is not None:
             raise TypeError("dropping rows changes the batch")
         gone = [gone] if isinstance(gone, str) or np.isscalar(gone) else list(gone)
         for name in gone if errors == "raise" else ():
@@ -154,7 +154,8 @@ class Located:
         self._by_name = by_name
 
     def _names(self, key: Any) -> Any:
-        if type(key) is not tuple or len(key) != 2 or key[0] != slice(None):
+        every = type(key) is tuple and len(key) == 2 and type(key[0]) is slice
+        if not every or key[0] != slice(None):
             raise TypeError("selecting rows changes the batch; only df.loc[:, columns] is traced")
         columns = pd.Series(
             list(self._frame.columns), index=list(self._frame.columns), dtype=object
