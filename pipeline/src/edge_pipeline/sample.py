@@ -70,7 +70,7 @@ class Sample:
         if self.schema.loose:
             return table.iloc[:, 0].tolist()
         if self.schema.textual:
-            values = table.to_numpy(dtype=object)
+            values = table.to_numpy(dtype=object, copy=True)
             for i in self.schema.textual:
                 values[pd.isna(values[:, i]), i] = self.gaps[i]
         else:
