@@ -1,6 +1,10 @@
 """What ``load`` refuses, and with which line."""
 
+import ast
+import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +15,7 @@ from device_side import device_models
 from device_side.device_models import Parts
 from device_side.tiny_onnx import Graph, external_tensor
 from edge_runtime.bundle import FORMAT, SEAL_ENTRY_BYTES, Seal, pack, unpack
+from edge_runtime.digest import SMALL_BYTES, sha256
 from edge_runtime.manifest import GoldenRows, Output, Requirements
 from edge_runtime.model import Model
 from edge_runtime.opening import MAX_BUNDLE_BYTES
@@ -254,3 +259,33 @@ def test_telemetry_is_off_before_onnxruntime_is_imported(
     source = "import edge_runtime.session, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert in_new_process(source).strip() == "1"
     assert in_new_process(source, ORT_DISABLE_TELEMETRY="0").strip() == "0"
+
+
+@pytest.mark.parametrize("n_bytes", [0, 5, SMALL_BYTES, SMALL_BYTES + 1])
+def test_the_digest_is_sha_256_whoever_computes_it(n_bytes: int) -> None:
+    raw = bytes(range(256)) * (n_bytes // 256 + 1)
+    view = memoryview(raw)
+    assert sha256(view[:n_bytes]) == hashlib.sha256(view[:n_bytes]).hexdigest()
+    assert sha256(view[:n_bytes], raw) == hashlib.sha256(bytes(view[:n_bytes]) + raw).hexdigest()
+
+
+def test_a_start_does_not_load_what_few_programs_need(bundle_file: Path) -> None:
+    source = """
+import sys, edge_runtime
+edge_runtime.load(sys.argv[1]).predict_one([0.0, 1.0, 2.0])
+print(sorted(sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source, bundle_file], capture_output=True, text=True, check=True
+    )
+    heavy = {"hashlib", "pathlib", "tempfile", "subprocess", "csv", "argparse"}
+    ours = {"features", "derived", "trust", "contact", "signing", "files", "cli"}
+    loaded = set(ast.literal_eval(done.stdout))
+    bare = subprocess.run(
+        [sys.executable, "-c", "import numpy, onnxruntime, sys; print(sorted(sys.modules))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded & heavy <= set(ast.literal_eval(bare.stdout))
+    assert loaded & {f"edge_runtime.{name}" for name in ours} == set()

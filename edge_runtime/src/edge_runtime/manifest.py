@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_runtime.errors import IntegrityError
 from edge_runtime.json_reading import read_json
@@ -65,8 +65,7 @@ class Output:
     item: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputEvidence:
+class OutputEvidence(NamedTuple):
     """How one output compared with scikit-learn on the parity rows.
 
     Attributes
@@ -84,16 +83,14 @@ class OutputEvidence:
     worst: float
 
 
-@dataclass(frozen=True, slots=True)
-class Parity:
+class Parity(NamedTuple):
     """What the build measured against scikit-learn, and the tolerance it had to meet."""
 
     tolerance: float
     outputs: Mapping[str, OutputEvidence]
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenRows:
+class GoldenRows(NamedTuple):
     """Rows with scikit-learn's answers, replayed on the device at every load.
 
     Attributes
@@ -108,8 +105,7 @@ class GoldenRows:
     answers: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(NamedTuple):
     """What the graph needs: operator sets by domain, and the oldest onnxruntime."""
 
     opsets: Mapping[str, int]

@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from edge_runtime import versions
 from edge_runtime.answers import as_trained
 from edge_runtime.border import MAX_CELLS_AT_ONCE, Border, Deriver, ExtraColumns
-from edge_runtime.contact import ContactLimits, first_contact
 from edge_runtime.errors import IntegrityError, MethodNotAvailableError, ModelClosedError
 from edge_runtime.graph_scan import scan
 from edge_runtime.manifest import METHODS, Manifest, Output
 from edge_runtime.opening import open_bundle
 from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
-from edge_runtime.trust import TrustedKeys, TrustStore, trusted
 
 if TYPE_CHECKING:
+    from edge_runtime.contact import ContactLimits
     from edge_runtime.session import Session
+    from edge_runtime.trust import TrustedKeys, TrustStore
 
 __all__ = ["Model", "load"]
 
@@ -79,9 +79,15 @@ def load(
     OSError
         The file cannot be opened.
     """
-    keys = None if trusted_keys is None else trusted(trusted_keys)
+    keys: TrustedKeys | None = None
+    if trusted_keys is not None:
+        from edge_runtime.trust import trusted
+
+        keys = trusted(trusted_keys)
     opened = open_bundle(source, trusted=keys)
     if isolate:
+        from edge_runtime.contact import ContactLimits, first_contact
+
         limits = isolate if isinstance(isolate, ContactLimits) else None
         first_contact(opened.graph, opened.manifest, limits)
     return Model.from_parts(
@@ -303,9 +309,7 @@ class Model:
         found = self._outputs(outputs, feeds, n_rows)
         return {output.name: answer for output, answer in zip(outputs, found, strict=True)}
 
-    def _ready(
-        self, feeds: dict[str, NDArray[Any]], first_row: int = 0
-    ) -> dict[str, NDArray[Any]]:
+    def _ready(self, feeds: dict[str, NDArray[Any]], first_row: int = 0) -> dict[str, NDArray[Any]]:
         """Whatever the graph reads; *first_row* counts in the caller's table."""
         if self._deriver is not None:
             feeds = self._deriver.widen(feeds, first_row)

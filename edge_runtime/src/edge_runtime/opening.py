@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge_runtime.bundle import SEAL_ENTRY_BYTES, Seal, check_parts, read_seal, unpack
 from edge_runtime.errors import NotABundleError
 from edge_runtime.manifest import Manifest
-from edge_runtime.trust import TrustedKeys
+
+if TYPE_CHECKING:
+    from edge_runtime.trust import TrustedKeys
 
 __all__ = ["MAX_BUNDLE_BYTES", "Opened", "open_bundle"]
 
@@ -17,8 +19,7 @@ MAX_BUNDLE_BYTES = 2**31 - 1
 """Largest file read: protobuf, and so ONNX, ends there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A bundle in memory: size, seal, digest, signature and manifest have been checked."""
 
     graph: bytes

@@ -16,10 +16,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from edge_runtime.derived import Derived
 from edge_runtime.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from edge_runtime.derived import Derived
 
 __all__ = ["MISSING_STRING", "NUMBERS", "STRINGS", "Column", "ColumnType", "Schema", "SchemaKind"]
 
@@ -188,9 +190,7 @@ class Schema:
                 "derived": [*derived],
             } if len(value) == 3 and columns:
                 schema = cls(
-                    kind,
-                    tuple(Column.from_json(column) for column in columns),
-                    tuple(Derived.from_json(block) for block in derived),
+                    kind, tuple(Column.from_json(column) for column in columns), _derived(derived)
                 )
                 schema._check()
                 return schema
@@ -208,6 +208,15 @@ class Schema:
                     f"manifest: a derived block reads {block.column!r} as a {block.reads}, which "
                     "it is not"
                 )
+
+
+def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
+    if not blocks:
+        return ()
+    # Eight dataclasses, 3 ms, which few models need.
+    from edge_runtime.derived import Derived
+
+    return tuple(Derived.from_json(block) for block in blocks)
 
 
 def _bound(value: Any) -> float | None:

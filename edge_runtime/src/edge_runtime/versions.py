@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import NamedTuple
 
 from edge_runtime.errors import UnsupportedRuntimeError
 
@@ -30,8 +30,7 @@ NEWEST_OPSETS: Mapping[str, int] = {"": 26, "ai.onnx.ml": 5, "com.microsoft": 1}
 """Operator sets that :data:`OLDEST_ONNXRUNTIME` and all later releases run (measured)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(NamedTuple):
     """A release of onnxruntime that answers wrongly or crashes.
 
     Attributes

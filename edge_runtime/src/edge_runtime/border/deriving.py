@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.errors import InputError
-from edge_runtime.features import Counter, UnreadableError, counter
 from edge_runtime.schema import NUMBERS, Schema
+
+if TYPE_CHECKING:
+    from edge_runtime.features import Counter
 
 __all__ = ["CELLS", "MAX_CELLS_AT_ONCE", "Deriver"]
 
@@ -31,6 +33,10 @@ class Deriver:
     """Fills the derived columns, block after block, behind the numeric ones."""
 
     def __init__(self, schema: Schema) -> None:
+        # Not at the top: few models need them.
+        from edge_runtime.features import UnreadableError, counter
+
+        self._unreadable = UnreadableError
         names = [schema.names[i] for i in schema.sources]
         self._names = names
         self._width = schema.numbers_width
@@ -87,7 +93,7 @@ class Deriver:
         for place, start, count in self._blocks:
             try:
                 counts = count(cells[place])
-            except UnreadableError as error:
+            except self._unreadable as error:
                 raise InputError(str(error), row=row, column=self._names[place]) from error
             for column, value in counts.items():
                 yield start + column, value
