@@ -1,4 +1,4 @@
-"""Estimators that pass questions on: searches, frozen and self-trained ones, thresholds, selectors."""
+"""Estimators that pass questions on: searches, frozen ones, thresholds, selectors."""
 
 import numpy as np
 import pytest

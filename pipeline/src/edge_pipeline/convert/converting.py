@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from edge_pipeline.convert.context import CELLS, Context
 from edge_pipeline.convert.frame import Frame, frame_of
-from edge_pipeline.convert.graph import OPSETS, Graph, names_used
+from edge_pipeline.convert.graph import Graph, names_used
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
 from edge_pipeline.convert.tensor import STRING, Tensor
@@ -127,7 +127,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         schema=schema,
         outputs=tuple(outputs),
         classes=_classes(estimator, outputs),
-        opsets={domain: OPSETS[domain] for domain in sorted(used)},
+        opsets={domain: used[domain] for domain in sorted(used)},
         answer_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
         doubt=_doubt(context.graph, context.doubted()),
     )

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
+from edge_pipeline.errors import ConversionError
 
 __all__ = ["IR_VERSION", "OPSETS", "Graph", "names_used"]
 
@@ -152,10 +153,12 @@ class Graph:
         """
         view = self if outputs is None else self._with_outputs(outputs)
         proto = view._to_proto("edge_pipeline")
-        used = [key for key in OPSETS if key == "" or key in _domains(proto)]
+        used = {key: OPSETS[key] for key in OPSETS if key == "" or key in _domains(proto)}
+        if _OLD_TREES & _operators(proto):
+            used["ai.onnx.ml"] = _before_tree_ensemble(proto)
         return helper.make_model(
             proto,
-            opset_imports=[helper.make_opsetid(domain, OPSETS[domain]) for domain in used],
+            opset_imports=[helper.make_opsetid(domain, used[domain]) for domain in used],
             ir_version=IR_VERSION,
             producer_name="edge-pipeline",
             producer_version=producer_version,
@@ -256,6 +259,35 @@ def names_used(node: onnx.NodeProto) -> set[str]:
             for inner in attribute.g.node:
                 names |= names_used(inner)
     return names
+
+
+_OLD_TREES = {"TreeEnsembleClassifier", "TreeEnsembleRegressor"}
+"""What converters of skl2onnx and onnxmltools write; ai.onnx.ml 5 has TreeEnsemble instead."""
+
+
+def _before_tree_ensemble(proto: onnx.GraphProto) -> int:
+    """The last version of ai.onnx.ml with the old tree operators; all else we write is in it.
+
+    Raises
+    ------
+    ConversionError
+        The graph has the new one too, and no version has both.
+    """
+    if "TreeEnsemble" in _operators(proto):
+        raise ConversionError(
+            "a converter registered with skl2onnx writes an old tree operator, which no graph can "
+            "have beside the trees of this package; unregister it, or export that estimator alone"
+        )
+    return 4
+
+
+def _operators(proto: onnx.GraphProto) -> set[str]:
+    found = {node.op_type for node in proto.node}
+    for node in proto.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                found |= _operators(attribute.g)
+    return found
 
 
 def _domains(proto: onnx.GraphProto) -> set[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from onnx import numpy_helper
 from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.graph import OPSETS
 from edge_pipeline.convert.ops import squeeze
-from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor, graph_of
+from edge_pipeline.convert.tensor import ONNX_TYPES, Shape, Tensor, graph_of
 
 if TYPE_CHECKING:
     from edge_pipeline.convert.context import Context
@@ -35,8 +36,14 @@ def is_registered_by_user(estimator: Any) -> bool:
     from skl2onnx._supported_operators import sklearn_operator_name_map
     from skl2onnx.common._registration import _converter_pool
 
-    converter = _converter_pool.get(sklearn_operator_name_map.get(type(estimator), ""))
-    return converter is not None and not converter.__module__.startswith("skl2onnx.")
+    kind = type(estimator)
+    registered = _converter_pool.get(sklearn_operator_name_map.get(kind, ""))
+    if registered is None:
+        return False
+    # The pool wraps every function; a class that is not scikit-learn's came from somebody else.
+    function = getattr(registered, "_fct", registered)
+    ours = str(getattr(function, "__module__", "")).startswith("skl2onnx.")
+    return not (ours and kind.__module__.startswith("sklearn."))
 
 
 def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> Tensor:
@@ -65,9 +72,23 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> T
     if position is None or position >= len(model.graph.output):
         raise context.refuse(f"skl2onnx's converter of {kind.__name__} has no output for {method}")
     answer = _splice(model, [tensor for _, tensor in inputs], position)
+    if not answer.shape:
+        answer = replace(answer, shape=_usual_shape(context, estimator, method))
     if method == "predict" and answer.ndim == 2 and answer.shape[1] == 1:
         return squeeze(answer, 1)  # skl2onnx answers with a column where scikit-learn has a vector
     return answer
+
+
+def _usual_shape(context: Context, estimator: Any, method: str) -> Shape:
+    """What scikit-learn answers with, where the converter's shape function does not say."""
+    if method == "predict":
+        return (None,)
+    if method == "predict_proba":
+        return (None, len(estimator.classes_))
+    raise context.refuse(
+        f"the shape function that was registered for {type(estimator).__name__} does not set the "
+        "shape of its output; set operator.outputs[0].type"
+    )
 
 
 def _no_converter(kind: type, method: str) -> str:
