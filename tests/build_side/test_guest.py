@@ -1,4 +1,4 @@
-"""Converters that users registered with skl2onnx go on working; subclasses are not taken for bases."""
+"""Converters that users registered with skl2onnx go on working; subclasses answer for themselves."""
 
 import numpy as np
 import pandas as pd
