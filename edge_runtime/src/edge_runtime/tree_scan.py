@@ -40,7 +40,7 @@ def check_trees(node: Node, raw: bytes) -> None:
         raise _unsafe("has a child that is no node")
     parent = np.full(n_nodes + 1, n_nodes)  # the last one stands for "none", and is its own parent
     parent[children] = parents
-    if not np.array_equal(parent[children], parents):
+    if np.count_nonzero(parent != n_nodes) != len(children):
         raise _unsafe("has a node with two parents")
     # Every round doubles the distance to the ancestor, until there is none.
     distance = 1
