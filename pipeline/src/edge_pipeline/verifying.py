@@ -162,7 +162,7 @@ def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_A
     manifest = replace(_bare_manifest(model, EXACT), outputs=(output,), classes={})
     with Model.from_parts(model.doubt, manifest) as judge:
         asked = [
-            replace(item, kept=~judge.predict(sample.as_trained(item.group.table)))
+            replace(item, kept=~np.asarray(judge.predict(sample.as_trained(item.group.table))))
             for item in asked
         ]
     if not any(item.kept.any() for item in asked):

@@ -1,7 +1,7 @@
 """Every distance that ``sklearn.neighbors`` knows: rows of a tensor to the rows of a constant.
 
-A :class:`Distance` is computed in its reduced form, which sorts alike and costs less (the square of a
-Euclidean distance); only the distances that are asked for are finished.
+A :class:`Distance` is computed in its reduced form, which sorts alike and costs less (the square of
+a Euclidean distance); only the distances that are asked for are finished.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from edge_pipeline.convert.tensor import Tensor
 __all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "gap_distance", "tree_distance"]
 
 MAX_ROW_ELEMENTS = 1 << 15
-"""Differences to all training rows at once take this many numbers a row at most (256 KiB); of more, one
-row after the other is asked."""
+"""Differences to all training rows at once take this many numbers a row at most (256 KiB); of more,
+one row after the other is asked."""
 
 Params = Mapping[str, Any]
 Pairwise = Callable[[Tensor, Tensor, Params], Tensor]
@@ -62,8 +62,8 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
     Parameters
     ----------
     exact
-        Whether the distances themselves matter: by brute force, those of twins are rounding noise, and
-        only then is the noise worth its nodes.
+        Whether the distances themselves matter: by brute force, those of twins are rounding noise,
+        and only then is the noise worth its nodes.
     """
     name, params = model.effective_metric_, model.effective_metric_params_
     Y = model._fit_X
@@ -107,7 +107,7 @@ def tree_distance(context: Context, name: Any, params: Params, Y: NDArray[Any]) 
 def _chunked(
     function: Callable[[Tensor, Any], Tensor], Y: NDArray[Any]
 ) -> Callable[[Tensor], Tensor]:
-    """*function* of (n, 1, d) and the training rows: of all rows at once, or one by one where that is much."""
+    """*function* of (n, 1, d) and the training rows: of all rows at once, or of one by one."""
     if Y.size <= MAX_ROW_ELEMENTS:
         return lambda X: function(ops.expand_dims(X, 1), Y)
     return lambda X: map_rows(X, lambda _, row: function(ops.expand_dims(row, 0), Y))
@@ -189,7 +189,7 @@ def _haversine(x: Tensor, y: Any, _: Params) -> Tensor:
     """sin²(Δlat / 2) + cos(lat) cos(lat') sin²(Δlon / 2)."""
     half = ops.sin(0.5 * (x - y))
     parts = half * half
-    longitude = ops.cos(x[..., 0]) * np.cos(y[:, 0]) * parts[..., 1]
+    longitude: Tensor = ops.cos(x[..., 0]) * np.cos(y[:, 0]) * parts[..., 1]
     return parts[..., 0] + longitude
 
 
@@ -205,7 +205,7 @@ def _asin(s: Tensor) -> Tensor:
 
 
 def _counts(formula: Callable[[Tensor, Tensor, float], Tensor]) -> Pairwise:
-    """A metric of presence: *formula* of how many columns both have, how many differ, and the width."""
+    """A metric of presence: *formula* of the columns that both have, that differ, and of all."""
 
     def convert(x: Tensor, y: Any, _: Params) -> Tensor:
         has_x, has_y = x != 0.0, np.asarray(y) != 0.0
@@ -255,7 +255,7 @@ def _brute_squared(Y: NDArray[Any], exact: bool) -> Distance:
 
 
 def gap_distance(Y: NDArray[Any], _: bool = True) -> Distance:
-    """``nan_euclidean_distances``: over the columns that both rows have, scaled up to all of them."""
+    """``nan_euclidean_distances``: over the columns that both rows have, scaled up to all."""
     gaps = np.isnan(Y)
     filled = np.where(gaps, 0.0, Y)
 
@@ -289,13 +289,14 @@ def _correlation(Y: NDArray[Any], _: bool) -> Distance:
 
     def reduced(X: Tensor) -> Tensor:
         x = X - ops.mean(X, 1, keepdims=True)
-        return 1.0 - x @ unit.T / ops.norm(x, 1, keepdims=True)
+        answer: Tensor = 1.0 - x @ unit.T / ops.norm(x, 1, keepdims=True)
+        return answer
 
     return Distance(reduced)
 
 
 def _yule(Y: NDArray[Any], _: bool) -> Distance:
-    """``scipy.spatial.distance.yule``: 2 ab / (cd + ab) of the counts of unlike and of like columns."""
+    """``scipy.spatial.distance.yule``: 2 ab / (cd + ab) of the counts of unlike and like."""
     has_y = (Y != 0.0).astype(np.float64)
 
     def reduced(X: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
 """Squared lengths of rows, summed in the order in which numpy and BLAS sum them.
 
-scikit-learn's fast Euclidean distance is x² - 2xy + y²: between a row and its twin, or its own cluster
-centre, all digits cancel and what is left, the square root of 1e-16, is the order of summation.  An
-answer that uses such a distance (inverse-distance weights, KMeans.transform) agrees to 1e-9 only if the
-three terms are rounded alike.  The products are (onnxruntime's and OpenBLAS's MatMul both add along the
-columns with fused multiply-add; equal to the last bit up to 128 columns, measured), so the lengths are
-all that is left to reproduce.
+scikit-learn's fast Euclidean distance is x² - 2xy + y²: between a row and its twin, or its own
+cluster centre, all digits cancel and what is left, the square root of 1e-16, is the order of
+summation.  An answer that uses such a distance (inverse-distance weights, KMeans.transform) agrees
+to 1e-9 only if the three terms are rounded alike.  The products are (onnxruntime's and OpenBLAS's
+MatMul both add along the columns with fused multiply-add; equal to the last bit up to 128 columns,
+measured), so the lengths are all that is left to reproduce.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _einsum(Y: NDArray[Any]) -> NDArray[Any]:
 
 
 def _fused_dot(left: Tensor, right: Tensor) -> Tensor:
-    """Products along the last axis, added from the left with fused multiply-add (MatMul's order)."""
+    """Products along the last axis, added from the left with fused multiply-add, as MatMul does."""
     last = left.ndim
     product = ops.matmul(ops.expand_dims(left, last - 1), ops.expand_dims(right, last))
     return ops.squeeze(ops.squeeze(product, last), last - 1)
@@ -105,7 +105,7 @@ def _sequential(X: Tensor) -> Tensor:
 
 
 def _lanes(X: Tensor, block: int, pairwise: bool) -> Tensor:
-    """Lanes of partial sums over whole blocks, folded; then the columns that are left, one by one."""
+    """Lanes of partial sums over whole blocks, folded; then the columns left, one by one."""
     width = X.width
     wide, whole = width // block * block, width // LANES * LANES
     sums = None

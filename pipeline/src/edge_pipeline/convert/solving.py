@@ -17,8 +17,8 @@ __all__ = ["solve_positive"]
 def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
     """Solve ``matrices[i] @ x = right[i]`` for positive definite matrices.
 
-    Gauss-Jordan elimination without exchanges, which positive definite systems do not need (Golub and
-    Van Loan 2013, section 4.2).
+    Gauss-Jordan elimination without exchanges, which positive definite systems do not need (Golub
+    and Van Loan 2013, section 4.2).
 
     Parameters
     ----------

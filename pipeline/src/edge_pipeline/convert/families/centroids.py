@@ -25,11 +25,12 @@ def _label(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _discriminants(_: Context, model: Any, X: Tensor) -> Tensor:
-    """NearestCentroid._decision_function: distances in units of the spread, less the prior's share."""
+    """NearestCentroid._decision_function: distances in units of the spread, less the priors."""
     spread = np.where(model.within_class_std_dev_ != 0, model.within_class_std_dev_, 1.0)
     far = _distances(model, X / spread, model.centroids_ / spread)
     with np.errstate(divide="ignore"):
-        return -(far * far) + 2.0 * np.log(model.class_prior_)
+        answer: Tensor = -(far * far) + 2.0 * np.log(model.class_prior_)
+        return answer
 
 
 def _distances(model: Any, X: Tensor, centres: Any) -> Tensor:

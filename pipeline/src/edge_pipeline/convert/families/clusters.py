@@ -19,7 +19,8 @@ __all__ = ["CONVERTERS"]
 def _shifted_distances(X: Tensor, centers: Any) -> Tensor:
     """Squared distances less the row's own square, which no choice depends on: |c|² - 2 x·c."""
     centers = np.asarray(centers, dtype=np.float64)
-    return X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
+    answer: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
+    return answer
 
 
 def _nearest(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -28,7 +29,7 @@ def _nearest(_: Context, model: Any, X: Tensor) -> Tensor:
 
 
 CANCELLED = 2e-7
-"""The error of a distance d from dot products is 2e-16 |x|² / d: below this, 1e-9 of the largest."""
+"""The error of a distance d by dot products is 2e-16 |x|² / d: below this, 1e-9 of the largest."""
 
 
 def _distances_to(attribute: str) -> Converter:
@@ -65,8 +66,8 @@ def _birch_label(context: Context, model: Any, X: Tensor) -> Tensor:
 def _bisected(_: Context, model: Any, X: Tensor) -> Tensor:
     """BisectingKMeans.predict: down the tree, each time to the nearer of two centres.
 
-    Every inner node decides at once.  A leaf is reached when all decisions above it point to it: the
-    number of those that do, less its depth, is zero for that leaf and negative for all others.
+    Every inner node decides at once.  A leaf is reached when all decisions above it point to it:
+    the number of those that do, less its depth, is zero for that leaf and negative for all others.
     """
     shift = getattr(model, "_X_mean", 0.0)
     nodes: list[Any] = []
@@ -82,7 +83,7 @@ def _bisected(_: Context, model: Any, X: Tensor) -> Tensor:
     )
     agreement = np.zeros((len(nodes), len(leaves)))
     offset = np.zeros(len(leaves))
-    for i, (_, path) in enumerate(leaves):
+    for i, (_label, path) in enumerate(leaves):
         for node, goes_right in path.items():
             agreement[node, i] = 1.0 if goes_right else -1.0
             offset[i] -= float(goes_right)
@@ -108,7 +109,8 @@ def _pooled(context: Context, model: Any, X: Tensor) -> Tensor:
     groups = np.unique(model.labels_)
     if model.pooling_func == np.mean:
         members = (model.labels_[:, np.newaxis] == groups).astype(np.float64)
-        return X @ members / np.bincount(model.labels_).astype(np.float64)
+        answer: Tensor = X @ members / np.bincount(model.labels_).astype(np.float64)
+        return answer
     pooled = []
     for group in groups:
         columns = X[:, np.flatnonzero(model.labels_ == group)]

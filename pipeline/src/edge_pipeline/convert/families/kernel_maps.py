@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import kernel_approximation as ka
 from sklearn.decomposition import KernelPCA
 from sklearn.metrics.pairwise import KERNEL_PARAMS
@@ -21,7 +22,8 @@ __all__ = ["CONVERTERS"]
 def _centred(_: Context, centerer: Any, K: Tensor) -> Tensor:
     """KernelCenterer.transform."""
     means = ops.sum_(K, 1, True) / float(len(centerer.K_fit_rows_))
-    return K - centerer.K_fit_rows_ - means + float(centerer.K_fit_all_)
+    answer: Tensor = K - centerer.K_fit_rows_ - means + float(centerer.K_fit_all_)
+    return answer
 
 
 def _kernel_components(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -33,7 +35,8 @@ def _kernel_components(context: Context, model: Any, X: Tensor) -> Tensor:
     kept = np.flatnonzero(model.eigenvalues_)
     scaled = np.zeros_like(model.eigenvectors_)
     scaled[:, kept] = model.eigenvectors_[:, kept] / np.sqrt(model.eigenvalues_[kept])
-    return K @ scaled
+    answer: Tensor = K @ scaled
+    return answer
 
 
 def _nystroem(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -42,13 +45,17 @@ def _nystroem(context: Context, model: Any, X: Tensor) -> Tensor:
     if isinstance(model.kernel, str) and model.kernel != "precomputed":
         own = {name: getattr(model, name, None) for name in KERNEL_PARAMS[model.kernel]}
         params.update({name: value for name, value in own.items() if value is not None})
-    return kernel(context, model.kernel, X, model.components_, **params) @ model.normalization_.T
+    answer: Tensor = (
+        kernel(context, model.kernel, X, model.components_, **params) @ model.normalization_.T
+    )
+    return answer
 
 
 def _fourier(_: Context, sampler: Any, X: Tensor) -> Tensor:
     """RBFSampler.transform."""
     waves = ops.cos(X @ sampler.random_weights_ + sampler.random_offset_)
-    return waves * (2.0 / sampler.n_components) ** 0.5
+    answer: Tensor = waves * (2.0 / sampler.n_components) ** 0.5
+    return answer
 
 
 def _skewed_chi2(_: Context, sampler: Any, X: Tensor) -> Tensor:
@@ -63,7 +70,7 @@ _INTERVALS = {1: 0.8, 2: 0.5, 3: 0.4}
 
 
 def _additive_chi2(_: Context, sampler: Any, X: Tensor) -> Tensor:
-    """AdditiveChi2Sampler.transform; zeros stay zero, negative values are NaN instead of refused."""
+    """AdditiveChi2Sampler.transform; zeros stay zero, negative values are NaN, not refused."""
     interval = sampler.sample_interval
     interval = float(_INTERVALS[sampler.sample_steps] if interval is None else interval)
     zero = X == 0.0
@@ -84,8 +91,8 @@ MAX_SPECTRUM_ELEMENTS = 1 << 23
 def _count_sketch(context: Context, sampler: Any, X: Tensor) -> Tensor:
     """PolynomialCountSketch.transform: sketches multiplied as polynomials.
 
-    The sketch and its Fourier transform are both linear, so one matrix does both; half the spectrum is
-    enough for real sketches.
+    The sketch and its Fourier transform are both linear, so one matrix does both; half the spectrum
+    is enough for real sketches.
     """
     n, degree = sampler.n_components, sampler.degree
     half = n // 2 + 1
@@ -100,15 +107,18 @@ def _count_sketch(context: Context, sampler: Any, X: Tensor) -> Tensor:
     for d in range(degree):
         sketches[d, np.arange(rows.width), sampler.indexHash_[d]] = sampler.bitHash_[d]
     spectra = np.fft.rfft(sketches, axis=2)
-    real: Any = None
-    for spectrum in spectra:
-        re, im = rows @ spectrum.real.copy(), rows @ spectrum.imag.copy()
-        real, imaginary = (
-            (re, im) if real is None else (real * re - imaginary * im, real * im + imaginary * re)
-        )
+    real, imaginary = (rows @ part for part in _parts(spectra[0]))
+    for spectrum in spectra[1:]:
+        re, im = (rows @ part for part in _parts(spectrum))
+        real, imaginary = real * re - imaginary * im, real * im + imaginary * re
     back = np.fft.irfft(np.eye(half), n=n, axis=1)
     turned = np.fft.irfft(1j * np.eye(half), n=n, axis=1)
-    return real @ back + imaginary @ turned
+    answer: Tensor = real @ back + imaginary @ turned
+    return answer
+
+
+def _parts(spectrum: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    return np.ascontiguousarray(spectrum.real), np.ascontiguousarray(spectrum.imag)
 
 
 CONVERTERS: dict[type, Methods] = {

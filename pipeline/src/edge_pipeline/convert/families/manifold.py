@@ -19,7 +19,7 @@ __all__ = ["CONVERTERS"]
 
 
 def _geodesic(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Isomap.transform: shortest ways through a neighbour to every training row, then kernel PCA."""
+    """Isomap.transform: shortest ways by a neighbour to every training row, then kernel PCA."""
     known = np.asarray(model.dist_matrix_, dtype=np.float64)
     if model.n_neighbors is not None:
         steps, order = k_nearest(context, model.nbrs_, X, model.nbrs_.n_neighbors)

@@ -35,13 +35,17 @@ def _tied(X: Tensor, means: Any, factor: Any) -> Tensor:
 def _diagonal(X: Tensor, means: Any, factors: Any) -> Tensor:
     precisions = factors**2
     constant = np.sum(means**2 * precisions, axis=1)
-    return constant - 2.0 * (X @ (means * precisions).T) + (X * X) @ precisions.T
+    answer: Tensor = constant - 2.0 * (X @ (means * precisions).T) + (X * X) @ precisions.T
+    return answer
 
 
 def _spherical(X: Tensor, means: Any, factors: Any) -> Tensor:
     precisions = factors**2
     constant = np.sum(means**2, axis=1) * precisions
-    return constant - 2.0 * (X @ means.T * precisions) + ops.sum_(X * X, 1, True) * precisions
+    answer: Tensor = (
+        constant - 2.0 * (X @ means.T * precisions) + ops.sum_(X * X, 1, True) * precisions
+    )
+    return answer
 
 
 _QUADRATICS: Mapping[str, Callable[[Tensor, Any, Any], Tensor]] = {
@@ -60,7 +64,8 @@ def _weighted_log_densities(mixture: Any, X: Tensor) -> Tensor:
     density = -0.5 * (width * np.log(2 * np.pi) + quadratic) + log_det
     if isinstance(mixture, BayesianGaussianMixture):
         density = density + _wishart_terms(mixture, width)
-    return density + np.asarray(mixture._estimate_log_weights())
+    answer: Tensor = density + np.asarray(mixture._estimate_log_weights())
+    return answer
 
 
 def _wishart_terms(mixture: Any, width: int) -> Any:
@@ -84,14 +89,15 @@ def _log_likelihood(_: Context, mixture: Any, X: Tensor) -> Tensor:
 
 
 def _mahalanobis(_: Context, envelope: Any, X: Tensor) -> Tensor:
-    """EllipticEnvelope.score_samples: minus the squared distance, squared again after scipy's root."""
+    """EllipticEnvelope.score_samples: minus the square of the distance that scipy takes."""
     gap = X - envelope.location_
     distance = ops.sqrt(ops.sum_(gap @ envelope.get_precision() * gap, 1))
     return -(distance * distance)
 
 
 def _margin(context: Context, envelope: Any, X: Tensor) -> Tensor:
-    return _mahalanobis(context, envelope, X) - envelope.offset_
+    answer: Tensor = _mahalanobis(context, envelope, X) - envelope.offset_
+    return answer
 
 
 def _is_inlier(context: Context, envelope: Any, X: Tensor) -> Tensor:

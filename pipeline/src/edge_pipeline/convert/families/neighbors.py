@@ -15,12 +15,13 @@ from edge_pipeline.convert.tensor import Tensor
 __all__ = ["CONVERTERS", "k_nearest", "one_hot_targets", "weighed"]
 
 SPARE_CANDIDATES = 8
-"""Neighbours looked at beyond k when the first choice is by dot products: rounding may swap rows whose
-distances agree to 15 digits, and only a swap across all spare places would change the answer."""
+"""Neighbours looked at beyond k when the first choice is by dot products: rounding may swap rows
+whose distances agree to 15 digits, and only a swap across all spare places would change the
+answer."""
 
 MIN_CANDIDATE_ELEMENTS = 4096
-"""From as many numbers on in the training rows, choosing by dot products first is faster (measured: one
-row of 20 columns, 1.6 times at 1,000 training rows)."""
+"""From as many numbers on in the training rows, choosing by dot products first is faster (measured:
+one row of 20 columns, 1.6 times at 1,000 training rows)."""
 
 
 def k_nearest(
@@ -28,8 +29,8 @@ def k_nearest(
 ) -> tuple[Tensor, Tensor]:
     """``kneighbors``: distances and positions, shape (n_samples, k), the nearest first.
 
-    Of equally near rows the first of training is taken.  (scikit-learn takes whichever its heap or its
-    tree leaves, which depends on the number of threads.)
+    Of equally near rows the first of training is taken.  (scikit-learn takes whichever its heap or
+    its tree leaves, which depends on the number of threads.)
 
     Parameters
     ----------
@@ -58,8 +59,8 @@ TIE = 1e-12
 
 
 TWIN = 1e-6
-"""A squared distance from dot products has an error of 4e-16 of the row's own square: below this share
-of it, fewer than nine digits of the distance are left."""
+"""A squared distance from dot products has an error of 4e-16 of the row's own square: below this
+share of it, fewer than nine digits of the distance are left."""
 
 
 def _doubt_ties(context: Context, model: Any, X: Tensor, k: int) -> None:

@@ -25,11 +25,11 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 def _principal(_: Context, pca: Any, X: Tensor) -> Tensor:
     """_BasePCA.transform: projected first, centred after."""
     axes = np.asarray(pca.components_)
-    projected = X @ axes.T + -(pca.mean_ @ axes.T)
-    if not pca.whiten:
-        return projected
-    scale = np.sqrt(pca.explained_variance_)
-    return projected / np.maximum(scale, np.finfo(scale.dtype).eps)
+    projected: Tensor = X @ axes.T + -(pca.mean_ @ axes.T)
+    if pca.whiten:
+        scale = np.sqrt(pca.explained_variance_)
+        projected = projected / np.maximum(scale, np.finfo(scale.dtype).eps)
+    return projected
 
 
 def _log_likelihood(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -37,29 +37,33 @@ def _log_likelihood(_: Context, model: Any, X: Tensor) -> Tensor:
     precision = model.get_precision()
     gap = X - model.mean_
     quadratic = -0.5 * ops.sum_(gap * (gap @ precision), 1)
-    return quadratic - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
+    answer: Tensor = quadratic - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
+    return answer
 
 
 def _factors(_: Context, model: Any, X: Tensor) -> Tensor:
     """FactorAnalysis.transform: the mean of the latent variables (Barber, 21.2.33)."""
     weighted = model.components_ / model.noise_variance_
     covariance = linalg.inv(np.eye(len(weighted)) + np.dot(weighted, model.components_.T))
-    return (X - model.mean_) @ weighted.T @ covariance
+    answer: Tensor = (X - model.mean_) @ weighted.T @ covariance
+    return answer
 
 
 def _sources(_: Context, ica: Any, X: Tensor) -> Tensor:
     """FastICA.transform."""
-    return (X - ica.mean_ if ica.whiten else X) @ ica.components_.T
+    answer: Tensor = (X - ica.mean_ if ica.whiten else X) @ ica.components_.T
+    return answer
 
 
 def _sparse_principal(_: Context, pca: Any, X: Tensor) -> Tensor:
     """SparsePCA.transform: ridge regression on the components, by its normal equations.
 
-    ``_solve_cholesky``: (C Cᵀ + alpha I)⁻¹ C x; the right side is the row's, the matrix is not, so its
-    factor is applied as one product.  A singular matrix goes to ``_solve_svd``.
+    ``_solve_cholesky``: (C Cᵀ + alpha I)⁻¹ C x; the right side is the row's, the matrix is not, so
+    its factor is applied as one product.  A singular matrix goes to ``_solve_svd``.
     """
     design = pca.components_.T
-    return (X - pca.mean_) @ _ridge(design, pca.ridge_alpha).T
+    answer: Tensor = (X - pca.mean_) @ _ridge(design, pca.ridge_alpha).T
+    return answer
 
 
 def _ridge(design: Any, alpha: float) -> Any:
@@ -95,6 +99,8 @@ def _product(attribute: str = "components_") -> Callable[[Context, Any, Tensor],
     return convert
 
 
+_PRODUCT: Methods = {"transform": _product()}
+_RIDGE: Methods = {"transform": _sparse_principal}
 _PLS: Methods = {"transform": _standardized("x_rotations_"), "predict": _targets}
 
 CONVERTERS: dict[type, Methods] = {
@@ -104,7 +110,7 @@ CONVERTERS: dict[type, Methods] = {
     dc.FastICA: {"transform": _sources},
     PLSSVD: {"transform": _standardized("x_weights_")},
     **dict.fromkeys((CCA, PLSCanonical, PLSRegression), _PLS),
-    **dict.fromkeys((dc.SparsePCA, dc.MiniBatchSparsePCA), {"transform": _sparse_principal}),
+    **dict.fromkeys((dc.SparsePCA, dc.MiniBatchSparsePCA), _RIDGE),
     **dict.fromkeys(
         (
             dc.TruncatedSVD,
@@ -112,6 +118,6 @@ CONVERTERS: dict[type, Methods] = {
             NeighborhoodComponentsAnalysis,
             SparseRandomProjection,
         ),
-        {"transform": _product()},
+        _PRODUCT,
     ),
 }

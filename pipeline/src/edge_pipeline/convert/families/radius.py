@@ -27,7 +27,7 @@ def _within(context: Context, model: Any, X: Tensor, *, exact: bool) -> tuple[Te
 
 
 def _votes(context: Context, model: Any, X: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Whether a row has no neighbours, shape (n_samples, 1); of each output the weight of each class."""
+    """Whether a row has no neighbours, shape (n_samples, 1), and each output's weight by class."""
     alike = model.weights in (None, "uniform")
     neighbours, distances = _within(context, model, X, exact=not alike)
     weight = weighed(context, model.weights, distances, neighbours)
@@ -61,8 +61,8 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor | list[Ten
 def _labels(context: Context, model: Any, X: Tensor) -> Tensor:
     """The class with the largest share; without any, the outlier label.
 
-    Without an outlier label scikit-learn raises for a row that has no neighbours; the graph looks for
-    a class that does not exist, which onnxruntime refuses.
+    Without an outlier label scikit-learn raises for a row that has no neighbours; the graph looks
+    for a class that does not exist, which onnxruntime refuses.
     """
     chosen = []
     for i, (classes, share) in enumerate(
@@ -87,7 +87,8 @@ def _classes(model: Any) -> list[Any]:
 def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
     """The (weighted) mean of the neighbours' targets, NaN without any.
 
-    "NaN" as scikit-learn has it: ``np.full_like(y, nan)``, which for whole targets is a whole number.
+    "NaN" as scikit-learn has it: ``np.full_like(y, nan)``, which for whole targets is a whole
+    number.
     """
     alike = model.weights in (None, "uniform")
     neighbours, distances = _within(context, model, X, exact=not alike)
@@ -142,13 +143,13 @@ _LOG_KERNELS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
 
 
 RESIDUE = 1e-8
-"""scikit-learn starts from bounds on the whole sum and takes away what it refines: 1e-16 of the first
-bound stays.  Below this mean of the kernels, the rest is more than 1e-9 of the answer (measured: a mean
-of 7e-10 was answered 5e-8 too high, one of 0 as 1e-16)."""
+"""scikit-learn starts from bounds on the whole sum and takes away what it refines: 1e-16 of the
+first bound stays.  Below this mean of the kernels, the rest is more than 1e-9 of the answer
+(measured: a mean of 7e-10 was answered 5e-8 too high, one of 0 as 1e-16)."""
 
 
 def _log_density(context: Context, model: Any, X: Tensor) -> Tensor:
-    """KernelDensity.score_samples: the whole sum, which ``atol`` and ``rtol`` allow to approximate."""
+    """KernelDensity.score_samples: the whole sum, however much ``atol`` and ``rtol`` allow."""
     tree = model.tree_
     rows = np.asarray(tree.data, dtype=np.float64)
     params = {"p": 2, **(model.metric_params or {})}

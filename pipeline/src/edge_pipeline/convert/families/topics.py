@@ -1,8 +1,8 @@
-"""Non-negative factors of the row: NMF, MiniBatchNMF and LatentDirichletAllocation, by their iterations.
+"""Non-negative factors of a row: NMF, MiniBatchNMF and LatentDirichletAllocation, iterated.
 
 scikit-learn stops the factorizations by a criterion over all rows that are transformed together, so
-what it answers for a row depends, within ``tol``, on the rows beside it.  The graph iterates and stops
-in the same way: it answers as scikit-learn does for the same rows together.
+what it answers for a row depends, within ``tol``, on the rows beside it.  The graph iterates and
+stops in the same way: it answers as scikit-learn does for the same rows together.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _coordinate_descent(model: Any, X: Tensor) -> Tensor:
 
 
 def _start(X: Tensor, components: int) -> Tensor:
-    """The square root of the mean of all rows, shared out: what multiplicative updates start from."""
+    """The square root of all rows' mean, shared out: what multiplicative updates start from."""
     count = ops.reshape(ops.rows(X), ()).astype(np.float64) * float(X.width)
     average = ops.sqrt(ops.sum_(X, None) / count / float(components))
     return ops.full_rows(X, np.ones(components)) * average
@@ -109,7 +109,8 @@ def _update(model: Any, X: Tensor) -> Callable[[Tensor, Any], Tensor]:
         else:
             denominator = np.where(denominator == 0, EPSILON, denominator)
         change = numerator / denominator
-        return W * (change if gamma == 1.0 else change**gamma)
+        answer: Tensor = W * (change if gamma == 1.0 else change**gamma)
+        return answer
 
     return update
 
@@ -196,7 +197,7 @@ def _mini_batch_factors(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _topics(_: Context, model: Any, X: Tensor) -> Tensor:
-    """LatentDirichletAllocation.transform: each document until its topics move less than the tolerance."""
+    """LatentDirichletAllocation.transform: each document until its topics hardly move."""
     words = np.asarray(model.exp_dirichlet_component_, dtype=np.float64)
     topics = len(words)
     start = ops.full_rows(X, np.ones(topics))
@@ -226,7 +227,7 @@ def _expectation(weights: Tensor) -> Tensor:
 
 
 def _psi(x: Tensor) -> Tensor:
-    """Digamma as scikit-learn approximates it (``_online_lda_fast.pyx``, after Bernardo's AS 103)."""
+    """Digamma as ``_online_lda_fast.pyx`` approximates it (Bernardo 1976, algorithm AS 103)."""
     tiny = x <= 1e-6
     result: Any = 0.0
     shifted = ops.where(tiny, 1.0, x)
