@@ -93,6 +93,7 @@ def close_columns(estimator: Any, sample: Sample, method: str) -> Schema:
     columns = tuple(
         replace(column, closed=True)
         if column.is_string
+        and not column.closed
         and column.categories is not None
         and refuses(
             getattr(estimator, method),
@@ -130,7 +131,7 @@ def _within(
     columns = {}
     for column in schema.columns:
         values = mixed[column.name]
-        if not column.is_string and column.minimum is not None and column.maximum is not None:
+        if not column.closed and column.minimum is not None and column.maximum is not None:
             drawn = rng.uniform(column.minimum, column.maximum, len(values))
             drawn = np.rint(drawn) if column.type != "float64" else drawn
             values = np.where(np.isnan(values), values, drawn)
@@ -147,6 +148,7 @@ def _outside(
         values = mixed[column.name]
         if (
             column.type in ("float64", "int64")
+            and not column.closed
             and column.minimum is not None
             and column.maximum is not None
         ):

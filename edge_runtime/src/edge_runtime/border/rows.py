@@ -46,6 +46,7 @@ def row_writer(border: Border) -> RowWriter:
     """The writer for the schema's rows, put together once at load."""
     schema = border.schema
     derive = Deriver(schema).write if schema.derived else None
+    check_closed = border.closed.check_row if border.closed else None
     if schema.kind in ("dicts", "lists"):
         return lambda row, slots: derive and derive((row,), slots.numbers, slots.touched)
     sources_of = _picker(schema.sources)
@@ -83,6 +84,8 @@ def row_writer(border: Border) -> RowWriter:
             cell = found[i]
             quick = type(cell) is str and cell.isascii()
             slots.text[place] = cell if quick else text_cell(cell, column)
+        if check_closed is not None:
+            check_closed(slots.numbers[0], slots.text)
         if derive is not None:
             derive(sources_of(found), slots.numbers, slots.touched)
 

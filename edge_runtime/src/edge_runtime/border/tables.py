@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.border.closed import Closed
 from edge_runtime.border.columns import (
     Cells,
     check_numbers,
@@ -57,6 +58,7 @@ class Border:
         self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
+        self.closed = Closed(schema)
 
     def feeds(self, X: Any) -> tuple[Feeds, int]:
         """The graph's inputs for *X*, and the number of rows.
@@ -141,6 +143,8 @@ class Border:
                 block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
             if self._has_flags or not np.isfinite(block).all():
                 check_numbers(block, self._numeric)
+            if self.closed:
+                self.closed.check_blocks({NUMBERS: block})
             return {NUMBERS: block}, len(block)
         return self._blocks(len(X), lambda i: X[:, i])
 
@@ -210,6 +214,8 @@ class Border:
             for place, i in enumerate(schema.textual):
                 strings[:, place] = text_column(_flat(cells(i)), schema.columns[i])
             feeds[STRINGS] = strings
+        if self.closed:
+            self.closed.check_blocks(feeds)
         if schema.sources:
             raw = np.empty((n_rows, len(schema.sources)), dtype=object)
             for place, i in enumerate(schema.sources):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from edge_runtime.derived import Derived, Placing, Reading
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
@@ -62,6 +63,8 @@ class Context:
         Columns that were boolean in training: tensor name and position.
     derived
         Blocks that converters have asked for, in that order.
+    closed
+        Column of the schema to the values that it may hold, where scikit-learn refuses others.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Context:
         schema = schema or Schema("array", ())
         self.graph = graph
         self.derived: list[Derived] = []
+        self.closed: dict[str, frozenset[str | float]] = {}
         self._schema = schema
         columns = schema.columns
         self.flags = frozenset(
@@ -82,6 +86,8 @@ class Context:
         self._raw = {(STRINGS, i): columns[at] for i, at in enumerate(schema.textual)}
         loose = [column for column in columns if column.type in ("dict", "list")]
         self._raw.update({(CELLS, i): column for i, column in enumerate(loose)})
+        self._numeric = {(NUMBERS, i): columns[at] for i, at in enumerate(schema.numeric)}
+        self._filled: dict[tuple[str, int], tuple[tuple[str, int], Any]] = {}
         self._find = find
         self._guest = guest
         self._path: tuple[str, ...] = ()
@@ -166,6 +172,37 @@ class Context:
         width = self._schema.numbers_width
         numbers = Tensor(self.graph, NUMBERS, np.dtype(np.float64), (None, width))
         return numbers if block.width == width else numbers[:, start : start + block.width]
+
+    def filled(self, made: Tensor | Frame, source: Frame, mark: Any) -> None:
+        """Tell that the first columns of *made* are those of *source* with their gaps filled.
+
+        Parameters
+        ----------
+        mark
+            What stood for a gap.
+        """
+        for (tensor, place), (before, old_place) in zip(
+            frame_of(made).columns, source.columns, strict=False
+        ):
+            self._filled[tensor.name, place] = (before.name, old_place), mark
+
+    def close(self, X: Frame, values: Sequence[Sequence[Any]]) -> None:
+        """Tell that scikit-learn refuses all but *values* in the columns of *X*.
+
+        The runtime then refuses them too, where a column is one of the model's input, as it is or
+        with its gaps filled.  Missing values are let through as the schema says.
+        """
+        for (tensor, place), listed in zip(X.columns, values, strict=True):
+            key, marks = (tensor.name, place), []
+            while key in self._filled:
+                key, mark = self._filled[key]
+                marks.append(mark)
+            column = self._numeric.get(key) or self._raw.get(key)
+            if column is None:
+                continue
+            kind = str if column.is_string else float
+            known = frozenset(kind(value) for value in (*listed, *marks) if not pd.isna(value))
+            self.closed[column.name] = self.closed.get(column.name, known) & known
 
     def labels(self, classes: Any, index: Tensor) -> Tensor:
         """Class labels at *index*, of the dtype that *classes* have."""

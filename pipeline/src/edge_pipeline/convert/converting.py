@@ -114,6 +114,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         # How wide the input is was not known before: once more, with the derived blocks in it.
         schema = _with_derived(schema, tuple(context.derived))
         context, outputs = _written(estimator, schema, answers)
+    schema = _closed(schema, context)
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
         raise UnsupportedEstimatorError(
@@ -141,6 +142,17 @@ def _with_derived(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
         for column in schema.columns
     )
     return replace(schema, columns=columns, derived=derived)
+
+
+def _closed(schema: Schema, context: Context) -> Schema:
+    """*schema* with the values that converters know to be all that scikit-learn takes."""
+    columns = tuple(
+        replace(column, closed=True, categories=tuple(sorted(context.closed[column.name])))
+        if column.name in context.closed
+        else column
+        for column in schema.columns
+    )
+    return replace(schema, columns=columns)
 
 
 def _written(

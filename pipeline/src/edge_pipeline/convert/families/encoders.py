@@ -102,14 +102,16 @@ def _same(one: Codes, keys: list[Any], other: Codes, other_keys: list[Any]) -> b
     )
 
 
-def _check_distinct(context: Context, encoder: Any) -> None:
-    """The graph has one missing value; scikit-learn tells None from NaN."""
+def _check_categories(context: Context, encoder: Any, X: Frame) -> None:
+    """Refuse None beside NaN, which the graph cannot tell apart; tell what the encoder refuses."""
     for position, categories in enumerate(encoder.categories_):
         if pd.isna(categories).sum() > 1:
             raise context.refuse(
                 f"categories_[{position}] holds both None and NaN, which are one missing value on "
                 "the device; write missing values in one way before training"
             )
+    if getattr(encoder, "handle_unknown", "ignore") == "error":
+        context.close(X, encoder.categories_)
 
 
 def _grouped(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
@@ -131,8 +133,8 @@ def _grouped(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
 @on_frame
 def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     """OneHotEncoder: the code of each value compared with those that have a column."""
-    _check_distinct(context, encoder)
     frame = frame_of(X)
+    _check_categories(context, encoder, frame)
     columns, source, wanted = [], [], []
     for i, categories in enumerate(encoder.categories_):
         codes, default = _grouped(encoder, i)
@@ -153,7 +155,7 @@ def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
 @on_frame
 def _ordinal(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     """OrdinalEncoder: the code itself."""
-    _check_distinct(context, encoder)
+    _check_categories(context, encoder, frame_of(X))
     columns = []
     for i, categories in enumerate(encoder.categories_):
         codes = _grouped(encoder, i)[0].astype(np.float64)
@@ -169,8 +171,8 @@ def _ordinal(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
 @on_frame
 def _target(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     """TargetEncoder: each category's mean of the target; of several classes one column a class."""
-    _check_distinct(context, encoder)
     frame = frame_of(X)
+    _check_categories(context, encoder, frame)
     if encoder.target_type_ != "multiclass":
         mean = float(encoder.target_mean_)
         known = zip(encoder.categories_, encoder.encodings_, strict=True)

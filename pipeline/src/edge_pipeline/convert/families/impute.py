@@ -19,7 +19,7 @@ __all__ = ["CONVERTERS", "is_missing", "with_indicator"]
 
 
 @on_frame
-def _simple(_: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame:
+def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame:
     """Where missing, the column's statistic; columns without one leave."""
     frame = frame_of(X)
     statistics = imputer.statistics_
@@ -32,7 +32,9 @@ def _simple(_: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame:
         fills = statistics[kept[start : start + run.width]]
         parts.append(_filled(imputer, run, fills))
         start += run.width
-    return with_indicator(imputer, frame, parts)
+    answer = with_indicator(imputer, frame, parts)
+    context.filled(answer, frame.select(kept), imputer.missing_values)
+    return answer
 
 
 def _filled(imputer: Any, X: Tensor, fills: NDArray[Any]) -> Tensor:

@@ -23,17 +23,21 @@ def _position(X: Tensor | Frame, classes: Any) -> Tensor:
 
 
 @on_frame
-def _encoded(_: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
+def _encoded(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
+    context.close(frame_of(X), [encoder.classes_])
     return ops.squeeze(_position(X, encoder.classes_), 1)
 
 
 @on_frame
-def _binarized(_: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
+def _binarized(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
     """``label_binarize``: one column a class, of two classes the second's alone."""
     on, off = np.int64(binarizer.pos_label), np.int64(binarizer.neg_label)
     if binarizer.y_type_.startswith("multilabel"):
         return ops.where(matrix_of(X) != 0.0, on, off)
     count = len(binarizer.classes_)
+    if count <= 2:
+        # Of a third label scikit-learn makes a second column, for every row that is asked with it.
+        context.close(frame_of(X), [binarizer.classes_])
     if count == 1:
         # scikit-learn answers neg_label for the only class, too.
         return ops.full_rows(matrix_of(X), np.array([off]))
