@@ -69,7 +69,8 @@ def first_contact(
     limits = limits or ContactLimits()
     memory = limits.memory_bytes or BASE_BYTES + BYTES_PER_GRAPH_BYTE * len(graph)
     settings = {
-        "path": sys.path,
+        # Without "": whatever lies in the current folder must not be imported.
+        "path": [*filter(None, sys.path), os.path.dirname(os.path.dirname(__file__))],
         "limits": {**asdict(limits), "memory_bytes": memory},
         "graph_bytes": len(graph),
     }
