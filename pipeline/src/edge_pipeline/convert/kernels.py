@@ -17,7 +17,21 @@ from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.loops import map_rows
 from edge_pipeline.convert.tensor import Tensor, graph_of
 
-__all__ = ["dot", "kernel", "manhattan", "squared_differences", "squared_distances"]
+__all__ = [
+    "ROUNDING",
+    "dot",
+    "kernel",
+    "manhattan",
+    "squared_differences",
+    "squared_distances",
+    "weighted",
+]
+
+EXACT = 1e-9
+"""Relative difference that a sum may have and still be called exact (``verifying.EXACT``)."""
+
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+"""What adding the terms of a sum in another order changes, times the sum of their sizes."""
 
 TINY_NORM = 10 * np.finfo(np.float64).eps
 """Rows shorter than this are left as they are by ``sklearn.preprocessing.normalize``."""
@@ -58,6 +72,19 @@ def kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> T
 
         return covariance(context, metric, X, Y)
     return _traced(context, metric, X, Y, params)
+
+
+def weighted(context: Context, similarities: Tensor, weights: Any) -> Tensor:
+    """``similarities @ weights``; doubts rows for which the sum is nothing but rounding.
+
+    Where training rows are nearly alike their weights are huge, of either sign: what is left of
+    the sum then depends on the order in which BLAS adds.
+    """
+    weights = np.asarray(weights, dtype=np.float64)
+    answer: Tensor = similarities @ weights
+    lost = abs(answer) * EXACT < abs(similarities) @ np.abs(weights) * ROUNDING
+    context.doubt(lost if lost.ndim == 1 else ops.max_(lost.astype(np.int64), 1) > 0)
+    return answer
 
 
 def dot(X: Tensor, Y: Any) -> Tensor:

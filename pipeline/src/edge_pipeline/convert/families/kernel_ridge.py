@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 
 from edge_pipeline.convert.context import Context, Methods
-from edge_pipeline.convert.kernels import kernel
+from edge_pipeline.convert.kernels import kernel, weighted
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -20,7 +19,8 @@ def _prediction(context: Context, model: Any, X: Tensor) -> Tensor:
     else:
         params = {"gamma": model.gamma, "degree": model.degree, "coef0": model.coef0}
     rows = model.X_fit_.toarray() if hasattr(model.X_fit_, "toarray") else model.X_fit_
-    return kernel(context, model.kernel, X, rows, **params) @ np.asarray(model.dual_coef_)
+    similarities = kernel(context, model.kernel, X, rows, **params)
+    return weighted(context, similarities, model.dual_coef_)
 
 
 CONVERTERS: dict[type, Methods] = {KernelRidge: {"predict": _prediction}}

@@ -10,17 +10,16 @@ from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessR
 from sklearn.gaussian_process._gpc import COEFS, LAMBDAS, _BinaryGaussianProcessClassifierLaplace
 
 from edge_pipeline.convert import ops, special
-from edge_pipeline.convert.context import Answer, Context, Converter, Methods
+from edge_pipeline.convert.context import Answer, Context, Methods
 from edge_pipeline.convert.covariances import covariance, variance
+from edge_pipeline.convert.kernels import ROUNDING, weighted
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
 
 
-_ROUNDING = 8 * np.finfo(np.float64).eps
-"""Of the largest term of a sum; n terms of like size are worse, but their errors cancel."""
-
-_TOLERATED = 1e-10
+_TIE = 1e-11
+"""Chances that differ by less are equal: the five error functions have weights of 3,500."""
 
 
 def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -28,12 +27,7 @@ def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
     if not hasattr(model, "X_train_"):
         raise context.refuse("it is not fitted: fit it, its prior says nothing of a row")
     similarities = covariance(context, model.kernel_, X, model.X_train_)
-    alpha = np.asarray(model.alpha_)
-    mean = similarities @ alpha
-    # Where training rows are nearly alike, alpha is huge and its sum is rounding, of BLAS.
-    rounding = abs(similarities) @ np.abs(alpha) * _ROUNDING
-    lost = rounding > _TOLERATED * np.abs(model.y_train_).max(initial=0.0)
-    context.doubt(lost if lost.ndim == 1 else ops.max_(lost.astype(np.int64), 1) > 0)
+    mean = weighted(context, similarities, model.alpha_)
     answer = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
     return ops.squeeze(answer, 1) if answer.ndim == 2 and answer.shape[1] == 1 else answer
 
@@ -59,7 +53,7 @@ def _binary_label(context: Context, model: Any, X: Tensor) -> Tensor:
     latent = _latent_mean(context, model, X)
     similarities = covariance(context, model.kernel_, X, model.X_train_)
     terms = abs(similarities) @ np.abs(model.y_train_ - model.pi_)
-    context.doubt(abs(latent) < terms * _ROUNDING)
+    context.doubt(abs(latent) < terms * ROUNDING)
     positive = latent > 0.0
     return context.labels(model.classes_, positive.astype(np.int64))
 
@@ -77,20 +71,24 @@ def _binary_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
     return ops.concatenate([1.0 - positive, positive], 1)
 
 
-def _of_the_parts(method: str) -> Converter:
+def _label(context: Context, model: Any, X: Tensor) -> Answer:
     """One binary process, or one-vs-rest or one-vs-one of them."""
+    parts = model.base_estimator_
+    if len(model.classes_) > 2:
+        against_one = model.multi_class == "one_vs_one"
+        scores = context.call(parts, "decision_function" if against_one else "predict_proba", X)
+        best = ops.top_k(scores, 2)[0]
+        context.doubt(best[:, 0] - best[:, 1] < _TIE)
+    return context.call(parts, "predict", X, at="base_estimator_")
 
-    def convert(context: Context, model: Any, X: Tensor) -> Answer:
-        return context.call(model.base_estimator_, method, X, at="base_estimator_")
 
-    return convert
+def _probabilities(context: Context, model: Any, X: Tensor) -> Answer:
+    return context.call(model.base_estimator_, "predict_proba", X, at="base_estimator_")
 
 
 CONVERTERS: dict[type, Methods] = {
     GaussianProcessRegressor: {"predict": _mean},
-    GaussianProcessClassifier: {
-        method: _of_the_parts(method) for method in ("predict", "predict_proba")
-    },
+    GaussianProcessClassifier: {"predict": _label, "predict_proba": _probabilities},
     _BinaryGaussianProcessClassifierLaplace: {
         "predict": _binary_label,
         "predict_proba": _binary_probabilities,
