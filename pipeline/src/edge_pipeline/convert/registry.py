@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -12,6 +13,7 @@ from typing import Any
 
 from edge_pipeline.convert import families
 from edge_pipeline.convert.context import Converter, Methods
+from edge_pipeline.convert.families.boosters import LIBRARIES
 from edge_pipeline.convert.guest import is_registered_by_user
 
 __all__ = ["converters_of", "overridden"]
@@ -58,11 +60,17 @@ def _known_base(kind: type) -> type | None:
     return next((base for base in kind.__mro__ if base in _table()), None)
 
 
-@cache
 def _table() -> Mapping[type, Methods]:
+    """All tables; of other libraries, those that somebody has imported."""
+    return _joined(frozenset(LIBRARIES.keys() & sys.modules.keys()))
+
+
+@cache
+def _joined(libraries: frozenset[str]) -> Mapping[type, Methods]:
     table: dict[type, dict[str, Converter]] = {}
-    for family in sorted(found.name for found in iter_modules(families.__path__)):
-        module = import_module(f"{families.__name__}.{family}")
+    names = [f"{families.__name__}.{found.name}" for found in iter_modules(families.__path__)]
+    for name in sorted(names) + [LIBRARIES[library] for library in sorted(libraries)]:
+        module = import_module(name)
         for kind, methods in module.CONVERTERS.items():
             known = table.setdefault(kind, {})
             twice = known.keys() & methods.keys()

@@ -204,7 +204,13 @@ def sum_values(X: Tensor, forest: Forest, values: _Floats) -> Tensor:
 
 
 def sum_by_target(
-    X: Tensor, forest: Forest, values: _Floats, targets: ArrayLike, n_targets: int
+    X: Tensor,
+    forest: Forest,
+    values: _Floats,
+    targets: ArrayLike,
+    n_targets: int,
+    *,
+    dtype: Any = np.float64,
 ) -> Tensor:
     """Sum in tree order of the leaf's value, for the target that the leaf adds to.
 
@@ -212,6 +218,8 @@ def sum_by_target(
     ----------
     values, targets
         One a node.
+    dtype
+        float32 for a library that compares and adds in float32: input, thresholds and sums.
 
     Returns
     -------
@@ -231,16 +239,16 @@ def sum_by_target(
         split, roots = split.with_leaves(roots, bare)
     return X.graph.node(
         "TreeEnsemble",
-        X.astype(np.float64),
+        X.astype(dtype),
         domain="ai.onnx.ml",
         aggregate_function=_SUM,
         n_targets=n_targets,
         leaf_targetids=_ints(leaves[:, 0]),
-        leaf_weights=leaves[:, 1].copy(),
+        leaf_weights=leaves[:, 1].astype(dtype),
         tree_roots=_ints(roots),
-        dtype=np.float64,
+        dtype=dtype,
         shape=(X.shape[0], n_targets),
-        **split.attributes(),
+        **split.attributes(dtype),
     )
 
 
@@ -326,15 +334,16 @@ class _Splits:
         placed[bare] = start + np.arange(n)
         return made, placed
 
-    def attributes(self) -> dict[str, Any]:
+    def attributes(self, dtype: Any) -> dict[str, Any]:
         """The operator's attributes; NaN ends each node's list of members."""
         node, value = self.members
         modes = np.full(len(self.feature), _BRANCH_LEQ, dtype=np.uint8)
         modes[node] = _BRANCH_MEMBER
         ends = np.flatnonzero(np.diff(np.append(node, -1)))
+        members = np.insert(value, ends + 1, np.nan).astype(dtype) if len(value) else None
         return {
             "nodes_featureids": _ints(self.feature),
-            "nodes_splits": self.threshold,
+            "nodes_splits": self.threshold.astype(dtype),
             "nodes_modes": modes,
             "nodes_truenodeids": _ints(self.children[0]),
             "nodes_falsenodeids": _ints(self.children[1]),
@@ -344,7 +353,7 @@ class _Splits:
             "nodes_missing_value_tracks_true": _ints(self.missing_left)
             if self.missing_left.any()
             else None,
-            "membership_values": np.insert(value, ends + 1, np.nan) if len(value) else None,
+            "membership_values": members,
         }
 
 
