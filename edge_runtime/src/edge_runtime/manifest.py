@@ -20,6 +20,7 @@ from edge_runtime.json_reading import read_json
 from edge_runtime.schema import Schema
 
 __all__ = [
+    "LEVELS",
     "METHODS",
     "GoldenRows",
     "Manifest",
@@ -33,6 +34,9 @@ __all__ = [
 
 METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
 """The methods of a scikit-learn estimator that a bundle can serve."""
+
+LEVELS = ("proven", "bounded", "probed")
+"""How an answer is known to be scikit-learn's, the strongest first (docs/proof.md)."""
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 """Largest manifest read: a thousand times what a table of a hundred columns needs."""
@@ -66,7 +70,7 @@ class Output:
 
 
 class OutputEvidence(NamedTuple):
-    """How one output compared with scikit-learn on the parity rows.
+    """How one output is known to be scikit-learn's, and how it compared on the parity rows.
 
     Attributes
     ----------
@@ -76,11 +80,27 @@ class OutputEvidence(NamedTuple):
         Rows whose labels, integers or booleans differed (0 in every sealed bundle).
     worst
         Largest difference of two numbers, relative to the largest magnitude of the output.
+    level
+        One of :data:`LEVELS`.  ``proven``: for every input the same operations on the same float64
+        numbers in the same order.  ``bounded``: for every row within the schema's ranges at most
+        *bound* apart.  ``probed``: on the rows compared, no more is known.
+    undetermined
+        Rows asked and not compared, because scikit-learn's own answer to them depends on rounding
+        or on the order of its training rows.
+    bound
+        Of a number: the largest difference, in the output's unit; 0 is bit for bit.  Of a label:
+        it is equal wherever the two best scores differ by more than that.  None when probed.
+    formula
+        Where the bound comes from; None when probed.
     """
 
     rows: int
     differing: int
     worst: float
+    level: str = "probed"
+    undetermined: int = 0
+    bound: float | None = None
+    formula: str | None = None
 
 
 class Parity(NamedTuple):
@@ -171,8 +191,7 @@ class Manifest:
             "parity": {
                 "tolerance": self.parity.tolerance,
                 "outputs": {
-                    name: {"rows": e.rows, "differing": e.differing, "worst": e.worst}
-                    for name, e in self.parity.outputs.items()
+                    name: evidence._asdict() for name, evidence in self.parity.outputs.items()
                 },
             },
             "golden": {
@@ -292,9 +311,26 @@ def _evidence(value: Any) -> OutputEvidence:
             "rows": rows,
             "differing": differing,
             "worst": float() | int() as worst,
-        } if len(value) == 3:
+            "level": str(level),
+            "undetermined": undetermined,
+            "bound": bound,
+            "formula": formula,
+        } if (
+            len(value) == 7
+            and level in LEVELS
+            and (level == "probed") == (bound is None)
+            and (bound is None) == (formula is None)
+            and (bound is None or (type(bound) in (int, float) and bound >= 0))
+            and (formula is None or isinstance(formula, str))
+        ):
             return OutputEvidence(
-                _whole(rows, "rows"), _whole(differing, "differing"), float(worst)
+                _whole(rows, "rows"),
+                _whole(differing, "differing"),
+                float(worst),
+                level,
+                _whole(undetermined, "undetermined"),
+                None if bound is None else float(bound),
+                formula,
             )
     raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
 

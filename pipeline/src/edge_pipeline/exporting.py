@@ -53,6 +53,8 @@ class Report:
         Stage to the seconds it took.
     key_id
         Of the key that signed it, or None.
+    notes
+        What whoever builds should know about the evidence; empty when all is well.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Report:
     manifest: Manifest
     seconds: Mapping[str, float]
     key_id: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -83,6 +86,7 @@ class Report:
             "bundle_bytes": self.bundle_bytes,
             "key_id": self.key_id,
             **kept,
+            "notes": list(self.notes),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
 
@@ -176,7 +180,14 @@ def export(
             limits=dict(limits or {}),
         )
         seal(verified, manifest, path, signing_key=key)
-    return Report(path, path.stat().st_size, manifest, seconds, None if key is None else key.key_id)
+    return Report(
+        path,
+        path.stat().st_size,
+        manifest,
+        seconds,
+        None if key is None else key.key_id,
+        verified.notes,
+    )
 
 
 def task_of(estimator: Any) -> str:

@@ -7,7 +7,7 @@ can be sealed.  The graph is asked through edge_runtime, as the device will ask 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,6 +49,9 @@ GOLDEN_CELLS = 20_000
 WIDEST_GOLDEN_ANSWER = 200_000
 """No golden row is kept of a wider answer: it would take a megabyte of the manifest."""
 
+LARGEST_UNDETERMINED = 0.05
+"""Largest share of the unseen rows that may go uncompared without a note to whoever builds."""
+
 ASKED_CELLS = 4_000_000
 """Most numbers of one output asked at once, 32 MB: a hashed text has a million a row."""
 
@@ -65,11 +68,14 @@ class VerifiedModel:
         What was compared and how far apart it was.
     golden
         Rows with scikit-learn's answers.
+    notes
+        What whoever builds should know: rows that could not be compared, a proof that was not had.
     """
 
     model: OnnxModel
     parity: Parity
     golden: GoldenRows
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +134,7 @@ def verify(
         for item in [*asked, golden] if golden else asked:
             _compare_group(device, model, sample, item, tolerance, evidence)
     rows = _golden_rows(model, golden) if golden else GoldenRows((), {})
-    return VerifiedModel(model, Parity(tolerance, evidence), rows)
+    return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(_undetermined(asked)))
 
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
@@ -162,7 +168,7 @@ def _by_rows(answer: NDArray[Any], method: str, schema: Schema, n_rows: int) -> 
 
 
 def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_Asked]:
-    """*asked* without the rows that scikit-learn's own answer does not determine (Context.doubt)."""
+    """*asked* with the rows marked that scikit-learn itself does not determine (Context.doubt)."""
     if model.doubt is None:
         return asked
     output = Output(name="predict", method="predict", dtype="bool", item=None)
@@ -174,10 +180,22 @@ def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_A
         ]
     if not any(item.kept.any() for item in asked):
         raise ConversionError(
-            "scikit-learn's answer is undetermined for every row asked (ties between training rows, "
-            "or distances of zero): hand rows for which it is not as X_test"
+            "scikit-learn's answer is undetermined for every row asked (ties between training "
+            "rows, or distances of zero): hand rows for which it is not as X_test"
         )
-    return [item for item in asked if item.kept.any()]
+    return asked
+
+
+def _undetermined(asked: list[_Asked]) -> Iterator[str]:
+    """A note when too many of the first group, the unseen rows, were not compared."""
+    first = asked[0]
+    share = float(np.mean(~first.kept))
+    if share > LARGEST_UNDETERMINED:
+        yield (
+            f"{share:.0%} of the {len(first.kept)} {first.group.name} were NOT compared: "
+            "scikit-learn's own answer to them depends on rounding, or on the order of its "
+            "training rows; the file's evidence is about the others alone"
+        )
 
 
 def _compare_group(
@@ -199,8 +217,10 @@ def _compare_group(
             expected, found = expected[asked.kept], found[asked.kept]
         gap = _gap(expected, found, output, kept, tolerance)
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
-        evidence[output.name] = OutputEvidence(
-            before.rows + len(expected), 0, max(before.worst, gap)
+        evidence[output.name] = before._replace(
+            rows=before.rows + len(expected),
+            worst=max(before.worst, gap),
+            undetermined=before.undetermined + int(np.count_nonzero(~asked.kept)),
         )
 
 

@@ -61,6 +61,7 @@ def print_check(
                 "golden_rows": len(manifest.golden.rows),
                 "outputs": [output.name for output in manifest.outputs],
                 "tolerance": manifest.parity.tolerance,
+                "levels": {name: e.level for name, e in manifest.parity.outputs.items()},
             }
         )
         return 0
@@ -82,6 +83,7 @@ def print_check(
             ("graph", f"loads, and gives {outputs}"),
             ("golden rows", _golden_line(manifest)),
             ("at the build", _parity_line(manifest)),
+            *_evidence_lines(manifest),
         ]
     )
     return 0
@@ -117,6 +119,7 @@ def _info_lines(bundle: Opened, trusted: TrustedKeys | None) -> Iterable[tuple[s
     for column in m.schema.columns:
         yield f"  {column.name}", _column_line(column)
     yield "parity", _parity_line(m)
+    yield from _evidence_lines(m)
     yield "golden rows", str(len(m.golden.rows))
     for metric, value in m.metrics.items():
         yield f"metric {metric}", f"{value:.6g}"
@@ -153,10 +156,23 @@ def _parity_line(manifest: Manifest) -> str:
     rows = max((e.rows for e in evidence), default=0)
     differing = sum(e.differing for e in evidence)
     worst = max((e.worst for e in evidence), default=0.0)
+    left_out = max((e.undetermined for e in evidence), default=0)
     return (
         f"{rows} rows compared with scikit-learn, {differing} labels differed, largest difference "
         f"{worst:.1e}, allowed {manifest.parity.tolerance:g}"
+        + (f"; {left_out} rows left out, which scikit-learn does not determine" if left_out else "")
     )
+
+
+def _evidence_lines(manifest: Manifest) -> Iterable[tuple[str, str]]:
+    for name, found in manifest.parity.outputs.items():
+        if found.bound is None:
+            promise = "equal on the rows compared"
+        elif found.bound == 0:
+            promise = f"bit for bit, for every input; {found.formula}"
+        else:
+            promise = f"at most {found.bound:.1e} apart; {found.formula}"
+        yield f"evidence {name}", f"{found.level}: {promise}"
 
 
 def _shortened(values: Iterable[Any]) -> str:

@@ -43,6 +43,7 @@ def build_command(
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
         report = build(recipe, output, watcher=progress, signing_key=signing_key)
+    display.show_notes(report.notes)
     if as_json:
         display.show_json({**report.to_json(), "training": _training(progress)})
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
-from edge_runtime.manifest import Manifest
+from edge_runtime.manifest import Manifest, OutputEvidence
 from rich.console import Console
 from rich.status import Status
 
@@ -21,10 +21,12 @@ __all__ = [
     "Progress",
     "evidence_lines",
     "file_lines",
+    "level_line",
     "linear_lines",
     "metric_lines",
     "show_json",
     "show_lines",
+    "show_notes",
 ]
 
 BAR_CELLS = 40
@@ -123,15 +125,34 @@ def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
 
 
 def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:
-    """What the comparison with scikit-learn found, a line an output."""
-    return [
-        (
-            f"parity {name}",
-            f"{found.rows} rows, {found.differing} differ, "
-            f"largest difference {found.worst:.1e} (allowed {manifest.parity.tolerance:.0e})",
+    """How each output is known to be scikit-learn's, and what the comparison found."""
+    lines = []
+    for name, found in manifest.parity.outputs.items():
+        lines.append((f"evidence {name}", level_line(found)))
+        left_out = f", {found.undetermined} undetermined" if found.undetermined else ""
+        lines.append(
+            (
+                f"parity {name}",
+                f"{found.rows} rows, {found.differing} differ{left_out}, "
+                f"largest difference {found.worst:.1e} (allowed {manifest.parity.tolerance:.0e})",
+            )
         )
-        for name, found in manifest.parity.outputs.items()
-    ]
+    return lines
+
+
+def level_line(found: OutputEvidence) -> str:
+    """The level, and what it promises."""
+    if found.bound is None:
+        return f"{found.level}: equal on the rows compared"
+    if found.bound == 0:
+        return f"{found.level}: bit for bit, for every input; {found.formula}"
+    return f"{found.level}: at most {found.bound:.1e} apart; {found.formula}"
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Notes about the evidence on stderr, also when progress is quiet."""
+    for note in notes:
+        click.echo(f"NOTE: {note}", err=True)
 
 
 def file_lines(report: Report) -> list[tuple[str, str]]:

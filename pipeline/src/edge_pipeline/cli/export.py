@@ -75,6 +75,7 @@ def export_command(
             watcher=progress,
             signing_key=signing_key,
         )
+    display.show_notes(report.notes)
     if as_json:
         display.show_json(report.to_json())
         return
