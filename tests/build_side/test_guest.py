@@ -1,4 +1,4 @@
-"""Converters that users registered with skl2onnx go on working; subclasses answer for themselves."""
+"""Converters that users registered with skl2onnx go on working; subclasses are no bases."""
 
 import numpy as np
 import pandas as pd

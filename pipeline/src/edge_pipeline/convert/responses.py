@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import type_of_target
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Answer, Context
 from edge_pipeline.convert.frame import Frame
+from edge_pipeline.convert.special import expit
 from edge_pipeline.convert.tensor import Tensor
 
-__all__ = ["add", "average", "column", "first_method", "linear_parts", "response"]
+__all__ = ["add", "average", "column", "first_method", "linear_parts", "logistic_parts", "response"]
 
 
 def first_method(estimator: Any, methods: str | Sequence[str]) -> str:
@@ -98,6 +100,24 @@ def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame)
     weights = np.vstack([_dense(estimator.coef_) for estimator in estimators])
     biases = np.array([float(np.ravel(estimator.intercept_)[0]) for estimator in estimators])
     return context.matrix(X) @ weights.T + biases
+
+
+def logistic_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame) -> Tensor | None:
+    """Second columns of ``predict_proba`` of many binary logistic models, side by side.
+
+    None when some estimator is not one.
+    """
+    from edge_pipeline.convert.families.linear import CONVERTERS
+
+    logistic = CONVERTERS[LogisticRegression]["predict_proba"]
+    for estimator in estimators:
+        # Until scikit-learn 1.7 there was another formula for two classes.
+        if getattr(estimator, "multi_class", None) == "multinomial":
+            return None
+        if context.converter(estimator, "predict_proba") is not logistic:
+            return None
+    scores = linear_parts(context, estimators, X)
+    return None if scores is None else expit(scores)
 
 
 def _dense(coefficients: Any) -> Any:

@@ -342,7 +342,7 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.isnan: _if_float(ops.isnan, _never),
     np.isinf: _if_float(ops.isinf, _never),
     np.isfinite: _if_float(ops.isfinite, lambda x: ~_never(x)),
-    sp.expit: _floats(ops.sigmoid),
+    sp.expit: _floats(special.expit),
     sp.logit: _floats(_logit),
     sp.erf: _floats(special.erf),
     sp.erfc: _floats(special.erfc),

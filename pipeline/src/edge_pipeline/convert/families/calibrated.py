@@ -11,6 +11,7 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods, on_frame
 from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.responses import average, first_method, linear_parts, response
+from edge_pipeline.convert.special import expit
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -65,7 +66,8 @@ def _all_sigmoids(parts: Any, scores: list[Tensor]) -> Tensor:
     n_folds, width = len(parts), scores[0].width
     slopes = np.array([c.a_ for part in parts for c in part.calibrators])
     shifts = np.array([c.b_ for part in parts for c in part.calibrators])
-    each = ops.sigmoid(-(ops.concatenate(scores, 1) * slopes + shifts))
+    # Small ones are scaled to sum to one: they need their relative precision.
+    each = expit(-(ops.concatenate(scores, 1) * slopes + shifts))
     if width == 1:
         positive = ops.sum_(each, 1, keepdims=True) / float(n_folds)
         return ops.concatenate([1.0 - positive, positive], 1)
@@ -94,7 +96,7 @@ def _values(context: Context, part: Any, score: Tensor, at: str) -> Tensor:
     if part.method == "sigmoid":
         slopes = np.array([c.a_ for c in calibrators])
         shifts = np.array([c.b_ for c in calibrators])
-        return ops.sigmoid(-(score * slopes + shifts))
+        return expit(-(score * slopes + shifts))
     return ops.stack(
         [
             context.call(c, "predict", score[:, i : i + 1], at=f"{at}.calibrators[{i}]")

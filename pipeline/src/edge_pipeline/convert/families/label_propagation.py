@@ -10,11 +10,14 @@ from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.families.neighbors import k_nearest
-from edge_pipeline.convert.kernels import kernel
+from edge_pipeline.convert.kernels import EXACT, ROUNDING, kernel, squared_distances
 from edge_pipeline.convert.tensor import Tensor
 from edge_pipeline.convert.tracing_call import trace
 
 __all__ = ["CONVERTERS"]
+
+DIGITS_UP_TO, ZERO_FROM = 700.0, 746.0
+"""exp(-700) has all its digits in float64, exp(-746) is zero."""
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -24,16 +27,46 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
         order = k_nearest(context, nearest, X, nearest.n_neighbors, exact=False)[1]
         weights = ops.sum_(ops.take(labels, order), 1)
     else:
-        weights = _affinity(context, model, X) @ labels
+        affinity = _affinity(context, model, X)
+        if not callable(model.kernel):
+            _doubt_cancelled(context, model, X)
+        weights = affinity @ labels
     return weights / ops.sum_(weights, 1, keepdims=True)
 
 
 def _affinity(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Shape (n_samples, n_training).  A function of two matrices is called with ours, and traced."""
-    known = model.X_.toarray() if hasattr(model.X_, "toarray") else model.X_
+    """Shape (n_samples, n_training); a function of two matrices is traced."""
+    known = _known(model)
     if not callable(model.kernel):
         return kernel(context, model.kernel, X, known, gamma=model.gamma)
-    return context.matrix(trace(context, "kernel", lambda rows: model.kernel(known, rows).T, X, {}))
+
+    def turned(rows: Any) -> Any:
+        return model.kernel(known, rows).T
+
+    turned.__name__ = getattr(model.kernel, "__name__", repr(model.kernel))
+    return context.matrix(trace(context, "kernel", turned, X, {}))
+
+
+def _doubt_cancelled(context: Context, model: Any, X: Tensor) -> None:
+    """Doubt rows whose weights are nothing but rounding.
+
+    x² - 2 xy + y² is right to the last digits of x² + y²; gamma times that error is the relative
+    error of a weight.  And where every weight is below the smallest normal number, none has digits.
+    """
+    known, gamma = _known(model), float(model.gamma)
+    size = ops.sum_of_squares(X, 1, keepdims=True) + np.einsum("ij,ij->i", known, known)
+    error = size * (ROUNDING * gamma)
+    exponent = squared_distances(X, known) * gamma
+    lost = (error > EXACT) & (exponent - error < ZERO_FROM)
+    least = ops.min_(exponent, 1)
+    context.doubt(
+        (ops.max_(lost.astype(np.int64), 1) > 0) | ((least > DIGITS_UP_TO) & (least < ZERO_FROM))
+    )
+
+
+def _known(model: Any) -> Any:
+    rows = model.X_.toarray() if hasattr(model.X_, "toarray") else model.X_
+    return np.asarray(rows, dtype=np.float64)
 
 
 def _label(context: Context, model: Any, X: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Answer, Context, Methods, on_frame
 from edge_pipeline.convert.families.linear import linear_label
 from edge_pipeline.convert.frame import Frame
-from edge_pipeline.convert.responses import column, linear_parts
+from edge_pipeline.convert.responses import column, linear_parts, logistic_parts
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -64,12 +64,15 @@ def _rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    each = [
-        column(context.call(estimator, "predict_proba", X, at=f"estimators_[{i}]"), 1)
-        for i, estimator in enumerate(meta.estimators_)
-    ]
-    Y = ops.stack(each)
-    if len(each) == 1:
+    parts = meta.estimators_
+    Y = logistic_parts(context, parts, X)
+    if Y is None:
+        each = [
+            column(context.call(part, "predict_proba", X, at=f"estimators_[{i}]"), 1)
+            for i, part in enumerate(parts)
+        ]
+        Y = ops.stack(each)
+    if len(parts) == 1:
         Y = ops.concatenate([1.0 - Y, Y], 1)
     if meta.multilabel_:
         return Y
@@ -111,14 +114,16 @@ def _duel_votes(context: Context, meta: Any, X: Tensor | Frame, confidences: Ten
     ):
         # They predict by the sign of the score.
         won = (confidences > 0.0).astype(np.float64)
-        return won @ second + (1.0 - won) @ first
+        votes: Tensor = won @ second + (1.0 - won) @ first
+        return votes
     answers = [
         context.call(estimator, "predict", seen, at=f"estimators_[{i}]")
         for i, (estimator, seen) in enumerate(zip(parts, _seen(context, meta, X), strict=True))
     ]
     predictions = ops.stack(answers)
     lost, won = predictions == 0, predictions == 1
-    return won.astype(np.float64) @ second + lost.astype(np.float64) @ first
+    counted: Tensor = won.astype(np.float64) @ second + lost.astype(np.float64) @ first
+    return counted
 
 
 def _seen(context: Context, meta: Any, X: Tensor | Frame) -> list[Any]:
