@@ -1,7 +1,6 @@
 """A manifest that a stranger wrote: refused as such, before any of it is acted on."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,32 +8,13 @@ from typing import Any
 
 import pytest
 from device_side.device_models import Parts
-from edge_runtime.bundle import MANIFEST_KEY, Seal, pack, replace_seal, unpack
+from device_side.sealing import sealed
+from edge_runtime.bundle import pack, unpack
 from edge_runtime.json_reading import MAX_DEPTH, read_json
 from edge_runtime.manifest import MAX_MANIFEST_BYTES, Manifest
 
 import edge_runtime
 from edge_runtime import IntegrityError
-
-
-def sealed(graph: bytes, text: bytes) -> bytes:
-    """A file with any text for a manifest, sealed as whoever has the format would."""
-    length = _varint(len(text))
-    inner = b"\x0a" + bytes([len(MANIFEST_KEY)]) + MANIFEST_KEY + b"\x12" + length
-    head = b"\x72" + _varint(len(inner) + len(text)) + inner
-    before = graph + head + text
-    seal = Seal(
-        1, len(graph), len(graph) + len(head), len(text), hashlib.sha256(before).hexdigest()
-    )
-    return replace_seal(before + bytes(293), seal)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def test_the_same_text_sealed_here_is_the_file_that_pack_writes(parts: Parts) -> None:
