@@ -10,7 +10,8 @@ import pytest
 from device_side import device_models
 from device_side.tiny_onnx import Graph
 from edge_runtime.manifest import GoldenRows, Output
-from edge_runtime.model import ROWS_AT_ONCE, Model
+from edge_runtime.model import Model
+from edge_runtime.questions import ROWS_AT_ONCE
 from edge_runtime.schema import Schema
 
 import edge_runtime
@@ -223,7 +224,7 @@ def test_a_closed_model_frees_its_session(healthy_bundle: bytes) -> None:
 
     model = edge_runtime.load(healthy_bundle)
     model.predict_one(X[0])
-    session = weakref.ref(model._run.__self__)  # type: ignore[attr-defined]
+    session = weakref.ref(model._questions.session)
     model.close()
     gc.collect()
     assert session() is None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_runtime.errors import InferenceError
 from edge_runtime.manifest import Output
 
-__all__ = ["as_trained", "plain"]
+__all__ = ["as_named", "as_trained", "plain"]
 
 
 def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any]:
@@ -43,6 +43,20 @@ def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any
     raise InferenceError(
         f"{output.name}: the graph answers in {answer.dtype}, which {output.dtype} cannot hold"
     )
+
+
+def as_named(
+    numbers: NDArray[Any], labels: NDArray[Any], output: Output, n_rows: int
+) -> NDArray[Any]:
+    """The labels at the positions *numbers*, as :func:`as_trained` would give them."""
+    if numbers.ndim < 1 or len(numbers) != n_rows:
+        raise InferenceError(
+            f"{output.name}: expected {n_rows} rows, the graph gives the shape {numbers.shape}"
+        )
+    try:
+        return labels.take(numbers)
+    except IndexError as error:
+        raise InferenceError(f"{output.name}: the graph gives a label that is none") from error
 
 
 def plain(answer: NDArray[Any]) -> Any:

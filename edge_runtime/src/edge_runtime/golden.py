@@ -12,7 +12,7 @@ from edge_runtime.border import Border
 from edge_runtime.errors import InferenceError, InputError, SelfTestError
 from edge_runtime.manifest import Cell, Manifest, Output
 
-__all__ = ["replay"]
+__all__ = ["golden_feeds", "golden_row", "golden_rows", "replay"]
 
 OTHER_CPU = 1e-12
 """Least tolerance between two kinds of CPU, relative to an output's largest magnitude.
@@ -37,18 +37,11 @@ def replay(manifest: Manifest, answer: Callable[[Any, int], Mapping[str, NDArray
     SelfTestError
         An answer differs, cannot be had, or the golden rows contradict the schema.
     """
-    golden, columns = manifest.golden, manifest.schema.columns
+    golden = manifest.golden
     if not golden.rows:
         return
-    numeric = [column.is_number for column in columns]
     try:
-        rows = [
-            [_number(cell) if n else cell for cell, n in zip(row, numeric, strict=True)]
-            for row in golden.rows
-        ]
-        # By column: a row of one list could be taken for a list of one row.
-        by_name = {column.name: [row[i] for row in rows] for i, column in enumerate(columns)}
-        feeds, n_rows = Border(manifest.schema).feeds(by_name)
+        feeds, n_rows = golden_feeds(manifest)
         found = answer(feeds, n_rows)
     except (InputError, InferenceError, ValueError) as error:
         raise SelfTestError(f"the golden rows cannot be asked: {error}; {_REMEDY}") from error
@@ -56,6 +49,38 @@ def replay(manifest: Manifest, answer: Callable[[Any, int], Mapping[str, NDArray
         if output.name not in golden.answers:
             raise SelfTestError(f"no golden answers for {output.name}; build the model again")
         _compare(output, golden.answers[output.name], found[output.name], manifest)
+
+
+def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
+    """The golden rows as the border hands them on, and their number.
+
+    Raises
+    ------
+    InputError, ValueError
+        They contradict the schema.
+    """
+    columns, rows = manifest.schema.columns, golden_rows(manifest)
+    # By column: a row of one list could be taken for a list of one row.
+    by_name = {column.name: [row[i] for row in rows] for i, column in enumerate(columns)}
+    return Border(manifest.schema).feeds(by_name)
+
+
+def golden_rows(manifest: Manifest) -> list[list[Any]]:
+    """The golden rows as lists of cells, in the order of the schema."""
+    numeric = [column.is_number for column in manifest.schema.columns]
+    return [
+        [_number(cell) if n else cell for cell, n in zip(row, numeric, strict=True)]
+        for row in manifest.golden.rows
+    ]
+
+
+def golden_row(manifest: Manifest) -> Any:
+    """A row that ``predict_one`` answers; None when there are no golden rows."""
+    rows = golden_rows(manifest)[:1]
+    if not rows:
+        return None
+    # A row of dicts or lists is its only cell.
+    return rows[0][0] if manifest.schema.kind in ("dicts", "lists") else rows[0]
 
 
 _REMEDY = "do not use this model here; build it again with the newest edge-pipeline, and report it"

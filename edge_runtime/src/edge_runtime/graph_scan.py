@@ -46,8 +46,13 @@ _SELECTING = frozenset({b"Cast", b"Gather", b"Identity", b"Reshape", b"Slice", b
 _MAX_SELECTIONS = 8
 
 
-def scan(raw: bytes, manifest: Manifest) -> None:
+def scan(raw: bytes, manifest: Manifest) -> Scope:
     """Refuse a graph that could harm, or that is not the one the manifest describes.
+
+    Returns
+    -------
+    Scope
+        The main graph, for whoever looks further.
 
     Raises
     ------
@@ -79,6 +84,7 @@ def scan(raw: bytes, manifest: Manifest) -> None:
                 if name not in _BODIES.get(node.op, frozenset()) or node.domain:
                     raise _unsafe(f"an operator {_shown(node.op)} with a subgraph {_shown(name)}")
                 waiting.append((body, inner))
+    return main
 
 
 def _check_ends(main: Scope, manifest: Manifest) -> None:

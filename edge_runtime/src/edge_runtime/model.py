@@ -5,34 +5,27 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime import versions
-from edge_runtime.answers import as_trained
-from edge_runtime.border import MAX_CELLS_AT_ONCE, Border, Deriver, ExtraColumns
-from edge_runtime.errors import IntegrityError, MethodNotAvailableError, ModelClosedError
+from edge_runtime.border import Border, ExtraColumns
+from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_scan import scan
-from edge_runtime.manifest import METHODS, Manifest, Output
+from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
+from edge_runtime.manifest import Manifest
 from edge_runtime.opening import open_bundle
-from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
+from edge_runtime.plans import class_labels, names_of, plans
+from edge_runtime.schema import Schema
 
 if TYPE_CHECKING:
     from edge_runtime.contact import ContactLimits
-    from edge_runtime.session import Session
     from edge_runtime.trust import TrustedKeys, TrustStore
 
 __all__ = ["Model", "load"]
-
-ROWS_AT_ONCE = 4096
-"""Rows of a batch that the graph sees at once: what lies between its nodes then stays in the cache.
-
-100,000 rows of 64 columns through a neural network: 78 ms so, 230 ms in one go (measured on 2 cores
-of an EPYC, onnxruntime 1.32, without its memory arena), and memory stays flat.
-"""
 
 Answer = NDArray[Any] | list[NDArray[Any]]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -90,8 +83,19 @@ def load(
 
         limits = isolate if isinstance(isolate, ContactLimits) else None
         first_contact(opened.graph, opened.manifest, limits)
+    origin = Origin(
+        source if isinstance(source, bytes) else os.path.abspath(source),
+        opened.seal.sha256,
+        extra_columns,
+        threads,
+        keys,
+    )
     return Model.from_parts(
-        opened.graph, opened.manifest, extra_columns=extra_columns, threads=threads
+        opened.graph,
+        opened.manifest,
+        extra_columns=extra_columns,
+        threads=threads,
+        origin=origin,
     )
 
 
@@ -124,10 +128,18 @@ class Model:
     ----------
     manifest
         All that the bundle says of itself.
+    origin
+        What the model was loaded from; None when it was made from parts.
     """
 
     def __init__(
-        self, graph: bytes, manifest: Manifest, *, extra_columns: ExtraColumns, threads: int
+        self,
+        graph: bytes,
+        manifest: Manifest,
+        *,
+        extra_columns: ExtraColumns,
+        threads: int,
+        origin: Origin | None = None,
     ) -> None:
         if type(threads) is not int or threads < 1:
             raise ValueError(f"threads must be a whole number of at least 1, found {threads!r}")
@@ -136,26 +148,26 @@ class Model:
             versions.installed_onnxruntime(), platform.machine(), manifest.requires.onnxruntime
         )
         versions.check_opsets(manifest.requires.opsets)
-        self._plans = _plans(manifest)
-        self._deriver = Deriver(manifest.schema) if manifest.schema.derived else None
-        self._rows_at_once = ROWS_AT_ONCE
-        if self._deriver is not None:
-            width = manifest.schema.numbers_width
-            self._rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
-        scan(graph, manifest)
+        self._plans = plans(manifest)
+        self._keys = {method: names_of(outputs) for method, outputs in self._plans.items()}
+        main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
-        from edge_runtime.session import Session
+        from edge_runtime.questions import Questions
         from edge_runtime.single import one_answer
 
         self.manifest = manifest
-        session = Session(graph, threads=threads)
-        self._inputs = frozenset(signature.name for signature in session.inputs)
-        self._run: Callable[..., list[NDArray[Any]]] = session.run
-        _check_graph(session, manifest)
-        predict = self._plans.get("predict", ())
+        self._threads = threads
+        self.origin = origin
+        self._questions = Questions(graph, main, manifest, threads=threads)
+        predict, proba = (self._plans.get(m, ()) for m in ("predict", "predict_proba"))
+        self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
+        self._proba_one: Callable[[Any], Any] = self._no_proba
         if len(predict) == 1:
-            self._one = one_answer(session, self._border, predict[0])
+            self._one = one_answer(self._questions, self._border, predict)
+            if len(proba) == 1:
+                self._proba_one = one_answer(self._questions, self._border, predict + proba)
+        watch_forks(self)
 
     @classmethod
     def from_parts(
@@ -165,16 +177,17 @@ class Model:
         *,
         extra_columns: ExtraColumns = "refuse",
         threads: int = 1,
+        origin: Origin | None = None,
     ) -> Model:
         """A model from parts that no seal vouches for: for the build machine, before it seals.
 
         The golden rows are replayed when there are any.  Parameters and errors are those of
-        :func:`load`.
+        :func:`load`; *origin* is what :func:`load` was called with.
         """
         from edge_runtime.golden import replay
 
-        model = cls(graph, manifest, extra_columns=extra_columns, threads=threads)
-        replay(manifest, model._all_outputs)
+        model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
+        replay(manifest, model._questions.all_answers)
         return model
 
     @property
@@ -254,12 +267,82 @@ class Model:
         """
         return self._one(row)
 
+    def predict_proba_one(self, row: Any) -> tuple[Any, dict[Any, float]]:
+        """Answer for one row, and the probability of every class, in one pass: the fast path.
+
+        Parameters
+        ----------
+        row
+            As for :meth:`predict_one`.
+
+        Returns
+        -------
+        tuple
+            What :meth:`predict_one` gives, and a dict from each class to its probability, in the
+            order of predict_proba's columns; where no classes are known (mixtures) the keys are
+            the columns' numbers.
+        """
+        label, probabilities = self._proba_one(row)
+        if self._classes is None:
+            return label, dict(enumerate(probabilities))
+        return label, dict(zip(self._classes, probabilities, strict=True))
+
+    def warm_up(self) -> None:
+        """Make every session and buffer now, which the first two calls of a method make otherwise.
+
+        Takes some milliseconds; afterwards the first answer takes as long as the thousandth.
+        """
+        from edge_runtime.golden import golden_row
+
+        self._questions.warm_up(self._plans.values())
+        row = golden_row(self.manifest)
+        if row is None:
+            return
+        for ask in (self._one, self._proba_one):
+            # A lane is kept from the second call on.
+            for _ in range(2):
+                with suppress(MethodNotAvailableError):
+                    ask(row)
+
     def close(self) -> None:
         """Free the memory; every later question raises ModelClosedError.  Closing twice is fine.
 
         Calls that are running in other threads finish.
         """
-        self._run = self._one = _closed
+        self._end("the model is closed; load it again")
+
+    def forked(self) -> None:
+        """Be told that this process was forked off from the one that loaded the model.
+
+        With one thread a model goes on answering.  With several it is closed: the threads of its
+        pool did not come along, and a call would wait for them for ever.
+        """
+        if isinstance(self._questions, Closed):
+            return
+        if self._threads == 1:
+            self._questions.forked()
+            return
+        for session in self._questions.sessions():
+            keep_for_ever(session)  # its end would wait for those threads too
+        self._end(
+            f"the model was loaded with threads={self._threads} before this process was forked "
+            "off; load it again here, or before with threads=1"
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[Origin]]:
+        """Travel to another process as a file's place and digest: the model is loaded again there.
+
+        Raises
+        ------
+        ModelClosedError
+            It was closed.
+        TypeError
+            It was made from parts, not loaded.
+        """
+        self._questions.check_open()
+        if self.origin is None:
+            raise TypeError("only a model that was loaded from a bundle travels between processes")
+        return Origin.load, (self.origin,)
 
     def __enter__(self) -> Model:
         return self
@@ -279,47 +362,16 @@ class Model:
             f"{', '.join(self._plans)}>"
         )
 
+    def _end(self, message: str) -> None:
+        closed: Any = Closed(message)
+        self._questions = self._one = self._proba_one = closed
+
     def _answer(self, method: str, X: Any) -> Answer:
         outputs = self._plans[method]
         feeds, n_rows = self._border.feeds(X)
-        found = self._outputs(outputs, feeds, n_rows)
+        questions = self._questions
+        found = questions.answers(questions.about(outputs, self._keys[method]), feeds, n_rows)
         return found if outputs[0].item is not None else found[0]
-
-    def _outputs(
-        self, outputs: tuple[Output, ...], feeds: dict[str, NDArray[Any]], n_rows: int
-    ) -> list[NDArray[Any]]:
-        names = [output.name for output in outputs]
-        if not n_rows:
-            # Not every operator takes zero rows; the shape is that of one row, without the row.
-            one = self._run(names, self._fed(_some_row(self.schema)))
-            return [as_trained(a[:0], o, 0) for a, o in zip(one, outputs, strict=True)]
-        if n_rows <= self._rows_at_once:
-            found = self._run(names, self._ready(feeds))
-        else:
-            step = self._rows_at_once
-            parts = [
-                self._run(names, self._ready({n: b[i : i + step] for n, b in feeds.items()}, i))
-                for i in range(0, n_rows, step)
-            ]
-            found = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        return [as_trained(a, o, n_rows) for a, o in zip(found, outputs, strict=True)]
-
-    def _all_outputs(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
-        outputs = self.manifest.outputs
-        found = self._outputs(outputs, feeds, n_rows)
-        return {output.name: answer for output, answer in zip(outputs, found, strict=True)}
-
-    def _ready(self, feeds: dict[str, NDArray[Any]], first_row: int = 0) -> dict[str, NDArray[Any]]:
-        """Whatever the graph reads; *first_row* counts in the caller's table."""
-        if self._deriver is not None:
-            feeds = self._deriver.widen(feeds, first_row)
-        return self._fed(feeds)
-
-    def _fed(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Without the block that the graph does not read (an estimator may use no text at all)."""
-        if len(feeds) == len(self._inputs):
-            return feeds
-        return {name: block for name, block in feeds.items() if name in self._inputs}
 
     def _check_served(self, method: str) -> None:
         if method not in self._plans:
@@ -332,56 +384,9 @@ class Model:
         self._check_served("predict")
         raise MethodNotAvailableError("predict gives several arrays; use predict([row])")
 
-
-def _check_graph(session: Session, manifest: Manifest) -> None:
-    given = {signature.name for signature in session.outputs}
-    for output in manifest.outputs:
-        if output.name not in given:
-            raise IntegrityError(
-                f"the graph has no output {output.name!r}, which the manifest names; build the "
-                "model again"
-            )
-    kinds = {
-        NUMBERS: (np.float64, manifest.schema.numbers_width),
-        STRINGS: (np.object_, len(manifest.schema.textual)),
-    }
-    for signature in session.inputs:
-        element_type, columns = kinds.get(signature.name, (None, 0))
-        if signature.element_type is not element_type or not columns:
-            raise IntegrityError(
-                f"the graph asks for {signature.name!r}, which the schema does not give; build "
-                "the model again"
-            )
-
-
-def _plans(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
-    """Method to its outputs, in the order of :data:`METHODS`."""
-    plans: dict[str, tuple[Output, ...]] = {}
-    for method in METHODS:
-        outputs = [output for output in manifest.outputs if output.method == method]
-        if not outputs:
-            continue
-        if len(outputs) > 1 or outputs[0].item is not None:
-            outputs.sort(key=lambda output: -1 if output.item is None else output.item)
-            if [output.item for output in outputs] != list(range(len(outputs))):
-                raise IntegrityError(f"manifest: the outputs of {method} are not numbered from 0")
-        plans[method] = tuple(outputs)
-    return plans
-
-
-def _some_row(schema: Schema) -> dict[str, NDArray[Any]]:
-    """One row that the graph answers, whatever the answer."""
-    numbers = [schema.columns[i].minimum or 0.0 for i in schema.numeric]
-    numbers += [0.0] * (schema.numbers_width - len(numbers))
-    strings = [
-        column.categories[0] if column.categories else MISSING_STRING if column.missing else "a"
-        for column in (schema.columns[i] for i in schema.textual)
-    ]
-    return {
-        NUMBERS: np.array([numbers], dtype=np.float64),
-        STRINGS: np.array([strings], dtype=object),
-    }
-
-
-def _closed(*_: Any) -> Any:
-    raise ModelClosedError("the model is closed; load it again")
+    def _no_proba(self, row: Any) -> Any:
+        self._check_served("predict")
+        self._check_served("predict_proba")
+        raise MethodNotAvailableError(
+            "predict_proba gives an array for each target; use predict_proba([row])"
+        )
