@@ -117,10 +117,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     schema = _closed(schema, context)
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
-        raise UnsupportedEstimatorError(
-            "a column of dicts or lists is used as it is; put a DictVectorizer, FeatureHasher or "
-            "MultiLabelBinarizer before it"
-        )
+        raise UnsupportedEstimatorError(_UNREAD)
     used = {entry.domain: entry.version for entry in model.opset_import}
     listed = [given if isinstance(given, list) else [given] for given in answers.values()]
     return OnnxModel(
@@ -132,6 +129,11 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         answer_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
         doubt=_doubt(context.graph, context.doubted()),
     )
+
+
+_UNREAD = (
+    "a column of dicts or lists is used as it is; put a DictVectorizer or a FeatureHasher on it"
+)
 
 
 def _with_derived(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
@@ -311,6 +313,8 @@ def _finished(answer: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
         try:
             answer = answer.matrix()
         except ValueError as error:
+            if any(tensor.name == CELLS for tensor, _ in answer.columns):
+                raise UnsupportedEstimatorError(_UNREAD) from error
             raise UnsupportedEstimatorError(
                 f"transform answers with a table in which {error}; end with an encoder, or add a "
                 "predictor"
