@@ -8,7 +8,7 @@ at.  Fields that hold one message must come once, since protobuf would merge two
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge_runtime.errors import UnsafeGraphError
 from edge_runtime.wire import Budget, WireError, count_varints, fields
@@ -37,8 +37,7 @@ MAX_DIMENSION = 2**31 - 1
 Opsets = dict[str, int]
 
 
-@dataclass(slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A stored tensor: its ONNX element type and size, and where its bytes lie.
 
     ``start`` and ``end`` are those of ``raw_data``, or equal when it is stored otherwise.
@@ -51,7 +50,6 @@ class Tensor:
     end: int
 
 
-@dataclass(slots=True)
 class Node:
     """One node, with those of its attributes that the scan looks into.
 
@@ -59,27 +57,42 @@ class Node:
     ``modes`` is the list of strings ``nodes_modes`` of a tree ensemble.
     """
 
-    op: bytes = b""
-    domain: bytes = b""
-    inputs: list[bytes] = field(default_factory=list)
-    outputs: list[bytes] = field(default_factory=list)
-    attributes: set[bytes] = field(default_factory=set)
-    bodies: list[tuple[bytes, Scope]] = field(default_factory=list)
-    ints: dict[bytes, list[int]] = field(default_factory=dict)
-    runs: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    modes: list[bytes] = field(default_factory=list)
+    # No dataclass: two of them would cost a start 0.5 ms.
+    __slots__ = (
+        "attributes",
+        "bodies",
+        "domain",
+        "inputs",
+        "ints",
+        "modes",
+        "op",
+        "outputs",
+        "runs",
+    )
+
+    def __init__(self) -> None:
+        self.op = self.domain = b""
+        self.inputs: list[bytes] = []
+        self.outputs: list[bytes] = []
+        self.attributes: set[bytes] = set()
+        self.bodies: list[tuple[bytes, Scope]] = []
+        self.ints: dict[bytes, list[int]] = {}
+        self.runs: dict[bytes, tuple[int, int]] = {}
+        self.modes: list[bytes] = []
 
 
-@dataclass(slots=True)
 class Scope:
     """A graph, the main one or a subgraph, and the names it defines."""
 
-    parent: Scope | None
-    inputs: list[bytes] = field(default_factory=list)
-    outputs: list[bytes] = field(default_factory=list)
-    tensors: dict[bytes, Tensor] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    makers: dict[bytes, Node] = field(default_factory=dict)
+    __slots__ = ("inputs", "makers", "nodes", "outputs", "parent", "tensors")
+
+    def __init__(self, parent: Scope | None) -> None:
+        self.parent = parent
+        self.inputs: list[bytes] = []
+        self.outputs: list[bytes] = []
+        self.tensors: dict[bytes, Tensor] = {}
+        self.nodes: list[Node] = []
+        self.makers: dict[bytes, Node] = {}
 
 
 def read_graph(raw: bytes) -> tuple[Scope, Opsets]:

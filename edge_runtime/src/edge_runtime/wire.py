@@ -11,7 +11,6 @@ The encoding: https://protobuf.dev/programming-guides/encoding.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,11 +41,13 @@ class WireError(ValueError):
     """The bytes are no protobuf message, or one too large to look at."""
 
 
-@dataclass(slots=True)
 class Budget:
     """Fields that may still be read."""
 
-    left: int
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 def fields(
