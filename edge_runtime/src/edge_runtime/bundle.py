@@ -49,6 +49,7 @@ _NO_SIGNATURE = "0" * 128
 _ED25519 = "ed25519-"
 # No NUL and no length in it: the seal's text that follows has a fixed length.
 _MESSAGE_HEAD = b"edge-runtime bundle signature 1\n"
+_HEXADECIMAL = re.compile(r"[0-9a-f]+")
 _SIGNED_BY = re.compile(r"[0-9a-f]{16}")
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
 _WIDTHS = (8, 4, 16, 16, 16, 64, 8, 16, 128)
@@ -116,23 +117,15 @@ class Seal:
         magic, version, graph, offset, manifest, digest, algorithm, key_id, signature = fields
         if magic != _MAGIC:
             raise NotABundleError(_NOT_A_BUNDLE)
-        try:
-            found = int(version, 16)
-            if found > FORMAT:
-                raise FormatVersionError(found, FORMAT)
-            seal = cls(
-                found,
-                int(graph, 16),
-                int(offset, 16),
-                int(manifest, 16),
-                digest,
-                algorithm,
-                key_id,
-                signature,
-            )
-        except ValueError as error:
-            raise IntegrityError(f"the seal is damaged: {error}; {_COPY_AGAIN}") from error
-        # One spelling only: otherwise upper-case digits or signs would be unsealed changes.
+        # int() would read signs, blanks and underscores too.
+        if not _HEXADECIMAL.fullmatch(version + graph + offset + manifest + digest):
+            raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}")
+        found = int(version, 16)
+        if found > FORMAT:
+            raise FormatVersionError(found, FORMAT)
+        lengths = (int(graph, 16), int(offset, 16), int(manifest, 16))
+        seal = cls(found, *lengths, digest, algorithm, key_id, signature)
+        # One spelling only: otherwise upper-case digits would be unsealed changes.
         if seal.to_text() != text or seal.format < 1:
             raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}")
         if algorithm not in (_UNSIGNED, _ED25519):

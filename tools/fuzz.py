@@ -1,0 +1,64 @@
+"""Fuzz the device's readers with atheris, by coverage, for as long as one likes.
+
+    pip install atheris
+    python tools/fuzz.py graph CORPUS-FOLDER -max_total_time=60
+
+Targets: ``file`` (bytes as they come), ``graph`` (the scan of a graph), ``manifest`` (a manifest's
+text).  What ends with another exception than a BundleError is written to ``crash-*``; put it into
+tests/data/fuzz, where tests/fuzz reads it from then on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["edge_runtime"]):
+    from edge_runtime.bundle import unpack
+    from edge_runtime.errors import BundleError
+    from edge_runtime.graph_scan import scan
+    from edge_runtime.manifest import Manifest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+
+def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
+    """Target name to what it calls, and the inputs to start from."""
+    from device_side import device_models
+    from device_side.hostile import TREE_OPSETS, body, described, loop, model, trees
+    from device_side.tiny_onnx import tensor
+
+    parts = [device_models.classifier(), device_models.mixed(), device_models.text()]
+    told = described(TREE_OPSETS)
+    looped = model([loop("n", body())], initializers=[tensor("n", 3)], opsets=TREE_OPSETS)
+    tree = model([trees([1, 2, 0], [0, 0, 1])], opsets=TREE_OPSETS)
+    return {
+        "file": (unpack, [p.sealed() for p in parts]),
+        "graph": (lambda raw: scan(raw, told), [looped, tree, *(p.graph for p in parts)]),
+        "manifest": (Manifest.from_bytes, [p.manifest.to_bytes() for p in parts]),
+    }
+
+
+def main(arguments: list[str]) -> None:
+    """Run one target until atheris ends."""
+    name, corpus, *options = arguments
+    call, seeds = targets()[name]
+    folder = Path(corpus)
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, seed in enumerate(seeds):
+        (folder / f"seed-{index}").write_bytes(seed)
+
+    def one(raw: bytes) -> None:
+        with contextlib.suppress(BundleError):
+            call(raw)
+
+    atheris.Setup([sys.argv[0], corpus, *options], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
