@@ -1,0 +1,84 @@
+"""What safety costs at a load: all checks against a load without signature and scan.
+
+    python benchmarks/load.py dist/penguins.onnx
+
+Signs the file in memory, then takes turns: a whole load with a trusted key; the signature alone;
+the scan of the graph's bytes alone.  Turns, because a busy machine then disturbs all alike.  Prints
+JSON; the ratio is that of a whole load to one without signature and scan, at their quickest: what
+a busy machine adds to the load alone would make it look better.  Needs the extra ``signing``.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from edge_runtime.graph_scan import scan
+from edge_runtime.opening import open_bundle
+from edge_runtime.signing import public_key, sign
+from edge_runtime.trust import trusted
+
+import edge_runtime
+
+BLOCKS = 200
+ISOLATED_BLOCKS = 5
+LIMIT = 1.2
+
+
+def main(path: str) -> None:
+    key = Ed25519PrivateKey.generate()
+    raw = sign(Path(path).read_bytes(), key)
+    keys = trusted([public_key(key).to_pem()])
+    opened = open_bundle(raw, trusted=keys)
+    calls: dict[str, Callable[[], Any]] = {
+        "load": lambda: edge_runtime.load(raw, trusted_keys=keys).close(),
+        "signature": lambda: keys.check(opened.seal),
+        "scan": lambda: scan(opened.graph, opened.manifest),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()  # what the first call imports is not counted
+    for _ in range(BLOCKS):
+        for name, call in calls.items():
+            taken[name].append(milliseconds(call))
+    isolated = [
+        milliseconds(lambda: edge_runtime.load(raw, trusted_keys=keys, isolate=True).close())
+        for _ in range(ISOLATED_BLOCKS)
+    ]
+    whole, signature, scanned = (min(taken[name]) for name in calls)
+    figures = {
+        "file": {"bytes": opened.file_bytes, "graph_bytes": len(opened.graph)},
+        "machine": {"processor": platform.machine(), "python": platform.python_version()},
+        "versions": {name: version(name) for name in ("numpy", "onnxruntime", "cryptography")},
+        "blocks": BLOCKS,
+        "milliseconds": {name: spread(values) for name, values in taken.items()},
+        "isolated_load_milliseconds": spread(isolated),
+        "ratio": round(whole / (whole - signature - scanned), 3),
+        "limit": LIMIT,
+    }
+    print(json.dumps(figures, indent=2))
+
+
+def milliseconds(call: Callable[[], Any]) -> float:
+    started = time.perf_counter_ns()
+    call()
+    return (time.perf_counter_ns() - started) / 1e6
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Quickest, and the quartiles."""
+    low, median, high = statistics.quantiles(values, n=4)
+    named = {"least": min(values), "low": low, "median": median, "high": high}
+    return {name: round(value, 4) for name, value in named.items()}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
