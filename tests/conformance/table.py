@@ -22,7 +22,15 @@ TABLE = Path("docs/estimators.md")
 EXACT = 1e-9
 """Largest difference allowed, relative to the largest magnitude of an answer."""
 
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "DummyClassifier-1": (
+        "strategy='stratified' draws a random number for each row at prediction: the answer is not "
+        "a function of the row (every other strategy but 'uniform' converts)"
+    ),
+    "PatchExtractor-1": (
+        "one image becomes many rows: no row of the answer belongs to a row of the question"
+    ),
+}
 """Instance to the mathematical reason why no graph can answer as it does."""
 
 _HEAD = """# Estimators
@@ -57,13 +65,15 @@ def rendered(results: Iterable[dict[str, Any]]) -> str:
         by_kind.setdefault(result["name"].rsplit("-", 1)[0], []).append(result)
     lines, exact = [], 0
     for kind, measured in sorted(by_kind.items()):
-        gaps = [gap for r in measured for gap in r.get("methods", {}).values()]
-        methods = dict.fromkeys(m for r in measured for m in r.get("methods", {}))
         reason = next((EXCEPTIONS[r["name"]] for r in measured if r["name"] in EXCEPTIONS), "")
-        good = bool(gaps) and max(gaps) <= EXACT and not any("error" in r for r in measured)
+        asked = [r for r in measured if r["name"] not in EXCEPTIONS]
+        gaps = [gap for r in asked for gap in r.get("methods", {}).values()]
+        methods = dict.fromkeys(m for r in asked for m in r.get("methods", {}))
+        good = bool(gaps) and max(gaps) <= EXACT and not any("error" in r for r in asked)
         exact += good
-        worst = _rounded_up(max(gaps)) if good else "not converted" if reason else "DIFFERS"
-        lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {reason or _how(measured[0])} |")
+        worst = _rounded_up(max(gaps)) if good else "DIFFERS" if asked else "not converted"
+        how = "; ".join(filter(None, [_how(asked[0]) if asked else "", reason]))
+        lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {how} |")
     count = f"{exact} of {len(by_kind)} classes, {len(names())} instances."
     return _HEAD.format(variants=", ".join(VARIANTS), count=count) + "\n".join(lines) + "\n"
 
