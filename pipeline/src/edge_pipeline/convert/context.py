@@ -206,7 +206,10 @@ class Context:
 
     def labels(self, classes: Any, index: Tensor) -> Tensor:
         """Class labels at *index*, of the dtype that *classes* have."""
-        return ops.take(np.asarray(classes), index, 0)
+        classes = np.asarray(classes)
+        if classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
+            return index
+        return ops.take(classes, index, 0)
 
     def converter(self, estimator: Any, method: str) -> Converter | None:
         """The converter that :meth:`call` would use, or None when the guest would be asked."""

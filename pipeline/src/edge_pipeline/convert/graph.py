@@ -19,6 +19,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
+from edge_pipeline.convert.simplifying import Surroundings, simplified
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
 from edge_pipeline.errors import ConversionError
 
@@ -50,6 +51,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, tuple[NDArray[Any], Tensor]] = {}
+        self._ranks: dict[str, int] = {}
         self._count = 0
 
     def fresh(self, hint: str) -> str:
@@ -60,6 +62,7 @@ class Graph:
     def input(self, name: str, dtype: Any, shape: Shape) -> Tensor:
         """Declare an input."""
         self._inputs.append(_value_info(name, np.dtype(dtype), shape))
+        self._root._ranks[name] = len(shape)
         return Tensor(self, name, np.dtype(dtype), shape)
 
     def row_count(self) -> Tensor:
@@ -125,6 +128,7 @@ class Graph:
                 Tensor(self, self.fresh(op.lower()), np.dtype(dtype), shape)
                 for dtype, shape in outputs
             )
+            self._root._ranks.update((r.name, r.ndim) for r in results)
             made = helper.make_node(op, names, [r.name for r in results], domain=domain)
             made.attribute.extend(_attribute(name, kept[name]) for name in sorted(kept))
             self._nodes.append(made)
@@ -183,7 +187,16 @@ class Graph:
             self._root._constants[f"foreign:{name}"] = (values, tensor)
 
     def _to_proto(self, name: str) -> onnx.GraphProto:
-        nodes, used = _reachable(self._nodes, [output.name for output in self._outputs])
+        wanted = [output.name for output in self._outputs]
+        nodes, _ = _reachable(self._nodes, wanted)
+        values = {tensor.name: array for array, tensor in self._root._constants.values()}
+        around = Surroundings(
+            value=values.get,
+            rank=self._root._ranks.get,
+            constant=lambda array: self.constant(array).name,
+            names_used=names_used,
+        )
+        nodes, used = _reachable(simplified(nodes, wanted, around), wanted)
         initializers = [
             numpy_helper.from_array(values, tensor.name)
             for values, tensor in self._constants.values()

@@ -257,20 +257,28 @@ def log_softmax(x: Tensor) -> Tensor:
     return x - logsumexp(x, -1, True)
 
 
-def _arg(op: str, x: Tensor, axis: int, keepdims: bool) -> Tensor:
+def _arg(op: str, x: Tensor, axis: int, keepdims: bool, last: bool = False) -> Tensor:
     axis %= x.ndim
     if keepdims:
         shape: Shape = tuple(1 if i == axis else size for i, size in enumerate(x.shape))
     else:
         shape = x.shape[:axis] + x.shape[axis + 1 :]
-    return x.graph.node(op, x, axis=axis, keepdims=int(keepdims), dtype=np.int64, shape=shape)
+    return x.graph.node(
+        op,
+        x,
+        axis=axis,
+        keepdims=int(keepdims),
+        select_last_index=1 if last else None,
+        dtype=np.int64,
+        shape=shape,
+    )
 
 
-def argmax(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
-    """Position of the largest element, the first of equals as in numpy."""
+def argmax(x: Tensor, axis: int = -1, keepdims: bool = False, *, last: bool = False) -> Tensor:
+    """Position of the largest element, the first of equals as in numpy, or the last."""
     if x.dtype == np.bool_:
         x = x.astype(np.int64)
-    return _arg("ArgMax", x, axis, keepdims)
+    return _arg("ArgMax", x, axis, keepdims, last)
 
 
 def argmin(x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:

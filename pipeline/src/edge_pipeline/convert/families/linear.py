@@ -20,8 +20,9 @@ __all__ = ["CONVERTERS", "choose", "linear_scores", "shared_out"]
 
 def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
     """``X @ coef_.T + intercept_``, in the shape that ``coef_`` asks for."""
-    product: Tensor = X @ _dense(model.coef_).T
-    return product + np.asarray(model.intercept_, dtype=np.float64)
+    weights, bias = _dense(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
+    answer: Tensor = X @ np.atleast_2d(weights).T + bias
+    return ops.squeeze(answer, 1) if weights.ndim == 1 else answer
 
 
 def _dense(coefficients: Any) -> NDArray[np.float64]:
@@ -33,7 +34,27 @@ def _dense(coefficients: Any) -> NDArray[np.float64]:
 
 def linear_scores(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin.decision_function: one column a class, none for two classes."""
+    if _is_narrow(model):
+        return _two_columns(model, X)[:, 1]
     return _flat(linear_prediction(context, model, X))
+
+
+TWO_COLUMNS_UP_TO = 512
+"""Features up to which two classes have two columns, the first of zeros: label, probabilities and
+scores are then one node each after the product.  Beyond, twice the numbers cost more than that."""
+
+
+def _is_narrow(model: Any) -> bool:
+    shape = model.coef_.shape
+    return len(shape) == 2 and shape[0] == 1 and shape[1] <= TWO_COLUMNS_UP_TO
+
+
+def _two_columns(model: Any, X: Tensor) -> Tensor:
+    """Scores of two classes: zero, and the decision function."""
+    weights = np.vstack([np.zeros(X.width), _dense(model.coef_)]).T
+    bias = np.append(0.0, np.asarray(model.intercept_, dtype=np.float64))
+    scores: Tensor = X @ weights + bias
+    return scores
 
 
 def choose(context: Context, classes: Any, scores: Tensor) -> Tensor:
@@ -44,6 +65,8 @@ def choose(context: Context, classes: Any, scores: Tensor) -> Tensor:
 
 def linear_label(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin.predict."""
+    if _is_narrow(model):
+        return context.labels(model.classes_, ops.argmax(_two_columns(model, X), 1))
     return choose(context, model.classes_, linear_scores(context, model, X))
 
 
@@ -60,6 +83,8 @@ def _flat(scores: Tensor) -> Tensor:
 
 def _one_against_rest(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin._predict_proba_lr: logistic scores, scaled to sum to one."""
+    if _is_narrow(model):
+        return ops.softmax(_two_columns(model, X))
     scores = linear_prediction(context, model, X)
     if scores.width == 1:
         positive = ops.sigmoid(scores)

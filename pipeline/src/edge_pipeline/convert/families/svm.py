@@ -29,14 +29,17 @@ _CLASSIFIERS = ("c_svc", "nu_svc")
 
 
 def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """Libsvm's decision values, shape (n_samples, n_pairs); of regression, one column.
+    """Decision values as libsvm has them, shape (n_samples, n_pairs); of regression, one column.
 
-    Of two classes with scikit-learn's sign: positive for the second.
+    Of two classes two columns: zero, and the decision with scikit-learn's sign, positive for the
+    second.
     """
     weights = _weights(machine)
     bias = np.asarray(machine._intercept_, dtype=np.float64)
     if machine._impl in _CLASSIFIERS and len(machine.classes_) == 2:
-        weights, bias = -weights, -bias
+        weights = np.hstack([np.zeros_like(weights), -weights])
+        bias = np.append(0.0, -bias)
+    X = X.astype(np.float64)  # as a stack's final estimator it reads labels
     if not len(machine.support_):
         return ops.full_rows(X, bias)
     if callable(machine.kernel):
@@ -129,7 +132,12 @@ def _gaussian(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor:
         X, vectors = X - centre, vectors - centre
     lengths = np.einsum("ij,ij->i", vectors, vectors)
     product: Tensor = X @ (2.0 * gamma * vectors.T) + (-gamma * lengths)
-    return ops.exp(product - gamma * ops.sum_of_squares(X, 1, keepdims=True))
+    own = ops.sum_of_squares(X, 1, keepdims=True)
+    # product - gamma * own, in one node instead of two.
+    exponent = X.graph.node(
+        "Gemm", own, np.full((1, len(vectors)), -gamma), product, dtype=X.dtype, shape=product.shape
+    )
+    return ops.exp(exponent)
 
 
 def _longest(vectors: NDArray[np.float64]) -> float:
@@ -149,7 +157,7 @@ def _scores(context: Context, machine: Any, X: Tensor) -> Tensor:
     """SVC.decision_function: of two classes the decision; of more, votes or the pairs."""
     decisions = _decisions(context, machine, X)
     if len(machine.classes_) == 2:
-        return ops.squeeze(decisions, 1)
+        return decisions[:, 1]
     if machine.decision_function_shape != "ovr":
         return decisions
     return _one_against_rest(decisions, len(machine.classes_))
@@ -170,8 +178,7 @@ def _label(context: Context, machine: Any, X: Tensor) -> Tensor:
     classes = machine.classes_
     decisions = _decisions(context, machine, X)
     if len(classes) == 2:
-        second = (ops.squeeze(decisions, 1) >= 0.0).astype(np.int64)
-        return context.labels(classes, second)
+        return context.labels(classes, ops.argmax(decisions, 1, last=True))
     if machine.break_ties and machine.decision_function_shape == "ovr":
         return context.labels(classes, ops.argmax(_one_against_rest(decisions, len(classes)), 1))
     pairs_ended = np.arange(float(len(classes)))
@@ -183,7 +190,7 @@ def _probabilities(context: Context, machine: Any, X: Tensor) -> Tensor:
     """Platt's sigmoid of every decision, coupled into one distribution."""
     decisions = _decisions(context, machine, X)
     if len(machine.classes_) == 2:
-        decisions = -decisions
+        decisions = -decisions[:, 1:]
     chance = special.expit(-(decisions * machine._probA + machine._probB))
     return _coupled(ops.clip(chance, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE), len(machine.classes_))
 

@@ -1,0 +1,81 @@
+"""Fewer nodes give the same answer."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from build_side.families.asking import assert_same
+from build_side.families.tables import fitted, labels, rows, signal, unseen
+from edge_pipeline.convert.converting import convert
+from edge_pipeline.convert.graph import Graph
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+RNG = np.random.default_rng(0)
+W, B = RNG.normal(size=(4, 3)), RNG.normal(size=3)
+X = rows()
+
+
+def written(build):
+    graph = Graph()
+    build(graph, graph.input("numbers", np.float64, (None, 4)))
+    return graph.to_model("1")
+
+
+def operators(model):
+    return [node.op_type for node in model.graph.node if node.op_type != "Identity"]
+
+
+def answers(model, table):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    return session.run(None, {"numbers": table})
+
+
+@pytest.mark.parametrize("bias", [B, np.array(2.0), np.array([2.0])])
+def test_a_product_and_a_sum_are_one_node_to_the_last_bits(bias):
+    model = written(lambda graph, x: graph.output("answer", x @ W + bias))
+    assert operators(model) == ["Gemm"]
+    np.testing.assert_allclose(answers(model, X)[0], X @ W + bias, rtol=1e-14)
+    assert answers(model, X[:0])[0].shape == (0, 3)
+
+
+def test_a_product_that_is_wanted_itself_stays():
+    def both(graph, x):
+        graph.output("product", x @ W)
+        graph.output("sum", x @ W + B)
+
+    assert operators(written(both)) == ["MatMul", "Add"]
+
+
+def test_a_sum_with_what_is_no_row_stays():
+    model = written(lambda graph, x: graph.output("answer", x @ W + x[:, :1]))
+    assert "Gemm" not in operators(model)
+
+
+@pytest.mark.parametrize(
+    "scaler", [StandardScaler(), RobustScaler(), MinMaxScaler(), MaxAbsScaler()]
+)
+def test_a_scaler_goes_into_the_weights(scaler):
+    pipeline = fitted(make_pipeline(scaler, LinearRegression()), X, signal(X))
+    model = onnx.load_from_string(convert(pipeline, X).graph)
+    assert operators(model)[0] == "Gemm"
+    assert not {"Div", "Mul", "Sub"} & set(operators(model))
+    assert_same(pipeline, X, unseen(), tolerance=1e-13)
+
+
+def test_a_shift_that_would_cancel_stays_outside():
+    far = X + 1e8
+    pipeline = fitted(make_pipeline(StandardScaler(), LogisticRegression()), far, labels(X, [0, 1]))
+    model = onnx.load_from_string(convert(pipeline, far).graph)
+    assert operators(model)[0] == "Sub"
+    assert_same(pipeline, far, unseen()[:12] + 1e8)
+
+
+def test_a_scaled_table_that_is_used_twice_stays():
+    def twice(graph, x):
+        scaled = (x - 1.0) / np.arange(1.0, 5.0)
+        graph.output("scaled", scaled)
+        graph.output("answer", scaled @ W + B)
+
+    assert operators(written(twice)) == ["Sub", "Div", "Gemm"]
