@@ -22,8 +22,8 @@ from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "gap_distance", "tree_distance"]
 
-MAX_ROW_ELEMENTS = 1 << 15
-"""Differences to all training rows at once take this many numbers a row at most (256 KiB); of more,
+MAX_ROW_ELEMENTS = 1 << 12
+"""Differences to all training rows at once take this many numbers a row at most (32 KiB); of more,
 one row after the other is asked."""
 
 Params = Mapping[str, Any]
@@ -74,6 +74,11 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
         return _BRUTE[name](Y, exact)
     if name == "precomputed":
         return Distance(lambda X: X)
+    if name in _NOT_METRICS and model._tree is not None and len(model._tree.get_arrays()[2]) > 1:
+        raise context.refuse(
+            f"metric={name!r} with a ball tree of several leaves: the triangle inequality does not "
+            "hold for it, so scikit-learn's tree misses neighbours; fit with algorithm='brute'"
+        )
     return tree_distance(context, name, params, Y)
 
 
@@ -221,6 +226,8 @@ def _share(part: Tensor, whole: Tensor) -> Tensor:
     return ops.where(whole == 0.0, 0.0, part / ops.where(whole == 0.0, 1.0, whole))
 
 
+_NOT_METRICS = ("braycurtis", "dice", "russellrao")
+
 _SQUARED = ("euclidean", "seuclidean", "mahalanobis")
 
 _ELEMENTWISE: Mapping[str, Pairwise] = {
@@ -235,11 +242,11 @@ _ELEMENTWISE: Mapping[str, Pairwise] = {
     "braycurtis": _bray_curtis,
     "haversine": _haversine,
     "jaccard": _counts(lambda both, differ, width: _share(differ, both + differ)),
-    "dice": _counts(lambda both, differ, width: _share(differ, 2.0 * both + differ)),
+    "dice": _counts(lambda both, differ, width: differ / (2.0 * both + differ)),
     "rogerstanimoto": _counts(lambda both, differ, width: 2.0 * differ / (width + differ)),
     "sokalmichener": _counts(lambda both, differ, width: 2.0 * differ / (width + differ)),
     "russellrao": _counts(lambda both, differ, width: (width - both) / width),
-    "sokalsneath": _counts(lambda both, differ, width: _share(differ, 0.5 * both + differ)),
+    "sokalsneath": _counts(lambda both, differ, width: differ / (0.5 * both + differ)),
 }
 
 _ALIASES = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan", "infinity": "chebyshev"}

@@ -38,18 +38,15 @@ def k_nearest(
         Whether the caller uses the distances.
     """
     distance = distance_of(context, model, exact=exact)
-    _doubt_ties(context, model, X, k)
-    if exact and model._fit_method == "brute" and model.effective_metric_ == "euclidean":
-        nearest = ops.min_(distance.reduced(X), 1)
-        context.doubt(nearest < TWIN * ops.sum_(X * X, 1))
+    _doubt(context, model, X, k, exact=exact)
     rows = np.asarray(model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else model._fit_X)
     wide_enough = rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES)
     if distance.by_differences and wide_enough:
         return _refined(distance, X, np.asarray(rows, dtype=np.float64), k)
     reduced = distance.reduced(X)
-    if model.effective_metric_ == "nan_euclidean":
+    if model.effective_metric_ in ("nan_euclidean", "dice", "sokalsneath"):  # may be NaN: far away
         order = ops.top_k(ops.where(ops.isnan(reduced), np.inf, reduced), k, largest=False)[1]
-        return ops.gather_elements(reduced, order), order
+        return distance.finish(ops.gather_elements(reduced, order)), order
     near, order = ops.top_k(reduced, k, largest=False)
     return distance.finish(near), order
 
@@ -57,21 +54,23 @@ def k_nearest(
 TIE = 1e-12
 """Neighbours whose reduced distances agree to this share are equally near but for rounding."""
 
-
 TWIN = 1e-6
 """A squared distance from dot products has an error of 4e-16 of the row's own square: below this
 share of it, fewer than nine digits of the distance are left."""
 
 
-def _doubt_ties(context: Context, model: Any, X: Tensor, k: int) -> None:
-    """Rows whose k-th neighbour is no nearer than the next: scikit-learn takes one of the two."""
-    if k >= model.n_samples_fit_:
-        return
+def _doubt(context: Context, model: Any, X: Tensor, k: int, *, exact: bool) -> None:
+    """Rows whose k-th neighbour is no nearer than the next, or whose nearest is mere rounding."""
+    metric = model.effective_metric_
     reduced = distance_of(context, model, exact=False).reduced(X)
     reduced = ops.where(ops.isnan(reduced), np.inf, reduced)
-    near = ops.top_k(reduced, k + 1, largest=False)[0]
-    last, after = near[:, k - 1], near[:, k]
-    context.doubt((after - last <= TIE * after) | (last == after))
+    near = ops.top_k(reduced, min(k + 1, model.n_samples_fit_), largest=False)[0]
+    if k < model.n_samples_fit_:
+        last, after = near[:, k - 1], near[:, k]
+        context.doubt((after - last <= TIE * after) | (last == after))
+    if exact and model._fit_method == "brute" and metric in ("euclidean", "nan_euclidean"):
+        square = near[:, 0] if metric == "euclidean" else near[:, 0] * near[:, 0]
+        context.doubt(square < TWIN * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1))
 
 
 def _refined(distance: Distance, X: Tensor, rows: Any, k: int) -> tuple[Tensor, Tensor]:

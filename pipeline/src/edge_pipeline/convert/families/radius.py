@@ -88,7 +88,7 @@ def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
     """The (weighted) mean of the neighbours' targets, NaN without any.
 
     "NaN" as scikit-learn has it: ``np.full_like(y, nan)``, which for whole targets is a whole
-    number.
+    number that depends on the kind of CPU.
     """
     alike = model.weights in (None, "uniform")
     neighbours, distances = _within(context, model, X, exact=not alike)
@@ -99,6 +99,8 @@ def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
         warnings.simplefilter("ignore")
         empty = np.full_like(targets[0], np.nan).astype(np.float64)
     alone = ops.max_(neighbours.astype(np.float64), 1, True) == 0.0
+    if targets.dtype.kind != "f":
+        context.doubt(ops.squeeze(alone, 1))
     total = ops.sum_(counted, 1, True)
     mean = counted @ targets.astype(np.float64) / ops.where(alone, 1.0, total)
     answer = ops.where(alone, empty, mean)
