@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _BRANCH_LEQ, _BRANCH_MEMBER = 0, 6
-_SUM = 1
+_AVERAGE, _SUM = 0, 1
 
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -197,10 +197,10 @@ def float32_splits(threshold: ArrayLike, *, inclusive: bool = True) -> _Floats:
     return np.where(np.isfinite(middle), split, last.astype(np.float64))
 
 
-def sum_values(X: Tensor, forest: Forest, values: _Floats) -> Tensor:
+def sum_values(X: Tensor, forest: Forest, values: _Floats, *, mean: bool = False) -> Tensor:
     """Sum over the trees, in their order, of the leaf's value (one a node); shape (n_samples,)."""
     zeros = np.zeros(forest.n_nodes, dtype=np.int64)
-    return ops.squeeze(sum_by_target(X, forest, values, zeros, 1), 1)
+    return ops.squeeze(sum_by_target(X, forest, values, zeros, 1, mean=mean), 1)
 
 
 def sum_by_target(
@@ -210,6 +210,7 @@ def sum_by_target(
     targets: ArrayLike,
     n_targets: int,
     *,
+    mean: bool = False,
     dtype: Any = np.float64,
 ) -> Tensor:
     """Sum in tree order of the leaf's value, for the target that the leaf adds to.
@@ -218,6 +219,8 @@ def sum_by_target(
     ----------
     values, targets
         One a node.
+    mean
+        Whether to divide the sums by the number of trees.
     dtype
         float32 for a library that compares and adds in float32: input, thresholds and sums.
 
@@ -241,7 +244,7 @@ def sum_by_target(
         "TreeEnsemble",
         X.astype(dtype),
         domain="ai.onnx.ml",
-        aggregate_function=_SUM,
+        aggregate_function=_AVERAGE if mean else _SUM,
         n_targets=n_targets,
         leaf_targetids=_ints(leaves[:, 0]),
         leaf_weights=leaves[:, 1].astype(dtype),
@@ -273,7 +276,7 @@ def leaf_rows(X: Tensor, forest: Forest, values: NDArray[Any]) -> tuple[Tensor, 
     return value_per_tree(X, forest, at).astype(np.int64), table
 
 
-def sum_rows(X: Tensor, forest: Forest, values: _Floats) -> Tensor:
+def sum_rows(X: Tensor, forest: Forest, values: _Floats, *, mean: bool = False) -> Tensor:
     """Sum over the trees, in their order, of the row of *values* (one a node) that each ends at.
 
     Shape (n_samples, n_columns).  The operator has one weight a leaf; where rows have more than
@@ -283,10 +286,11 @@ def sum_rows(X: Tensor, forest: Forest, values: _Floats) -> Tensor:
     leaves = values[forest.is_leaf]
     if (np.count_nonzero(leaves, axis=1) <= 1).all():
         column = np.argmax(values != 0, axis=1)
-        return sum_by_target(X, forest, values[np.arange(len(values)), column], column, n_columns)
+        weights = values[np.arange(len(values)), column]
+        return sum_by_target(X, forest, weights, column, n_columns, mean=mean)
     rows, table = leaf_rows(X, forest, values)
-    taken = ops.take(table, rows, 0)
-    return ops.cumsum(taken, 1)[:, forest.n_trees - 1]
+    total = ops.cumsum(ops.take(table, rows, 0), 1)[:, forest.n_trees - 1]
+    return total / float(forest.n_trees) if mean else total
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from sklearn import ensemble
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods, on_frame
+from edge_pipeline.convert.families.gradient_boosting import label_of_two
 from edge_pipeline.convert.families.trees import are_trees, forest_of, node_values
 from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.tensor import Tensor
@@ -68,7 +69,7 @@ def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
         return ops.full_rows(context.matrix(X), np.ones(1))
     decision = _decision(context, model, X)
     if model.n_classes_ == 2:
-        return ops.softmax(ops.stack([-decision, decision]) / 2.0)
+        return ops.softmax(ops.expand_dims(decision, 1) * np.array([-0.5, 0.5]))
     return ops.softmax(decision / float(model.n_classes_ - 1))
 
 
@@ -76,7 +77,7 @@ def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     decision = _decision(context, model, X)
     if model.n_classes_ == 2:
-        return context.labels(model.classes_, (decision > 0).astype(np.int64))
+        return label_of_two(model.classes_, decision > 0)
     return context.labels(model.classes_, ops.argmax(decision, 1))
 
 

@@ -48,7 +48,7 @@ def _regression(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
         return _mean("predict")(context, model, X)
     forest = forest_of(model.estimators_, model.estimators_features_)
     values = node_values(model.estimators_)[:, :, 0]
-    mean = sum_rows(context.matrix(X), forest, values) / float(model.n_estimators)
+    mean = sum_rows(context.matrix(X), forest, values, mean=True)
     return ops.squeeze(mean, 1) if values.shape[1] == 1 else mean
 
 
@@ -62,11 +62,10 @@ def _mean_probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tens
         trees = model.estimators_
         forest = forest_of(trees, model.estimators_features_)
         rows = [tree.tree_.value[:, 0, :] @ _places(tree, model.n_classes_) for tree in trees]
-        total: Any = sum_rows(context.matrix(X), forest, np.concatenate(rows))
-    else:
-        total = 0.0
-        for estimator, columns, place in _parts(model, X):
-            total = total + _chances(context, model, estimator, columns, place)
+        return sum_rows(context.matrix(X), forest, np.concatenate(rows), mean=True)
+    total: Any = 0.0
+    for estimator, columns, place in _parts(model, X):
+        total = total + _chances(context, model, estimator, columns, place)
     return total / float(model.n_estimators)  # type: ignore[no-any-return]
 
 

@@ -28,9 +28,11 @@ def _means(context: Context, model: Any, X: Tensor) -> list[tuple[Any, Tensor]]:
     def mean_rows() -> Tensor:
         values = node_values(model.estimators_)
         rows = values.reshape(len(values), -1)
-        return sum_rows(X, forest_of(model.estimators_), rows) / float(len(model.estimators_))
+        return sum_rows(X, forest_of(model.estimators_), rows, mean=True)
 
     mean = context.once(model, "means", X, mean_rows)
+    if model.n_outputs_ == 1:
+        return [(model.classes_, mean)]
     return [(classes, mean[:, at]) for classes, at in class_columns(model)]
 
 
@@ -72,7 +74,7 @@ def _label(context: Context, model: Any, X: Tensor) -> Tensor:
 def _regression(_: Context, model: Any, X: Tensor) -> Tensor:
     forest = forest_of(model.estimators_)
     values = node_values(model.estimators_)[:, :, 0]
-    mean = sum_rows(X, forest, values) / float(forest.n_trees)
+    mean = sum_rows(X, forest, values, mean=True)
     return ops.squeeze(mean, 1) if model.n_outputs_ == 1 else mean
 
 

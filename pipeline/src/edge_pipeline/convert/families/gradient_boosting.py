@@ -17,7 +17,14 @@ from edge_pipeline.convert.families.trees import forest_of, node_values
 from edge_pipeline.convert.tensor import Tensor
 from edge_pipeline.convert.tree_ensemble import stumps_first, sum_by_target
 
-__all__ = ["CONVERTERS", "boosted_label", "boosted_probabilities", "linked", "raw_column"]
+__all__ = [
+    "CONVERTERS",
+    "boosted_label",
+    "boosted_probabilities",
+    "label_of_two",
+    "linked",
+    "raw_column",
+]
 
 _INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
     links.IdentityLink: lambda raw: raw,
@@ -42,9 +49,13 @@ def raw_column(raw: Tensor) -> Tensor:
 
 
 def boosted_probabilities(context: Context, model: Any, raw: Tensor) -> Tensor:
-    """The loss's predict_proba: for two classes the second's, and the rest of one."""
-    answer = linked(context, model, raw)
-    return answer if raw.width > 1 else ops.concatenate([1.0 - answer, answer], 1)
+    """The loss's predict_proba.
+
+    For two classes scikit-learn takes the first's from one; the logistic function of minus the
+    score is the same to 1.1e-16, and both are two nodes together.
+    """
+    both = raw if raw.width > 1 else raw * np.array([-1.0, 1.0])
+    return linked(context, model, both)
 
 
 def boosted_label(context: Context, model: Any, raw: Tensor, *, zero_is_second: bool) -> Tensor:
@@ -52,8 +63,17 @@ def boosted_label(context: Context, model: Any, raw: Tensor, *, zero_is_second: 
     if raw.width > 1:
         return context.labels(model.classes_, ops.argmax(raw, 1))
     score = raw_column(raw)
-    second = score >= 0 if zero_is_second else score > 0
-    return context.labels(model.classes_, second.astype(np.int64))
+    return label_of_two(model.classes_, score >= 0 if zero_is_second else score > 0)
+
+
+def label_of_two(classes: Any, second: Tensor) -> Tensor:
+    """The second of two classes where *second* holds, in as few nodes as their dtype allows."""
+    classes = np.asarray(classes)
+    if classes.dtype == np.bool_:
+        return second
+    if classes.dtype.kind in "iu" and classes.tolist() == [0, 1]:
+        return second.astype(np.int64)
+    return ops.where(second, classes[1], classes[0])
 
 
 def _raw(context: Context, model: Any, X: Tensor) -> Tensor:
