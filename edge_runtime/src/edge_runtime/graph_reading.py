@@ -1,8 +1,8 @@
 """A ModelProto's bytes in, its graphs as names and places out; no onnx package, no onnxruntime.
 
 Reads what onnx.proto (ONNX 1.21) defines and a bundle may hold.  Whatever else the bytes say is
-refused here, by its field: a field that this module does not know is one that nobody has looked
-at.  Fields that hold one message must come once, since protobuf would merge two.
+refused here, by its field: a field that ``graph_fields`` does not list is one that nobody has
+looked at.  Fields that hold one message must come once, since protobuf would merge two.
 """
 
 from __future__ import annotations
@@ -11,6 +11,22 @@ import math
 from typing import NamedTuple
 
 from edge_runtime.errors import UnsafeGraphError
+from edge_runtime.graph_fields import (
+    ATTRIBUTE_PLAIN,
+    ATTRIBUTE_RUNS,
+    GRAPH_PLAIN,
+    ITEM_BYTES,
+    MODEL_PLAIN,
+    NODE_PLAIN,
+    PACKED,
+    REMEDY,
+    STRING,
+    TENSOR_PLAIN,
+    WALKED,
+    refused,
+    shown,
+    twice,
+)
 from edge_runtime.wire import Budget, WireError, count_varints, fields
 
 __all__ = ["Node", "Opsets", "Scope", "Tensor", "read_graph"]
@@ -101,63 +117,12 @@ def read_graph(raw: bytes) -> tuple[Scope, Opsets]:
     Raises
     ------
     UnsafeGraphError
-        The bytes are no ModelProto, or hold what no bundle may: see the tables in this module.
+        The bytes are no ModelProto, or hold what no bundle may: see graph_fields.
     """
     try:
         return _Reader(raw).model()
     except WireError as error:
-        raise UnsafeGraphError(f"the graph is no ONNX model: {error}; {_REMEDY}") from error
-
-
-_REMEDY = "do not use this file; build it again with edge-pipeline"
-
-# Tags are number << 3 | wire type.  A message type's table names the fields that may stand in it;
-# those in _WHY are refused with their name, all others as unknown.
-_MODEL_PLAIN = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72})
-_GRAPH_PLAIN = frozenset({0x12, 0x52, 0x82})  # name, doc_string, metadata_props
-_NODE_PLAIN = frozenset({0x1A, 0x32, 0x4A})  # name, doc_string, metadata_props
-_TENSOR_PLAIN = frozenset({0x62, 0x82})  # doc_string, metadata_props
-_ATTRIBUTE_PLAIN = frozenset({0x15, 0x18, 0x22, 0x3A, 0x3D, -0x3D, 0x6A, 0xA0})
-_ATTRIBUTE_RUNS = frozenset({0x3D, 0x40})
-
-_WHY = {
-    ("model", 0xA2): "training steps",
-    ("model", 0xCA): "functions of its own",
-    ("model", 0xD2): "a device configuration",
-    ("graph", 0x72): "quantization annotations",
-    ("graph", 0x7A): "sparse tensors",
-    ("node", 0x42): "an overloaded function",
-    ("node", 0x52): "a device configuration",
-    ("attribute", 0x5A): "lists of subgraphs",
-    ("attribute", 0x72): "types as attributes",
-    ("attribute", 0x7A): "types as attributes",
-    ("attribute", 0xAA): "references to a function's attributes",
-    ("attribute", 0xB2): "sparse tensors",
-    ("attribute", 0xBA): "sparse tensors",
-    ("tensor", 0x1A): "tensors in segments",
-    ("tensor", 0x6A): "data outside the file",
-    ("type", 0x22): "sequences as inputs or outputs",
-    ("type", 0x2A): "maps as inputs or outputs",
-    ("type", 0x42): "sparse tensors",
-    ("type", 0x4A): "optional inputs or outputs",
-}
-
-# What is walked through only to see that nothing else stands there: message type to the fields
-# that may, each with the type of the message in it.
-_WALKED: dict[str, dict[int, str | None]] = {
-    "operator set": {0x0A: None, 0x10: None},
-    "value": {0x0A: None, 0x12: "type", 0x1A: None, 0x22: None},
-    "type": {0x0A: "tensor type", 0x32: None},
-    "tensor type": {0x08: None, 0x12: "shape"},
-    "shape": {0x0A: "dimension"},
-    "dimension": {0x08: None, 0x12: None, 0x1A: None},
-}
-
-_STRING = 8
-# TensorProto.DataType to the bytes of one element in raw_data.
-_ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
-# Fields of TensorProto that hold packed elements, to bytes of one; None for varints.
-_PACKED: dict[int, int | None] = {0x22: 4, 0x2A: None, 0x3A: None, 0x52: 8, 0x5A: None}
+        raise UnsafeGraphError(f"the graph is no ONNX model: {error}; {REMEDY}") from error
 
 
 class _Reader:
@@ -172,15 +137,15 @@ class _Reader:
         for tag, start, end in fields(self._raw, 0, len(self._raw), self._budget):
             if tag == 0x3A:
                 if graph is not None:
-                    raise _twice("graphs")
+                    raise twice("graphs")
                 graph = start, end
             elif tag == 0x42:
                 domain, version = self._opset(start, end)
                 if domain in opsets:
-                    raise _twice(f"versions of the operators {domain!r}")
+                    raise twice(f"versions of the operators {domain!r}")
                 opsets[domain] = version
-            elif tag not in _MODEL_PLAIN:
-                raise _refused("model", tag)
+            elif tag not in MODEL_PLAIN:
+                raise refused("model", tag)
         if graph is None:
             raise WireError("it has no graph")
         return self._graph(*graph, None, 0), opsets
@@ -193,13 +158,13 @@ class _Reader:
             elif tag == 0x10:
                 version = a
             else:
-                raise _refused("operator set", tag)
+                raise refused("operator set", tag)
         return domain.decode("utf-8", "replace"), version
 
     def _graph(self, start: int, end: int, parent: Scope | None, depth: int) -> Scope:
         if depth > MAX_SUBGRAPHS:
             raise UnsafeGraphError(
-                f"the graph has more than {MAX_SUBGRAPHS} subgraphs inside one another; {_REMEDY}"
+                f"the graph has more than {MAX_SUBGRAPHS} subgraphs inside one another; {REMEDY}"
             )
         scope = Scope(parent)
         for tag, a, b in fields(self._raw, start, end, self._budget):
@@ -208,26 +173,26 @@ class _Reader:
             elif tag == 0x2A:
                 tensor = self._tensor(a, b)
                 if tensor.name in scope.tensors:
-                    raise _twice(f"tensors called {_shown(tensor.name)}")
+                    raise twice(f"tensors called {shown(tensor.name)}")
                 scope.tensors[tensor.name] = tensor
             elif tag in (0x5A, 0x62):
                 ends = scope.inputs if tag == 0x5A else scope.outputs
                 ends.append(self._value_name(a, b))
                 if len(ends) > MAX_ENDS:
                     raise UnsafeGraphError(
-                        f"a graph has more than {MAX_ENDS} inputs or outputs; {_REMEDY}"
+                        f"a graph has more than {MAX_ENDS} inputs or outputs; {REMEDY}"
                     )
             elif tag == 0x6A:
                 self._value_name(a, b)
-            elif tag not in _GRAPH_PLAIN:
-                raise _refused("graph", tag)
+            elif tag not in GRAPH_PLAIN:
+                raise refused("graph", tag)
         _define(scope)
         return scope
 
     def _node(self, start: int, end: int, scope: Scope, depth: int) -> Node:
         self._nodes += 1
         if self._nodes > MAX_NODES:
-            raise UnsafeGraphError(f"the graph has more than {MAX_NODES} nodes; {_REMEDY}")
+            raise UnsafeGraphError(f"the graph has more than {MAX_NODES} nodes; {REMEDY}")
         raw, node = self._raw, Node()
         for tag, a, b in fields(raw, start, end, self._budget):
             if tag == 0x0A:
@@ -240,13 +205,13 @@ class _Reader:
                 self._attribute(a, b, node, scope, depth)
             elif tag == 0x3A:
                 node.domain = raw[a:b]
-            elif tag not in _NODE_PLAIN:
-                raise _refused("node", tag)
+            elif tag not in NODE_PLAIN:
+                raise refused("node", tag)
         self._values += len(node.outputs)
         if max(len(node.inputs), len(node.outputs)) > MAX_ENDS or self._values > MAX_VALUES:
             raise UnsafeGraphError(
                 f"the graph has a node of more than {MAX_ENDS} inputs or outputs, or more than "
-                f"{MAX_VALUES} values; {_REMEDY}"
+                f"{MAX_VALUES} values; {REMEDY}"
             )
         return node
 
@@ -256,40 +221,40 @@ class _Reader:
         run: tuple[int, int] | None = None
         body: Scope | None = None
         tensor = False
-        for tag, a, b in fields(raw, start, end, self._budget, _ATTRIBUTE_RUNS):
+        for tag, a, b in fields(raw, start, end, self._budget, ATTRIBUTE_RUNS):
             if tag == 0x0A:
                 name = raw[a:b]
             elif tag == 0x40:
                 ints.append(a)
             elif tag == -0x40:
                 if run is not None:
-                    raise _twice("lists in one attribute")
+                    raise twice("lists in one attribute")
                 run = a, b
             elif tag == 0x2A:
                 if tensor:
-                    raise _twice("tensors in one attribute")
+                    raise twice("tensors in one attribute")
                 tensor = True
                 self._tensor(a, b)
             elif tag == 0x32:
                 if body is not None:
-                    raise _twice("subgraphs in one attribute")
+                    raise twice("subgraphs in one attribute")
                 body = self._graph(a, b, scope, depth + 1)
             elif tag == 0x52:
                 self._tensor(a, b)
             elif tag == 0x4A:
                 if name == b"nodes_modes":
                     node.modes.append(raw[a:b])
-            elif tag not in _ATTRIBUTE_PLAIN:
-                raise _refused("attribute", tag)
+            elif tag not in ATTRIBUTE_PLAIN:
+                raise refused("attribute", tag)
         # The name may stand anywhere in the message.
         if name in node.attributes:
-            raise _twice(f"attributes called {_shown(name)}")
+            raise twice(f"attributes called {shown(name)}")
         node.attributes.add(name)
         if body is not None:
             node.bodies.append((name, body))
         if run is not None:
             if ints:
-                raise _twice("lists in one attribute")
+                raise twice("lists in one attribute")
             node.runs[name] = run
         elif ints:
             node.ints[name] = ints
@@ -310,36 +275,36 @@ class _Reader:
                 stored, place = stored | 1, (a, b)
             elif tag == 0x32:
                 stored, strings = stored | 2, strings + 1
-            elif tag in _PACKED:
+            elif tag in PACKED:
                 if stored & 4:
-                    raise _twice("data in one tensor")
+                    raise twice("data in one tensor")
                 stored, packed = stored | 4, (tag, a, b)
             elif tag == 0x70:
                 if a:
-                    raise _refused("tensor", 0x6A)
-            elif tag not in _TENSOR_PLAIN:
-                raise _refused("tensor", tag)
+                    raise refused("tensor", 0x6A)
+            elif tag not in TENSOR_PLAIN:
+                raise refused("tensor", tag)
         elements = _elements(dims, name)
-        if kind == _STRING:
+        if kind == STRING:
             found, fits = strings, stored in (0, 2)
-        elif kind not in _ITEM_BYTES:
+        elif kind not in ITEM_BYTES:
             raise UnsafeGraphError(
-                f"tensor {_shown(name)} has the unknown element type {kind}; {_REMEDY}"
+                f"tensor {shown(name)} has the unknown element type {kind}; {REMEDY}"
             )
         elif stored == 4:
             found, fits = self._packed_elements(*packed), True
         else:
-            found, rest = divmod(place[1] - place[0], _ITEM_BYTES[kind])
+            found, rest = divmod(place[1] - place[0], ITEM_BYTES[kind])
             fits = stored in (0, 1) and not rest
         if found != elements or not fits:
             raise UnsafeGraphError(
-                f"tensor {_shown(name)} says that it has {elements} elements, and holds {found}; "
-                f"{_REMEDY}"
+                f"tensor {shown(name)} says that it has {elements} elements, and holds {found}; "
+                f"{REMEDY}"
             )
         return Tensor(name, kind, elements, *place)
 
     def _packed_elements(self, tag: int, start: int, end: int) -> int:
-        item = _PACKED[tag]
+        item = PACKED[tag]
         if item is None:
             return count_varints(self._raw, start, end)
         whole, rest = divmod(end - start, item)
@@ -353,10 +318,10 @@ class _Reader:
         waiting: list[tuple[str, int, int]] = [("value", start, end)]
         while waiting:
             what, start, end = waiting.pop()
-            allowed = _WALKED[what]
+            allowed = WALKED[what]
             for tag, a, b in fields(raw, start, end, self._budget):
                 if tag not in allowed:
-                    raise _refused(what, tag)
+                    raise refused(what, tag)
                 inner = allowed[tag]
                 if inner is not None:
                     waiting.append((inner, a, b))
@@ -368,7 +333,7 @@ class _Reader:
 def _elements(dims: list[int], name: bytes) -> int:
     if any(size > MAX_DIMENSION for size in dims):
         raise UnsafeGraphError(
-            f"tensor {_shown(name)} has an axis of more than {MAX_DIMENSION} elements; {_REMEDY}"
+            f"tensor {shown(name)} has an axis of more than {MAX_DIMENSION} elements; {REMEDY}"
         )
     return math.prod(dims)
 
@@ -380,32 +345,13 @@ def _define(scope: Scope) -> None:
         for name in node.outputs:
             if name:
                 if name in makers:
-                    raise _twice(f"values called {_shown(name)}")
+                    raise twice(f"values called {shown(name)}")
                 makers[name] = node
     given = set(scope.inputs)
     if len(given) != len(scope.inputs):
-        raise _twice("inputs of one name")
+        raise twice("inputs of one name")
     # An input with a stored value too would be a constant that a caller may change.
     if not (given.isdisjoint(makers) and given.isdisjoint(scope.tensors)):
-        raise _twice("values of one name, one of them an input")
+        raise twice("values of one name, one of them an input")
     if not makers.keys().isdisjoint(scope.tensors):
-        raise _twice("values of one name, one of them stored")
-
-
-def _twice(what: str) -> UnsafeGraphError:
-    return UnsafeGraphError(f"the graph has two {what}; {_REMEDY}")
-
-
-def _refused(what: str, tag: int) -> UnsafeGraphError:
-    why = _WHY.get((what, tag))
-    if why is None:
-        why = f"field {abs(tag) >> 3} (wire type {abs(tag) & 7}) in its {what}"
-        return UnsafeGraphError(
-            f"the graph has {why}, which this runtime does not know; update edge-runtime, or "
-            "build the model again"
-        )
-    return UnsafeGraphError(f"the graph has {why}, which no bundle may have; {_REMEDY}")
-
-
-def _shown(name: bytes) -> str:
-    return repr(name[:80].decode("utf-8", "replace"))
+        raise twice("values of one name, one of them stored")

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge_runtime.errors import IntegrityError, UnsafeGraphError
+from edge_runtime.graph_fields import REMEDY, shown
 from edge_runtime.graph_reading import Node, Scope, Tensor, read_graph
 from edge_runtime.manifest import Manifest
 from edge_runtime.schema import NUMBERS, STRINGS
@@ -82,7 +83,7 @@ def scan(raw: bytes, manifest: Manifest) -> Scope:
             inner = _check_loop(node, scope, main, raw, steps) if node.op == b"Loop" else steps
             for name, body in node.bodies:
                 if name not in _BODIES.get(node.op, frozenset()) or node.domain:
-                    raise _unsafe(f"an operator {_shown(node.op)} with a subgraph {_shown(name)}")
+                    raise _unsafe(f"an operator {shown(node.op)} with a subgraph {shown(name)}")
                 waiting.append((body, inner))
     return main
 
@@ -92,12 +93,12 @@ def _check_ends(main: Scope, manifest: Manifest) -> None:
     named = {output.name.encode() for output in manifest.outputs}
     for name in main.outputs:
         if name not in named:
-            raise _unsafe(f"an output {_shown(name)} that its manifest does not name")
+            raise _unsafe(f"an output {shown(name)} that its manifest does not name")
     if len(set(main.outputs)) != len(main.outputs):
         raise _unsafe("two outputs of one name")
     for name in main.inputs:
         if name not in (NUMBERS.encode(), STRINGS.encode()):
-            raise _unsafe(f"an input {_shown(name)}, expected {NUMBERS} and {STRINGS}")
+            raise _unsafe(f"an input {shown(name)}, expected {NUMBERS} and {STRINGS}")
 
 
 def _check_operator(node: Node) -> None:
@@ -105,7 +106,7 @@ def _check_operator(node: Node) -> None:
         return
     if node.domain == _MICROSOFT and node.op in _MICROSOFT_OPS:
         return
-    raise _unsafe(f"the operator {_shown(node.domain + b'::' + node.op)}, unknown here")
+    raise _unsafe(f"the operator {shown(node.domain + b'::' + node.op)}, unknown here")
 
 
 def _check_loop(node: Node, scope: Scope, main: Scope, raw: bytes, steps: int) -> int:
@@ -161,10 +162,4 @@ def _stored_number(tensor: Tensor, raw: bytes) -> int:
 
 
 def _unsafe(what: str) -> UnsafeGraphError:
-    return UnsafeGraphError(
-        f"the graph has {what}; do not use this file; build it again with edge-pipeline"
-    )
-
-
-def _shown(name: bytes) -> str:
-    return repr(name[:80].decode("utf-8", "replace"))
+    return UnsafeGraphError(f"the graph has {what}; {REMEDY}")
