@@ -110,7 +110,8 @@ class _Served:
     def __get__(self, model: Model | None, owner: type[Model] | None = None) -> Any:
         if model is None:
             return self._function
-        model._check_served(self.__name__)
+        if self.__name__ not in model._plans:
+            model._check_served(self.__name__)
         return self._function.__get__(model, owner)
 
 

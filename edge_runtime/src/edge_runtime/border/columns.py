@@ -6,6 +6,7 @@ The quick check looks at a whole column; only after it fails are the cells looke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,17 @@ from edge_runtime.schema import MISSING_STRING, Column
 
 __all__ = [
     "Cells",
+    "are_finite",
     "check_numbers",
     "number_column",
     "text_column",
     "unmasked",
     "whole_numbers_to_float64",
 ]
+
+CELLS_ONE_THREAD_SUMS = 8192
+"""OpenBLAS hands sums of more than 10,000 products to its threads, and waiting for those took 15 ms
+on a busy machine where the sum takes 3 us (measured)."""
 
 Cells = NDArray[Any] | Sequence[Any]
 """A column as the caller has it: a 1-d array or a list."""
@@ -110,6 +116,18 @@ def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) ->
             for row, position in np.argwhere(large.reshape(flat.shape)):
                 number_cell(flat[row, position], columns[position], int(row))
     return numbers
+
+
+def are_finite(block: NDArray[Any]) -> bool:
+    """Whether every cell of a C-contiguous float64 *block* is proven finite.
+
+    The sum of squares of finite cells is finite, unless one of them exceeds 1e154: then False
+    says nothing, and :func:`check_numbers` is to look at each.  For a row this takes 0.9 us and
+    raises no warning, where ``np.isfinite(block).all()`` takes 2.6 (measured).
+    """
+    if block.size <= CELLS_ONE_THREAD_SUMS:
+        return isfinite(np.vdot(block, block))
+    return bool(np.isfinite(block).all())
 
 
 def check_numbers(block: NDArray[Any], columns: Sequence[Column]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from math import hypot
+from math import hypot, isfinite
 from operator import itemgetter
 from typing import Any, cast
 
@@ -52,6 +52,7 @@ def row_writer(border: Border) -> RowWriter:
     sources_of = _picker(schema.sources)
     cells, numbers_of = cells_of_row(border), _picker(schema.numeric)
     pick, width = _picker(schema.names), len(schema.columns)
+    shape = (width,)
     strict = border.extra_columns == "refuse"
     only_numbers = len(schema.numeric) == width
     flags = [place for place, i in enumerate(schema.numeric) if schema.columns[i].type == "bool"]
@@ -60,14 +61,26 @@ def row_writer(border: Border) -> RowWriter:
     pack = struct.Struct(f"{len(numeric)}d").pack_into
     are_plain = _PLAIN_TYPES.issuperset
 
+    takes_any_number = border.takes_any_number
+    vdot, float64 = np.vdot, np.dtype(np.float64)
+
     def write(row: Any, slots: Slots) -> None:
         kind = type(row)
+        if (
+            kind is np.ndarray
+            and takes_any_number
+            and row.dtype is float64
+            and row.shape == shape
+            and isfinite(vdot(row, row))  # see are_finite
+        ):
+            slots.numbers[0] = row
+            return
         try:
             if kind is dict and (len(row) == width or not strict):
                 found = pick(row)
             elif kind in _SEQUENCES and len(row) == width:
                 found = row
-            elif kind is np.ndarray and row.shape == (width,) and row.dtype.char in _PLAIN_DTYPES:
+            elif kind is np.ndarray and row.shape == shape and row.dtype.char in _PLAIN_DTYPES:
                 found = row.tolist()
             else:
                 found = cells(row)
