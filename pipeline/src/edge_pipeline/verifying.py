@@ -55,6 +55,9 @@ LARGEST_UNDETERMINED = 0.05
 ASKED_CELLS = 4_000_000
 """Most numbers of one output asked at once, 32 MB: a hashed text has a million a row."""
 
+FED_CELLS = 1 << 26
+"""Most numbers that the graph is fed for one group of rows."""
+
 
 @dataclass(frozen=True, eq=False)
 class VerifiedModel:
@@ -139,7 +142,8 @@ def verify(
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
     """scikit-learn's answers, or None where it refuses these rows."""
-    group = replace(group, table=group.table.head(max(2, ASKED_CELLS // model.answer_width)))
+    limit = min(ASKED_CELLS // model.answer_width, FED_CELLS // max(1, model.schema.numbers_width))
+    group = replace(group, table=group.table.head(max(2, limit)))
     rows = sample.as_trained(group.table)
     answers: dict[str, NDArray[Any]] = {}
     for method in dict.fromkeys(output.method for output in model.outputs):
@@ -215,7 +219,8 @@ def _compare_group(
         expected = asked.answers[output.name]
         if expected.shape == found.shape:
             expected, found = expected[asked.kept], found[asked.kept]
-        gap = _gap(expected, found, output, kept, tolerance)
+        # A dtype, too, may be undetermined: RadiusNeighborsRegressor's, where no row has neighbours.
+        gap = _gap(expected, found, output, kept, tolerance) if asked.kept.any() else 0.0
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
         evidence[output.name] = before._replace(
             rows=before.rows + len(expected),
