@@ -7,8 +7,9 @@ from build_side.families.asking import assert_same
 from edge_pipeline import convert
 from edge_pipeline.errors import UnsupportedEstimatorError
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 
@@ -153,3 +154,18 @@ def test_what_cannot_be_traced_is_refused_by_name(function, reason):
     with pytest.raises(UnsupportedEstimatorError, match=r"parameter func=<lambda>: ") as caught:
         convert(FunctionTransformer(function).fit(X), X)
     assert reason in str(caught.value)
+
+
+def test_a_column_that_a_function_chose_may_be_text():
+    documents = X.assign(text=np.where(X["a"] > 0, "red green", "blue Öl red"))
+    union = FeatureUnion(
+        [
+            ("t", make_pipeline(FunctionTransformer(lambda d: d["text"]), CountVectorizer())),
+            ("n", make_pipeline(FunctionTransformer(lambda d: d[["a"]]), StandardScaler())),
+        ]
+    )
+    assert_same(union.fit(documents), documents, documents[::-1])
+    vector = ColumnTransformer(
+        [("c", FunctionTransformer(lambda s: (s == "oslo").astype(int).to_frame()), "city")]
+    )
+    assert_same(vector.fit(X), X, UNSEEN)

@@ -89,6 +89,7 @@ class Context:
         self._numeric = {(NUMBERS, i): columns[at] for i, at in enumerate(schema.numeric)}
         self._filled: dict[tuple[str, int], tuple[tuple[str, int], Any]] = {}
         self._find = find
+        self._vectors: dict[str, Frame] = {}
         self._guest = guest
         self._path: tuple[str, ...] = ()
         self._answers: dict[Any, tuple[Any, Answer]] = {}
@@ -131,6 +132,12 @@ class Context:
         answer: Tensor | Frame = self.call(estimator, "transform", X, at=at)
         return answer
 
+    def vector(self, column: Frame) -> Tensor:
+        """One column as a vector; :meth:`derive` finds the column behind it."""
+        tensor = ops.squeeze(column.matrix(), 1)
+        self._vectors[tensor.name] = column
+        return tensor
+
     def derive(
         self, X: Tensor | Frame, reading: Reading, placing: Placing, *, binary: bool = False
     ) -> Tensor:
@@ -148,7 +155,8 @@ class Context:
         Tensor, shape (n_samples, placing.width)
             float64, a slice of the graph input ``numbers``.
         """
-        frame = frame_of(X)
+        frame = self._vectors.get(X.name) if isinstance(X, Tensor) else None
+        frame = frame or frame_of(X)
         tensor, position = frame.columns[0]
         column = self._raw.get((tensor.name, position)) if frame.width == 1 else None
         if column is None:

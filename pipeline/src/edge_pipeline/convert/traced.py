@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_pipeline.convert import ops
+from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.tensor import ONNX_TYPES, Tensor
 from edge_pipeline.convert.tracing import trace_function, trace_ufunc
 from edge_pipeline.convert.tracing_functions import permuted, reshaped
@@ -31,10 +32,13 @@ class Tracer:
     ----------
     rows
         A tensor with as many rows as the batch.
+    vector
+        Makes a column of a frame a vector (``Context.vector``).
     """
 
-    def __init__(self, rows: Tensor) -> None:
+    def __init__(self, rows: Tensor, vector: Callable[[Frame], Tensor]) -> None:
         self.rows = rows
+        self.vector = vector
 
     def wrap(self, value: Any) -> Any:
         """Tensors, also in lists, as traced arrays; anything else as it is."""

@@ -133,7 +133,7 @@ class TracedFrame(ColumnShaping):
 
     def _series(self, name: Any) -> TracedSeries:
         column = self._frame.columns[self._position(name)]
-        tensor = ops.squeeze(Frame((column,)).matrix(), 1)
+        tensor = self._tracer.vector(Frame((column,)))
         if (column[0].name, column[1]) in self._flags:
             tensor = tensor.astype(np.bool_)
         return TracedSeries(self._tracer, tensor)

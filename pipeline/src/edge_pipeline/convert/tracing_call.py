@@ -52,7 +52,7 @@ def trace(
     UnsupportedEstimatorError
         The function does something that has no form in a graph; names it.
     """
-    tracer = Tracer(X if isinstance(X, Tensor) else X.columns[0][0])
+    tracer = Tracer(X if isinstance(X, Tensor) else X.columns[0][0], context.vector)
     try:
         given = _given(context, tracer, X, names)
         with _replaced(tracer):

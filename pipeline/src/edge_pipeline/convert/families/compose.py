@@ -58,10 +58,8 @@ def _column_transformer(context: Context, union: Any, X: Tensor | Frame) -> Tens
         chosen = frame.select(_positions(union, name, frame.width))
         if not chosen.width or (isinstance(transformer, str) and transformer == "drop"):
             continue
-        # A single name or position, not in a list, hands over a vector.  Of text, dicts and lists
-        # the vectorizers ask for the column itself, whose cells never enter the graph.
-        is_vector = np.isscalar(columns) and not chosen.columns[0][0].is_string
-        given = ops.squeeze(chosen.matrix(), 1) if is_vector else chosen
+        # A single name or position, not in a list, hands over a vector (text vectorizers want one).
+        given = context.vector(chosen) if np.isscalar(columns) else chosen
         if not _does_something(transformer):
             parts.append(_weighted(context, union, name, given))
         else:
