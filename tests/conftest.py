@@ -17,6 +17,12 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_keys_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The commands go by the user's trusted keys: those of whoever runs the tests must not count."""
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(scope="session")
 def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Run Python source in an interpreter of its own; give its output."""
