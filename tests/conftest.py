@@ -19,7 +19,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_keys_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The commands go by the user's trusted keys: those of whoever runs the tests must not count."""
+    """The commands go by the user's trusted keys: not those of whoever runs the tests."""
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
 
 
