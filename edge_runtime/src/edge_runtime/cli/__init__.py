@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 the bundle or some rows were refused, or the machine faile
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -92,6 +93,22 @@ def _parser() -> argparse.ArgumentParser:
         help="let a process of its own try the bundle first, within limits of memory and time",
     )
     _add_trust_commands(commands)
+
+    bench = commands.add_parser("bench", help="time a model here, against its limits")
+    bench.set_defaults(command=_bench)
+    bench.add_argument("file", metavar="FILE", help="the bundle")
+    bench.add_argument("--json", action="store_true", help="print JSON")
+    bench.add_argument(
+        "--rows", type=_rows, default=1000, metavar="N", help="largest batch (default: 1000)"
+    )
+    bench.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=1.0,
+        metavar="S",
+        help="time spent on each size (default: 1)",
+    )
+    _add_trust_option(bench)
 
     predict = commands.add_parser("predict", help="answer every row of a CSV or JSON lines stream")
     predict.set_defaults(command=_predict)
@@ -190,6 +207,18 @@ def _check(arguments: argparse.Namespace) -> int:
     )
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.benching import print_bench
+
+    return print_bench(
+        arguments.file,
+        as_json=arguments.json,
+        rows=arguments.rows,
+        seconds=arguments.seconds,
+        store=arguments.trust_store,
+    )
+
+
 def _predict(arguments: argparse.Namespace) -> int:
     from edge_runtime.cli.predicting import Job, predict
 
@@ -219,6 +248,16 @@ def _rows(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
         raise argparse.ArgumentTypeError(f"expected 1 to 1000000 rows, found {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"expected up to 3600 seconds, found {text!r}")
+    return seconds
 
 
 def _encoding(name: str) -> str:
