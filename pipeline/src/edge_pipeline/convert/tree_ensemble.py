@@ -215,6 +215,8 @@ def sum_by_target(
 ) -> Tensor:
     """Sum in tree order of the leaf's value, for the target that the leaf adds to.
 
+    Leaves of equal value are written as often as they occur: see ``_with_split_roots``.
+
     Parameters
     ----------
     values, targets
@@ -228,30 +230,23 @@ def sum_by_target(
     -------
     Tensor, shape (n_samples, n_targets)
     """
+    forest, nodes = _with_split_roots(forest)
     leaf, inner = forest.is_leaf, ~forest.is_leaf
-    pairs = np.stack([np.asarray(targets, dtype=np.float64)[leaf], values[leaf]], axis=1)
-    # Equal leaves are written once, which makes a pure forest's file a third smaller.
-    leaves, found = _distinct(pairs)
     position = np.empty(forest.n_nodes, dtype=np.int64)
-    position[leaf] = found
+    position[leaf] = np.arange(np.count_nonzero(leaf))
     position[inner] = np.arange(np.count_nonzero(inner))
-    split = _Splits.of(forest, inner, position)
-    roots = position[forest.roots]
-    bare = leaf[forest.roots]
-    if bare.any():
-        split, roots = split.with_leaves(roots, bare)
     return X.graph.node(
         "TreeEnsemble",
         X.astype(dtype),
         domain="ai.onnx.ml",
         aggregate_function=_AVERAGE if mean else _SUM,
         n_targets=n_targets,
-        leaf_targetids=_ints(leaves[:, 0]),
-        leaf_weights=leaves[:, 1].astype(dtype),
-        tree_roots=_ints(roots),
+        leaf_targetids=_ints(np.asarray(targets)[nodes[leaf]]),
+        leaf_weights=values[nodes[leaf]].astype(dtype),
+        tree_roots=_ints(position[forest.roots]),
         dtype=dtype,
         shape=(X.shape[0], n_targets),
-        **split.attributes(dtype),
+        **_splits(forest, inner, position, dtype),
     )
 
 
@@ -293,72 +288,55 @@ def sum_rows(X: Tensor, forest: Forest, values: _Floats, *, mean: bool = False) 
     return total / float(forest.n_trees) if mean else total
 
 
-@dataclass(frozen=True, eq=False)
-class _Splits:
-    """The operator's arrays over inner nodes; a child is an inner node or a leaf, by position."""
+def _with_split_roots(forest: Forest) -> tuple[Forest, _Ints]:
+    """*forest* with a split above every root that is a leaf, and the old place of every node.
 
-    feature: _Ints
-    threshold: _Floats
-    children: tuple[_Ints, _Ints]
-    child_is_leaf: tuple[_Bools, _Bools]
-    missing_left: _Bools
-    members: tuple[_Ints, _Floats]
+    A root must be a split.  onnxruntime 1.32 takes one whose two ways lead to one leaf for a leaf;
+    1.28 answers wrongly there, and crashes where leaves are shared, so the leaf is there twice.
+    """
+    bare = np.flatnonzero(forest.is_leaf[forest.roots])
+    old = np.arange(forest.n_nodes)
+    if not len(bare):
+        return forest, old
+    n, leaf = len(bare), forest.roots[bare]
+    split = forest.n_nodes + np.arange(n)
+    roots = forest.roots.copy()
+    roots[bare] = split
+    none = np.full(n, -1, dtype=np.int64)
+    made = replace(
+        forest,
+        roots=roots,
+        feature=np.concatenate([forest.feature, np.zeros(2 * n, dtype=np.int64)]),
+        threshold=np.concatenate([forest.threshold, np.zeros(2 * n)]),
+        left=np.concatenate([forest.left, leaf, none]),
+        right=np.concatenate([forest.right, split + n, none]),
+        missing_left=np.concatenate([forest.missing_left, np.zeros(2 * n, dtype=np.bool_)]),
+    )
+    return made, np.concatenate([old, leaf, leaf])
 
-    @staticmethod
-    def of(forest: Forest, inner: _Bools, position: _Ints) -> _Splits:
-        """The inner nodes of *forest*; *position* is a node's place among its own kind."""
-        node, value = forest.members
-        left, right = forest.left[inner], forest.right[inner]
-        return _Splits(
-            feature=forest.feature[inner],
-            threshold=forest.threshold[inner],
-            children=(position[left], position[right]),
-            child_is_leaf=(forest.is_leaf[left], forest.is_leaf[right]),
-            missing_left=forest.missing_left[inner],
-            members=(position[node], value),
-        )
 
-    def with_leaves(self, roots: _Ints, bare: _Bools) -> tuple[_Splits, _Ints]:
-        """With a split for each tree that is one leaf: both its ways lead to that leaf."""
-        n, leaf = np.count_nonzero(bare), roots[bare]
-        no, yes = np.zeros(n, dtype=np.bool_), np.ones(n, dtype=np.bool_)
-        start = len(self.feature)
-        made = _Splits(
-            feature=np.append(self.feature, np.zeros(n, dtype=np.int64)),
-            threshold=np.append(self.threshold, np.zeros(n)),
-            children=(np.append(self.children[0], leaf), np.append(self.children[1], leaf)),
-            child_is_leaf=(
-                np.append(self.child_is_leaf[0], yes),
-                np.append(self.child_is_leaf[1], yes),
-            ),
-            missing_left=np.append(self.missing_left, no),
-            members=self.members,
-        )
-        placed = roots.copy()
-        placed[bare] = start + np.arange(n)
-        return made, placed
-
-    def attributes(self, dtype: Any) -> dict[str, Any]:
-        """The operator's attributes; NaN ends each node's list of members."""
-        node, value = self.members
-        modes = np.full(len(self.feature), _BRANCH_LEQ, dtype=np.uint8)
-        modes[node] = _BRANCH_MEMBER
-        ends = np.flatnonzero(np.diff(np.append(node, -1)))
-        members = np.insert(value, ends + 1, np.nan).astype(dtype) if len(value) else None
-        return {
-            "nodes_featureids": _ints(self.feature),
-            "nodes_splits": self.threshold.astype(dtype),
-            "nodes_modes": modes,
-            "nodes_truenodeids": _ints(self.children[0]),
-            "nodes_falsenodeids": _ints(self.children[1]),
-            "nodes_trueleafs": _ints(self.child_is_leaf[0]),
-            "nodes_falseleafs": _ints(self.child_is_leaf[1]),
-            # Absent, onnxruntime takes a loop that does not look for NaN.
-            "nodes_missing_value_tracks_true": _ints(self.missing_left)
-            if self.missing_left.any()
-            else None,
-            "membership_values": members,
-        }
+def _splits(forest: Forest, inner: _Bools, position: _Ints, dtype: Any) -> dict[str, Any]:
+    """The operator's attributes of inner nodes; *position* is a node's place among its own kind."""
+    left, right = forest.left[inner], forest.right[inner]
+    missing_left = forest.missing_left[inner]
+    node, value = forest.members
+    modes = np.full(len(left), _BRANCH_LEQ, dtype=np.uint8)
+    modes[position[node]] = _BRANCH_MEMBER
+    # NaN ends each node's list of members.
+    ends = np.flatnonzero(np.diff(np.append(node, -1)))
+    members = np.insert(value, ends + 1, np.nan).astype(dtype) if len(value) else None
+    return {
+        "nodes_featureids": _ints(forest.feature[inner]),
+        "nodes_splits": forest.threshold[inner].astype(dtype),
+        "nodes_modes": modes,
+        "nodes_truenodeids": _ints(position[left]),
+        "nodes_falsenodeids": _ints(position[right]),
+        "nodes_trueleafs": _ints(forest.is_leaf[left]),
+        "nodes_falseleafs": _ints(forest.is_leaf[right]),
+        # Absent, onnxruntime takes a loop that does not look for NaN.
+        "nodes_missing_value_tracks_true": _ints(missing_left) if missing_left.any() else None,
+        "membership_values": members,
+    }
 
 
 def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], _Ints]:
