@@ -83,6 +83,13 @@ def test_entries_and_items_count_for_their_features(
     assert counted(reading, terms, cell) == counts
 
 
+def test_counts_are_divided_by_their_sum_or_their_length() -> None:
+    text = "cat cat cat dog dog dog dog"
+    assert counted(words(), ("cat", "dog"), text, norm="l2") == [3 / 5, 4 / 5]
+    assert counted(words(), ("cat", "dog"), text, norm="l1") == [3 / 7, 4 / 7]
+    assert counted(words(), ("emu",), text, norm="l2") == [0.0]
+
+
 def test_none_in_a_dict_is_nan_and_binary_counts_once() -> None:
     assert np.isnan(counted(Entries("=", True), ("a",), {"a": None})[0])
     assert counted(words(), ("cat",), "cat cat", binary=True) == [1.0]
@@ -129,7 +136,7 @@ def test_a_hashed_feature_counts_up_or_down_in_its_column() -> None:
 
 BLOCKS = (
     Derived("text", words(stop_words=("a", "b"), accents="ascii"), Vocabulary(("xx", "yy"))),
-    Derived("text", Characters(True, False, "unicode", (1, 3)), Hashing(5, True), True),
+    Derived("text", Characters(True, False, "unicode", (1, 3)), Hashing(5, True), True, "l1"),
     Derived("dict", Entries("=", True), Vocabulary(("k", "k=v"))),
     Derived("list", Pairs(":"), Hashing(3, False)),
     Derived("list", Items(), Vocabulary((1, "1", 2.5))),
@@ -164,6 +171,7 @@ def test_a_schema_with_derived_blocks_reads_back_equal() -> None:
         (("derived", 1, "placing", "width"), 0),
         (("derived", 1, "placing", "width"), 10**12),
         (("derived", 1, "binary"), 1),
+        (("derived", 1, "norm"), "l3"),
         (("derived", 2, "reading", "lenient"), None),
         (("derived", 4, "reading"), {"kind": "items", "more": 1}),
         (("kind",), "dicts"),

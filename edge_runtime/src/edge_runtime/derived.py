@@ -20,6 +20,7 @@ __all__ = [
     "Entries",
     "Hashing",
     "Items",
+    "Norm",
     "Pairs",
     "Placing",
     "Reading",
@@ -36,6 +37,9 @@ MAX_WIDTH = 1 << 24
 
 Accents = Literal["keep", "ascii", "unicode"]
 """``strip_accents`` of scikit-learn's vectorizers; ``keep`` for its None."""
+
+Norm = Literal["none", "l1", "l2"]
+"""What a row's counts are divided by: nothing, the sum of their magnitudes, or their length."""
 
 Term = str | int | float
 """A feature's name, or a label."""
@@ -141,12 +145,15 @@ class Derived:
         How a cell becomes features, and where they count.
     binary
         Whether a column holds 1 when any feature counted there, instead of the sum.
+    norm
+        Applied last; a row without counts stays as it is.
     """
 
     column: str
     reading: Reading
     placing: Placing
     binary: bool = False
+    norm: Norm = "none"
 
     @property
     def width(self) -> int:
@@ -167,6 +174,7 @@ class Derived:
             "reading": {"kind": _KINDS[type(self.reading)], **asdict(self.reading)},
             "placing": {"kind": _KINDS[type(self.placing)], **asdict(self.placing)},
             "binary": self.binary,
+            "norm": self.norm,
         }
 
     @classmethod
@@ -178,9 +186,10 @@ class Derived:
                 "reading": {"kind": str(reading)} as read,
                 "placing": {"kind": str(placing)} as placed,
                 "binary": bool(binary),
-            } if len(value) == 4 and reading in _READINGS and placing in _PLACINGS:
+                "norm": "none" | "l1" | "l2" as norm,
+            } if len(value) == 5 and reading in _READINGS and placing in _PLACINGS:
                 made = _READINGS[reading](_fields(read)), _PLACINGS[placing](_fields(placed))
-                return cls(column, *made, binary)
+                return cls(column, *made, binary, norm)
         raise _not_a("derived block", value)
 
 

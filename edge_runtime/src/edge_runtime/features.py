@@ -15,7 +15,16 @@ from functools import lru_cache
 from numbers import Number
 from typing import Any
 
-from edge_runtime.derived import Characters, Derived, Entries, Hashing, Pairs, Vocabulary, Words
+from edge_runtime.derived import (
+    Characters,
+    Derived,
+    Entries,
+    Hashing,
+    Norm,
+    Pairs,
+    Vocabulary,
+    Words,
+)
 from edge_runtime.errors import IntegrityError
 from edge_runtime.schema import MISSING_STRING
 
@@ -57,7 +66,7 @@ def counter(derived: Derived) -> Counter:
     """
     read = _reader(derived)
     place = _placer(derived.placing)
-    binary = derived.binary
+    binary, scale = derived.binary, _SCALES[derived.norm]
 
     def count(cell: Any) -> dict[int, float]:
         counts: dict[int, float] = {}
@@ -68,9 +77,30 @@ def counter(derived: Derived) -> Counter:
                     counts[column] = counts.get(column, 0.0) + sign * value
         except (UnicodeEncodeError, OverflowError) as error:
             raise UnreadableError(str(error)) from error
-        return dict.fromkeys(counts, 1.0) if binary else counts
+        if binary:
+            counts = dict.fromkeys(counts, 1.0)
+        return scale(counts) if scale else counts
 
     return count
+
+
+def _by_sum(counts: dict[int, float]) -> dict[int, float]:
+    return _divided(counts, sum(map(abs, counts.values())))
+
+
+def _by_length(counts: dict[int, float]) -> dict[int, float]:
+    return _divided(counts, math.sqrt(sum(value * value for value in counts.values())))
+
+
+def _divided(counts: dict[int, float], size: float) -> dict[int, float]:
+    return {column: value / size for column, value in counts.items()} if size else counts
+
+
+_SCALES: Mapping[Norm, Callable[[dict[int, float]], dict[int, float]] | None] = {
+    "none": None,
+    "l1": _by_sum,
+    "l2": _by_length,
+}
 
 
 def _reader(derived: Derived) -> Callable[[Any], _Features]:

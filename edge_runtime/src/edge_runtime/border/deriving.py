@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,30 +46,42 @@ class Deriver:
             self._blocks.append((names.index(block.column), start, counter(block)))
             start += block.width
 
-    def widen(self, feeds: dict[str, NDArray[Any]], first_row: int) -> dict[str, NDArray[Any]]:
+    def widen(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """*feeds* with derived columns behind the numeric ones, and without the raw cells.
-
-        Parameters
-        ----------
-        first_row
-            Of the caller's table, for errors.
 
         Raises
         ------
         InputError
             Of the first cell that cannot be read.
         """
-        feeds = dict(feeds)
-        cells = feeds.pop(CELLS)
-        numbers = np.zeros((len(cells), self._width))
-        known = feeds.get(NUMBERS)
-        if known is not None:
-            numbers[:, : known.shape[1]] = known
-        for row, found in enumerate(cells):
-            for column, value in self._counted(found, first_row + row):
-                numbers[row, column] = value
-        feeds[NUMBERS] = numbers
-        return feeds
+        return next(self.slices(feeds, max(1, len(feeds[CELLS]))))
+
+    def slices(
+        self, feeds: dict[str, NDArray[Any]], step: int
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """*feeds*, widened, *step* rows at a time.
+
+        One buffer serves all slices, so that each must be done with before the next: making the
+        eight megabytes of a hashed text anew costs more than the rest of its answer.
+        """
+        n_rows = len(feeds[CELLS])
+        buffer = np.zeros((min(step, n_rows), self._width))
+        touched: list[tuple[int, int]] = []
+        for start in range(0, max(n_rows, 1), step):
+            part = {name: block[start : start + step] for name, block in feeds.items()}
+            for place in touched:
+                buffer[place] = 0.0
+            touched.clear()
+            cells = part.pop(CELLS)
+            numbers = buffer[: len(cells)]
+            known = part.get(NUMBERS)
+            if known is not None:
+                numbers[:, : known.shape[1]] = known
+            for row, found in enumerate(cells):
+                for column, value in self._counted(found, start + row):
+                    numbers[row, column] = value
+                    touched.append((row, column))
+            yield {**part, NUMBERS: numbers}
 
     def write(self, cells: Sequence[Any], numbers: NDArray[Any], touched: list[int]) -> None:
         """Put one row's derived columns into *numbers*, of shape (1, width).

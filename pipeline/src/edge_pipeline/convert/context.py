@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.derived import Derived, Placing, Reading
+from edge_runtime.derived import Derived, Norm, Placing, Reading
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
 from edge_pipeline.convert import ops
@@ -139,7 +139,13 @@ class Context:
         return tensor
 
     def derive(
-        self, X: Tensor | Frame, reading: Reading, placing: Placing, *, binary: bool = False
+        self,
+        X: Tensor | Frame,
+        reading: Reading,
+        placing: Placing,
+        *,
+        binary: bool = False,
+        norm: Norm = "none",
     ) -> Tensor:
         """Counts that the runtime makes of a column of text, dicts or lists, outside the graph.
 
@@ -147,7 +153,7 @@ class Context:
         ----------
         X
             One column of the model's input, as it is.
-        reading, placing, binary
+        reading, placing, binary, norm
             As in :class:`edge_runtime.derived.Derived`.
 
         Returns
@@ -164,7 +170,7 @@ class Context:
                 "it must read one column of the model's input itself, not what another step has "
                 "made of it; put it first, in a ColumnTransformer with the column's name"
             )
-        block = Derived(column.name, reading, placing, binary)
+        block = Derived(column.name, reading, placing, binary, norm)
         if column.type != block.reads:
             raise self.refuse(
                 f"it reads a {block.reads} in every row, and column {column.name!r} holds a "
@@ -231,7 +237,7 @@ class Context:
         UnsupportedEstimatorError
             It holds numbers and strings, or dicts or lists.
         """
-        if any(tensor.name == CELLS for tensor, _ in frame_of(X).columns):
+        if isinstance(X, Frame) and any(tensor.name == CELLS for tensor, _ in X.columns):
             raise self.refuse(
                 "it takes one matrix, and a column holds dicts or lists; put a DictVectorizer, "
                 "FeatureHasher or MultiLabelBinarizer before it"

@@ -72,6 +72,10 @@ def matrix_of(X: Tensor | Frame) -> Tensor:
 
 def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
     """Side by side: one matrix when all are numbers, otherwise a frame."""
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(tensors) == len(parts) and len({tensor.is_string for tensor in tensors}) == 1:
+        # Without a look at the columns: a hashed text has a million.
+        return concatenate([tensor for tensor in tensors if tensor.width], 1)
     frames = [frame_of(part) for part in parts]
     whole = Frame(tuple(column for frame in frames for column in frame.columns))
     kinds = {tensor.is_string for tensor, _ in whole.columns}

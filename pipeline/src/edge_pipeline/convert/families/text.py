@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from edge_runtime.derived import Accents, Characters, Hashing, Reading, Vocabulary, Words
+from edge_runtime.derived import Accents, Characters, Hashing, Norm, Reading, Vocabulary, Words
 from sklearn.feature_extraction.text import (
     CountVectorizer,
     HashingVectorizer,
@@ -93,9 +93,10 @@ def _weighted_counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Te
 def _hashed_counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
     placing = Hashing(int(vectorizer.n_features), bool(vectorizer.alternate_sign))
     reading = _reading(context, vectorizer)
-    counts = context.derive(X, reading, placing, binary=bool(vectorizer.binary))
-    dtype = np.dtype(np.float32 if vectorizer.dtype == np.float32 else np.float64)
-    return _scaled(vectorizer.norm, counts.astype(dtype))
+    # Scaled where the counts are made: of a million columns a text fills a few.
+    norm: Norm = vectorizer.norm or "none"
+    counts = context.derive(X, reading, placing, binary=bool(vectorizer.binary), norm=norm)
+    return counts.astype(np.float32) if vectorizer.dtype == np.float32 else counts
 
 
 def _weighted(_: Context, model: Any, X: Tensor) -> Tensor:
