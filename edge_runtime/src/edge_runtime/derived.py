@@ -14,6 +14,7 @@ from typing import Any, Literal
 from edge_runtime.errors import IntegrityError
 
 __all__ = [
+    "MAX_WIDTH",
     "Accents",
     "Characters",
     "Derived",

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.derived import Derived, Norm, Placing, Reading
+from edge_runtime.derived import MAX_WIDTH, Derived, Norm, Placing, Reading, Vocabulary
+from edge_runtime.manifest import MAX_MANIFEST_BYTES
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
 from edge_pipeline.convert import ops
@@ -28,6 +29,9 @@ __all__ = ["CELLS", "Answer", "Context", "Converter", "Methods", "on_frame"]
 
 CELLS = "cells"
 """Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
+
+LARGEST_VOCABULARY_BYTES = MAX_MANIFEST_BYTES * 3 // 4
+"""What a vocabulary may take of the manifest: 100,000 English words take 1.1 MB (measured)."""
 
 Answer = Any
 """A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
@@ -132,6 +136,21 @@ class Context:
         answer: Tensor | Frame = self.call(estimator, "transform", X, at=at)
         return answer
 
+    def _behind(self, X: Tensor | Frame) -> Frame:
+        """*X* as columns; of a vector, the column that it was made of."""
+        column = self._vectors.get(X.name) if isinstance(X, Tensor) else None
+        return column or frame_of(X)
+
+    def trained_dtype(self, X: Tensor | Frame) -> np.dtype[Any]:
+        """dtype of the array that training saw, where *X* is columns of the model's input.
+
+        The graph's input is float64 throughout; an array of whole numbers or of booleans alone was
+        int64 or bool to a user's function.
+        """
+        keys = [(tensor.name, place) for tensor, place in self._behind(X).columns]
+        types = {column.type if (column := self._numeric.get(key)) else "" for key in keys}
+        return np.dtype(types.pop() if types in ({"bool"}, {"int64"}) else np.float64)
+
     def vector(self, column: Frame) -> Tensor:
         """One column as a vector; :meth:`derive` finds the column behind it."""
         tensor = ops.squeeze(column.matrix(), 1)
@@ -161,8 +180,7 @@ class Context:
         Tensor, shape (n_samples, placing.width)
             float64, a slice of the graph input ``numbers``.
         """
-        frame = self._vectors.get(X.name) if isinstance(X, Tensor) else None
-        frame = frame or frame_of(X)
+        frame = self._behind(X)
         tensor, position = frame.columns[0]
         column = self._raw.get((tensor.name, position)) if frame.width == 1 else None
         if column is None:
@@ -177,6 +195,7 @@ class Context:
                 f"{column.type}"
             )
         if block not in self.derived:
+            self._check_size(placing)
             self.derived.append(block)
         place = self.derived.index(block)
         if not self._schema.derived:
@@ -186,6 +205,23 @@ class Context:
         width = self._schema.numbers_width
         numbers = Tensor(self.graph, NUMBERS, np.dtype(np.float64), (None, width))
         return numbers if block.width == width else numbers[:, start : start + block.width]
+
+    def _check_size(self, placing: Placing) -> None:
+        if placing.width > MAX_WIDTH:
+            raise self.refuse(
+                f"its {placing.width:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
+                "n_features, or raise min_df"
+            )
+        if not isinstance(placing, Vocabulary):
+            return
+        # Quotes and a comma around each term.
+        size = sum(len(str(term).encode("utf-8", "replace")) + 3 for term in placing.terms)
+        if size > LARGEST_VOCABULARY_BYTES:
+            raise self.refuse(
+                f"its vocabulary of {placing.width:,} terms would take {size / 1e6:.0f} MB of the "
+                f"manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
+                "min_df, set max_features, or take a HashingVectorizer"
+            )
 
     def filled(self, made: Tensor | Frame, source: Frame, mark: Any) -> None:
         """Tell that the first columns of *made* are those of *source* with their gaps filled.
