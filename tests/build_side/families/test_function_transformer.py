@@ -168,6 +168,29 @@ def test_missing_values_go_where_numpy_takes_them(name):
     assert_same(FunctionTransformer(FUNCTIONS_OF_PEOPLE[name]).fit(gaps), gaps, gaps[::-1] * 2)
 
 
+def halved_in_place(x):
+    x = x.copy()
+    x[:, 0] = x[:, 0] / 2
+    return x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [halved_in_place, lambda x: x / 2, lambda x: x // 2, lambda x: (x & 1) | (x > 2), np.square],
+)
+def test_whole_numbers_stay_whole_where_numpy_keeps_them_so(function):
+    whole = np.rint(X * 3).astype(np.int64)
+    assert_same(FunctionTransformer(function).fit(whole), whole, whole[::-1] * 3)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda x: ~x, lambda x: x + x, lambda x: x.sum(axis=1, keepdims=True), np.copy]
+)
+def test_truths_stay_truths(function):
+    truths = X > 0
+    assert_same(FunctionTransformer(function).fit(truths), truths, UNSEEN > 0)
+
+
 def test_arguments_are_handed_on():
     def scaled(x, *, by, shift=0.0):
         return x * by + shift

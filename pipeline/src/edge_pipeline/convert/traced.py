@@ -77,9 +77,10 @@ class TracedArray:
 
     __array_priority__ = 1000
 
-    def __init__(self, tracer: Tracer, tensor: Tensor) -> None:
+    def __init__(self, tracer: Tracer, tensor: Tensor, *, whole: bool = False) -> None:
         self._tracer = tracer
         self._tensor = tensor
+        self._whole = whole  # an array of integers: what is assigned loses its fraction
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -135,6 +136,8 @@ class TracedArray:
         value = self._tracer.unwrap(value)
         x = self._tensor
         given = value if isinstance(value, Tensor) else x.graph.constant(value, x.dtype)
+        if self._whole:
+            given = given.astype(np.int64)
         self._tensor = _assigned(x, keys, given.astype(x.dtype))
 
     def __len__(self) -> int:
@@ -195,7 +198,9 @@ class TracedArray:
 
     def copy(self, *_: Any, **__: Any) -> Any:
         """An array of its own."""
-        return self.made(self._tensor)
+        made = self.made(self._tensor)
+        made._whole = self._whole
+        return made
 
     __copy__ = copy
 

@@ -69,9 +69,12 @@ def trace(
 def _given(context: Context, tracer: Tracer, X: Tensor | Frame, names: Any) -> Any:
     if names is not None:
         return TracedFrame(tracer, names, frame_of(X), context.flags)
-    if isinstance(X, Tensor) and X.ndim == 1:
-        return TracedSeries(tracer, X)
-    return TracedArray(tracer, context.matrix(X))
+    is_vector = isinstance(X, Tensor) and X.ndim == 1
+    tensor: Tensor = X if is_vector else context.matrix(X)  # type: ignore[assignment]
+    dtype = context.trained_dtype(X)
+    tensor = tensor.astype(dtype) if dtype == np.bool_ else tensor
+    made = TracedSeries if is_vector else TracedArray
+    return made(tracer, tensor, whole=dtype.kind == "i")
 
 
 def _answered(tracer: Tracer, answer: Any) -> Tensor | Frame:
