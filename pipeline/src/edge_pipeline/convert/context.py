@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.derived import Derived, Norm, Placing, Reading
+from edge_runtime.derived import MAX_WIDTH, Derived, Norm, Placing, Reading, Vocabulary
+from edge_runtime.manifest import MAX_MANIFEST_BYTES
 from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
 from edge_pipeline.convert import ops
@@ -28,6 +29,9 @@ __all__ = ["CELLS", "Answer", "Context", "Converter", "Methods", "on_frame"]
 
 CELLS = "cells"
 """Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
+
+LARGEST_VOCABULARY_BYTES = MAX_MANIFEST_BYTES * 3 // 4
+"""What a vocabulary may take of the manifest: 100,000 English words take 1.1 MB (measured)."""
 
 Answer = Any
 """A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
@@ -138,7 +142,7 @@ class Context:
         return column or frame_of(X)
 
     def trained_dtype(self, X: Tensor | Frame) -> np.dtype[Any]:
-        """dtype of the array that training saw, where *X* is columns of the model's input.
+        """What dtype the array had in training, where *X* is columns of the model's input.
 
         The graph's input is float64 throughout; an array of whole numbers or of booleans alone was
         int64 or bool to a user's function.
@@ -191,6 +195,7 @@ class Context:
                 f"{column.type}"
             )
         if block not in self.derived:
+            self._check_size(placing)
             self.derived.append(block)
         place = self.derived.index(block)
         if not self._schema.derived:
@@ -200,6 +205,23 @@ class Context:
         width = self._schema.numbers_width
         numbers = Tensor(self.graph, NUMBERS, np.dtype(np.float64), (None, width))
         return numbers if block.width == width else numbers[:, start : start + block.width]
+
+    def _check_size(self, placing: Placing) -> None:
+        if placing.width > MAX_WIDTH:
+            raise self.refuse(
+                f"its {placing.width:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
+                "n_features, or raise min_df"
+            )
+        if not isinstance(placing, Vocabulary):
+            return
+        # Quotes and a comma around each term.
+        size = sum(len(str(term).encode("utf-8", "replace")) + 3 for term in placing.terms)
+        if size > LARGEST_VOCABULARY_BYTES:
+            raise self.refuse(
+                f"its vocabulary of {placing.width:,} terms would take {size / 1e6:.0f} MB of the "
+                f"manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
+                "min_df, set max_features, or take a HashingVectorizer"
+            )
 
     def filled(self, made: Tensor | Frame, source: Frame, mark: Any) -> None:
         """Tell that the first columns of *made* are those of *source* with their gaps filled.
