@@ -146,10 +146,11 @@ def _records(lines: _Lines, width: int | None) -> Iterator[Row | BadRow]:
                 raise _QuoteNeverClosedError
             yield line[1]
 
+    reader = csv.reader(feed(), strict=True)
     while True:
         taken.clear()
         try:
-            cells = next(csv.reader(feed(), strict=True))
+            cells = next(reader)
         except StopIteration:
             return
         except _QuoteNeverClosedError:
@@ -163,6 +164,7 @@ def _records(lines: _Lines, width: int | None) -> Iterator[Row | BadRow]:
             message = f"expected {width} cells, found {len(cells)}"
         yield BadRow(taken[0][0], message)
         lines.push_back(taken[1:])
+        reader = csv.reader(feed(), strict=True)  # the old one may be within a quote
 
 
 _TOO_LONG = f"the line is longer than {MAX_LINE_CHARACTERS} characters"
