@@ -156,19 +156,23 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
         for output in model.outputs:
             if output.method == method:
                 told = dense(answer if output.item is None else answer[output.item])
-                answers[output.name] = _by_rows(told, method, sample.schema, len(group.table))
+                if method == "transform" and told.ndim == len(group.table) == 1:
+                    told = _by_rows(told, estimator, sample, group.table)
+                answers[output.name] = told
     return _Asked(group, answers, np.ones(len(group.table), dtype=np.bool_))
 
 
-def _by_rows(answer: NDArray[Any], method: str, schema: Schema, n_rows: int) -> NDArray[Any]:
-    """*answer* with a first axis of rows.
+def _by_rows(
+    answer: NDArray[Any], estimator: Any, sample: Sample, table: pd.DataFrame
+) -> NDArray[Any]:
+    """What transform answers for one row, with the axis of rows that two rows have.
 
-    Of a table, transform answers with a table; SparsePCA alone drops the axis for a single row
-    (``ridge_regression`` ravels what has one target, and there a row is a target).
+    SparsePCA drops it: ``ridge_regression`` ravels what has one target, and there a row is one.
     """
-    lost = method == "transform" and answer.ndim == 1 and schema.kind in ("array", "table")
-    lost = lost and n_rows == 1 and len(schema.columns) > 1  # IsotonicRegression never has the axis
-    return answer[np.newaxis] if lost else answer
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        twice = estimator.transform(sample.as_trained(pd.concat([table, table])))
+    return answer[np.newaxis] if dense(twice).ndim == 2 else answer
 
 
 def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_Asked]:
@@ -219,7 +223,7 @@ def _compare_group(
         expected = asked.answers[output.name]
         if expected.shape == found.shape:
             expected, found = expected[asked.kept], found[asked.kept]
-        # A dtype, too, may be undetermined: RadiusNeighborsRegressor's, where no row has neighbours.
+        # A dtype, too, may be undetermined: RadiusNeighborsRegressor's, of rows without neighbours.
         gap = _gap(expected, found, output, kept, tolerance) if asked.kept.any() else 0.0
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
         evidence[output.name] = before._replace(

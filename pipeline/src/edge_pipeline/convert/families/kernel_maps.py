@@ -13,7 +13,8 @@ from sklearn.preprocessing import KernelCenterer
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
-from edge_pipeline.convert.kernels import kernel
+from edge_pipeline.convert.kernels import EXACT, ROUNDING, kernel
+from edge_pipeline.convert.norms import euclidean_squares, numpy_lengths
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -31,11 +32,13 @@ def _kernel_components(context: Context, model: Any, X: Tensor) -> Tensor:
     params = {"gamma": model.gamma_, "degree": model.degree, "coef0": model.coef0}
     if callable(model.kernel):
         params = model.kernel_params or {}
-    K = _centred(context, model._centerer, kernel(context, model.kernel, X, model.X_fit_, **params))
+    raw = _similar(context, model.kernel, X, model.X_fit_, **params)
+    K = _centred(context, model._centerer, raw)
     kept = np.flatnonzero(model.eigenvalues_)
     scaled = np.zeros_like(model.eigenvectors_)
     scaled[:, kept] = model.eigenvectors_[:, kept] / np.sqrt(model.eigenvalues_[kept])
     answer: Tensor = K @ scaled
+    _doubt_cancelled(context, abs(raw) + np.abs(model._centerer.K_fit_rows_), scaled, answer)
     return answer
 
 
@@ -45,14 +48,35 @@ def _nystroem(context: Context, model: Any, X: Tensor) -> Tensor:
     if isinstance(model.kernel, str) and model.kernel != "precomputed":
         own = {name: getattr(model, name, None) for name in KERNEL_PARAMS[model.kernel]}
         params.update({name: value for name, value in own.items() if value is not None})
-    answer: Tensor = (
-        kernel(context, model.kernel, X, model.components_, **params) @ model.normalization_.T
-    )
+    similar = _similar(context, model.kernel, X, model.components_, **params)
+    answer: Tensor = similar @ model.normalization_.T
+    _doubt_cancelled(context, abs(similar), model.normalization_.T, answer)
     return answer
 
 
-def _fourier(_: Context, sampler: Any, X: Tensor) -> Tensor:
-    """RBFSampler.transform."""
+def _similar(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> Tensor:
+    """The kernel; of huge rows even the rounding of a squared distance is seen by ``rbf``."""
+    if not isinstance(metric, str) or metric != "rbf":
+        return kernel(context, metric, X, Y, **params)
+    gamma = params.get("gamma")
+    gamma = 1.0 / X.width if gamma is None else float(gamma)
+    return ops.exp(euclidean_squares(X, Y, numpy_lengths) * -gamma)
+
+
+def _doubt_cancelled(context: Context, terms: Tensor, weights: Any, answer: Tensor) -> None:
+    """Rows of which nine digits are not left when terms of this size are weighed and added."""
+    rounding = ops.max_(terms @ np.abs(weights), 1) * ROUNDING
+    context.doubt(rounding > EXACT * ops.max_(abs(answer), 1))
+
+
+def _fourier(context: Context, sampler: Any, X: Tensor) -> Tensor:
+    """RBFSampler.transform.
+
+    Of an angle of millions, nine digits after the point are not left: then it matters that BLAS
+    adds the products of a single row in another order than those of several.
+    """
+    angles = abs(X) @ np.abs(sampler.random_weights_)
+    context.doubt((ops.max_(angles, 1) * ROUNDING > EXACT) & (ops.rows(X) == np.int64(1)))
     waves = ops.cos(X @ sampler.random_weights_ + sampler.random_offset_)
     answer: Tensor = waves * (2.0 / sampler.n_components) ** 0.5
     return answer
