@@ -79,3 +79,46 @@ def test_a_scaled_table_that_is_used_twice_stays():
         graph.output("answer", scaled @ W + B)
 
     assert operators(written(twice)) == ["Sub", "Div", "Gemm"]
+
+
+def test_outputs_are_named_where_they_are_made_even_when_others_read_them():
+    def several(graph, x):
+        double = x * 2.0
+        graph.output("double", double)
+        graph.output("again", double)
+        graph.output("sum", double + x)
+        graph.output("same", x)
+        graph.output("constant", graph.constant(np.array([1.0])))
+
+    model = written(several)
+    onnx.checker.check_model(model, full_check=True)
+    assert operators(model) == ["Mul", "Add"]
+    assert len(model.graph.node) == 5
+    for found, expected in zip(
+        answers(model, X), [X * 2.0, X * 2.0, X * 2.0 + X, X, np.ones(1)], strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_output_that_a_body_reads_is_named_in_the_body_too():
+    def looped(graph, x):
+        step = x * 2.0
+        graph.output("step", step)
+
+        def body(inner):
+            inner.input("i", np.int64, ())
+            inner.input("go", np.bool_, ())
+            total = inner.input("total", np.float64, (None, 4))
+            inner.output("go_on", inner.constant(np.array(True)))
+            inner.output("next", total + step)
+
+        loop = [np.array(3), np.array(True), x]
+        kind = (np.float64, (None, 4))
+        graph.output("total", graph.nodes("Loop", loop, [kind], body=graph.body(body))[0])
+
+    graph = Graph()
+    looped(graph, graph.input("numbers", np.float64, (None, 4)))
+    for _ in range(2):  # writing a model twice gives the same one
+        step, total = answers(graph.to_model("1"), X)
+        np.testing.assert_array_equal(step, X * 2.0)
+        np.testing.assert_array_equal(total, X + X * 2.0 + X * 2.0 + X * 2.0)

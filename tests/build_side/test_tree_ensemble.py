@@ -213,3 +213,14 @@ def test_a_split_decides_as_the_threshold_does_for_float32(
         rounded = float(np.float32(value))
         expected = rounded <= threshold if inclusive else rounded < threshold
         assert (value <= split) == expected, (value, threshold, split)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.floats(allow_nan=False), floats32), floats32)
+def test_a_split_cast_to_float32_decides_alike_for_input_cast_to_float32(
+    threshold: float, x: float
+) -> None:
+    split = np.float32(float32_splits([threshold])[0])
+    near = np.float32(threshold) if abs(threshold) < 3e38 else np.float32(0)
+    for value in (x, near, np.nextafter(near, np.float32(-np.inf))):
+        assert (np.float32(value) <= split) == (float(np.float32(value)) <= threshold)

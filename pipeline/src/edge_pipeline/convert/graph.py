@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
-from edge_pipeline.convert.simplifying import Surroundings, simplified
+from edge_pipeline.convert.simplifying import Surroundings, named_outputs, simplified
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
 from edge_pipeline.errors import ConversionError
 
@@ -204,6 +204,7 @@ class Graph:
         ]
         inputs = self._inputs
         if self._parent is None:
+            nodes = named_outputs(nodes, wanted)
             # Whoever runs the graph must feed what it declares: not the text of counted words.
             inputs = [given for given in inputs if given.name in used] or inputs
         return helper.make_graph(nodes, name, inputs, self._outputs, initializers)

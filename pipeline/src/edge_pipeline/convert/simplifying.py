@@ -7,7 +7,7 @@ onnxruntime fuses MatMul and Add in float32 alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
-__all__ = ["Surroundings", "simplified"]
+__all__ = ["Surroundings", "named_outputs", "simplified"]
 
 MOST_CANCELLED = 100.0
 """A shift moves into the bias where it is at most this many times the weights: it costs at most the
@@ -148,3 +148,46 @@ def _scaled(linear: _Linear, factors: NDArray[np.float64], otherwise: _Linear) -
     if not np.isfinite(weights).all():
         return otherwise
     return _Linear(linear.X, weights, linear.bias)
+
+
+def named_outputs(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes with each output named where it is made, without the Identity that named it.
+
+    onnxruntime drops such an Identity only where nothing else reads what it copies; labels are read
+    from the probabilities that are an output too.  *nodes* themselves are left as they are.
+    """
+    made = {name for node in nodes for name in node.output}
+    names: dict[str, str] = {}
+    kept = []
+    for node in nodes:
+        names_output = node.op_type == "Identity" and node.output[0] in outputs
+        if names_output and node.input[0] in made and node.input[0] not in names:
+            names[node.input[0]] = node.output[0]
+        else:
+            kept.append(node)
+    return [_renamed(node, names) for node in kept]
+
+
+def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    """*node* with other names for what it reads and makes, in its bodies too; a copy if any."""
+    if not names.keys() & _names_within(node):
+        return node
+    made = onnx.NodeProto()
+    made.CopyFrom(node)
+    made.input[:] = [names.get(name, name) for name in node.input]
+    made.output[:] = [names.get(name, name) for name in node.output]
+    for attribute in made.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            inner = [_renamed(item, names) for item in attribute.g.node]
+            del attribute.g.node[:]
+            attribute.g.node.extend(inner)
+    return made
+
+
+def _names_within(node: onnx.NodeProto) -> set[str]:
+    names = {*node.input, *node.output}
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            for inner in attribute.g.node:
+                names |= _names_within(inner)
+    return names

@@ -178,7 +178,8 @@ def float32_splits(threshold: ArrayLike, *, inclusive: bool = True) -> _Floats:
     """Thresholds for float64 input that decide as *threshold* does for the input cast to float32.
 
     ``float32(x) <= threshold`` holds up to the last float64 that rounds, half to even, to the last
-    float32 not above the threshold.  So the cast needs no node.
+    float32 not above the threshold.  So the cast needs no node; and where the input is cast after
+    all, the result cast to float32 is that last float32.
 
     Parameters
     ----------
@@ -197,10 +198,10 @@ def float32_splits(threshold: ArrayLike, *, inclusive: bool = True) -> _Floats:
     return np.where(np.isfinite(middle), split, last.astype(np.float64))
 
 
-def sum_values(X: Tensor, forest: Forest, values: _Floats, *, mean: bool = False) -> Tensor:
+def sum_values(X: Tensor, forest: Forest, values: _Floats, *, dtype: Any = np.float64) -> Tensor:
     """Sum over the trees, in their order, of the leaf's value (one a node); shape (n_samples,)."""
     zeros = np.zeros(forest.n_nodes, dtype=np.int64)
-    return ops.squeeze(sum_by_target(X, forest, values, zeros, 1, mean=mean), 1)
+    return ops.squeeze(sum_by_target(X, forest, values, zeros, 1, dtype=dtype), 1)
 
 
 def sum_by_target(

@@ -21,6 +21,9 @@ from edge_pipeline.convert.tree_ensemble import sum_by_target, sum_rows, sum_val
 
 __all__ = ["CONVERTERS"]
 
+_MOST_WHOLE_NUMBERS = 2**24
+"""Whole numbers below are exact in float32."""
+
 
 def _means(context: Context, model: Any, X: Tensor) -> list[tuple[Any, Tensor]]:
     """Classes and mean probabilities of every output."""
@@ -41,13 +44,15 @@ def _votes(model: Any, X: Tensor) -> tuple[Tensor, Any] | None:
 
     Where every leaf holds one class, trees grown in full, the sums are whole numbers: one target
     to sum and a table to look up, 3 us of a row's 28 less than two sums (benchmarks/convert.py).
+    float32 holds such sums, and a threshold cast to float32 decides alike for input cast to it.
     """
     if model.n_outputs_ != 1 or model.n_classes_ != 2:
         return None
     forest, values = forest_of(model.estimators_), node_values(model.estimators_)[:, 0, :]
-    if not np.isin(values[forest.is_leaf], (0.0, 1.0)).all():
+    pure = np.isin(values[forest.is_leaf], (0.0, 1.0)).all()
+    if not pure or forest.n_trees >= _MOST_WHOLE_NUMBERS:
         return None
-    count = sum_values(X, forest, values[:, 1]).astype(np.int64)
+    count = sum_values(X, forest, values[:, 1], dtype=np.float32).astype(np.int64)
     second = np.arange(forest.n_trees + 1.0)
     return count, np.stack([forest.n_trees - second, second], axis=1) / forest.n_trees
 
