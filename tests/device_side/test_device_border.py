@@ -9,7 +9,7 @@ import pytest
 from device_side import device_models
 from device_side.device_tables import ROW, Frame
 from edge_runtime.border import Border
-from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
+from edge_runtime.schema import NUMBERS
 
 import edge_runtime
 from edge_runtime import InputError, Model
@@ -215,3 +215,10 @@ def test_a_message_stays_short_however_wide_the_table(classifier: Model) -> None
     with pytest.raises(InputError, match="and 99995 more") as caught:
         classifier.predict(wide)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("row", [np.array(1.0), np.ma.masked, {1.0, 2.0, 3.0}, list, b"abc", 3.0])
+def test_a_row_that_is_no_row_is_named_by_its_position(classifier: Model, row: Any) -> None:
+    with pytest.raises(InputError, match="row 1: expected a row of 3 cells") as caught:
+        classifier.predict([[1.0, 2.0, 3.0], row])
+    assert caught.value.row == 1

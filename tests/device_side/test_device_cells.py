@@ -125,7 +125,7 @@ def test_large_numbers_are_taken_when_float64_holds_them(classifier: Model) -> N
     assert classifier.predict_one(np.array(row, float)) == device_models.labels([row])[0]
 
 
-MISSING: list[Any] = [None, np.nan, np.float32("nan"), NotAvailable()]
+MISSING: list[Any] = [None, np.nan, np.float32("nan"), NotAvailable(), np.ma.masked]
 
 
 @pytest.mark.parametrize("missing", MISSING)
@@ -212,3 +212,19 @@ def test_a_flag_is_nothing_else(mixed: Model, flag: Any) -> None:
 
 def test_a_column_of_whole_numbers_takes_a_fraction_as_scikit_learn_does(mixed: Model) -> None:
     assert mixed.predict_one(dict(ROW, children=0.5)) == mixed.predict_one(ROW) - 15.0
+
+
+@pytest.mark.parametrize("cell", [False, np.False_, True, 0, np.ma.array(1.5)])
+def test_a_false_value_is_no_missing_text(mixed: Model, cell: Any) -> None:
+    # False != False is False, as pandas.NA != pandas.NA is pandas.NA.
+    with pytest.raises(InputError, match="expected text"):
+        mixed.predict_one({**ROW, "city": cell})
+
+
+def test_a_masked_cell_is_missing_whatever_lies_behind_the_mask(mixed: Model) -> None:
+    assert mixed.predict_one({**ROW, "height": np.ma.masked}) == mixed.predict_one(
+        {**ROW, "height": None}
+    )
+    for column in ("children", "street"):
+        with pytest.raises(InputError, match="missing value"):
+            mixed.predict_one({**ROW, column: np.ma.masked})

@@ -65,8 +65,8 @@ def text_cell(value: Any, column: Column, row: int | None = None) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether *value* is None, NaN, NaT or pandas.NA."""
-    if value is None:
+    """Whether *value* is None, NaN, NaT, pandas.NA or a masked cell."""
+    if value is None or _is_masked(value):
         return True
     if isinstance(value, str | bytes | list | tuple | dict | np.ndarray):
         return False
@@ -74,8 +74,10 @@ def is_missing(value: Any) -> bool:
         differs = value != value
     except Exception:  # a stranger's __ne__ may raise anything: then it is no missing value
         return False
+    if isinstance(differs, bool | np.bool_):
+        return bool(differs)  # False is not missing, although False != False is False too
     # pandas.NA answers every comparison with itself, and is not imported here.
-    return differs is value or (isinstance(differs, bool | np.bool_) and bool(differs))
+    return differs is value
 
 
 def refuse_number(number: float, column: Column, row: int | None) -> InputError:
@@ -100,6 +102,8 @@ def refuse_number(number: float, column: Column, row: int | None) -> InputError:
 def _exact(value: Any, column: Column, row: int | None) -> float:
     if type(value) is float:
         return value
+    if _is_masked(value):
+        return NAN
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         # longdouble's item() is a longdouble again, a datetime64's may be an int.
         value = value.item() if value.dtype.kind in "fiubOU" and value.dtype.char != "g" else value
@@ -125,6 +129,11 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
         row=row,
         column=column.name,
     )
+
+
+def _is_masked(value: Any) -> bool:
+    # Of the cell behind a mask numpy gives whatever lies there, a zero say.
+    return isinstance(value, np.ma.MaskedArray) and value.ndim == 0 and bool(value.mask)
 
 
 def _fault_in_text(text: str) -> str | None:

@@ -107,7 +107,8 @@ def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) ->
 
     *values* has one column (1-d) or those of *columns* (2-d); a float64 array is not copied.
     """
-    numbers: NDArray[Any] = values.astype(np.float64, copy=False)
+    with np.errstate(invalid="ignore"):  # numpy warns of a signalling NaN: it is a NaN
+        numbers: NDArray[Any] = values.astype(np.float64, copy=False)
     if values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size:
         # 2**53 + 1 becomes 2**53 as float64, hence >= and not >.
         large = np.abs(numbers) >= EXACT_INTEGERS

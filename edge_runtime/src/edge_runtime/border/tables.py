@@ -202,7 +202,8 @@ class Border:
             return self._blocks(len(X), lambda _: X)
         width = self._width
         for row, cells in enumerate(X):
-            if isinstance(cells, str | bytes | Mapping) or not hasattr(cells, "__len__"):
+            is_row = isinstance(cells, Sequence) or (isinstance(cells, np.ndarray) and cells.ndim)
+            if not is_row or isinstance(cells, str | bytes | bytearray):
                 raise InputError(
                     f"expected a row of {width} cells, found {type(cells).__name__}; for one row "
                     "use predict_one(row)",
