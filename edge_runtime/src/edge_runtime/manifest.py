@@ -41,7 +41,7 @@ LEVELS = ("proven", "bounded", "probed")
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 """Largest manifest read: a thousand times what a table of a hundred columns needs."""
 
-_DTYPE = re.compile(r"float64|float32|int64|int32|uint8|bool|object|<U[1-9][0-9]{0,5}")
+_DTYPE = re.compile(r"float(16|32|64)|u?int(8|16|32|64)|bool|object|<U[1-9][0-9]{0,5}")
 
 Cell = str | float | int | bool | None | dict[str, Any] | list[Any]
 

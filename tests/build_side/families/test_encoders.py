@@ -83,6 +83,13 @@ LENIENT = [
         dtype=np.int64,
     ),
 ]
+NARROW = [
+    *(OneHotEncoder(handle_unknown="ignore", dtype=dtype) for dtype in (np.int8, np.uint64, bool)),
+    *(
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=99, dtype=dtype)
+        for dtype in (np.uint8, np.int16, np.float16, bool, object)
+    ),
+]
 STRICT = [OneHotEncoder(), OneHotEncoder(drop="first"), OrdinalEncoder(encoded_missing_value=-1)]
 
 
@@ -90,6 +97,12 @@ STRICT = [OneHotEncoder(), OneHotEncoder(drop="first"), OrdinalEncoder(encoded_m
 @pytest.mark.parametrize("encoder", LENIENT, ids=repr)
 def test_known_and_unknown_categories_are_encoded_alike(encoder: Any, table: str) -> None:
     X, _, unknown = TABLES[table]
+    assert_same(fitted(encoder, X), X, unknown)
+
+
+@pytest.mark.parametrize("encoder", NARROW, ids=repr)
+def test_codes_have_the_encoders_dtype(encoder: Any) -> None:
+    X, _, unknown = TABLES["strings"]
     assert_same(fitted(encoder, X), X, unknown)
 
 

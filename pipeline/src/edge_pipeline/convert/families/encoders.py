@@ -154,17 +154,20 @@ def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _ordinal(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    """OrdinalEncoder: the code itself."""
+    """OrdinalEncoder: the code itself, as far as the encoder's dtype holds it."""
+    dtype = np.dtype(encoder.dtype if np.dtype(encoder.dtype).kind in "biuf" else np.float64)
     _check_categories(context, encoder, frame_of(X))
     columns = []
     for i, categories in enumerate(encoder.categories_):
-        codes = _grouped(encoder, i)[0].astype(np.float64)
+        codes = _grouped(encoder, i)[0].astype(dtype)
         missing = encoder._missing_indices.get(i)
         if missing is not None:
             codes[missing] = encoder.encoded_missing_value
         # With handle_unknown="error" the border has refused the row.
-        unknown = -1.0 if encoder.unknown_value is None else float(encoder.unknown_value)
-        columns.append(Codes(list(categories), codes, unknown))
+        unknown = np.zeros(1, dtype=dtype)
+        if encoder.unknown_value is not None:
+            unknown[:] = encoder.unknown_value
+        columns.append(Codes(list(categories), codes.astype(np.float64), float(unknown[0])))
     return look_up(frame_of(X), columns)
 
 
