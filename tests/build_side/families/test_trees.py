@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from build_side.families.asking import assert_same
-from sklearn import dummy, ensemble, linear_model, tree
+from edge_pipeline import convert
+from edge_pipeline.errors import UnsupportedEstimatorError
+from sklearn import dummy, ensemble, linear_model, naive_bayes, tree
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC, LinearSVR
 
 # Sums, divisions and look-ups are equal to the last bit; exp and its kin may differ by two.
@@ -184,6 +186,20 @@ def test_gradient_boosting_with_exponential_loss_classifies_alike(init: Any) -> 
         loss="exponential", n_estimators=10, init=init, random_state=0
     )
     assert_same(fit(estimator, X, TWO), X, UNSEEN, tolerance=LAST_BITS)
+
+
+def test_an_init_that_answers_in_float32_is_refused_for_classes_and_one_in_float64_is_not() -> None:
+    for init in (linear_model.LogisticRegression(), naive_bayes.GaussianNB()):
+        estimator = ensemble.GradientBoostingClassifier(n_estimators=3, init=init)
+        with pytest.raises(UnsupportedEstimatorError, match="casts to float64"):
+            convert(fit(estimator, X, TWO), X)
+    in_float64 = make_pipeline(FunctionTransformer(to_float64), linear_model.LogisticRegression())
+    estimator = ensemble.GradientBoostingClassifier(n_estimators=3, init=in_float64)
+    assert_same(fit(estimator, X, TWO), X, UNSEEN)
+
+
+def to_float64(X: Any) -> Any:
+    return X.astype(np.float64)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])

@@ -121,6 +121,13 @@ def _init(context: Context, model: Any, X: Tensor) -> Tensor:
     if not isinstance(model, ensemble.GradientBoostingClassifier):
         answer = context.call(model.init_, "predict", rounded, at="init_")
         return _as_matrix(answer).astype(np.float64)
+    one = np.zeros((1, model.n_features_in_), dtype=np.float32)
+    if np.asarray(model.init_.predict_proba(one)).dtype == np.float32:
+        raise context.refuse(
+            f"init={model.init_!r}: scikit-learn asks it in float32 and it answers in float32, "
+            "whose rounding the logit magnifies; let init begin with a step that casts to float64, "
+            "use trees, or init='zero'"
+        )
     chances = context.call(model.init_, "predict_proba", rounded, at="init_")
     eps = float(np.finfo(np.float64).eps)
     if model._loss.is_multiclass:
