@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from edge_pipeline.convert.converting import OnnxModel, dense
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.probing import ProbeGroup, close_columns, probe_groups
+from edge_pipeline.proving import prove
 from edge_pipeline.sample import Sample
 
 __all__ = ["EXACT", "VerifiedModel", "verify"]
@@ -98,7 +99,10 @@ def verify(
     unseen: pd.DataFrame | None = None,
     tolerance: float = EXACT,
 ) -> VerifiedModel:
-    """Compare every output on unseen, recombined, missing, unknown and far-away rows.
+    """Prove what can be proven, and compare every output on rows made to find a difference.
+
+    The proof reads the graph back from its bytes (:mod:`edge_pipeline.proving`); the rows are
+    unseen, recombined, missing, unknown and far away (:mod:`edge_pipeline.probing`).
 
     Parameters
     ----------
@@ -137,7 +141,38 @@ def verify(
         for item in [*asked, golden] if golden else asked:
             _compare_group(device, model, sample, item, tolerance, evidence)
     rows = _golden_rows(model, golden) if golden else GoldenRows((), {})
-    return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(_undetermined(asked)))
+    notes = [*_undetermined(asked), *_proven(model, estimator, sample, tolerance, evidence)]
+    return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(notes))
+
+
+def _proven(
+    model: OnnxModel,
+    estimator: Any,
+    sample: Sample,
+    tolerance: float,
+    evidence: dict[str, OutputEvidence],
+) -> Iterator[str]:
+    """Add to *evidence* what is known of every input; a note where the graph contradicts it.
+
+    Raises
+    ------
+    ParityError
+        The graph has scikit-learn's formula with another number in it, and nobody asked for a
+        wider tolerance.
+    """
+    proofs = prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
+    for name, proof in proofs.items():
+        if proof.contradicted:
+            told = f"{name}: the graph has {proof.reason}, though the rows compared agree"
+            if tolerance <= EXACT:
+                raise ParityError(
+                    f"{told}; report it with the estimator's parameters: nothing was sealed",
+                    output=name,
+                )
+            yield told
+        evidence[name] = evidence[name]._replace(
+            level=proof.level, bound=proof.bound, formula=proof.formula
+        )
 
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:

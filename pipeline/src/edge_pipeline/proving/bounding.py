@@ -1,0 +1,376 @@
+"""Two expressions in, the largest difference of what two machines make of them out.
+
+Both machines round every operation as IEEE 754 says.  They may differ in the order in which they
+add up a product, where the bound is that of Higham, Accuracy and Stability of Numerical Algorithms
+(2002), section 3.1: each is within gamma(n) of the exact sum of n terms, and gamma(n) = n u /
+(1 - n u) with u = 2**-53 whatever the order; and in their libraries' exp, pow and tanh, where it is
+what tests/build_side/test_proof_assumptions.py measures.  Magnitudes come from the ranges of the
+schema: a bound holds for rows within them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+from edge_runtime.schema import NUMBERS, Schema
+
+from edge_pipeline.proving.affine import (
+    Affine,
+    combined,
+    direct,
+    has_dot,
+    is_affine,
+    is_rest_of_one,
+    is_shift,
+    other_numbers,
+)
+from edge_pipeline.proving.expressions import apply
+from edge_pipeline.proving.intervals import ANY, RANGES, Interval, hull, numeric, up
+from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, is_constant
+
+__all__ = ["Bounds", "Contradicted"]
+
+UNIT = 2.0**-53
+"""Largest relative error of one rounding to float64 (IEEE 754)."""
+
+LIBRARY = 4 * UNIT
+"""exp, pow, tanh and the logistic function of two libraries: this much apart, relative for exp and
+pow, of one for the others.  Measured in tests/build_side/test_proof_assumptions.py."""
+
+FOLDED = 4
+"""Roundings that a scaler folded into a coefficient may take: a coefficient further away from the
+exact quotient than so many units is another coefficient."""
+
+
+class Contradicted(Exception):  # noqa: N818 - told to the caller as a verdict
+    """The same formula with another number in it."""
+
+
+class Bounds:
+    """Compares expressions, for rows within the ranges of *schema*."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._ranges: dict[int, Interval] = {}
+        for i, at in enumerate(schema.numeric):
+            low, high = schema.columns[at].minimum, schema.columns[at].maximum
+            if low is not None and high is not None:
+                self._ranges[i] = low, high
+        self._known: dict[tuple[bytes, bytes], float] = {}
+        self._intervals: dict[bytes, Interval] = {}
+        self._affine: dict[bytes, Affine] = {}
+        self.sums = False
+        self.libraries: set[str] = set()
+
+    def difference(self, found: Expr, expected: Expr) -> float:
+        """Largest difference; of a truth value or a choice, the margin beyond which it is equal.
+
+        Raises
+        ------
+        NotUnderstood
+            The expressions differ in a way that has no rule, or the difference has no bound.
+        Contradicted
+            They differ by a number where nothing explains it.
+        """
+        pair = found.key, expected.key
+        if pair not in self._known:
+            self._known[pair] = self._difference(found, expected)
+        return self._known[pair]
+
+    def _difference(self, found: Expr, expected: Expr) -> float:
+        if is_affine(found) and is_affine(expected) and has_dot(found, expected):
+            return self._affine_difference(found, expected)
+        logistic = self._logistic(found, expected)
+        if logistic is not None:
+            return logistic
+        if found.op != expected.op or len(found.args) != len(expected.args):
+            if {found.op, expected.op} <= {"trees", "const", "count", "map"}:
+                raise Contradicted(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
+            raise NotUnderstood(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
+        gaps = [self.difference(f, e) for f, e in zip(found.args, expected.args, strict=True)]
+        alike = found.key == expected.key or _same_value(found, expected)
+        if not alike:
+            raise Contradicted(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
+        if found.op == "trees":
+            self._routed(found)
+        if not any(gaps) and found.op in _EXACT:
+            return 0.0
+        rule = _RULES.get(found.op)
+        if rule is None:
+            raise NotUnderstood(f"no bound is known for {_shown(found)}")
+        if found.op in _LIBRARY:
+            self.libraries.add(found.op)
+        gap = rule(self, found, gaps)
+        if not math.isfinite(gap):
+            raise NotUnderstood(f"{_shown(found)} has no bound within the ranges of the columns")
+        return gap
+
+    def _logistic(self, found: Expr, expected: Expr) -> float | None:
+        """Two spellings of the logistic function s: 1 - s(x) is s(-x), and softmax of 0 and x."""
+        first = is_rest_of_one(expected)
+        inner = expected.args[1] if first else expected
+        if inner.op != "sigmoid":
+            return None
+        x = inner.args[0]
+        if found.op == "sigmoid" and first:
+            gap = self.difference(found.args[0], apply("neg", x))
+        elif found.op == "softmax" and len(found.args) == 2 and found.value == 1 - first:
+            zero, score = found.args
+            if self.interval(zero) != (0.0, 0.0):
+                return None
+            gap = self.difference(score, x)
+        else:
+            return None
+        self.libraries.add("sigmoid")
+        return up(gap / 4 + 2 * LIBRARY)
+
+    def _routed(self, trees: Expr) -> None:
+        """A tree needs its questions answered alike, so what they are about must be equal."""
+        for tree, _ in trees.value:
+            for x in () if tree is None else tree.inputs:
+                if self.difference(x, x):
+                    raise NotUnderstood("trees that ask about sums, which rounding may turn")
+
+    def _affine_difference(self, found: Expr, expected: Expr) -> float:
+        self.sums = True
+        f, e = self._flat(found), self._flat(expected)
+        gap = f.error + e.error + self._mismatch(f, e)
+        plain = direct(found), direct(expected)
+        if None not in plain and other_numbers(*plain):
+            raise Contradicted(f"{_shown(found)} has other coefficients than scikit-learn")
+        if not math.isfinite(gap):
+            raise NotUnderstood("a sum over columns that have no range")
+        return gap
+
+    def _mismatch(self, found: Affine, expected: Affine) -> float:
+        """Largest difference of the exact functions; coefficients may be a few roundings off."""
+        if len(found.atoms) != len(expected.atoms):
+            raise NotUnderstood("a sum of other things than scikit-learn's")
+        pairs = list(zip(found.atoms.values(), expected.atoms.values(), strict=True))
+        if found.atoms.keys() == expected.atoms.keys():
+            pairs = [(found.atoms[key], told) for key, told in expected.atoms.items()]
+        total, room = abs(found.bias - expected.bias), abs(expected.bias) + abs(found.bias)
+        for (y, other), (x, coefficient) in pairs:
+            total += abs(coefficient) * Fraction(self.difference(y, x))
+            apart = abs(other - coefficient)
+            if apart > FOLDED * Fraction(UNIT) * abs(coefficient):
+                raise Contradicted(f"the coefficient of {_shown(x)} is another")
+            low, high = self.interval(x)
+            widest = max(abs(low), abs(high))
+            if not math.isfinite(widest):
+                raise NotUnderstood("a sum over columns that have no range")
+            total += apart * Fraction(widest)
+            room += abs(coefficient) * Fraction(widest)
+        if abs(found.bias - expected.bias) > (2 * len(expected.atoms) + 4) * Fraction(UNIT) * room:
+            raise Contradicted("the intercept is another")
+        return up(float(total))
+
+    def _flat(self, expr: Expr) -> Affine:
+        if expr.key not in self._affine:
+            self._affine[expr.key] = self._flattened(expr)
+        return self._affine[expr.key]
+
+    def _flattened(self, expr: Expr) -> Affine:
+        if expr.op == "const":
+            return Affine({}, Fraction(expr.value), 0.0)
+        if not is_affine(expr) or (not has_dot(expr) and not is_shift(expr)):
+            return Affine({expr.key: (expr, Fraction(1))}, Fraction(0), 0.0)
+        if expr.op == "dot":
+            weights, bias = expr.value
+            parts = [
+                (self._flat(x), Fraction(float(w))) for x, w in zip(expr.args, weights, strict=True)
+            ]
+            size = sum(self._size(part) * abs(float(w)) for part, w in parts) + abs(bias or 0.0)
+            n = len(parts) + 1
+            error = up(size * n * UNIT / (1 - n * UNIT))
+            return combined(parts, Fraction(bias or 0.0), error)
+        x, c = expr.args
+        value = Fraction(float(c.value))
+        inner = self._flat(x)
+        made = {
+            "add": lambda: combined([(inner, Fraction(1))], value, 0.0),
+            "sub": lambda: combined([(inner, Fraction(1))], -value, 0.0),
+            "mul": lambda: combined([(inner, value)], Fraction(0), 0.0),
+            "div": lambda: combined([(inner, 1 / value)], Fraction(0), 0.0),
+        }[expr.op]()
+        more = 0.0 if value == (0 if expr.op in ("add", "sub") else 1) else UNIT * self._size(made)
+        return Affine(made.atoms, made.bias, up(made.error + more))
+
+    def _size(self, affine: Affine) -> float:
+        """Largest magnitude of its value, its error included."""
+        low = high = float(affine.bias)
+        for x, c in affine.atoms.values():
+            ends = [float(c) * end if c else 0.0 for end in self.interval(x)]
+            low, high = low + min(ends), high + max(ends)
+        return up(max(abs(low), abs(high)) + affine.error)
+
+    def interval(self, expr: Expr) -> Interval:
+        """Between which numbers the value lies, for rows within the ranges."""
+        if expr.key not in self._intervals:
+            self._intervals[expr.key] = self._interval(expr)
+        return self._intervals[expr.key]
+
+    def _interval(self, expr: Expr) -> Interval:
+        if expr.op == "var":
+            name, position, _ = expr.value
+            return self._ranges.get(position, ANY) if name == NUMBERS else ANY
+        if expr.op == "const":
+            return numeric([expr.value])
+        if expr.op == "map":
+            table = expr.value
+            inside = (
+                self.interval(expr.args[0]) if table.default is SELF else numeric([table.default])
+            )
+            return hull([inside, numeric(table.values)])
+        if expr.op == "trees":
+            ends = [numeric(values) for _, values in expr.value]
+            return sum(low for low, _ in ends), sum(high for _, high in ends)
+        if expr.op in ("count", "take"):
+            return numeric(expr.value)
+        if expr.op == "dot":
+            size = self._size(self._flat(expr))
+            return -size, size
+        rule = RANGES.get(expr.op)
+        return rule([self.interval(arg) for arg in expr.args]) if rule else ANY
+
+
+def _same_value(found: Expr, expected: Expr) -> bool:
+    """Whether what the operation holds, besides its arguments, is the same."""
+    if found.op in ("var", "const", "trees"):
+        return False
+    a, b = found.value, expected.value
+    if found.op == "map":
+        return repr((a.tokens, a.values.tolist(), a.default)) == repr(
+            (b.tokens, b.values.tolist(), b.default)
+        )
+    if isinstance(a, np.ndarray):
+        return repr(a.tolist()) == repr(b.tolist())
+    return bool(a == b)
+
+
+def _shown(expr: Expr) -> str:
+    if expr.op == "const":
+        return f"the constant {expr.value!r}"
+    if expr.op == "trees":
+        return f"the sum of {len(expr.value)} trees"
+    if expr.op == "var":
+        return f"column {expr.value[1]} of {expr.value[0]}"
+    return f"{expr.op} of {len(expr.args)}"
+
+
+_EXACT = frozenset(
+    [
+        "var",
+        "const",
+        "map",
+        "trees",
+        "count",
+        "take",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "abs",
+        "max",
+        "min",
+        "relu",
+        "equal",
+        "less",
+        "greater",
+        "less or equal",
+        "greater or equal",
+        "and",
+        "or",
+        "not",
+        "where",
+        "isnan",
+        "sorted",
+        "order",
+        "select",
+        "argmax",
+        "to float",
+        "to int",
+        "to bool",
+        "round to float32",
+        "sum in order",
+    ]
+)
+"""Operations whose result IEEE 754 or plain logic leaves no choice of."""
+
+_LIBRARY = frozenset({"exp", "pow", "tanh", "sigmoid", "softmax"})
+
+_Rule = Callable[[Bounds, Expr, Sequence[float]], float]
+
+
+def _rounding(bounds: Bounds, expr: Expr) -> float:
+    """Both machines round a result that is not quite the same."""
+    return 2 * UNIT * max(map(abs, bounds.interval(expr)))
+
+
+def _product(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
+    x, y = (max(map(abs, bounds.interval(arg))) for arg in expr.args)
+    apart = (gaps[1] and x * gaps[1]) + (gaps[0] and y * gaps[0]) + gaps[0] * gaps[1]
+    return up(apart + _rounding(bounds, expr))
+
+
+def _quotient(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
+    low, high = bounds.interval(expr.args[1])
+    if gaps[1] or low <= 0 <= high:
+        raise NotUnderstood("a quotient by a sum")
+    return up(gaps[0] / min(abs(low), abs(high)) + _rounding(bounds, expr))
+
+
+def _exponential(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
+    return up(bounds.interval(expr)[1] * (math.expm1(min(gaps[0], 700.0)) + LIBRARY))
+
+
+def _softmax_gap(_: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
+    """Each probability moves by at most half of the largest change of a score.
+
+    The derivatives of one probability p add up to 2 p (1 - p) <= 1/2.  The sum of n exponentials
+    is rounded n times.
+    """
+    return up(max(gaps) / 2 + LIBRARY + 2 * len(gaps) * UNIT)
+
+
+_RULES: Mapping[str, _Rule] = {
+    "add": lambda b, e, g: up(g[0] + g[1] + _rounding(b, e)),
+    "sub": lambda b, e, g: up(g[0] + g[1] + _rounding(b, e)),
+    "mul": _product,
+    "div": _quotient,
+    "neg": lambda b, e, g: g[0],
+    "abs": lambda b, e, g: g[0],
+    "relu": lambda b, e, g: g[0],
+    "max": lambda b, e, g: max(g),
+    "min": lambda b, e, g: max(g),
+    "to float": lambda b, e, g: g[0],
+    "exp": _exponential,
+    "pow": lambda b, e, g: _pow_gap(b, e, g),
+    "tanh": lambda b, e, g: up(g[0] + LIBRARY),
+    "sigmoid": lambda b, e, g: up(g[0] / 4 + LIBRARY),
+    "softmax": _softmax_gap,
+    # Of a choice, the margin beyond which it is equal.
+    "less": lambda b, e, g: g[0] + g[1],
+    "greater": lambda b, e, g: g[0] + g[1],
+    "less or equal": lambda b, e, g: g[0] + g[1],
+    "greater or equal": lambda b, e, g: g[0] + g[1],
+    "argmax": lambda b, e, g: 2 * max(g),
+    "to int": lambda b, e, g: g[0],
+    "where": lambda b, e, g: _where_gap(e, g),
+    "take": lambda b, e, g: g[0],
+}
+
+
+def _pow_gap(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
+    if any(gaps):
+        raise NotUnderstood("a power of a sum")
+    return up(LIBRARY * bounds.interval(expr)[1])
+
+
+def _where_gap(expr: Expr, gaps: Sequence[float]) -> float:
+    if not all(is_constant(side) for side in expr.args[1:]):
+        raise NotUnderstood("a choice between numbers by a sum")
+    return gaps[0]

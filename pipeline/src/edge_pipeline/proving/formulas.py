@@ -1,0 +1,91 @@
+"""What a fitted estimator computes, as expressions: read off it and off scikit-learn's code.
+
+Written without a look at the converter: two readings of scikit-learn that agree are the point.  A
+formula is a function ``(oracle, estimator, X) -> answer`` for one method of one class, in a table
+``FORMULAS`` of its module; what no table has raises NotUnderstood, and is probed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from edge_runtime.schema import NUMBERS, STRINGS, Schema
+from numpy.typing import NDArray
+
+from edge_pipeline.proving.expressions import apply, take
+from edge_pipeline.proving.scalars import Expr, NotUnderstood, variable
+
+__all__ = ["Answer", "Formula", "Oracle", "chosen", "columns_of", "expected", "labels_of"]
+
+Answer = Any
+"""An Expr (one number a row), a list of them (columns), or a tuple of answers (several targets)."""
+
+Formula = Callable[["Oracle", Any, Sequence[Expr]], Answer]
+
+
+class Oracle:
+    """Asks estimators for formulas, and the estimators that they are made of."""
+
+    def __init__(self, formulas: Mapping[type, Mapping[str, Formula]]) -> None:
+        self._formulas = formulas
+
+    def answer(self, estimator: Any, method: str, X: Sequence[Expr]) -> Answer:
+        """What ``estimator.method`` computes of one row.
+
+        Raises
+        ------
+        NotUnderstood
+            Nothing here knows.
+        """
+        formula = self._formulas.get(type(estimator), {}).get(method)
+        if formula is None:
+            raise NotUnderstood(f"{type(estimator).__name__}.{method} has no formula")
+        return formula(self, estimator, X)
+
+    def transformed(self, estimator: Any, X: Sequence[Expr]) -> list[Expr]:
+        """The columns that ``estimator.transform`` makes."""
+        return columns_of(self.answer(estimator, "transform", X))
+
+
+def expected(oracle: Oracle, estimator: Any, method: str, schema: Schema) -> Answer:
+    """What *method* computes of the graph's inputs."""
+    if schema.derived or schema.loose:
+        raise NotUnderstood("columns that are counted before the graph sees them")
+    return oracle.answer(estimator, method, _cells(estimator, schema))
+
+
+def _cells(estimator: Any, schema: Schema) -> list[Expr]:
+    """The columns in the order of training."""
+    cells: dict[int, Expr] = {at: variable(NUMBERS, i) for i, at in enumerate(schema.numeric)} | {
+        at: variable(STRINGS, i, textual=True) for i, at in enumerate(schema.textual)
+    }
+    order = list(range(len(schema.columns)))
+    trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    names = list(schema.names)
+    if schema.kind == "table" and trained and trained != names:
+        if not set(trained) <= set(names):
+            raise NotUnderstood("columns that were not there in training")
+        order = [names.index(name) for name in trained]
+    return [cells[i] for i in order]
+
+
+def columns_of(answer: Answer) -> list[Expr]:
+    """*answer* as columns."""
+    if isinstance(answer, Expr):
+        return [answer]
+    if isinstance(answer, list):
+        return answer
+    raise NotUnderstood("an answer for several targets in the middle of a pipeline")
+
+
+def chosen(labels: Any, scores: Sequence[Expr]) -> Expr:
+    """The label of the highest score, the first of equals."""
+    return take(labels_of(labels), apply("argmax", *scores))
+
+
+def labels_of(classes: Any) -> NDArray[Any]:
+    """Class labels as the graph holds them."""
+    array = np.asarray(classes)
+    return array.astype(object) if array.dtype.kind in "US" else array

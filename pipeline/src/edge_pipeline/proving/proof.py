@@ -1,0 +1,131 @@
+"""``prove``: compare the graph's expressions with the estimator's, output by output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from edge_runtime.manifest import Output
+from edge_runtime.schema import Schema
+
+from edge_pipeline.proving import (
+    formulas_boosting,
+    formulas_linear,
+    formulas_tables,
+    formulas_trees,
+)
+from edge_pipeline.proving.bounding import Bounds, Contradicted
+from edge_pipeline.proving.formulas import Oracle, expected
+from edge_pipeline.proving.reading import Graph
+from edge_pipeline.proving.scalars import Expr, NotUnderstood
+
+__all__ = ["Proof", "prove"]
+
+_FORMULAS = {
+    **formulas_trees.FORMULAS,
+    **formulas_boosting.FORMULAS,
+    **formulas_tables.FORMULAS,
+    **formulas_linear.FORMULAS,
+}
+
+
+_SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""A graph or an estimator unlike any foreseen is not proven; it is no reason to refuse it."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is known of one output before any row is asked.
+
+    Attributes
+    ----------
+    level, bound, formula
+        As in :class:`edge_runtime.manifest.OutputEvidence`.
+    reason
+        Of ``probed``: what could not be followed.
+    contradicted
+        The graph has scikit-learn's formula with another number in it.
+    """
+
+    level: str
+    bound: float | None = None
+    formula: str | None = None
+    reason: str = ""
+    contradicted: bool = False
+
+
+def prove(
+    graph: bytes,
+    estimator: Any,
+    schema: Schema,
+    outputs: Sequence[Output],
+    *,
+    dtypes: Sequence[Any] = (),
+) -> Mapping[str, Proof]:
+    """What can be said of every output for every input.
+
+    Parameters
+    ----------
+    graph
+        The ModelProto's bytes, as they are sealed.
+    dtypes
+        Those that the estimator was trained on: of float32 columns scikit-learn computes in
+        float32, which only trees do in any case.
+    """
+    try:
+        read = Graph(graph)
+    except _SURPRISES as error:
+        reason = f"the graph cannot be followed: {type(error).__name__}"
+        return {output.name: Proof("probed", reason=reason) for output in outputs}
+    oracle = Oracle(_FORMULAS)
+    told: dict[str, Any] = {}
+    proofs = {}
+    for output in outputs:
+        try:
+            _check_precision(estimator, dtypes)
+            if output.method not in told:
+                told[output.method] = expected(oracle, estimator, output.method, schema)
+            wanted = told[output.method]
+            wanted = wanted if output.item is None else wanted[output.item]
+            proofs[output.name] = _proof(read.output(output.name), wanted, schema)
+        except NotUnderstood as why:
+            proofs[output.name] = Proof("probed", reason=str(why))
+        except Contradicted as why:
+            proofs[output.name] = Proof("probed", reason=str(why), contradicted=True)
+        except _SURPRISES as error:
+            reason = f"no rule foresaw it: {type(error).__name__}: {error}"
+            proofs[output.name] = Proof("probed", reason=reason)
+    return proofs
+
+
+def _check_precision(estimator: Any, dtypes: Sequence[Any]) -> None:
+    narrow = any(getattr(d, "kind", "") == "f" and d.itemsize < 8 for d in dtypes)
+    if narrow and type(estimator) not in formulas_trees.FORMULAS:
+        raise NotUnderstood("columns of single precision, in which scikit-learn computes")
+
+
+def _proof(items: Any, wanted: Any, schema: Schema) -> Proof:
+    columns = [wanted] if isinstance(wanted, Expr) else wanted
+    if not isinstance(columns, list) or items.ndim != (0 if isinstance(wanted, Expr) else 1):
+        raise NotUnderstood("an answer of another shape")
+    if items.size != len(columns):
+        raise NotUnderstood(f"{items.size} columns where scikit-learn has {len(columns)}")
+    bounds = Bounds(schema)
+    gaps = [bounds.difference(f, e) for f, e in zip(items.ravel(), columns, strict=True)]
+    bound = float(np.max(gaps, initial=0.0))
+    is_choice = any(column.op in _CHOICES for column in columns)
+    if bounds.sums or (bound and is_choice):
+        return Proof("bounded", bound, _MARGIN if is_choice else _SUMS)
+    if bound:
+        names = ", ".join(sorted(bounds.libraries))
+        return Proof("proven", bound, f"same operations in the same order, then {names}")
+    return Proof("proven", 0.0, "same operations in the same order")
+
+
+_CHOICES = frozenset({"take", "where", "argmax", "to int", "to bool"})
+_SUMS = "within the columns' ranges; order of sums: Higham 2002, sec. 3.1"
+_MARGIN = (
+    "the same label where the best scores differ by more; order of sums: Higham 2002, sec. 3.1"
+)
