@@ -120,10 +120,13 @@ def _proof(items: Any, wanted: Any, schema: Schema) -> Proof:
         return Proof("bounded", bound, _MARGIN if is_choice else _SUMS)
     if bound:
         names = ", ".join(sorted(bounds.libraries))
-        return Proof("proven", bound, f"same operations in the same order, then {names}")
-    return Proof("proven", 0.0, "same operations in the same order")
+        return Proof("proven", bound, f"{_SAME}, then {names}")
+    median = any(column.op == "select" for column in columns)
+    return Proof("proven", 0.0, _SAME + (_MEDIAN if median else ""))
 
 
+_SAME = "same operations in the same order"
+_MEDIAN = ", where no equal predictions straddle half of the weight"
 _CHOICES = frozenset({"take", "where", "argmax", "to int", "to bool"})
 _SUMS = "within the columns' ranges; order of sums: Higham 2002, sec. 3.1"
 _MARGIN = (
