@@ -140,9 +140,8 @@ def test_categories_of_a_histogram_booster_are_proven() -> None:
 )
 def test_a_bound_holds_for_rows_within_the_ranges(estimator: Any) -> None:
     X = numbers()
-    model, _ = converted(
-        estimator, X, target() if isinstance(last(estimator), LinearRegression) else classes()
-    )
+    y = target() if isinstance(last(estimator), LinearRegression) else classes()
+    model, _ = converted(estimator, X, y)
     found = prove(model.graph, estimator, model.schema, model.outputs)
     assert {proof.level for proof in found.values()} == {"bounded"}
     rng = np.random.default_rng(7)
@@ -171,11 +170,8 @@ def last(estimator: Any) -> Any:
     ],
 )
 def test_what_has_no_formula_is_probed_and_says_why(estimator: Any) -> None:
-    X = (
-        table()
-        if isinstance(estimator[0] if hasattr(estimator, "steps") else None, type(columns()))
-        else numbers()
-    )
+    mixed = hasattr(estimator, "steps") and len(estimator) == 3
+    X = table() if mixed else numbers()
     found = proofs(estimator, X, classes())
     assert {proof.level for proof in found.values()} == {"probed"}
     assert all(proof.reason and not proof.contradicted for proof in found.values())
