@@ -23,7 +23,7 @@ VARIANTS = (
     "named columns",
     "negative labels",
 )
-"""``plain`` is ordinary data with gaps where the estimator allows them; the others change one thing."""
+"""``plain`` is ordinary data with gaps where allowed; the others change one thing."""
 
 # Parameters without which the instance answers for no row of ours.
 _SETTINGS: dict[str, dict[str, Any]] = {

@@ -19,7 +19,7 @@ from conformance.cases import VARIANTS, Case, NotFittableError, fitted, methods_
 
 
 def gap_of(expected: Any, found: Any) -> float:
-    """Largest difference relative to the largest magnitude; inf for other labels, shapes or kinds."""
+    """Largest difference relative to the largest magnitude; inf for other labels or shapes."""
     expected = expected.toarray() if hasattr(expected, "toarray") else np.asarray(expected)
     found = np.asarray(found)
     if expected.shape != found.shape or expected.dtype.kind != found.dtype.kind:

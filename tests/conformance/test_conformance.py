@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.cases import VARIANTS, names
-from conformance.table import EXACT, EXCEPTIONS, TABLE, read_table
+from conformance.table import EXACT, EXCEPTIONS, TABLE, UNDETERMINED, read_table
 
 SECONDS_ALLOWED = 120
 """For one estimator and all variants of its data; a conversion that hangs ends here."""
@@ -57,6 +57,8 @@ def test_an_estimator_answers_as_scikit_learn_does(name: str) -> None:
         return
     assert "methods" in plain, plain
     for result in results:
+        if (name, result["variant"]) in UNDETERMINED:
+            continue
         assert "error" not in result, result
         for method, gap in result.get("methods", {}).items():
             assert gap <= EXACT, (method, result)

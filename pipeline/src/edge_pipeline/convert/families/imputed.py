@@ -14,7 +14,7 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.distances import gap_distance
 from edge_pipeline.convert.families.impute import is_missing, with_indicator
-from edge_pipeline.convert.families.neighbors import weighed
+from edge_pipeline.convert.families.neighbors import TIE, weighed
 from edge_pipeline.convert.frame import Frame, frame_of, matrix_of
 from edge_pipeline.convert.tensor import Tensor
 
@@ -36,23 +36,31 @@ def _from_neighbours(context: Context, imputer: Any, X: Tensor) -> Tensor | Fram
     for i, known in enumerate(imputer._valid_mask):
         if known:
             donors = np.flatnonzero(~gaps[:, i])
-            value = _donated(context, imputer, distances, donors, rows[donors, i])
-            columns.append(ops.where(missing[:, i : i + 1], value, X[:, i : i + 1]))
+            gap = missing[:, i : i + 1]
+            value = _donated(context, imputer, distances, donors, rows[donors, i], gap)
+            columns.append(ops.where(gap, value, X[:, i : i + 1]))
         elif imputer.keep_empty_features:
             columns.append(ops.full_rows(X, np.zeros(1)))
     return with_indicator(imputer, frame_of(X), columns)
 
 
-def _donated(context: Context, imputer: Any, distances: Tensor, donors: Any, values: Any) -> Tensor:
+def _donated(
+    context: Context, imputer: Any, distances: Tensor, donors: Any, values: Any, gap: Tensor
+) -> Tensor:
     """KNNImputer._calc_impute: shape (n_samples, 1); the column's mean where no donor is near.
 
-    Of equally near donors the first is taken; scikit-learn takes whichever argpartition leaves.
+    Of equally near donors the first is taken; scikit-learn takes whichever argpartition leaves,
+    so rows with a *gap* and such a tie are doubted.
     """
     count = min(imputer.n_neighbors, len(donors))
     if len(donors) < (distances.shape[1] or 0):
         distances = ops.take(distances, donors, 1)
     sortable = ops.where(ops.isnan(distances), np.inf, distances)
     nearest, place = ops.top_k(sortable, count, largest=False)
+    if count < len(donors):
+        after = ops.top_k(sortable, count + 1, largest=False)[0][:, count]
+        tied = (after - nearest[:, count - 1] <= TIE * after) & ~ops.isinf(after)
+        context.doubt(tied & gap[:, 0])
     apart = ops.isinf(nearest)
     weight = weighed(context, imputer.weights, ops.where(apart, np.nan, nearest))
     if weight is None:
