@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is; its import takes 0.5 ms
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,11 @@ from edge_runtime.errors import InputError, IntegrityError, UnsupportedRuntimeEr
 from edge_runtime.golden import golden_feeds
 from edge_runtime.graph_reading import Scope
 from edge_runtime.manifest import Manifest, Output
-from edge_runtime.narrowing import Narrowed, narrowed
 from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from edge_runtime.session import Session
+
+if TYPE_CHECKING:
+    from edge_runtime.narrowing import Narrowed
 
 __all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Question", "Questions"]
 
@@ -208,6 +210,9 @@ class Questions:
         """A question that is proven to be answered as the whole graph answers it."""
         if self._source is None or not self._manifest.golden.rows:
             return None
+        # Not at the top: whoever asks once does not come here.
+        from edge_runtime.narrowing import narrowed
+
         found = narrowed(*self._source, [output.name for output in outputs])
         if found is None:
             return None

@@ -10,8 +10,7 @@ import csv
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from edge_runtime.border import Border
 from edge_runtime.border.rows import cells_of_row
@@ -27,16 +26,14 @@ MAX_ROW_LINES = 100
 """Most lines that one quoted CSV row may span; beyond, its quote was never closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Cells in the order of the schema, and the number of the row's first line, from 1."""
 
     line: int
     cells: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
+class BadRow(NamedTuple):
     """A row that cannot be answered, and why."""
 
     line: int
