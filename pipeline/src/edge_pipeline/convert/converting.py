@@ -189,7 +189,8 @@ def _doubt(graph: Graph, rows: Tensor | None) -> bytes | None:
     if rows is None:
         return None
     model = graph.to_model(PRODUCER_VERSION, outputs={"predict": rows})
-    return model.SerializeToString(deterministic=True)
+    raw: bytes = model.SerializeToString(deterministic=True)
+    return raw
 
 
 def methods_of(estimator: Any) -> tuple[str, ...]:
@@ -310,10 +311,11 @@ def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
 def _finished(answer: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
     """The tensor to put out, of the number of dimensions that scikit-learn has."""
     if isinstance(answer, Frame):
+        columns = answer.columns
         try:
             answer = answer.matrix()
         except ValueError as error:
-            if any(tensor.name == CELLS for tensor, _ in answer.columns):
+            if any(tensor.name == CELLS for tensor, _ in columns):
                 raise UnsupportedEstimatorError(_UNREAD) from error
             raise UnsupportedEstimatorError(
                 f"transform answers with a table in which {error}; end with an encoder, or add a "

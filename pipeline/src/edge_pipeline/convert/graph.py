@@ -74,8 +74,8 @@ class Graph:
         root = self._root
         declared = root._inputs[0]
         element = declared.type.tensor_type.elem_type
-        dtype = next(dtype for dtype, code in ONNX_TYPES.items() if code == element)
-        given = Tensor(root, declared.name, np.dtype(dtype), (None, None))
+        dtypes: dict[int, np.dtype[Any]] = {code: dtype for dtype, code in ONNX_TYPES.items()}
+        given = Tensor(root, declared.name, dtypes[element], (None, None))
         size = root.node("Shape", given, start=0, end=1, dtype=np.int64, shape=(1,))
         flat = np.array([], dtype=np.int64)
         return root.node("Reshape", size, flat, dtype=np.int64, shape=())

@@ -28,7 +28,7 @@ STRING = np.dtype(object)
 Shape = tuple[int | None, ...]
 """Static shape; None is the number of rows."""
 
-ONNX_TYPES = {
+ONNX_TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float64): TensorProto.DOUBLE,
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.int64): TensorProto.INT64,

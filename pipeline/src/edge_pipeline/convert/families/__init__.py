@@ -1,1 +1,1 @@
-"""One module a family of estimators, each with a table ``CONVERTERS: {class: {method: function}}``."""
+"""One module a family, each with a table ``CONVERTERS: {class: {method: function}}``."""

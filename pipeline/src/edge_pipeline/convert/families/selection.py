@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_selection import RFE, RFECV, SelectorMixin
 
 from edge_pipeline.convert import ops
@@ -28,7 +29,7 @@ def _chosen(_: Context, selector: Any, X: Tensor | Frame) -> Tensor | Frame:
 
 def _spread(_: Context, selector: Any, X: Tensor) -> Tensor:
     """inverse_transform: zeros where a column was left out."""
-    support = selector.get_support()
+    support: NDArray[np.bool_] = selector.get_support()
     return X @ np.eye(len(support))[support]
 
 
