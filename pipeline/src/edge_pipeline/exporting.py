@@ -22,7 +22,7 @@ from edge_pipeline.errors import ConversionError
 from edge_pipeline.sample import Sample, take_sample
 from edge_pipeline.sealing import seal
 from edge_pipeline.signing import SigningKey, as_signing_key
-from edge_pipeline.verifying import EXACT, requirements, verify
+from edge_pipeline.verifying import EXACT, NONE_REFUSED, Refused, requirements, verify
 
 __all__ = ["Report", "export"]
 
@@ -55,6 +55,8 @@ class Report:
         Of the key that signed it, or None.
     notes
         What whoever builds should know about the evidence; empty when all is well.
+    refused
+        Rows asked that scikit-learn refuses, and how many of them the device answers.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Report:
     seconds: Mapping[str, float]
     key_id: str | None = None
     notes: tuple[str, ...] = ()
+    refused: Refused = NONE_REFUSED
 
     @property
     def name(self) -> str:
@@ -87,6 +90,7 @@ class Report:
             "key_id": self.key_id,
             **kept,
             "notes": list(self.notes),
+            "refused": self.refused._asdict(),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
 
@@ -187,6 +191,7 @@ def export(
         seconds,
         None if key is None else key.key_id,
         verified.notes,
+        verified.refused,
     )
 
 

@@ -15,6 +15,8 @@ import pandas as pd
 from edge_runtime.schema import Column, Schema
 from numpy.typing import NDArray
 
+from edge_pipeline.probing_edges import edge_rows
+from edge_pipeline.probing_extremes import extreme_numbers, strange_categories
 from edge_pipeline.probing_text import LONG, counted_cells
 from edge_pipeline.sample import Sample
 
@@ -39,22 +41,29 @@ class ProbeGroup:
     table
         The rows, in the columns of the sample's table.
     can_be_golden
-        Whether they are short enough for the manifest.
+        Whether they are short enough for the manifest, and no last digit decides them.
+    is_extreme
+        Whether numbers are so large that sums overflow or lose their digits.
     """
 
     name: str
     table: pd.DataFrame
     can_be_golden: bool = True
+    is_extreme: bool = False
 
 
-def probe_groups(sample: Sample, unseen: pd.DataFrame | None) -> Iterator[ProbeGroup]:
-    """Groups of rows, from the ordinary to the far away.
+def probe_groups(
+    sample: Sample, unseen: pd.DataFrame | None, graph: bytes | None = None
+) -> Iterator[ProbeGroup]:
+    """Groups of rows, from the ordinary to those made to hurt.
 
     Parameters
     ----------
     unseen
         Rows that training did not see, in the columns of ``sample.table``; without them the
         sample's own rows are asked.
+    graph
+        Its thresholds are asked too.
     """
     table = sample.table
     rng = np.random.default_rng(_SEED)
@@ -80,12 +89,29 @@ def probe_groups(sample: Sample, unseen: pd.DataFrame | None) -> Iterator[ProbeG
     for column in sample.schema.columns:
         if column.is_string and not column.closed:
             yield ProbeGroup(f"{column.name!r} unknown", _with(table, column, UNKNOWN_CATEGORY))
+    yield from _hurting(sample, graph, rng)
     for position in sample.schema.sources:
         name = sample.schema.names[position]
         for what, cells in counted_cells(table[name], sample.schema.columns[position].type, rng):
             rows = table.iloc[np.arange(len(cells)) % len(table)].reset_index(drop=True)
             rows[name] = cells
             yield ProbeGroup(f"{name!r}: {what}", rows, can_be_golden=what != LONG)
+
+
+def _hurting(sample: Sample, graph: bytes | None, rng: np.random.Generator) -> Iterator[ProbeGroup]:
+    """Thresholds and the floats beside them, extreme numbers, texts that look like categories."""
+    schema, table = sample.schema, sample.table
+    edges = None if graph is None else edge_rows(graph, sample, rng)
+    if edges is not None:
+        yield ProbeGroup("thresholds, and a float64 to either side", edges)
+    for what, is_extreme, rows in extreme_numbers(schema, table, rng):
+        yield ProbeGroup(what, rows, can_be_golden=False, is_extreme=is_extreme)
+    for position, column in enumerate(schema.columns):
+        if column.is_string and not column.closed and position not in schema.sources:
+            texts = strange_categories(column)
+            rows = table.iloc[np.arange(len(texts)) % len(table)].reset_index(drop=True)
+            rows[column.name] = np.array(texts, dtype=object)
+            yield ProbeGroup(f"{column.name!r} strange", rows, can_be_golden=False)
 
 
 def close_columns(estimator: Any, sample: Sample, method: str) -> Schema:

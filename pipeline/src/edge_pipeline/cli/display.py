@@ -156,8 +156,11 @@ def show_notes(notes: Iterable[str]) -> None:
 
 
 def file_lines(report: Report) -> list[tuple[str, str]]:
-    """The file written, and who signed it."""
+    """Rows that were refused, who signed, and the file written."""
     signed = [("signed by key", report.key_id)] if report.key_id else []
+    if report.refused.rows:
+        told = f"by scikit-learn: {report.refused.rows} of the rows asked; the device answers "
+        signed.insert(0, ("refused", f"{told}{report.refused.answered} of them"))
     return [*signed, (str(report.path), f"{report.bundle_bytes:,} bytes")]
 
 
