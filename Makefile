@@ -15,6 +15,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV PIP_EDITABLE CDPA
 export PYTHONUTF8 := 1
 
 MODEL := dist/penguins.onnx
+MODELS := dist/linear.onnx dist/fuel.onnx dist/penguins.onnx dist/digits.onnx
 FIGURES := dist/training_vs_inference.json
 WHEEL := dist/wheel/.stamp
 BUILD := .venv/.stamp
@@ -24,7 +25,6 @@ BARE := .venv-bare/.stamp
 PYPROJECTS := edge_runtime/pyproject.toml pipeline/pyproject.toml
 RUNTIME_SOURCES := $(shell find edge_runtime/src -name '*.py')
 PIPELINE_SOURCES := $(shell find pipeline/src -name '*.py')
-PENGUINS := $(wildcard models/penguins/*)
 
 # An environment knows its own path, so one that was moved with its clone is made anew.
 $(shell for e in .venv .venv-device .venv-bare; do \
@@ -32,7 +32,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-device bench check format clean
+.PHONY: help setup demo test test-device bench matrix check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,9 +52,18 @@ test-device: $(BARE)  ## tests/device_side where only wheel, numpy, onnxruntime,
 	.venv-bare/bin/python tools/prove_bare.py
 	.venv-bare/bin/python -m pytest tests/device_side
 
-bench: $(MODEL) $(DEVICE)  ## measure training against inference on this machine
+bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performance.md shows it
 	.venv/bin/python benchmarks/training_vs_inference.py --measure --repetitions 7 > $(FIGURES)
 	@.venv/bin/python benchmarks/training_vs_inference.py --show $(FIGURES)
+	.venv/bin/python benchmarks/latency.py --out benchmarks/results/latency.json
+	.venv/bin/python benchmarks/batch.py --out benchmarks/results/batch.json
+	.venv-device/bin/python benchmarks/cold_start.py --out benchmarks/results/cold_start.json
+	.venv-device/bin/python benchmarks/memory.py --out benchmarks/results/memory.json
+	.venv/bin/python benchmarks/parts.py --out benchmarks/results/parts.json
+	.venv/bin/python benchmarks/performance.py
+
+matrix: $(MODELS) $(WHEEL)  ## golden rows and device tests with every Python and onnxruntime here
+	$(PYTHON) tools/matrix.py dist/wheel/*.whl $(MODELS) --out dist/matrix.json
 
 check: $(BUILD)  ## ruff, mypy --strict, import contracts
 	.venv/bin/python -m ruff check .
@@ -67,7 +76,7 @@ format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
 	.venv/bin/python -m ruff format .
 
 clean:  ## remove environments, wheels, models and caches
-	rm -rf .venv .venv-device .venv-bare dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-device .venv-bare .matrix dist .pytest_cache .mypy_cache .ruff_cache
 	rm -rf .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -85,8 +94,8 @@ $(DEVICE): $(WHEEL)
 $(BARE): $(WHEEL)
 	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv-bare dist/wheel/*.whl pytest
 
-$(MODEL): $(BUILD) $(PENGUINS) $(PIPELINE_SOURCES) $(RUNTIME_SOURCES)
-	.venv/bin/edge-pipeline build models/penguins
+$(MODELS): dist/%.onnx: $(BUILD) $(wildcard models/*/*) $(PIPELINE_SOURCES) $(RUNTIME_SOURCES)
+	.venv/bin/edge-pipeline build models/$*
 
 $(FIGURES): $(MODEL) $(DEVICE) benchmarks/training_vs_inference.py
 	@echo 'Measuring training against inference on this machine ...'

@@ -23,8 +23,10 @@ def main(arguments: list[str]) -> None:
     if "--packages" in arguments:
         print(len(found))
         return
-    size = sum(size_bytes(item) for item in found.values())
-    print(json.dumps({"packages": sorted(found), "installed_mb": round(size / 1e6, 1)}))
+    sizes = {name: size_bytes(item) for name, item in sorted(found.items())}
+    total = sum(sizes.values())
+    each = {name: round(size / 1e6, 1) for name, size in sizes.items()}
+    print(json.dumps({"packages": each, "installed_mb": round(total / 1e6, 1)}))
 
 
 def closure(name: str) -> dict[str, Distribution]:

@@ -122,3 +122,13 @@ def test_the_format_page_places_the_seal_where_the_code_does() -> None:
     assert places[0][0] == SEAL_ENTRY_BYTES
     ends = [start - length for start, length in places]
     assert ends == [*(start for start, _ in places[1:]), 0]
+
+
+def test_the_page_on_performance_shows_the_figures_that_the_benchmarks_wrote() -> None:
+    page = ROOT / "benchmarks/performance.py"
+    assert subprocess.run([sys.executable, page, "--check"], check=False).returncode == 0
+    for name in ("latency", "batch", "parts", "cold_start", "memory"):
+        run = json.loads((FIGURES.parent / f"{name}.json").read_text(encoding="utf-8"))
+        assert run["blocks"] >= 9
+        assert {"processor", "cores", "python", "load_average"} <= set(run["machine"])
+        assert {"onnxruntime", "numpy"} <= set(run["versions"])

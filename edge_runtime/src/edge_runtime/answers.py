@@ -55,9 +55,10 @@ def as_named(
             f"{output.name}: expected {n_rows} rows, the graph gives the shape {numbers.shape}"
         )
     try:
-        return labels.take(numbers)
+        named: NDArray[Any] = labels[numbers]
     except IndexError as error:
         raise InferenceError(f"{output.name}: the graph gives a label that is none") from error
+    return named
 
 
 def plain(answer: NDArray[Any]) -> Any:

@@ -1,0 +1,63 @@
+"""Batches: predict against session.run by hand on our own graph and on skl2onnx's, in turn.
+
+python benchmarks/batch.py [--blocks 300] --out batch.json
+python benchmarks/batch.py --show batch.json
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import measuring
+import reporting
+
+SIZES = (1, 10, 100, 1000, 100_000)
+SLOW = 3000
+"""Rows beyond which a block is one call, and there are fewer blocks."""
+
+OWN = "session.run, our graph"
+
+
+def measure(blocks: int) -> dict[str, Any]:
+    import contenders
+
+    found: dict[str, Any] = {}
+    for subject in contenders.numeric():
+        found[subject.name] = {}
+        for n_rows in SIZES:
+            rows, model = subject.rows(n_rows), subject.model
+            calls: dict[str, Any] = {
+                OWN: contenders.own_graph(subject, n_rows),
+                "predict": lambda m=model, x=rows: m.predict(x),
+            }
+            theirs = contenders.skl2onnx_float32(subject, n_rows)
+            if theirs is not None:
+                calls["session.run, skl2onnx float32"] = theirs
+            if n_rows <= SLOW:
+                calls["scikit-learn"] = lambda e=subject.estimator, x=rows: e.predict(x)
+                calls |= contenders.tree_compilers(subject, n_rows) if n_rows == 1000 else {}
+            several = blocks if n_rows <= SLOW else max(7, blocks // 30)
+            samples = measuring.interleaved(calls, blocks=several)
+            found[subject.name][str(n_rows)] = measuring.compared(samples, OWN)
+    return found
+
+
+def show(models: dict[str, Any]) -> str:
+    lines = [["batches", *(f"{size:,} rows" for size in SIZES)]]
+    for name, sizes in models.items():
+        lines.append([f"**{name}**", *("" for _ in SIZES)])
+        own = [f"{sizes[str(size)][OWN]['us']['median']:,.0f} us" for size in SIZES]
+        lines.append([OWN, *own])
+        contenders = dict.fromkeys(key for size in SIZES for key in sizes[str(size)])
+        for contender in contenders:
+            if contender == OWN:
+                continue
+            found = [sizes[str(size)].get(contender) for size in SIZES]
+            lines.append(
+                [contender, *("" if f is None else measuring.cell(f["ratio"]) for f in found)]
+            )
+    return measuring.table(lines)
+
+
+if __name__ == "__main__":
+    reporting.main(__doc__, measure, show, blocks=300)

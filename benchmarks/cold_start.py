@@ -1,0 +1,100 @@
+"""From the interpreter's start to the first answer, and the most memory on the way, in turn.
+
+    .venv-device/bin/python benchmarks/cold_start.py [--blocks 30] --out cold_start.json
+    python benchmarks/cold_start.py --show cold_start.json
+
+Each start is a process of its own, run by the interpreter that runs this, which therefore must be
+the device's.  The bare script imports numpy and onnxruntime, makes the session and runs it once.
+Standard library alone: see `run_once` in training_vs_inference.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import measuring
+import reporting
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ("linear", "digits")
+
+TOLD = """
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+BARE = """
+import sys
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+session.run(["predict"], {"numbers": numpy.zeros((1, int(sys.argv[2])))})
+"""
+OURS = """
+import sys
+import edge_runtime
+edge_runtime.load(sys.argv[1]).predict_one([0.0] * int(sys.argv[2]))
+"""
+BASE = "numpy, onnxruntime, session.run"
+PROGRAMS = {BASE: BARE, "edge_runtime.load, predict_one": OURS}
+
+
+def measure(blocks: int) -> dict[str, Any]:
+    found = {}
+    for name in MODELS:
+        path = ROOT / f"dist/{name}.onnx"
+        width = {"linear": 1, "digits": 64}[name]
+        samples: dict[str, dict[str, list[float]]] = {
+            what: {program: [] for program in PROGRAMS} for what in ("wall", "cpu", "memory")
+        }
+        # The first of each warms the page cache and is not counted.
+        for block in range(blocks + 1):
+            for program, source in PROGRAMS.items():
+                wall, cpu, memory = start(source + TOLD, str(path), str(width))
+                if block:
+                    samples["wall"][program].append(wall)
+                    samples["cpu"][program].append(cpu)
+                    samples["memory"][program].append(memory)
+        found[name] = {what: measuring.compared(values, BASE) for what, values in samples.items()}
+    return found
+
+
+def start(source: str, *arguments: str) -> tuple[float, float, float]:
+    """Microseconds on the clock and of the processor, and MB at the peak, of one program."""
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, env=environment
+    )
+    assert process.stdout is not None
+    told = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"a start failed with {process.returncode}")
+    return wall * 1e6, (usage.ru_utime + usage.ru_stime) * 1e6, int(told) / 1024
+
+
+def show(models: dict[str, Any]) -> str:
+    lines = [["start to first answer", "on the clock, ms", "processor, ms", "peak memory, MB"]]
+    for name, figures in models.items():
+        lines.append([f"**models/{name}**", "", "", ""])
+        for program in PROGRAMS:
+            wall, cpu, memory = (figures[what][program] for what in ("wall", "cpu", "memory"))
+            lines.append([program, _ms(wall["us"]), _ms(cpu["us"]), measuring.cell(memory["us"])])
+        ratios = [figures[what][program]["ratio"] for what in ("wall", "cpu")]
+        memory = figures["memory"]
+        more = memory[program]["us"]["median"] - memory[BASE]["us"]["median"]
+        lines.append(["ours to bare", *map(measuring.cell, ratios), f"+{more:.1f} MB"])
+    return measuring.table(lines)
+
+
+def _ms(spread: dict[str, float]) -> str:
+    return measuring.cell({name: value / 1000 for name, value in spread.items()})
+
+
+if __name__ == "__main__":
+    reporting.main(__doc__, measure, show, blocks=30)
