@@ -11,7 +11,7 @@ import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.tensor import Tensor
 from edge_pipeline.errors import UnsupportedEstimatorError
 
-__all__ = ["CELLS", "Answer", "Context", "Converter", "Methods", "on_frame"]
+__all__ = ["CELLS", "Answer", "Context", "Converter", "Filled", "Methods", "on_frame"]
 
 CELLS = "cells"
 """Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
@@ -44,6 +44,15 @@ def on_frame(converter: Converter) -> Converter:
     """Mark *converter* as taking columns of any dtype (a Tensor or a Frame), not one matrix."""
     converter.takes_frame = True  # type: ignore[attr-defined]
     return converter
+
+
+class Filled(NamedTuple):
+    """A column before its gaps were filled: *mark*, which stood for a gap, became *fill*."""
+
+    tensor: Tensor
+    place: int
+    mark: Any
+    fill: Any
 
 
 class Context:
@@ -91,7 +100,7 @@ class Context:
         loose = [column for column in columns if column.type in ("dict", "list")]
         self._raw.update({(CELLS, i): column for i, column in enumerate(loose)})
         self._numeric = {(NUMBERS, i): columns[at] for i, at in enumerate(schema.numeric)}
-        self._filled: dict[tuple[str, int], tuple[tuple[str, int], Any]] = {}
+        self._filled: dict[tuple[str, int], Filled] = {}
         self._find = find
         self._vectors: dict[str, Frame] = {}
         self._guest = guest
@@ -223,18 +232,21 @@ class Context:
                 "min_df, set max_features, or take a HashingVectorizer"
             )
 
-    def filled(self, made: Tensor | Frame, source: Frame, mark: Any) -> None:
+    def filled(self, made: Tensor | Frame, source: Frame, mark: Any, fills: Sequence[Any]) -> None:
         """Tell that the first columns of *made* are those of *source* with their gaps filled.
 
         Parameters
         ----------
-        mark
-            What stood for a gap.
+        mark, fills
+            What stood for a gap, and what each column has in its place.
         """
-        for (tensor, place), (before, old_place) in zip(
-            frame_of(made).columns, source.columns, strict=False
-        ):
-            self._filled[tensor.name, place] = (before.name, old_place), mark
+        columns = frame_of(made).columns[: source.width]
+        for (tensor, place), before, fill in zip(columns, source.columns, fills, strict=True):
+            self._filled[tensor.name, place] = Filled(*before, mark, fill)
+
+    def before_filling(self, tensor: Tensor, place: int) -> Filled | None:
+        """The column as it was before an imputer filled its gaps, or None when none has."""
+        return self._filled.get((tensor.name, place))
 
     def close(self, X: Frame, values: Sequence[Sequence[Any]]) -> None:
         """Tell that scikit-learn refuses all but *values* in the columns of *X*.
@@ -244,9 +256,9 @@ class Context:
         """
         for (tensor, place), listed in zip(X.columns, values, strict=True):
             key, marks = (tensor.name, place), []
-            while key in self._filled:
-                key, mark = self._filled[key]
-                marks.append(mark)
+            while (before := self._filled.get(key)) is not None:
+                key = before.tensor.name, before.place
+                marks.append(before.mark)
             column = self._numeric.get(key) or self._raw.get(key)
             if column is None:
                 continue

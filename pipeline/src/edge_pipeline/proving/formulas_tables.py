@@ -71,10 +71,11 @@ def _key(value: Any, x: Expr) -> Any:
 
 
 def _is_text(x: Expr) -> bool:
-    while x.op == "map" and x.args[0].op != "var":
+    while x.op == "map":
+        if x.value.default is not SELF:  # what a text was mapped to may be a number
+            return isinstance(x.value.default, str)
         x = x.args[0]
-    source = x.args[0] if x.op == "map" else x
-    return source.op == "var" and bool(source.value[2])
+    return x.op == "var" and bool(x.value[2])
 
 
 def _codes(encoder: Any, i: int) -> tuple[list[int], int, int]:
@@ -89,6 +90,11 @@ def _codes(encoder: Any, i: int) -> tuple[list[int], int, int]:
     codes = [len(frequent) if _among(c, infrequent) else _position(c, frequent) for c in categories]
     shares = bool(infrequent) and encoder.handle_unknown in ("infrequent_if_exist", "warn")
     return codes, len(frequent) + bool(infrequent), len(frequent) if shares else -1
+
+
+def _is_infrequent(encoder: Any, i: int, category: Any) -> bool:
+    rare = getattr(encoder, "infrequent_categories_", None)
+    return rare is not None and rare[i] is not None and _among(category, list(rare[i]))
 
 
 def _among(value: Any, values: Sequence[Any]) -> bool:
@@ -119,15 +125,25 @@ def _one_hot(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
 
 def _ordinal(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
     """OrdinalEncoder.transform; of a value that it refuses any answer would do."""
+    dtype = np.dtype(encoder.dtype)
+
+    def told(code: float) -> float:
+        """*code* as the encoder's dtype holds it."""
+        return float(np.asarray(code).astype(dtype)) if dtype.kind in "biuf" else float(code)
+
     columns = []
     for i, x in enumerate(X):
         codes, _n, _unknown = _codes(encoder, i)
-        unknown = -1.0 if encoder.unknown_value is None else float(encoder.unknown_value)
+        unknown = -1.0 if encoder.unknown_value is None else told(encoder.unknown_value)
         table = {}
+        gap = [c for c in encoder.categories_[i] if isinstance(c, float) and c != c]
         for category, code in zip(encoder.categories_[i], codes, strict=True):
-            is_gap = isinstance(category, float) and category != category
-            value = float(encoder.encoded_missing_value) if is_gap else float(code)
-            table[_key(category, x)] = value
+            if _among(category, gap):
+                table[_key(category, x)] = told(encoder.encoded_missing_value)
+                continue
+            # A gap is no category among those that infrequent ones come after.
+            behind = bool(gap) and _is_infrequent(encoder, i, category)
+            table[_key(category, x)] = told(code - behind)
         columns.append(lookup(x, table, unknown))
     return columns
 

@@ -33,7 +33,7 @@ def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame
         parts.append(_filled(imputer, run, fills))
         start += run.width
     answer = with_indicator(imputer, frame, parts)
-    context.filled(answer, frame.select(kept), imputer.missing_values)
+    context.filled(answer, frame.select(kept), imputer.missing_values, statistics[kept])
     return answer
 
 

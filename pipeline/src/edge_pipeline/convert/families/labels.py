@@ -16,16 +16,16 @@ from edge_pipeline.convert.tensor import Tensor
 __all__ = ["CONVERTERS"]
 
 
-def _position(X: Tensor | Frame, classes: Any) -> Tensor:
+def _position(context: Context, X: Tensor | Frame, classes: Any) -> Tensor:
     """Position of each label in *classes*, -1 for another; shape (n_samples, 1)."""
     values = list(classes)
-    return look_up(frame_of(X), [Codes(values, np.arange(len(values)), -1)])
+    return look_up(context, frame_of(X), [Codes(values, np.arange(len(values)), -1)])
 
 
 @on_frame
 def _encoded(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
     context.close(frame_of(X), [encoder.classes_])
-    return ops.squeeze(_position(X, encoder.classes_), 1)
+    return ops.squeeze(_position(context, X, encoder.classes_), 1)
 
 
 @on_frame
@@ -42,7 +42,7 @@ def _binarized(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
         # scikit-learn answers neg_label for the only class, too.
         return ops.full_rows(matrix_of(X), np.array([off]))
     wanted = np.arange(count)[-1 if count == 2 else 0 :]
-    return ops.where(_position(X, binarizer.classes_) == wanted, on, off)
+    return ops.where(_position(context, X, binarizer.classes_) == wanted, on, off)
 
 
 CONVERTERS: dict[type, Methods] = {
