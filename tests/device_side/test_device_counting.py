@@ -335,3 +335,15 @@ def test_an_array_of_numbers_is_held_to_closed_columns_too() -> None:
         assert model.predict(np.array([[2.0], [1.0]])).tolist() == [2.0, 1.0]
         with pytest.raises(InputError, match="row 1, column 'x0'"):
             model.predict(np.array([[2.0], [1.5]]))
+
+
+def test_a_closed_column_without_categories_is_held_to_its_range() -> None:
+    columns = (Column("n", "float64", missing=True, minimum=-1.0, maximum=2.0, closed=True),)
+    with edge_runtime.load(sums(Schema("array", columns), [[1.0]], [1.0]).sealed()) as model:
+        assert model.predict([[-1.0], [2.0]]).tolist() == [-1.0, 2.0]
+        assert np.isnan(model.predict_one([None]))
+        for bad in (-1.1, 2.5):
+            with pytest.raises(InputError, match=r"row 1, column 'n'.*from -1.0 to 2.0"):
+                model.predict(np.array([[0.0], [bad]]))
+            with pytest.raises(InputError, match=r"column 'n'.*from -1.0 to 2.0"):
+                model.predict_one([bad])

@@ -62,7 +62,8 @@ class Column:
         Values seen in the training sample, sorted; None for measurements or when there were too
         many.
     closed
-        Whether a value outside ``categories`` is refused, as the trained estimator refuses it.
+        Whether a value outside ``categories``, or where there are none outside ``minimum`` to
+        ``maximum``, is refused, as the trained estimator refuses it.
     """
 
     name: str

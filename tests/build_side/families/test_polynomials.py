@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import edge_pipeline
 import numpy as np
+import pandas as pd
 import pytest
 from build_side.families.asking import assert_same
 from build_side.families.tables import assert_no_rows_are_answered, fitted, rows, unseen
+from edge_runtime.errors import InferenceError, InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
+
+import edge_runtime
 
 X, UNSEEN = rows(40, 3), unseen(3)
 INSIDE = X[::2] * 0.999 + X.mean(axis=0) * 0.001
@@ -89,3 +97,26 @@ def test_a_feature_of_one_value_is_answered() -> None:
     for extrapolation in ("constant", "linear", "continue", "periodic"):
         splines = SplineTransformer(extrapolation=extrapolation)
         assert_same(fitted(splines, constant), constant, unseen(2), tolerance=1e-12)
+
+
+def test_a_number_beyond_the_knots_is_refused_where_the_transformer_refuses_it(
+    tmp_path: Path,
+) -> None:
+    splines = SplineTransformer(extrapolation="error")
+    table = pd.DataFrame(X, columns=["a", "b", "c"])
+    for estimator, error in (
+        (splines, InputError),
+        (ColumnTransformer([("s", SplineTransformer(extrapolation="error"), ["b"])]), InputError),
+        (make_pipeline(StandardScaler(), splines), InferenceError),
+    ):
+        edge_pipeline.export(estimator.fit(table), table, tmp_path / "m.onnx")
+        beyond = table.assign(b=[*table["b"][:-1], 1e3])
+        with edge_runtime.load(tmp_path / "m.onnx") as model:
+            np.testing.assert_allclose(model.transform(table), estimator.transform(table))
+            with pytest.raises(ValueError, match="beyond the limits"):
+                estimator.transform(beyond)
+            with pytest.raises(error) as caught:
+                model.transform(beyond)
+        if error is InputError:
+            assert caught.value.column == "b"
+            assert caught.value.row == len(table) - 1

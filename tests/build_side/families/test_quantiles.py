@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import edge_pipeline
 import numpy as np
 import onnxruntime
 import pytest
@@ -12,8 +14,11 @@ from build_side.families.tables import assert_no_rows_are_answered, fitted, rows
 from edge_pipeline.convert.families.quantiles import normal_quantile
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.search import searchsorted
+from edge_runtime.errors import InputError
 from scipy import stats
 from sklearn.preprocessing import KBinsDiscretizer, PowerTransformer, QuantileTransformer
+
+import edge_runtime
 
 X, UNSEEN = rows(120), unseen()
 TIED = np.column_stack([X[:, 0].round(), X[:, 1], np.full(len(X), 5.0)])
@@ -97,3 +102,13 @@ def test_bins_of_different_number_and_of_a_constant_column() -> None:
     bins = KBinsDiscretizer([2, 9, 3], strategy="uniform")
     assert_same(fitted(bins, TIED), TIED, UNSEEN_TIED)
     assert_no_rows_are_answered(bins, TIED)
+
+
+def test_what_has_no_logarithm_is_refused(tmp_path: Path) -> None:
+    positive = gapped(np.abs(X) + 0.1)
+    edge_pipeline.export(fitted(PowerTransformer("box-cox"), positive), positive, tmp_path / "m")
+    with edge_runtime.load(tmp_path / "m") as model:
+        assert np.isfinite(model.transform([[5e-324, 1.0, 1.0, 1e300]])).all()
+        for bad in (0.0, -1.0):
+            with pytest.raises(InputError, match="row 0, column 'x1': expected a number from"):
+                model.transform([[1.0, bad, 1.0, 1.0]])

@@ -22,9 +22,10 @@ class Closed:
     def __init__(self, schema: Schema) -> None:
         self._numeric = _known(schema, schema.numeric)
         self._textual = _known(schema, schema.textual)
+        self._bounded = _bounded(schema)
 
     def __bool__(self) -> bool:
-        return bool(self._numeric or self._textual)
+        return bool(self._numeric or self._textual or self._bounded)
 
     def check_blocks(self, feeds: Mapping[str, NDArray[Any]]) -> None:
         """Refuse the first unknown value of a batch.
@@ -40,6 +41,12 @@ class Closed:
             if unknown.any():
                 row = int(np.argmax(unknown))
                 raise _refusal(float(cells[row]), column, row)
+        for place, column, low, high in self._bounded:
+            cells = feeds[NUMBERS][:, place]
+            beyond = (cells < low) | (cells > high)
+            if beyond.any():
+                row = int(np.argmax(beyond))
+                raise _beyond(float(cells[row]), column, row)
         for place, column, known in self._textual:
             cells = feeds[STRINGS][:, place].tolist()
             if not known.issuperset(cells):
@@ -52,6 +59,9 @@ class Closed:
             cell = numbers[place]
             if cell not in known and cell == cell:
                 raise _refusal(float(cell), column, None)
+        for place, column, low, high in self._bounded:
+            if numbers[place] < low or numbers[place] > high:
+                raise _beyond(float(numbers[place]), column, None)
         for place, column, known in self._textual:
             if text[place] not in known:
                 raise _refusal(text[place], column, None)
@@ -69,6 +79,27 @@ def _known(
         for place, column in columns
         if column.closed and column.categories is not None
     ]
+
+
+def _bounded(schema: Schema) -> list[tuple[int, Column, float, float]]:
+    """Place in the numeric block, column and range of every closed column without categories."""
+    return [
+        (place, column, column.minimum, column.maximum)
+        for place, column in enumerate(schema.columns[i] for i in schema.numeric)
+        if column.closed
+        and column.categories is None
+        and column.minimum is not None
+        and column.maximum is not None
+    ]
+
+
+def _beyond(value: float, column: Column, row: int | None) -> InputError:
+    return InputError(
+        f"expected a number from {column.minimum!r} to {column.maximum!r}, found {value!r}, for "
+        "which the model has no answer",
+        row=row,
+        column=column.name,
+    )
 
 
 def _refusal(value: str | float, column: Column, row: int | None) -> InputError:

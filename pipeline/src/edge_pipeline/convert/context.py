@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.derived import MAX_WIDTH, Derived, Norm, Placing, Reading, Vocabulary
 from edge_runtime.manifest import MAX_MANIFEST_BYTES
-from edge_runtime.schema import NUMBERS, STRINGS, Schema
+from edge_runtime.schema import NUMBERS, STRINGS, Column, Schema
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.frame import Frame, frame_of, matrix_of
@@ -78,6 +78,8 @@ class Context:
         Blocks that converters have asked for, in that order.
     closed
         Column of the schema to the values that it may hold, where scikit-learn refuses others.
+    bounded
+        The same, to the smallest and the largest number.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Context:
         self.graph = graph
         self.derived: list[Derived] = []
         self.closed: dict[str, frozenset[str | float]] = {}
+        self.bounded: dict[str, tuple[float, float]] = {}
         self._schema = schema
         columns = schema.columns
         self.flags = frozenset(
@@ -255,16 +258,44 @@ class Context:
         with its gaps filled.  Missing values are let through as the schema says.
         """
         for (tensor, place), listed in zip(X.columns, values, strict=True):
-            key, marks = (tensor.name, place), []
-            while (before := self._filled.get(key)) is not None:
-                key = before.tensor.name, before.place
-                marks.append(before.mark)
-            column = self._numeric.get(key) or self._raw.get(key)
+            column, marks = self._origin(tensor, place)
             if column is None:
                 continue
             kind = str if column.is_string else float
             known = frozenset(kind(value) for value in (*listed, *marks) if not pd.isna(value))
             self.closed[column.name] = self.closed.get(column.name, known) & known
+
+    def bound(self, X: Tensor | Frame, low: Sequence[float], high: Sequence[float]) -> Tensor:
+        """*X*, of which scikit-learn refuses numbers beyond *low* and *high*.
+
+        The runtime refuses them where a column is one of the model's input, as it is or with its
+        gaps filled; what other steps have made stops the graph.
+        """
+        frame = self._behind(X)
+        unknown = False
+        for (tensor, place), bottom, top in zip(frame.columns, low, high, strict=True):
+            column, marks = self._origin(tensor, place)
+            if column is None or not all(map(pd.isna, marks)):
+                unknown = True
+                continue
+            before = self.bounded.get(column.name, (bottom, top))
+            self.bounded[column.name] = max(before[0], bottom), min(before[1], top)
+        matrix = self.matrix(X)
+        if not unknown:
+            return matrix
+        # What other steps have made may be rounded otherwise than in training, where it was within.
+        slack = 1e-12 * np.abs([low, high])
+        beyond = (matrix < np.asarray(low) - slack[0]) | (matrix > np.asarray(high) + slack[1])
+        # A graph cannot raise; Gather refuses the position 1 of one number.
+        return matrix + ops.take(np.zeros(1), beyond.astype(np.int64))
+
+    def _origin(self, tensor: Tensor, place: int) -> tuple[Column | None, list[Any]]:
+        """The schema's column behind one whose gaps were filled or not, and the gaps' marks."""
+        key, marks = (tensor.name, place), []
+        while (before := self._filled.get(key)) is not None:
+            key = before.tensor.name, before.place
+            marks.append(before.mark)
+        return self._numeric.get(key) or self._raw.get(key), marks
 
     def labels(self, classes: Any, index: Tensor) -> Tensor:
         """Class labels at *index*, of the dtype that *classes* have."""

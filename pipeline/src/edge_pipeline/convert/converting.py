@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from edge_runtime.derived import Derived
 from edge_runtime.manifest import METHODS, Output
-from edge_runtime.schema import NUMBERS, STRINGS, Schema
+from edge_runtime.schema import NUMBERS, STRINGS, Column, Schema
 from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
 from sklearn.pipeline import Pipeline
@@ -148,13 +148,17 @@ def _with_derived(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
 
 def _closed(schema: Schema, context: Context) -> Schema:
     """*schema* with the values that converters know to be all that scikit-learn takes."""
-    columns = tuple(
-        replace(column, closed=True, categories=tuple(sorted(context.closed[column.name])))
-        if column.name in context.closed
-        else column
-        for column in schema.columns
-    )
-    return replace(schema, columns=columns)
+
+    def closed(column: Column) -> Column:
+        if column.name in context.closed:
+            values = tuple(sorted(context.closed[column.name]))
+            return replace(column, closed=True, categories=values)
+        if column.name in context.bounded:
+            low, high = context.bounded[column.name]
+            return replace(column, closed=True, minimum=low, maximum=high, categories=None)
+        return column
+
+    return replace(schema, columns=tuple(map(closed, schema.columns)))
 
 
 def _written(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 
 from edge_pipeline.convert import ops
-from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.context import Context, Methods, on_frame
+from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -59,12 +60,17 @@ class _Ends:
     slopes: NDArray[Any]
 
 
-def _splines(_: Context, splines: Any, X: Tensor) -> Tensor:
+@on_frame
+def _splines(context: Context, splines: Any, X: Tensor | Frame) -> Tensor:
     """B-splines by de Boor's recursion, all features at once: shape (n, features * splines)."""
     parts = splines.bsplines_
     knots = np.stack([part.t for part in parts])
     degree = int(parts[0].k)
     n_splines = parts[0].c.shape[1]
+    if splines.extrapolation == "error":
+        X = context.bound(X, knots[:, degree].tolist(), knots[:, -degree - 1].tolist())
+    else:
+        X = context.matrix(X)
     x = ops.expand_dims(X, 2)
     missing = ops.isnan(x) if getattr(splines, "handle_missing", "error") == "zeros" else None
     inside = x if missing is None else ops.where(missing, knots[:, degree][:, None], x)

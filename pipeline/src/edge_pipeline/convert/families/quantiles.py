@@ -12,7 +12,8 @@ from sklearn.preprocessing import KBinsDiscretizer, PowerTransformer, QuantileTr
 from sklearn.preprocessing._data import BOUNDS_THRESHOLD
 
 from edge_pipeline.convert import ops
-from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.context import Context, Methods, on_frame
+from edge_pipeline.convert.frame import Frame
 from edge_pipeline.convert.search import searchsorted
 from edge_pipeline.convert.tensor import Tensor
 
@@ -143,7 +144,14 @@ _POWERS: Mapping[str, Callable[[Tensor, NDArray[Any]], Tensor]] = {
 }
 
 
-def _power(context: Context, model: Any, X: Tensor) -> Tensor:
+@on_frame
+def _power(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    if model.method == "box-cox":
+        limits, width = np.finfo(np.float64), len(model.lambdas_)
+        smallest, largest = float(limits.smallest_subnormal), float(limits.max)
+        X = context.bound(X, [smallest] * width, [largest] * width)
+    else:
+        X = context.matrix(X)
     answer = _POWERS[model.method](X, np.asarray(model.lambdas_, dtype=np.float64))
     if model.standardize:
         return context.call(model._scaler, "transform", answer, at="_scaler")  # type: ignore[no-any-return]
