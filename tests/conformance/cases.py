@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+# scikit-learn lists IterativeImputer among its estimators only after this.
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.utils._test_common.instance_generator import _tested_estimators
 
 from conformance.rows import input_for, target_for, varied
