@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def _compare(case: Case) -> dict[str, Any]:
         edge_pipeline.export(case.estimator, case.X, path)
         seconds = round(time.perf_counter() - start, 2)
         with edge_runtime.load(path) as model:
+            level = weakest(e.level for e in model.manifest.parity.outputs.values())
             for method in methods_of(case.estimator):
                 answer, oracle = getattr(model, method), getattr(case.estimator, method)
                 pairs = [(oracle(case.unseen), answer(case.unseen)), _one_row(case, oracle, answer)]
@@ -69,7 +71,12 @@ def _compare(case: Case) -> dict[str, Any]:
                     assert none.shape == (0, *np.shape(some)[1:]), (
                         f"{method}: no rows: {none.shape}"
                     )
-    return {"methods": methods, "seconds": seconds}
+    return {"methods": methods, "level": level, "seconds": seconds}
+
+
+def weakest(levels: Iterable[str]) -> str:
+    """The level of evidence that holds for all of several answers."""
+    return max(levels, key=("proven", "bounded", "probed").index)
 
 
 def _one_row(case: Case, oracle: Any, answer: Any) -> tuple[Any, Any]:

@@ -50,19 +50,21 @@ _HEAD = """# Estimators
 
 Written by `python -m conformance.table` in `tests/` from what tests/conformance measured: every
 estimator that scikit-learn itself tests, fitted on data with gaps where it allows gaps, exported,
-loaded with edge_runtime and asked on rows that training did not see ({variants}).
+loaded with edge_runtime and asked on rows that training did not see
+({variants}).
 
 *Worst difference* is relative to the largest magnitude of an answer, rounded up to a power of ten,
-over all methods and variants; labels, integers and booleans are equal everywhere. *How* names the
-module of `edge_pipeline.convert.families` that converts it.
+over all methods and variants; labels, integers and booleans are equal everywhere. *Evidence* is the
+weakest level among the outputs on ordinary data ([proof.md](proof.md) tells the levels). *How* names
+the module of `edge_pipeline.convert.families` that converts it.
 
 {count}
 
-| estimator | methods | worst difference | how |
-|---|---|---|---|
+| estimator | methods | worst difference | evidence | how |
+|---|---|---|---|---|
 """
 
-_ROW = re.compile(r"\| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|")
+_ROW = re.compile(r"\| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|")
 
 
 def read_table(path: Path) -> dict[str, tuple[str, ...]]:
@@ -88,7 +90,8 @@ def rendered(results: Iterable[dict[str, Any]]) -> str:
         worst = _rounded_up(max(gaps)) if good else "DIFFERS" if asked else "not converted"
         notes = [f"not compared on {r['variant']} data: {UNDETERMINED[_key(r)]}" for r in unsure]
         how = "; ".join(filter(None, [_how(asked[0]) if asked else "", reason, *notes]))
-        lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {how} |")
+        level = asked[0].get("level", "") if asked else ""
+        lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {level} | {how} |")
     count = f"{exact} of {len(by_kind)} classes, {len(names())} instances."
     return _HEAD.format(variants=", ".join(VARIANTS), count=count) + "\n".join(lines) + "\n"
 
