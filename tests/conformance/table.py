@@ -54,9 +54,9 @@ loaded with edge_runtime and asked on rows that training did not see
 ({variants}).
 
 *Worst difference* is relative to the largest magnitude of an answer, rounded up to a power of ten,
-over all methods and variants; labels, integers and booleans are equal everywhere. *Evidence* is the
-weakest level among the outputs on ordinary data ([proof.md](proof.md) tells the levels). *How* names
-the module of `edge_pipeline.convert.families` that converts it.
+over all methods and variants; labels, integers and booleans are equal everywhere. *Evidence* is
+the weakest level among the outputs on ordinary data ([proof.md](proof.md) tells the levels). *How*
+names the module of `edge_pipeline.convert.families` that converts it.
 
 {count}
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import edge_pipeline
-import edge_runtime
 import numpy as np
 from edge_runtime.manifest import METHODS
+
+import edge_runtime
 
 
 def assert_same(estimator: Any, X: Any, unseen: Any, *, tolerance: float = 1e-9) -> None:
