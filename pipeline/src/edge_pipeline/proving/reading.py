@@ -17,6 +17,9 @@ from edge_pipeline.proving.scalars import NotUnderstood, variable
 
 __all__ = ["Graph"]
 
+MOST_COLUMNS = 50_000
+"""Widest input read, in a third of a second; a hashed text has a million columns."""
+
 MOST_SCALARS = 2_000_000
 """A graph whose answers need more expressions is probed."""
 
@@ -93,7 +96,7 @@ def _input(given: onnx.ValueInfoProto) -> Any:
     tensor = given.type.tensor_type
     sizes = [dim.dim_value for dim in tensor.shape.dim]
     kinds = {NUMBERS: onnx.TensorProto.DOUBLE, STRINGS: onnx.TensorProto.STRING}
-    if kinds.get(given.name) != tensor.elem_type or len(sizes) != 2:
+    if kinds.get(given.name) != tensor.elem_type or len(sizes) != 2 or sizes[1] > MOST_COLUMNS:
         return None
     textual = given.name == STRINGS
     cells = [variable(given.name, i, textual=textual) for i in range(sizes[1])]
