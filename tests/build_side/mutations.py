@@ -167,8 +167,8 @@ def _equal(x: Any, y: Any) -> bool:
 _KEY = """
 P: the proof contradicts it, and the build stops. R: a row asked shows it, and the build stops. L:
 the level is lost; `verify` refuses a file that says more. S: onnxruntime or the device's scan
-refuses the graph. =: no answer to any row asked changes. w: some answer changes by less than the file's
-bound or tolerance, which stay true. Empty: the graph has nothing of the kind. An answer that
+refuses the graph. =: no answer to any row asked changes. w: some answer changes by less than the
+file's bound or tolerance, which stay true. Empty: the graph has nothing of the kind. An answer that
 changes against what the file promises would be !, and is a failed test.
 """
 
