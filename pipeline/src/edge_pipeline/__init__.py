@@ -22,6 +22,7 @@ from edge_pipeline.errors import (
 from edge_pipeline.exporting import Report, export
 from edge_pipeline.progress import Watcher
 from edge_pipeline.recipe import Recipe, read_recipe
+from edge_pipeline.reverifying import Reverified, verify_file
 from edge_pipeline.signing import Signed, SigningKey, make_signing_key, sign
 from edge_pipeline.training import FittedModel, train
 
@@ -36,6 +37,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "Report",
+    "Reverified",
     "SealError",
     "Signed",
     "SigningError",
@@ -52,4 +54,5 @@ __all__ = [
     "read_recipe",
     "sign",
     "train",
+    "verify_file",
 ]

@@ -17,7 +17,7 @@ from edge_pipeline.signing import SigningKey, as_signing_key
 from edge_pipeline.tables import plain_columns, read_table
 from edge_pipeline.training import train
 
-__all__ = ["build", "export_function"]
+__all__ = ["build", "called", "export_function"]
 
 OUTPUT_FOLDER = Path("dist")
 """Where bundles are written when nobody says otherwise, below the current directory."""
@@ -131,8 +131,31 @@ def export_function(
     key = None if signing_key is None else as_signing_key(signing_key)
     started = time.perf_counter()
     watcher.stage("train")
-    made = _call(reference)
+    estimator, X = called(reference, table)
     train_seconds = time.perf_counter() - started
+    name = name or reference.rpartition(":")[2]
+    path = _output_path(output, name)
+    report = export(
+        estimator,
+        X,
+        path,
+        name=name,
+        tolerance=tolerance,
+        signing_key=key,
+        on_stage=watcher.stage,
+    )
+    return replace(report, seconds={"train": train_seconds, **report.seconds})
+
+
+def called(reference: str, table: Path | str | None) -> tuple[Any, Any]:
+    """What the function *reference* returns: a fitted estimator, and a sample of its input.
+
+    Raises
+    ------
+    TrainingError, DatasetError, OSError
+        As :func:`export_function`.
+    """
+    made = _call(reference)
     estimator, X = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
         raise TrainingError(
@@ -146,18 +169,7 @@ def export_function(
             f"{reference} returned no sample of the training input; return (estimator, X), "
             "or name a table"
         )
-    name = name or reference.rpartition(":")[2]
-    path = _output_path(output, name)
-    report = export(
-        estimator,
-        X,
-        path,
-        name=name,
-        tolerance=tolerance,
-        signing_key=key,
-        on_stage=watcher.stage,
-    )
-    return replace(report, seconds={"train": train_seconds, **report.seconds})
+    return estimator, X
 
 
 def _output_path(output: Path | str | None, name: str) -> Path:

@@ -15,6 +15,7 @@ from edge_pipeline.cli.build import build_command
 from edge_pipeline.cli.export import export_command
 from edge_pipeline.cli.inspect import inspect_command
 from edge_pipeline.cli.keys import keygen_command, sign_command
+from edge_pipeline.cli.verify import verify_command
 from edge_pipeline.errors import EdgePipelineError
 
 __all__ = ["cli", "main"]
@@ -61,6 +62,7 @@ cli.add_command(export_command)
 cli.add_command(inspect_command)
 cli.add_command(keygen_command)
 cli.add_command(sign_command)
+cli.add_command(verify_command)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from edge_pipeline.dataset import Dataset
 from edge_pipeline.exporting import Report
 from edge_pipeline.progress import Watcher
 from edge_pipeline.training import FittedModel, LinearTerms
+from edge_pipeline.verifying import Refused
 
 __all__ = [
     "Progress",
@@ -24,6 +25,7 @@ __all__ = [
     "level_line",
     "linear_lines",
     "metric_lines",
+    "refused_lines",
     "show_json",
     "show_lines",
     "show_notes",
@@ -158,10 +160,19 @@ def show_notes(notes: Iterable[str]) -> None:
 def file_lines(report: Report) -> list[tuple[str, str]]:
     """Rows that were refused, who signed, and the file written."""
     signed = [("signed by key", report.key_id)] if report.key_id else []
-    if report.refused.rows:
-        told = f"by scikit-learn: {report.refused.rows} of the rows asked; the device answers "
-        signed.insert(0, ("refused", f"{told}{report.refused.answered} of them"))
-    return [*signed, (str(report.path), f"{report.bundle_bytes:,} bytes")]
+    return [
+        *refused_lines(report.refused),
+        *signed,
+        (str(report.path), f"{report.bundle_bytes:,} bytes"),
+    ]
+
+
+def refused_lines(refused: Refused) -> list[tuple[str, str]]:
+    """Rows that scikit-learn refuses, if any."""
+    if not refused.rows:
+        return []
+    told = f"by scikit-learn: {refused.rows} of the rows asked; the device answers "
+    return [("refused", f"{told}{refused.answered} of them")]
 
 
 def linear_lines(terms: LinearTerms) -> list[tuple[str, str]]:

@@ -1,0 +1,52 @@
+"""edge-pipeline verify: a sealed file against the estimator that it was made from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from edge_pipeline.cli import display
+from edge_pipeline.reverifying import verify_file
+
+__all__ = ["verify_command"]
+
+EXAMPLES = """\b
+Examples:
+  edge-pipeline verify wine.onnx --against train.py:fitted
+  edge-pipeline verify wine.onnx --against train.py:fitted --data wine.csv --json
+"""
+
+
+@click.command("verify", short_help="Prove and compare a sealed file again.", epilog=EXAMPLES)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--against", "function", required=True, help="Function that returns the estimator.")
+@click.option(
+    "--data",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV or Parquet file with the training input, if FUNCTION returns no sample.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+def verify_command(
+    file: Path, function: str, table: Path | None, as_json: bool, quiet: bool
+) -> None:
+    """Repeat proof and comparison on the bytes of FILE, against a fitted estimator.
+
+    The function is named as for export.  Exit 1 if an answer differs, or if FILE says more of
+    itself than can be shown.
+    """
+    if ":" not in function:
+        raise click.UsageError(
+            f"--against is {function!r}; expected file.py:function or module:function"
+        )
+    with display.Progress(quiet=quiet) as progress:
+        result = verify_file(file, function, table=table, watcher=progress)
+    display.show_notes(result.notes)
+    if as_json:
+        display.show_json(result.to_json())
+        return
+    shown = replace(result.manifest, parity=result.parity)
+    display.show_lines([*display.evidence_lines(shown), *display.refused_lines(result.refused)])
