@@ -9,7 +9,8 @@ import pytest
 from device_side import device_models
 from device_side.device_tables import ROW, Frame
 from edge_runtime.border import Border
-from edge_runtime.schema import NUMBERS
+from edge_runtime.border.rows import Slots, row_writer
+from edge_runtime.schema import NUMBERS, Column, Schema
 
 import edge_runtime
 from edge_runtime import InputError, Model
@@ -118,7 +119,7 @@ SHAPES: list[tuple[Any, str]] = [
     ({}, "'x0': column missing"),
     ({"x0": [1.0], "x1": [1.0], "x2": [1.0], "y": [1.0]}, "'y': the model does not know 'y'"),
     ([{"x0": 1.0, "x1": 2.0, "x2": 3.0}, {"x0": 1.0, "x1": 2.0}], "row 1, column 'x2'"),
-    ([{"x0": 1.0, "x1": 2.0, "x2": 3.0, 4: 5.0}], "row 0, column '4': the model does not know 4"),
+    ([{"x0": 1.0, "x1": 2.0, "x2": 3.0, 4: 5.0}], "row 0, column '4': the model does not know '4'"),
 ]
 
 
@@ -222,3 +223,37 @@ def test_a_row_that_is_no_row_is_named_by_its_position(classifier: Model, row: A
     with pytest.raises(InputError, match="row 1: expected a row of 3 cells") as caught:
         classifier.predict([[1.0, 2.0, 3.0], row])
     assert caught.value.row == 1
+
+
+NUMBERED = Schema("table", (Column("0", "float64"), Column("('a', 1)", "float64")))
+
+
+def test_a_name_that_is_no_str_counts_by_its_text() -> None:
+    columns: dict[Any, Any] = {("a", 1): [2.0, 4.0], 0: [1.0, 3.0]}
+    rows = [{0: 1.0, ("a", 1): 2.0}, {"0": 3.0, ("a", 1): 4.0}]
+    border = Border(NUMBERED)
+    for X in (Frame(columns), columns, rows):
+        feeds, n_rows = border.feeds(X)
+        assert n_rows == 2
+        assert feeds[NUMBERS].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    for extra in ("refuse", "ignore"):
+        write, slots = row_writer(Border(NUMBERED, extra_columns=extra)), Slots(NUMBERED)  # type: ignore[arg-type]
+        for row, expected in zip(rows, ([1.0, 2.0], [3.0, 4.0]), strict=True):
+            write(row, slots)
+            assert slots.numbers.tolist() == [expected]
+
+
+@pytest.mark.parametrize("extra", ["refuse", "ignore"])
+def test_two_names_of_one_text_are_refused(extra: Any) -> None:
+    border = Border(NUMBERED, extra_columns=extra)
+    row: dict[Any, Any] = {0: 1.0, "0": 2.0, "('a', 1)": 3.0}
+    columns = {name: [cell] for name, cell in row.items()}
+    write, slots = row_writer(border), Slots(NUMBERED)
+    for ask in (
+        lambda: border.feeds(columns),
+        lambda: border.feeds(Frame(columns)),
+        lambda: border.feeds([row]),
+        lambda: write(row, slots),
+    ):
+        with pytest.raises(InputError, match="'0' appears twice"):
+            ask()

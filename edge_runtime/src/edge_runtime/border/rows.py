@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
 from edge_runtime.border.columns import unmasked
 from edge_runtime.border.deriving import Deriver
-from edge_runtime.border.tables import Border
+from edge_runtime.border.tables import Border, with_text_names
 from edge_runtime.errors import InputError
 from edge_runtime.schema import Schema
 
@@ -59,7 +59,7 @@ def row_writer(border: Border) -> RowWriter:
     numeric = [(place, i, schema.columns[i]) for place, i in enumerate(schema.numeric)]
     textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
     pack = struct.Struct(f"{len(numeric)}d").pack_into
-    are_plain = _PLAIN_TYPES.issuperset
+    are_plain, are_text = _PLAIN_TYPES.issuperset, _TEXT.issuperset
 
     takes_any_number = border.takes_any_number
     vdot, float64 = np.vdot, np.dtype(np.float64)
@@ -76,7 +76,7 @@ def row_writer(border: Border) -> RowWriter:
             slots.numbers[0] = row
             return
         try:
-            if kind is dict and (len(row) == width or not strict):
+            if kind is dict and (len(row) == width or (not strict and are_text(map(type, row)))):
                 found = pick(row)
             elif kind in _SEQUENCES and len(row) == width:
                 found = row
@@ -126,6 +126,7 @@ _SEQUENCES = frozenset((tuple, list))
 _PLAIN_TYPES = frozenset(
     (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
 )
+_TEXT = frozenset((str,))
 _PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")
 
 
@@ -134,7 +135,8 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     schema = border.schema
     names, width = schema.names, len(schema.columns)
     pick = _picker(names)
-    check_names, strict = border.check_names, border.extra_columns == "refuse"
+    check_names = border.check_names
+    strict = border.extra_columns == "refuse"
     is_one_cell = schema.kind in ("dicts", "lists")
 
     def cells(row: Any) -> Sequence[Any]:
@@ -145,9 +147,10 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
                 picked: Sequence[Any] = pick(row)
             except KeyError:
                 picked = ()
-            if not picked or (strict and len(row) != width):
-                check_names(list(row))
-            return picked
+            if picked and (len(row) == width or (not strict and _TEXT.issuperset(map(type, row)))):
+                return picked
+            check_names(list(row))
+            return picked or pick(with_text_names(row))
         if isinstance(row, str) and schema.kind == "text":
             return (row,)
         if isinstance(row, np.ndarray):

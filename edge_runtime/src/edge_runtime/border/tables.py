@@ -33,6 +33,7 @@ ExtraColumns = Literal["refuse", "ignore"]
 Feeds = dict[str, NDArray[Any]]
 
 _FLOAT64 = np.dtype(np.float64)
+_TEXT = frozenset((str,))
 _SHOWN_NAMES = 5
 
 
@@ -115,8 +116,9 @@ class Border:
     def check_names(self, names: list[Any], *, row: int | None = None) -> None:
         """Refuse a table or row that lacks a column, repeats one, or has one too many.
 
-        *row* goes into the error.
+        A name that is no str counts by its ``str()``, as in the schema.  *row* goes into the error.
         """
+        names = as_text(names)
         found = set(names)
         if len(found) != len(names):
             twice = [name for name in found if names.count(name) > 1]
@@ -169,7 +171,8 @@ class Border:
 
     def _from_frame(self, X: Any) -> tuple[Feeds, int]:
         names = list(X.columns)
-        if (self.schema.kind == "array" or self.schema.loose) and set(names) != self._names:
+        by_position = self.schema.kind == "array" or self.schema.loose
+        if by_position and set(as_text(names)) != self._names:
             # Trained without names, so position is all there is.
             if len(names) != self._width:
                 raise InputError(f"expected {self._width} columns, found {len(names)}")
@@ -180,7 +183,8 @@ class Border:
 
     def _from_columns(self, names: list[Any], column: Callable[[Any], Any]) -> tuple[Feeds, int]:
         self.check_names(names)
-        cells = [_cells(column(name)) for name in self.schema.names]
+        key = dict(zip(as_text(names), names, strict=True))
+        cells = [_cells(column(key[name])) for name in self.schema.names]
         lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
         if len(set(lengths.values())) > 1:
             raise InputError(f"expected columns of one length, found {_listed(lengths.items())}")
@@ -214,12 +218,17 @@ class Border:
         return self._blocks(len(X), lambda i: [cells[i] for cells in X])
 
     def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
+        rows: Any = X
         for row, cells in enumerate(X):
             if not isinstance(cells, Mapping):
                 raise InputError(f"expected a dict, found {type(cells).__name__}", row=row)
             if len(cells) != self._width or cells.keys() != self._names:
-                self.check_names(list(cells), row=row)
-        return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in X])
+                names = list(cells)
+                self.check_names(names, row=row)
+                if as_text(names) is not names:
+                    rows = list(X) if rows is X else rows
+                    rows[row] = with_text_names(cells)
+        return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in rows])
 
     def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
         """Fill the blocks from ``cells(position in the schema)``."""
@@ -246,6 +255,18 @@ class Border:
                         raw[row, place] = cell
             feeds[CELLS] = raw
         return feeds, n_rows
+
+
+def as_text(names: list[Any]) -> list[Any]:
+    """*names* as the schema has them: by ``str()``; the very list when all are str already."""
+    if _TEXT.issuperset(map(type, names)):
+        return names
+    return [name if isinstance(name, str) else str(name) for name in names]
+
+
+def with_text_names(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    """*row* with its names as in the schema."""
+    return dict(zip(as_text(list(row)), row.values(), strict=True))
 
 
 def _cells(column: Any) -> Cells:
