@@ -2,12 +2,14 @@
 
 import ast
 import hashlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,3 +291,16 @@ print(sorted(sys.modules))
     )
     assert loaded & heavy <= set(ast.literal_eval(bare.stdout))
     assert loaded & {f"edge_runtime.{name}" for name in ours} == set()
+
+
+@pytest.mark.parametrize("source", [5, True, None, 1.5, io.BytesIO()])
+def test_what_is_neither_path_nor_bytes_is_a_type_error(source: Any) -> None:
+    with pytest.raises(TypeError, match="expected the path of a bundle"):
+        edge_runtime.load(source)
+
+
+@pytest.mark.parametrize("form", [bytearray, memoryview])
+def test_bytes_of_any_form_are_loaded(healthy_bundle: bytes, form: Callable[[bytes], Any]) -> None:
+    with edge_runtime.load(form(healthy_bundle)) as model:
+        assert model.origin is not None
+        assert model.origin.source == healthy_bundle

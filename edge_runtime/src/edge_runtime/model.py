@@ -17,7 +17,7 @@ from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_scan import scan
 from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
 from edge_runtime.manifest import Manifest
-from edge_runtime.opening import open_bundle
+from edge_runtime.opening import BundleSource, bundle_source, open_bundle
 from edge_runtime.plans import class_labels, names_of, plans
 from edge_runtime.schema import Schema
 
@@ -32,7 +32,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def load(
-    source: str | os.PathLike[str] | bytes,
+    source: BundleSource,
     *,
     extra_columns: ExtraColumns = "refuse",
     threads: int = 1,
@@ -77,6 +77,7 @@ def load(
         from edge_runtime.trust import trusted
 
         keys = trusted(trusted_keys)
+    source = bundle_source(source)
     opened = open_bundle(source, trusted=keys)
     if isolate:
         from edge_runtime.contact import ContactLimits, first_contact

@@ -13,10 +13,14 @@ from edge_runtime.manifest import Manifest
 if TYPE_CHECKING:
     from edge_runtime.trust import TrustedKeys
 
-__all__ = ["MAX_BUNDLE_BYTES", "Opened", "open_bundle"]
+__all__ = ["MAX_BUNDLE_BYTES", "BundleSource", "Opened", "bundle_source", "open_bundle"]
 
 MAX_BUNDLE_BYTES = 2**31 - 1
 """Largest file read: protobuf, and so ONNX, ends there."""
+
+
+BundleSource = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""Path of a bundle, or its bytes."""
 
 
 class Opened(NamedTuple):
@@ -28,9 +32,25 @@ class Opened(NamedTuple):
     file_bytes: int
 
 
-def open_bundle(
-    source: str | os.PathLike[str] | bytes, *, trusted: TrustedKeys | None = None
-) -> Opened:
+def bundle_source(source: BundleSource) -> str | os.PathLike[str] | bytes:
+    """*source* as a path or as bytes that nobody changes.
+
+    Raises
+    ------
+    TypeError
+        It is neither; an int would be taken for an open file's descriptor.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, str | os.PathLike):
+        return source
+    raise TypeError(
+        "expected the path of a bundle (str or PathLike) or its bytes, found "
+        f"{type(source).__name__}"
+    )
+
+
+def open_bundle(source: BundleSource, *, trusted: TrustedKeys | None = None) -> Opened:
     """Read and check a bundle; no second copy of the graph is ever made of a file.
 
     Raises
@@ -39,7 +59,10 @@ def open_bundle(
         As :func:`edge_runtime.bundle.unpack`.
     OSError
         The file cannot be opened.
+    TypeError
+        As :func:`bundle_source`.
     """
+    source = bundle_source(source)
     if isinstance(source, bytes):
         _check_size(len(source))
         bundle = unpack(source, trusted=trusted)
