@@ -51,7 +51,10 @@ BAD_CSV = {
     "text": (b"1,abc,3", "column 'x1': expected a number, found the text 'abc'"),
     "missing": (b"1,,3", "column 'x1': expected a number, found a missing value"),
     "NA": (b"1,NA,3", "missing value"),
-    "infinity": (b"1,-inf,3", "expected a finite number, found -inf"),
+    "infinity": (
+        b"1,-inf,3",
+        "expected a finite number, found -inf; this model does not take infinity",
+    ),
     "underscores": (b"1,1_000,3", "found the text '1_000'"),
     "a comma for a point": (b'1,"1,5",3', "found the text '1,5'"),
     "Arabic digits": ("1,\u0661,3".encode(), "expected a number"),

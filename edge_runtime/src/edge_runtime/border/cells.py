@@ -88,10 +88,10 @@ def refuse_number(number: float, column: Column, row: int | None) -> InputError:
             "column; leave the row out or fill it in"
         )
     elif math.isinf(number):
-        # scikit-learn's check_array refuses infinity in every estimator (its
-        # ensure_all_finite allows NaN at most), so no trained model has an answer for it.
+        # What was proven at the build was proven of finite numbers: scikit-learn's check_array
+        # refuses infinity (ensure_all_finite), though not every estimator asks it.
         message = (
-            f"expected a finite number, found {number}; scikit-learn refuses infinity too: "
+            f"expected a finite number, found {number}; this model does not take infinity: "
             "leave the row out"
         )
     else:
