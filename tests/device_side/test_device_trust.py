@@ -232,7 +232,10 @@ def test_the_commands_go_by_the_users_and_the_systems_keys(
         assert (code, out) == (1, "")
         assert "is unsigned, expected one signed" in err
     # A folder of one's own choice is gone by alone.
-    assert run(capsys, "info", bundle_file, "--trust-store", tmp_path / "empty")[0] == 0
+    other = ("--trust-store", tmp_path / "other")
+    (tmp_path / "other.pem").write_bytes(OTHER.to_pem())
+    assert run(capsys, "trust", "add", tmp_path / "other.pem", *other)[0] == 0
+    assert f"trusted key ({OTHER.key_id})" in run(capsys, "info", bundle_file, *other)[2]
 
     assert run(capsys, "trust", "revoke", OTHER.key_id)[0] == 0
     code, out, _ = run(capsys, "trust", "list")
@@ -245,14 +248,30 @@ def test_the_commands_go_by_the_users_and_the_systems_keys(
 
 
 def test_info_says_who_signed_though_nobody_is_trusted(
-    capsys: pytest.CaptureFixture[str], bundle_file: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    bundle_file: Path,
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     bundle_file.write_bytes(as_signed(bundle_file.read_bytes()))
-    empty = ("--trust-store", tmp_path / "empty")
-    out = run(capsys, "info", bundle_file, *empty)[1]
+    out = run(capsys, "info", bundle_file)[1]
     assert f"signed by key {KEY.key_id}, not checked" in out
     assert "version 1" in out
-    assert '"signature": "unchecked"' in run(capsys, "check", bundle_file, "--json", *empty)[1]
+    assert '"signature": "unchecked"' in run(capsys, "check", bundle_file, "--json")[1]
+
+
+@pytest.mark.parametrize("command", ["info", "check", "predict", "bench"])
+def test_a_named_store_without_keys_is_an_error(
+    capsys: pytest.CaptureFixture[str], bundle_file: Path, tmp_path: Path, command: str
+) -> None:
+    store = tmp_path / "store"
+    for what in ("is no folder", "holds no trusted key"):
+        code, out, err = run(capsys, command, bundle_file, "--trust-store", store)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+        assert what in err
+        assert "edge-runtime trust add KEY.pem" in err
+        store.mkdir(exist_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -273,11 +292,13 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_check_isolates_when_asked(
-    capsys: pytest.CaptureFixture[str], bundle_file: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    bundle_file: Path,
+    tmp_path: Path,
 ) -> None:
-    code, out, _ = run(
-        capsys, "check", bundle_file, "--isolate", "--trust-store", tmp_path / "empty"
-    )
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    code, out, _ = run(capsys, "check", bundle_file, "--isolate")
     assert (code, "a process of its own loaded it" in out) == (0, True)
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from edge_runtime.errors import TrustError
 from edge_runtime.trust import TrustedKeys, TrustStore
 
 __all__ = ["SYSTEM_FOLDER", "add", "print_keys", "remove", "revoke", "store_of", "trusted_keys"]
@@ -29,8 +30,20 @@ def store_of(folder: str | None, *, system: bool = False) -> TrustStore:
 
 
 def trusted_keys(folder: str | None) -> TrustedKeys | None:
-    """The keys that bundles must be signed with; None when this device trusts nobody yet."""
+    """The keys that bundles must be signed with; None when this device trusts nobody yet.
+
+    Raises
+    ------
+    TrustError
+        *folder* was named and holds no key: whoever names one means to have signatures checked.
+    """
     found = store_of(folder).read()
+    if folder is not None and not found.keys:
+        what = "holds no trusted key" if os.path.isdir(folder) else "is no folder"
+        raise TrustError(
+            f"the trust store {folder} {what}; expected one with a .pem file: fill it with "
+            f"edge-runtime trust add KEY.pem --trust-store {folder}"
+        )
     return found if found.keys else None
 
 
