@@ -312,3 +312,56 @@ def test_help_and_version_exit_with_0(run: Run) -> None:
     for arguments in (("--help",), ("predict", "--help"), ("info", "--help")):
         assert run(*arguments)[0] == 0
     assert run("--version") == (0, f"{edge_runtime.__version__}\n", "")
+
+
+def test_no_file_is_destroyed_by_a_second_name_for_it(
+    run: Run, bundle_file: Path, tmp_path: Path
+) -> None:
+    rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_bytes(GOOD)
+    (tmp_path / "link.csv").symlink_to(rows)
+    sealed = bundle_file.read_bytes()
+    for options in (
+        (rows, "--errors", rows),
+        (rows, "--errors", tmp_path / "link.csv"),
+        (rows, "-o", out, "--errors", tmp_path / "." / "out.csv"),
+        (rows, "-o", bundle_file),
+        (rows, "--errors", bundle_file),
+    ):
+        code, printed, err = run("predict", bundle_file, *options)
+        assert (code, printed, len(err.splitlines())) == (2, "", 1)
+        assert "are the same file" in err
+    assert (rows.read_bytes(), bundle_file.read_bytes()) == (GOOD, sealed)
+    assert not out.exists()
+    assert run("predict", bundle_file, rows, "-o", os.devnull, "--errors", os.devnull)[0] == 0
+
+
+def test_a_closed_standard_output_is_told(bundle_file: Path, tmp_path: Path) -> None:
+    out, rows = tmp_path / "out.csv", tmp_path / "rows.csv"
+    rows.write_bytes(GOOD)
+
+    def closed(*arguments: object) -> tuple[int, str]:
+        call = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "edge_runtime.cli"]
+        done = subprocess.run(
+            [*call, *map(str, arguments)], stderr=subprocess.PIPE, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
+    for arguments in (("info", bundle_file), ("predict", bundle_file, rows), ("trust", "list")):
+        code, err = closed(*arguments)
+        assert (code, len(err.splitlines())) == (1, 1)
+        assert "standard output is closed" in err
+    assert closed("predict", bundle_file, rows, "-o", out) == (0, "")
+    assert [row[1] for row in rows_of(out.read_text())[1:]] == LABELS
+    code, err = closed("predict", bundle_file, tmp_path / "absent", "-o", out)
+    assert (code, "No such file" in err, len(err.splitlines())) == (1, True, 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode", "idna"])
+def test_what_an_encoding_cannot_read_is_one_line(
+    run: Run, bundle_file: Path, encoding: str
+) -> None:
+    code, _, err = run("predict", bundle_file, "--encoding", encoding, stdin=b"\xff" + GOOD)
+    assert code == 1
+    assert len(err.splitlines()) == 1
+    assert "--encoding" in err

@@ -34,8 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         command: Callable[[argparse.Namespace], int] = arguments.command
+        if sys.stdout is None and _answers_on_stdout(arguments):
+            return _refuse("standard output is closed, nobody would read the answer; open it")
         code = command(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SystemExit as end:  # argparse has printed help, version or what was wrong
         return end.code if isinstance(end.code, int) else MISUSE
     except BrokenPipeError:
@@ -46,6 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except UnicodeDecodeError as error:
         return _refuse(f"the input is not {error.encoding}; name its --encoding")
+    except UnicodeEncodeError as error:
+        return _refuse(
+            f"standard output is {error.encoding}, which lacks a letter; use -o or UTF-8"
+        )
+    except UnicodeError as error:  # utf-16 without a byte order mark, punycode
+        return _refuse(f"the input cannot be decoded ({error}); name another --encoding")
     except OSError as error:
         _silence_stdout()
         where = f": {error.filename}" if error.filename else ""
@@ -62,8 +71,17 @@ def _refuse(message: str) -> int:
     return REFUSED
 
 
+def _answers_on_stdout(arguments: argparse.Namespace) -> bool:
+    """Whether the command does nothing but print; a change of the trust store is worth it mute."""
+    if arguments.command is _predict:
+        return arguments.output is None
+    return arguments.command is not _trust or arguments.action == "list"
+
+
 def _silence_stdout() -> None:
     """Let what is still buffered go nowhere, or Python complains about it once more at exit."""
+    if sys.stdout is None:
+        return
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

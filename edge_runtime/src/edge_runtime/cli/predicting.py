@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,7 +49,14 @@ class Job:
 
 
 def predict(job: Job) -> int:
-    """Answer every row of the stream; 0 when all were answered, 1 when some were refused."""
+    """Answer every row of the stream; 0 when all were answered, 1 when some were refused.
+
+    2 when one file was named for two things, of which one would destroy the other.
+    """
+    clash = _clash(job)
+    if clash is not None:
+        print(f"edge-runtime: {clash}; name another file", file=sys.stderr)
+        return 2
     tally = _Tally()
     trusted = trusted_keys(job.trust_store)
     with load(job.bundle, trusted_keys=trusted) as model, ExitStack() as files:
@@ -71,6 +80,34 @@ def predict(job: Job) -> int:
             if not chunk:  # only now: a stream without rows gets its header too
                 break
     return tally.close()
+
+
+def _clash(job: Job) -> str | None:
+    """Which two names are one file, unless both may be: -o replaces INPUT once all is read."""
+    source = _identity(sys.stdin if job.source == "-" else job.source)
+    target = _identity(sys.stdout if job.target is None else job.target)
+    errors, bundle = _identity(job.errors), _identity(job.bundle)
+    pairs = {
+        "--errors and INPUT": (errors, source),
+        "--errors and the output": (errors, target),
+        "--errors and the bundle": (errors, bundle),
+        "-o and the bundle": (target, bundle),
+    }
+    for names, (one, other) in pairs.items():
+        if one is not None and one == other:
+            return f"{names} are the same file"
+    return None
+
+
+def _identity(file: str | TextIO | None) -> object:
+    """What is equal for two names of one file; None for a device or pipe, which may be shared."""
+    if file is None:
+        return None
+    try:
+        status = os.stat(file if isinstance(file, str) else file.fileno())
+    except (OSError, ValueError):  # no such file yet, or a stream in memory
+        return os.path.realpath(file) if isinstance(file, str) else None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 class _Answerer:
@@ -126,7 +163,11 @@ class _Tally:
         self.answered += good
         self.refused += bad
         now = time.monotonic()
-        if now - self.told_at >= PROGRESS_SECONDS and sys.stderr.isatty():
+        if (
+            now - self.told_at >= PROGRESS_SECONDS
+            and sys.stderr is not None
+            and sys.stderr.isatty()
+        ):
             print(f"\r{self.answered + self.refused:,} rows", end="", file=sys.stderr, flush=True)
             self.told_at, self.told = now, True
 

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.errors import InputError
 from edge_runtime.manifest import Manifest, cell_to_json
 
 __all__ = ["CsvWriter", "JsonWriter", "open_target"]
@@ -76,6 +77,8 @@ def open_target(path: str | None) -> Iterator[TextIO]:
     Nothing appears when the block raises.  A device or pipe is written to as it is.
     """
     if path is None:
+        if sys.stdout is None:
+            raise InputError("standard output is closed; name a file (-o)")
         yield sys.stdout
         return
     target = Path(path)
