@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.convert.converting import OnnxModel, convert_sample, sample_for
+from edge_pipeline.convert.tree_ensemble import float32_splits
 from edge_pipeline.proving import Proof, prove
 from edge_pipeline.proving.expressions import apply, lookup, take, tree_sum, where
 from edge_pipeline.proving.scalars import SELF, constant, make, variable
@@ -195,6 +196,16 @@ def test_the_last_float64_before_a_float32_threshold_is_the_last(threshold: floa
         assert np.float64(np.float32(last)) <= threshold
         if last < np.inf:
             assert not np.float64(np.float32(np.nextafter(last, np.inf))) <= threshold
+
+
+def test_prover_and_converter_find_the_same_last_float64_each_in_its_way() -> None:
+    bits = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, size=20_000)
+    largest = float(np.finfo(np.float32).max)
+    ends = [0.0, 1e-45, 5e-324, largest, np.nextafter(largest, np.inf), 1e39, np.inf]
+    thresholds = np.concatenate([bits.view(np.float64), ends, np.negative(ends)])
+    thresholds = thresholds[~np.isnan(thresholds)]
+    found, expected = last_before_float32(thresholds), float32_splits(thresholds)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_a_table_of_a_table_is_one_table() -> None:

@@ -220,7 +220,8 @@ def test_a_split_decides_as_the_threshold_does_for_float32(
 def test_a_split_cast_to_float32_decides_alike_for_input_cast_to_float32(
     threshold: float, x: float
 ) -> None:
-    split = np.float32(float32_splits([threshold])[0])
+    with np.errstate(over="ignore"):
+        split = np.float32(float32_splits([threshold])[0])
     near = np.float32(threshold) if abs(threshold) < 3e38 else np.float32(0)
     for value in (x, near, np.nextafter(near, np.float32(-np.inf))):
         assert (np.float32(value) <= split) == (float(np.float32(value)) <= threshold)

@@ -191,11 +191,13 @@ def float32_splits(threshold: ArrayLike, *, inclusive: bool = True) -> _Floats:
         last = exact.astype(np.float32)
         above = last > exact if inclusive else last >= exact
         last = np.where(above, np.nextafter(last, np.float32(-np.inf)), last)
-        following = np.nextafter(last, np.float32(np.inf)).astype(np.float64)
-        middle = (last.astype(np.float64) + following) / 2
+        following = np.nextafter(last, np.float32(np.inf))
+        # Rounding to an infinity begins where rounding to 2**128 would.
+        ends = [np.clip(end.astype(np.float64), -(2.0**128), 2.0**128) for end in (last, following)]
+        middle = (ends[0] + ends[1]) / 2
     ties_up = last.view(np.int32) % 2 != 0
     split = np.where(ties_up, np.nextafter(middle, -np.inf), middle)
-    return np.where(np.isfinite(middle), split, last.astype(np.float64))
+    return np.where(last == np.inf, np.inf, split)
 
 
 def sum_values(X: Tensor, forest: Forest, values: _Floats, *, dtype: Any = np.float64) -> Tensor:

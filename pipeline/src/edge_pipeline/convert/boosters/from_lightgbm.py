@@ -79,7 +79,7 @@ def _forest(tree: Mapping[str, str]) -> Forest:
     """Splits first, then leaves; a child below zero is the complement of a leaf's number."""
     kind = _wholes(tree, "decision_type")
     n_splits, n_leaves = len(kind), int(tree["num_leaves"])
-    threshold = _reals(tree, "threshold")
+    threshold = _told_apart(_reals(tree, "threshold"), kind & _CATEGORICAL != 0)
     missing = (kind >> _MISSING_SHIFT) & 3
     # NaN at a split without missing values is compared as 0.0; at a set it goes right.
     missing_left = np.where(missing == _NONE, threshold >= 0.0, kind & _DEFAULT_LEFT != 0)
@@ -99,6 +99,19 @@ def _forest(tree: Mapping[str, str]) -> Forest:
         missing_left=np.append(missing_left & ~categorical, leaf > 0),
         members=_members(tree, np.flatnonzero(categorical), threshold),
     )
+
+
+def _told_apart(
+    threshold: NDArray[np.float64], categorical: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Thresholds that send all values within the zero threshold where they send zero.
+
+    LightGBM reads a matrix row by row and leaves out what is no larger (c_api.cpp,
+    ``RowPairFunctionFromDenseMatric``), so it compares zero instead.
+    """
+    below = np.nextafter(-_ZERO_LIMIT, -np.inf)
+    near = np.where(threshold < 0, np.minimum(threshold, below), np.maximum(threshold, _ZERO_LIMIT))
+    return np.where((np.abs(threshold) <= _ZERO_LIMIT) & ~categorical, near, threshold)
 
 
 def _members(
