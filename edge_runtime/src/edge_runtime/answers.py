@@ -37,7 +37,8 @@ def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any
     elif dtype.kind == "O":
         return answer.astype(dtype)
     elif dtype.kind in "fiub" and answer.dtype.kind in "fiub":
-        cast = answer.astype(dtype)
+        with np.errstate(over="ignore"):  # beyond float32: infinite, as in scikit-learn's float32
+            cast = answer.astype(dtype)
         # float64 to float32 rounds as scikit-learn's own float32 answer was rounded.
         if dtype.kind == "f" or np.array_equal(cast, answer):
             return cast

@@ -17,6 +17,7 @@ import pandas as pd
 from edge_runtime.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
+from edge_pipeline.as_given import refuse_other_arithmetic
 from edge_pipeline.convert.converting import convert_sample, sample_for
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.sample import Sample, take_sample
@@ -163,6 +164,8 @@ def export(
     with _timed("convert", seconds, tell):
         model = convert_sample(estimator, sample)
     with _timed("verify", seconds, tell):
+        methods = tuple(dict.fromkeys(output.method for output in model.outputs))
+        refuse_other_arithmetic(estimator, X, sample, methods, tolerance)
         verified = verify(
             model, estimator, sample, unseen=_unseen(sample, X_test, estimator), tolerance=tolerance
         )

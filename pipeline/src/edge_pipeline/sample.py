@@ -178,7 +178,7 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     if hasattr(X, "toarray"):
         X = X.toarray()
     if hasattr(X, "columns") and hasattr(X, "__getitem__") and not isinstance(X, pd.DataFrame):
-        X = pd.DataFrame({str(name): pd.Series(X[name].to_list()) for name in X.columns})
+        X = pd.DataFrame({str(name): _listed(X[name].to_list()) for name in X.columns})
     if isinstance(X, pd.DataFrame):
         return "table", [
             (str(name), X.iloc[:, i].reset_index(drop=True)) for i, name in enumerate(X.columns)
@@ -208,12 +208,21 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     )
 
 
+def _listed(values: list[Any]) -> pd.Series:
+    """A column of another library's frame, its missing strings kept as None.
+
+    pandas would make them NaN, which to scikit-learn is another value.
+    """
+    has_text = any(isinstance(value, str) for value in values)
+    return pd.Series(values, dtype=object if has_text else None)
+
+
 def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
     """The column's type, and its values as float64 or as object with None for a missing string."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(
-            column.cat.categories.dtype if column.cat.categories.dtype != "int64" else "float64"
-        )
+        kind = column.cat.categories.dtype
+        has_gap = column.isna().any() and kind.kind in "biu"
+        column = column.astype(np.float64 if has_gap else kind)
     if pd.api.types.is_bool_dtype(column.dtype):
         return "bool", column.to_numpy(dtype=np.float64, na_value=np.nan)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(
@@ -278,7 +287,11 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
         # A category that the dtype does not list would become a missing value, another question.
-        return values.astype(dtype) if values[~missing].isin(dtype.categories).all() else values
+        if not values[~missing].isin(dtype.categories).all():
+            return values.astype(object).where(~missing, np.nan)
+        if dtype.categories.dtype.kind in "biu":
+            values = values.map({float(category): category for category in dtype.categories})
+        return values.astype(dtype)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         exact = not missing.any() and (values == np.trunc(values)).all()
         return (
@@ -286,8 +299,7 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
             if exact or pd.api.types.is_extension_array_dtype(dtype)
             else values
         )
-    return (
-        values.astype(object).where(~missing, gap)
-        if isinstance(dtype, np.dtype) and dtype.hasobject
-        else values.astype(dtype)
-    )
+    if isinstance(dtype, np.dtype) and dtype.hasobject:
+        return values.astype(object).where(~missing, gap)
+    with np.errstate(over="ignore"):  # beyond float32: infinite, which scikit-learn refuses
+        return values.astype(dtype)

@@ -1,0 +1,76 @@
+"""What scikit-learn computes in another dtype than float64 is not sealed in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import edge_pipeline
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from build_side.families.asking import assert_same
+from edge_pipeline.errors import ConversionError
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+RNG = np.random.default_rng(0)
+SINGLE = (RNG.normal(size=(400, 3)) * 3 + 100).round(1).astype(np.float32)
+SIDE = (SINGLE.sum(axis=1) > 300).astype(int)
+BYTES = RNG.integers(0, 256, (100, 4)).astype(np.uint8)
+LABELS = np.array([i % 6 == 0 or i % 5 == 0 for i in range(120)])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "X", "y"),
+    [
+        (LinearRegression(), SINGLE, SINGLE @ [1, 2, 3]),
+        (make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)), SINGLE, SIDE),
+        (make_pipeline(FunctionTransformer(np.square), LinearRegression()), BYTES, BYTES[:, 0]),
+    ],
+)
+def test_an_estimator_that_computes_in_another_dtype_is_refused(
+    estimator: Any, X: Any, y: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ConversionError, match=r"train and ask it in float64"):
+        edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "X", "y"),
+    [
+        (DecisionTreeClassifier(random_state=0), SINGLE, SIDE),
+        (LinearRegression(), BYTES, BYTES[:, 0]),
+    ],
+)
+def test_one_that_means_the_same_in_float64_converts(estimator: Any, X: Any, y: Any) -> None:
+    assert_same(estimator.fit(X, y), X, X[:50])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Categorical(["a", "b", "c", "a", "b", None] * 20),
+        pd.Categorical([True, False, True] * 40),
+        pd.Categorical(np.array([1, 2, 3] * 40, dtype=np.int8)),
+        pd.Categorical([1, 2, None] * 40),
+    ],
+)
+def test_categories_of_every_type_keep_their_gaps(values: Any) -> None:
+    X = pd.DataFrame({"c": values, "x": [float(i % 7) for i in range(120)]})
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["c"]), remainder="passthrough"
+    )
+    assert_same(make_pipeline(encode, LogisticRegression()).fit(X, LABELS), X, X.head(40))
+
+
+def test_a_missing_string_of_polars_is_the_category_that_scikit_learn_takes_it_for() -> None:
+    X = pl.DataFrame({"c": [None, "a", "b"] * 40, "x": [float(i % 7) for i in range(120)]})
+    encode = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["c"]), remainder="passthrough"
+    )
+    assert_same(make_pipeline(encode, LogisticRegression()).fit(X, LABELS), X, X[:40])
