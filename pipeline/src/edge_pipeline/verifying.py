@@ -217,7 +217,7 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 answer = getattr(estimator, method)(rows)
-        except (ValueError, TypeError, FloatingPointError):
+        except (ValueError, TypeError, ArithmeticError):
             return None
         for output in model.outputs:
             if output.method == method:

@@ -174,7 +174,7 @@ def _digitized(x: Tensor, bins: Any, right: bool = False) -> Tensor:
     bins = np.asarray(bins, dtype=np.float64)
     side: Any = "left" if right else "right"
     if bins.size > 1 and bins[0] > bins[-1]:
-        return len(bins) - _sorted_place(bins[::-1], x, "left" if side == "right" else "right")
+        return len(bins) - _sorted_place(bins[::-1], x, side)
     return _sorted_place(bins, x, side)
 
 
