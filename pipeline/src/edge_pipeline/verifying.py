@@ -72,6 +72,12 @@ class Refused(NamedTuple):
 NONE_REFUSED = Refused(0, 0)
 
 
+_UNDETERMINED = (
+    "scikit-learn's answer is undetermined for every row asked (ties between training rows, or "
+    "distances of zero): hand rows for which it is not as X_test"
+)
+
+
 @dataclass(frozen=True, eq=False)
 class VerifiedModel:
     """A graph that was compared with its estimator; made by :func:`verify` alone.
@@ -253,10 +259,7 @@ def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_A
             for item in asked
         ]
     if not any(item.kept.any() for item in asked):
-        raise ConversionError(
-            "scikit-learn's answer is undetermined for every row asked (ties between training "
-            "rows, or distances of zero): hand rows for which it is not as X_test"
-        )
+        raise ConversionError(_UNDETERMINED)
     return asked
 
 
@@ -344,6 +347,8 @@ def _asked_for_golden(
     while len(picks) < limit and any(depth < len(table) for table in tables):
         picks += [table.iloc[[depth]] for table in tables if depth < len(table)]
         depth += 1
+    if not picks:
+        raise ConversionError(_UNDETERMINED)
     table = pd.concat(picks[:limit], ignore_index=True)
     golden = _ask(model, estimator, sample, ProbeGroup("golden rows", table))
     if golden is None:
