@@ -63,6 +63,11 @@ def two() -> Any:
     return np.where(three() == "mid", "in", "out")
 
 
+def by_kind() -> Any:
+    high = (table()["a"] > 5).to_numpy()
+    return np.where(high ^ table()["kind"].isin(["oak", "yew"]).to_numpy(), two(), "none")
+
+
 def target() -> Any:
     return table()["a"].to_numpy() ** 2 + table()["c"].to_numpy()
 
@@ -95,7 +100,7 @@ FAMILIES: Mapping[str, tuple[Callable[[], Any], Callable[[], Any], Callable[[], 
     "histogram": (
         lambda: ensemble.HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=5),
         categorical,
-        three,
+        by_kind,
     ),
     "linear": (LinearRegression, numbers, target),
     "logistic": (LogisticRegression, numbers, three),
@@ -103,7 +108,11 @@ FAMILIES: Mapping[str, tuple[Callable[[], Any], Callable[[], Any], Callable[[], 
     "scaler": (StandardScaler, numbers, three),
     "range scaler": (lambda: MinMaxScaler(clip=True), numbers, three),
     "one-hot, logistic": (lambda: mixed(LogisticRegression()), table, three),
-    "one-hot, forest": (lambda: mixed(ensemble.RandomForestClassifier(6)), table, two),
+    "one-hot, forest": (
+        lambda: mixed(ensemble.RandomForestClassifier(6, random_state=0)),
+        table,
+        two,
+    ),
     "network": (lambda: MLPClassifier((5,), max_iter=200, random_state=0), numbers, three),
     "neighbours": (KNeighborsClassifier, numbers, three),
     "support vectors": (SVC, numbers, three),
