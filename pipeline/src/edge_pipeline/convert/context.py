@@ -383,8 +383,3 @@ class Context:
             yield
         finally:
             self._path = outer
-
-
-def columns_of(answer: Answer) -> Sequence[Tensor]:
-    """*answer* as a list, whether it was one tensor or several."""
-    return answer if isinstance(answer, list) else [answer]
