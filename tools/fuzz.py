@@ -18,10 +18,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["edge_runtime"]):
-    from edge_runtime.bundle import unpack
+    from edge_runtime.bundle.layout import unpack
+    from edge_runtime.bundle.manifest import Manifest
     from edge_runtime.errors import BundleError
-    from edge_runtime.graph_scan import scan
-    from edge_runtime.manifest import Manifest
+    from edge_runtime.scan.graph_scan import scan
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 

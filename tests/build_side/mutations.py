@@ -17,13 +17,13 @@ import onnx
 import pandas as pd
 from build_side.damages import DAMAGES
 from edge_pipeline.convert.converting import OnnxModel, convert_sample, sample_for
+from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import EdgePipelineError, ParityError
-from edge_pipeline.probing import probe_groups
 from edge_pipeline.proving import prove
-from edge_pipeline.sample import Sample
-from edge_pipeline.verifying import EXACT, verify
+from edge_pipeline.verifying.probes import probe_groups
+from edge_pipeline.verifying.verify import EXACT, verify
+from edge_runtime.answering.session import Session
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.session import Session
 from sklearn import ensemble, tree
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer

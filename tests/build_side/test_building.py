@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.building import build, export_function
-from edge_pipeline.dataset import load_dataset
+from edge_pipeline.data.dataset import load_dataset
+from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.errors import DatasetError, ParityError, RecipeError, TrainingError
 from edge_pipeline.progress import Watcher
-from edge_pipeline.recipe import read_recipe
-from edge_pipeline.training import train
+from edge_pipeline.training.fitting import train
 
 import edge_runtime
 

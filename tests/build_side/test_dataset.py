@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from edge_pipeline.dataset import Dataset, load_dataset
+from edge_pipeline.data.dataset import Dataset, load_dataset
+from edge_pipeline.data.recipe import read_recipe
+from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError, RecipeError
-from edge_pipeline.recipe import read_recipe
-from edge_pipeline.tables import plain_columns, read_table
 
 
 def load(file: Path) -> Dataset:

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 from edge_pipeline.errors import ConversionError, ParityError, UnsupportedEstimatorError
-from edge_runtime.files import write_whole
+from edge_runtime.bundle.files import write_whole
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
 

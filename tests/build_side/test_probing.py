@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.convert.converting import convert_sample, sample_for
-from edge_pipeline.probing import probe_groups
-from edge_pipeline.verifying import verify
+from edge_pipeline.verifying.probes import probe_groups
+from edge_pipeline.verifying.verify import verify
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler

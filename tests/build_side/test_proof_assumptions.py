@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from edge_pipeline.proving.bounding import LIBRARY, UNIT
-from edge_runtime.session import Session
+from edge_runtime.answering.session import Session
 from onnx import TensorProto, helper, numpy_helper
 from scipy import special
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.errors import RecipeError
-from edge_pipeline.recipe import read_recipe
 
 CLASS = 'class = "sklearn.linear_model.LogisticRegression"'
 

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from edge_pipeline.building import export_function
 from edge_pipeline.cli import cli
 from edge_pipeline.errors import ConversionError, ParityError
-from edge_pipeline.reverifying import verify_file
-from edge_runtime.bundle import pack, unpack
-from edge_runtime.manifest import Manifest, OutputEvidence
+from edge_pipeline.verifying.reverifying import verify_file
+from edge_runtime.bundle.layout import pack, unpack
+from edge_runtime.bundle.manifest import Manifest, OutputEvidence
 
 SOURCE = """
 import numpy as np

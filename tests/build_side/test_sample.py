@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from edge_pipeline.data.sample import MAX_CATEGORIES, take_sample
 from edge_pipeline.errors import ConversionError
-from edge_pipeline.sample import MAX_CATEGORIES, take_sample
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 from scipy import sparse
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edge_pipeline.dataset import load_dataset
+from edge_pipeline.data.dataset import load_dataset
+from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.errors import RecipeError, TrainingError
 from edge_pipeline.progress import Watcher
-from edge_pipeline.recipe import read_recipe
-from edge_pipeline.training import FittedModel, make_estimator, train
+from edge_pipeline.training.fitting import FittedModel, make_estimator, train
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression

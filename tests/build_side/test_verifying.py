@@ -10,9 +10,9 @@ import onnx
 import pandas as pd
 import pytest
 from edge_pipeline.convert.converting import OnnxModel, convert_sample
+from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ParityError
-from edge_pipeline.sample import Sample, take_sample
-from edge_pipeline.verifying import verify
+from edge_pipeline.verifying.verify import verify
 from onnx import numpy_helper
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from device_side.tiny_onnx import Graph
-from edge_runtime.bundle import pack
-from edge_runtime.manifest import (
+from edge_runtime.bundle.layout import pack
+from edge_runtime.bundle.manifest import (
     GoldenRows,
     Manifest,
     Output,
@@ -15,7 +15,7 @@ from edge_runtime.manifest import (
     Parity,
     Requirements,
 )
-from edge_runtime.schema import MISSING_STRING, Column, Schema
+from edge_runtime.bundle.schema import MISSING_STRING, Column, Schema
 
 WEIGHTS = np.array([[1.0, -2.0, 0.5], [0.25, 1.5, -1.0], [-0.75, 0.5, 2.0]])
 BIAS = np.array([0.1, -0.2, 0.3])

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from device_side.device_models import manifest
 from device_side.tiny_onnx import integer, message, tensor, value_info
-from edge_runtime.manifest import Manifest
-from edge_runtime.schema import Column, Schema
+from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.schema import Column, Schema
 
 IDENTITY_OUTPUT = ("predict", "float64", [None, 3])
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
@@ -82,7 +82,7 @@ def described(opsets: Sequence[tuple[str, int]] = (("", 21),)) -> Manifest:
     """A manifest that fits :func:`model`."""
     from dataclasses import replace
 
-    from edge_runtime.manifest import Requirements
+    from edge_runtime.bundle.manifest import Requirements
 
     columns = tuple(Column(name, "float64") for name in "abc")
     made = manifest(

@@ -3,7 +3,7 @@
 import hashlib
 
 from device_side.tiny_onnx import varint
-from edge_runtime.bundle import MANIFEST_KEY, SEAL_ENTRY_BYTES, Seal, replace_seal
+from edge_runtime.bundle.layout import MANIFEST_KEY, SEAL_ENTRY_BYTES, Seal, replace_seal
 
 
 def sealed(graph: bytes, text: bytes) -> bytes:

@@ -9,7 +9,7 @@ from device_side import device_models
 from device_side.device_models import Parts
 from device_side.device_streams import Run
 from edge_runtime.benching import MIN_CALLS, measure, peak_memory_mb
-from edge_runtime.manifest import GoldenRows
+from edge_runtime.bundle.manifest import GoldenRows
 
 import edge_runtime
 from edge_runtime import EdgeRuntimeError

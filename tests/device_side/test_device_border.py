@@ -10,7 +10,7 @@ from device_side import device_models
 from device_side.device_tables import ROW, Frame
 from edge_runtime.border import Border
 from edge_runtime.border.rows import Slots, row_writer
-from edge_runtime.schema import NUMBERS, Column, Schema
+from edge_runtime.bundle.schema import NUMBERS, Column, Schema
 
 import edge_runtime
 from edge_runtime import InputError, Model

@@ -10,7 +10,7 @@ import pytest
 from device_side import device_models
 from device_side.device_tables import ROW, Frame, NotAvailable
 from edge_runtime.border import Border
-from edge_runtime.schema import MISSING_STRING, STRINGS
+from edge_runtime.bundle.schema import MISSING_STRING, STRINGS
 
 from edge_runtime import InputError, Model
 

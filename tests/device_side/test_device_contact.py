@@ -18,10 +18,10 @@ from device_side.hostile import (
     subgraph,
 )
 from device_side.tiny_onnx import integer, message, tensor
-from edge_runtime.bundle import pack
+from edge_runtime.bundle.layout import pack
+from edge_runtime.bundle.manifest import GoldenRows
 from edge_runtime.contact import first_contact
-from edge_runtime.graph_scan import MAX_STEPS
-from edge_runtime.manifest import GoldenRows
+from edge_runtime.scan.graph_scan import MAX_STEPS
 
 import edge_runtime
 from edge_runtime import ContactError, ContactLimits, EdgeRuntimeError, IntegrityError

@@ -11,7 +11,8 @@ import pytest
 from device_side.device_models import Parts, manifest
 from device_side.tiny_onnx import Graph
 from edge_runtime.border import MAX_CELLS_AT_ONCE
-from edge_runtime.derived import (
+from edge_runtime.bundle.schema import Column, Schema
+from edge_runtime.counting.derived import (
     Characters,
     Derived,
     Entries,
@@ -22,9 +23,8 @@ from edge_runtime.derived import (
     Vocabulary,
     Words,
 )
+from edge_runtime.counting.features import MAX_ITEMS, MAX_TEXT_CHARACTERS, counter, murmur3_32
 from edge_runtime.errors import InputError, IntegrityError
-from edge_runtime.features import MAX_ITEMS, MAX_TEXT_CHARACTERS, counter, murmur3_32
-from edge_runtime.schema import Column, Schema
 
 import edge_runtime
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from device_side.test_device_counting import sums, text_model
-from edge_runtime.derived import Derived, Entries, Items, Vocabulary
-from edge_runtime.schema import Column, Schema
+from edge_runtime.bundle.schema import Column, Schema
+from edge_runtime.counting.derived import Derived, Entries, Items, Vocabulary
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from device_side.device_models import classifier
+from edge_runtime.bundle.manifest import Manifest, OutputEvidence, Parity
 from edge_runtime.errors import IntegrityError
-from edge_runtime.manifest import Manifest, OutputEvidence, Parity
 
 PROVEN = OutputEvidence(9, 0, 0.0, "proven", 2, 0.0, "trees")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from device_side import device_models
 from edge_runtime.model import Model
-from edge_runtime.trust import PublicKey
+from edge_runtime.trust.store import PublicKey
 
 import edge_runtime
 from edge_runtime import IntegrityError, ModelClosedError, UntrustedKeyError
@@ -77,7 +77,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_same_model(
 
 def test_trusted_keys_are_asked_again_where_a_model_arrives(model: Model) -> None:
     assert model.origin is not None
-    keys = edge_runtime.trust.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
+    keys = edge_runtime.trust.store.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
     travelling = pickle.loads(pickle.dumps(model.origin._replace(trusted_keys=keys)))
     with pytest.raises((UntrustedKeyError, edge_runtime.UnsignedError)):
         travelling.load()

@@ -16,12 +16,12 @@ import pytest
 from device_side import device_models
 from device_side.device_models import Parts
 from device_side.tiny_onnx import Graph, external_tensor
-from edge_runtime.bundle import FORMAT, SEAL_ENTRY_BYTES, Seal, pack, unpack
-from edge_runtime.digest import SMALL_BYTES, sha256
-from edge_runtime.manifest import GoldenRows, Output, Requirements
+from edge_runtime.answering.session import Session
+from edge_runtime.bundle.digest import SMALL_BYTES, sha256
+from edge_runtime.bundle.layout import FORMAT, SEAL_ENTRY_BYTES, Seal, pack, unpack
+from edge_runtime.bundle.manifest import GoldenRows, Output, Requirements
+from edge_runtime.bundle.opening import MAX_BUNDLE_BYTES
 from edge_runtime.model import Model
-from edge_runtime.opening import MAX_BUNDLE_BYTES
-from edge_runtime.session import Session
 
 import edge_runtime
 from edge_runtime import (
@@ -258,7 +258,7 @@ def test_importing_edge_runtime_does_not_import_onnxruntime(
 def test_telemetry_is_off_before_onnxruntime_is_imported(
     in_new_process: Callable[..., str],
 ) -> None:
-    source = "import edge_runtime.session, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    source = "import edge_runtime.answering.session, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert in_new_process(source).strip() == "1"
     assert in_new_process(source, ORT_DISABLE_TELEMETRY="0").strip() == "0"
 

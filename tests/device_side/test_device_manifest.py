@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from device_side.device_models import Parts
 from device_side.sealing import sealed
-from edge_runtime.bundle import pack, unpack
-from edge_runtime.json_reading import MAX_DEPTH, read_json
-from edge_runtime.manifest import MAX_MANIFEST_BYTES, Manifest
+from edge_runtime.bundle.json_reading import MAX_DEPTH, read_json
+from edge_runtime.bundle.layout import pack, unpack
+from edge_runtime.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
 
 import edge_runtime
 from edge_runtime import IntegrityError

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from device_side import device_models
 from device_side.tiny_onnx import Graph
-from edge_runtime.manifest import GoldenRows, Output
+from edge_runtime.answering.questions import ROWS_AT_ONCE
+from edge_runtime.bundle.manifest import GoldenRows, Output
+from edge_runtime.bundle.schema import Schema
 from edge_runtime.model import Model
-from edge_runtime.questions import ROWS_AT_ONCE
-from edge_runtime.schema import Schema
 
 import edge_runtime
 from edge_runtime import (
@@ -98,7 +98,7 @@ def test_a_transformer_transforms_and_does_not_predict() -> None:
 
 
 def test_hasattr_tells_which_methods_there_are(classifier: Model) -> None:
-    served = [m for m in edge_runtime.manifest.METHODS if hasattr(classifier, m)]
+    served = [m for m in edge_runtime.bundle.manifest.METHODS if hasattr(classifier, m)]
     assert served == ["predict", "predict_proba", "decision_function"]
     assert classifier.methods == tuple(served)
     assert "as the trained estimator would" in (Model.predict.__doc__ or "")

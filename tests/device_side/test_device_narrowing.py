@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from device_side import device_models
 from device_side.tiny_onnx import Graph, integer, message
-from edge_runtime.graph_reading import read_graph
-from edge_runtime.manifest import GoldenRows, Output
+from edge_runtime.answering.narrowing import narrowed
+from edge_runtime.answering.questions import MAX_NARROWED_BYTES
+from edge_runtime.answering.session import Session
+from edge_runtime.bundle.manifest import GoldenRows, Output
 from edge_runtime.model import Model
-from edge_runtime.narrowing import narrowed
-from edge_runtime.questions import MAX_NARROWED_BYTES
-from edge_runtime.session import Session
+from edge_runtime.scan.graph_reading import read_graph
 
 import edge_runtime
 from edge_runtime import InferenceError, MethodNotAvailableError

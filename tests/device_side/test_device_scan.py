@@ -20,10 +20,10 @@ from device_side.hostile import (
     trees,
 )
 from device_side.tiny_onnx import external_tensor, integer, message, tensor, value_info
-from edge_runtime.bundle import pack
-from edge_runtime.graph_reading import MAX_NODES, MAX_SUBGRAPHS
-from edge_runtime.graph_scan import MAX_STEPS, scan
-from edge_runtime.tree_scan import MAX_TREE_DEPTH
+from edge_runtime.bundle.layout import pack
+from edge_runtime.scan.graph_reading import MAX_NODES, MAX_SUBGRAPHS
+from edge_runtime.scan.graph_scan import MAX_STEPS, scan
+from edge_runtime.scan.tree_scan import MAX_TREE_DEPTH
 
 import edge_runtime
 from edge_runtime import IntegrityError, UnsafeGraphError, UnsupportedRuntimeError

@@ -128,8 +128,8 @@ def test_the_words_that_pandas_reads_as_missing_are_missing(run: Run, mixed_file
 @pytest.mark.parametrize("cell", [*MISSING, "n/A", "na", " ", " NA", "none", "Null", "0", "1_0"])
 def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
+    from edge_runtime.bundle.schema import Column
     from edge_runtime.cli.cells import cell_reader
-    from edge_runtime.schema import Column
 
     found = cell_reader(Column("c", "string"))(cell)
     # The other cells keep the column one of texts.
@@ -143,8 +143,8 @@ def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
 )
 def test_a_numeric_cell_means_what_pandas_makes_of_it(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
+    from edge_runtime.bundle.schema import Column
     from edge_runtime.cli.cells import cell_reader
-    from edge_runtime.schema import Column
 
     found = cell_reader(Column("c", "float64"))(cell)
     column = pandas.read_csv(io.StringIO(f"c,d\n{cell},1\n1.5,1\n"))["c"]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from edge_runtime.bundle import Seal, read_seal, replace_seal
+from edge_runtime.bundle.layout import Seal, read_seal, replace_seal
 from edge_runtime.cli import main
-from edge_runtime.trust import MAX_KEYS, PublicKey, TrustedKeys, trusted
+from edge_runtime.trust.store import MAX_KEYS, PublicKey, TrustedKeys, trusted
 
 import edge_runtime
 from edge_runtime import (

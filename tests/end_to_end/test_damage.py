@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 import pytest
-from edge_runtime.bundle import SEAL_ENTRY_BYTES, unpack
+from edge_runtime.bundle.layout import SEAL_ENTRY_BYTES, unpack
 
 import edge_runtime
 from edge_runtime import BundleError

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 import pandas as pd
 import pytest
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 
 import edge_runtime
 

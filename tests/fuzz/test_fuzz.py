@@ -15,14 +15,14 @@ from device_side import device_models
 from device_side.hostile import TREE_OPSETS, body, described, loop, model, node, trees
 from device_side.sealing import sealed
 from device_side.tiny_onnx import integer, message, tensor
-from edge_runtime.bundle import unpack
+from edge_runtime.bundle.json_reading import read_json
+from edge_runtime.bundle.layout import unpack
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.cli import main
-from edge_runtime.graph_reading import read_graph
-from edge_runtime.graph_scan import scan
-from edge_runtime.json_reading import read_json
-from edge_runtime.manifest import Manifest
-from edge_runtime.trust import PublicKey
-from edge_runtime.wire import Budget, WireError, count_varints, fields, read_run
+from edge_runtime.scan.graph_reading import read_graph
+from edge_runtime.scan.graph_scan import scan
+from edge_runtime.scan.wire import Budget, WireError, count_varints, fields, read_run
+from edge_runtime.trust.store import PublicKey
 
 import edge_runtime
 from edge_runtime import BundleError, EdgeRuntimeError, IntegrityError, UnsafeGraphError

@@ -38,7 +38,7 @@ print(json.dumps({"calls": calls, "telemetry": telemetry, "sockets": held}))
 
 PREDICT = """
 import edge_runtime
-from edge_runtime.manifest import cell_from_json
+from edge_runtime.bundle.manifest import cell_from_json
 with edge_runtime.load(sys.argv[1]) as model:
     rows = [
         dict(zip(model.schema.names, map(cell_from_json, row)))

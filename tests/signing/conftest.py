@@ -29,13 +29,13 @@ def other_key() -> Any:
 @pytest.fixture(scope="session")
 def pem(private_key: Any) -> bytes:
     """The public key that the device of these tests trusts."""
-    from edge_runtime.signing import public_key
+    from edge_runtime.trust.signing import public_key
 
     return public_key(private_key).to_pem()
 
 
 @pytest.fixture(scope="session")
 def signed_bundle(parts: Parts, private_key: Any) -> bytes:
-    from edge_runtime.signing import sign
+    from edge_runtime.trust.signing import sign
 
     return sign(parts.sealed(), private_key)

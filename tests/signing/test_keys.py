@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from edge_pipeline.cli import cli
 from edge_pipeline.errors import SigningError
-from edge_pipeline.signing import SigningKey, make_signing_key, public_path, sign
-from edge_runtime.bundle import read_seal, unpack
-from edge_runtime.trust import PublicKey
+from edge_pipeline.sealing.signing import SigningKey, make_signing_key, public_path, sign
+from edge_runtime.bundle.layout import read_seal, unpack
+from edge_runtime.trust.store import PublicKey
 from sklearn.linear_model import LinearRegression
 
 import edge_runtime

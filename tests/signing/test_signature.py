@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from device_side import device_models
 from device_side.device_models import Parts
-from edge_runtime.bundle import (
+from edge_runtime.bundle.layout import (
     SEAL_ENTRY_BYTES,
     pack,
     read_seal,
@@ -16,7 +16,7 @@ from edge_runtime.bundle import (
     signed_message,
     unpack,
 )
-from edge_runtime.signing import public_key, sign, verify
+from edge_runtime.trust.signing import public_key, sign, verify
 
 import edge_runtime
 from edge_runtime import (

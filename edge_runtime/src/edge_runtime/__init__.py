@@ -7,6 +7,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.schema import Column, Schema
 from edge_runtime.errors import (
     BundleError,
     ContactError,
@@ -26,13 +28,11 @@ from edge_runtime.errors import (
     UnsupportedRuntimeError,
     UntrustedKeyError,
 )
-from edge_runtime.manifest import Manifest
 from edge_runtime.model import Model, load
-from edge_runtime.schema import Column, Schema
 
 if TYPE_CHECKING:
     from edge_runtime.contact import ContactLimits
-    from edge_runtime.trust import TrustStore
+    from edge_runtime.trust.store import TrustStore
 
 __version__ = "0.1.0"
 
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 # Imported when first asked for: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
-_LATER = {"ContactLimits": "edge_runtime.contact", "TrustStore": "edge_runtime.trust"}
+_LATER = {"ContactLimits": "edge_runtime.contact", "TrustStore": "edge_runtime.trust.store"}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from edge_runtime.answering.golden import golden_rows
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.golden import golden_rows
-from edge_runtime.manifest import Manifest
 from edge_runtime.model import Model
 
 __all__ = ["Limit", "Timing", "held_to", "measure", "peak_memory_mb"]

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edge_runtime import errors
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import ContactError, EdgeRuntimeError
-from edge_runtime.manifest import Manifest
 
 __all__ = ["ContactLimits", "first_contact"]
 

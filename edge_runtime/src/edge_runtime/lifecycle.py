@@ -11,7 +11,7 @@ from edge_runtime.errors import IntegrityError, ModelClosedError
 if TYPE_CHECKING:
     from edge_runtime.border import ExtraColumns
     from edge_runtime.model import Model
-    from edge_runtime.trust import TrustedKeys
+    from edge_runtime.trust.store import TrustedKeys
 
 __all__ = ["Closed", "Origin", "keep_for_ever", "watch_forks"]
 

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from numpy.typing import NDArray
 
 from edge_runtime import versions
+from edge_runtime.answering.plans import class_labels, names_of, plans
 from edge_runtime.border import Border, ExtraColumns
+from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.opening import BundleSource, bundle_source, open_bundle
+from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import MethodNotAvailableError
-from edge_runtime.graph_scan import scan
 from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
-from edge_runtime.manifest import Manifest
-from edge_runtime.opening import BundleSource, bundle_source, open_bundle
-from edge_runtime.plans import class_labels, names_of, plans
-from edge_runtime.schema import Schema
+from edge_runtime.scan.graph_scan import scan
 
 if TYPE_CHECKING:
     from edge_runtime.contact import ContactLimits
-    from edge_runtime.trust import TrustedKeys, TrustStore
+    from edge_runtime.trust.store import TrustedKeys, TrustStore
 
 __all__ = ["Model", "load"]
 
@@ -74,7 +74,7 @@ def load(
     """
     keys: TrustedKeys | None = None
     if trusted_keys is not None:
-        from edge_runtime.trust import trusted
+        from edge_runtime.trust.store import trusted
 
         keys = trusted(trusted_keys)
     source = bundle_source(source)
@@ -154,8 +154,8 @@ class Model:
         self._keys = {method: names_of(outputs) for method, outputs in self._plans.items()}
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
-        from edge_runtime.questions import Questions
-        from edge_runtime.single import one_answer
+        from edge_runtime.answering.questions import Questions
+        from edge_runtime.answering.single import one_answer
 
         self.manifest = manifest
         self._threads = threads
@@ -186,7 +186,7 @@ class Model:
         The golden rows are replayed when there are any.  Parameters and errors are those of
         :func:`load`; *origin* is what :func:`load` was called with.
         """
-        from edge_runtime.golden import replay
+        from edge_runtime.answering.golden import replay
 
         model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
         replay(manifest, model._questions.all_answers)
@@ -294,7 +294,7 @@ class Model:
 
         Takes some milliseconds; afterwards the first answer takes as long as the thousandth.
         """
-        from edge_runtime.golden import golden_row
+        from edge_runtime.answering.golden import golden_row
 
         self._questions.warm_up(self._plans.values())
         row = golden_row(self.manifest)

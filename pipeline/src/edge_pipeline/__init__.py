@@ -7,7 +7,8 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from edge_pipeline.building import build, export_function
 from edge_pipeline.convert.converting import OnnxModel, convert
-from edge_pipeline.dataset import Dataset, load_dataset
+from edge_pipeline.data.dataset import Dataset, load_dataset
+from edge_pipeline.data.recipe import Recipe, read_recipe
 from edge_pipeline.errors import (
     ConversionError,
     DatasetError,
@@ -21,10 +22,9 @@ from edge_pipeline.errors import (
 )
 from edge_pipeline.exporting import Report, export
 from edge_pipeline.progress import Watcher
-from edge_pipeline.recipe import Recipe, read_recipe
-from edge_pipeline.reverifying import Reverified, verify_file
-from edge_pipeline.signing import Signed, SigningKey, make_signing_key, sign
-from edge_pipeline.training import FittedModel, train
+from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
+from edge_pipeline.training.fitting import FittedModel, train
+from edge_pipeline.verifying.reverifying import Reverified, verify_file
 
 __all__ = [
     "ConversionError",

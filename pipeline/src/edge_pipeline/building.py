@@ -7,15 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_pipeline.dataset import load_dataset
+from edge_pipeline.data.dataset import load_dataset
+from edge_pipeline.data.importing import ImportingError, did_you_mean, find_function, modules_from
+from edge_pipeline.data.recipe import Recipe, read_recipe
+from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError, TrainingError
 from edge_pipeline.exporting import Report, export
-from edge_pipeline.importing import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.progress import SILENT, Watcher
-from edge_pipeline.recipe import Recipe, read_recipe
-from edge_pipeline.signing import SigningKey, as_signing_key
-from edge_pipeline.tables import plain_columns, read_table
-from edge_pipeline.training import train
+from edge_pipeline.sealing.signing import SigningKey, as_signing_key
+from edge_pipeline.training.fitting import train
 
 __all__ = ["build", "called", "export_function"]
 
@@ -35,7 +35,7 @@ def build(
     Parameters
     ----------
     recipe
-        What :func:`~edge_pipeline.recipe.read_recipe` returned, or where it would find one.
+        What :func:`~edge_pipeline.data.recipe.read_recipe` returned, or where it would find one.
     output
         File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
     watcher

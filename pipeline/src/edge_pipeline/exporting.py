@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.manifest import Manifest
+from edge_runtime.bundle.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from edge_pipeline.as_given import refuse_other_arithmetic
 from edge_pipeline.convert.converting import convert_sample, sample_for
+from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError
-from edge_pipeline.sample import Sample, take_sample
-from edge_pipeline.sealing import seal
-from edge_pipeline.signing import SigningKey, as_signing_key
-from edge_pipeline.verifying import EXACT, NONE_REFUSED, Refused, requirements, verify
+from edge_pipeline.sealing.seal import seal
+from edge_pipeline.sealing.signing import SigningKey, as_signing_key
+from edge_pipeline.verifying.as_given import refuse_other_arithmetic
+from edge_pipeline.verifying.verify import EXACT, NONE_REFUSED, Refused, requirements, verify
 
 __all__ = ["Report", "export"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_pipeline.dataset import Dataset
-    from edge_pipeline.training import FittedModel
+    from edge_pipeline.data.dataset import Dataset
+    from edge_pipeline.training.fitting import FittedModel
 
 __all__ = ["SILENT", "Watcher"]
 

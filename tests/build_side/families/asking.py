@@ -12,7 +12,7 @@ from typing import Any
 
 import edge_pipeline
 import numpy as np
-from edge_runtime.manifest import METHODS
+from edge_runtime.bundle.manifest import METHODS
 
 import edge_runtime
 

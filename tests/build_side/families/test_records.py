@@ -12,8 +12,8 @@ import pytest
 from build_side.families.asking import assert_same
 from build_side.families.tables import fitted
 from edge_pipeline.errors import UnsupportedEstimatorError
+from edge_runtime.counting.features import murmur3_32
 from edge_runtime.errors import InputError
-from edge_runtime.features import murmur3_32
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer

@@ -17,9 +17,9 @@ from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
 from edge_pipeline.errors import UnsupportedEstimatorError
-from edge_runtime.bundle import unpack
+from edge_runtime.bundle.layout import unpack
+from edge_runtime.counting.features import MAX_TEXT_CHARACTERS
 from edge_runtime.errors import InputError
-from edge_runtime.features import MAX_TEXT_CHARACTERS
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import (
     CountVectorizer,

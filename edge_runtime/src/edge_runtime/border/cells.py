@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_runtime.bundle.schema import MISSING_STRING, Column
 from edge_runtime.errors import InputError
-from edge_runtime.schema import MISSING_STRING, Column
 
 __all__ = ["EXACT_INTEGERS", "is_missing", "number_cell", "refuse_number", "text_cell"]
 

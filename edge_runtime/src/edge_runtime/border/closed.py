@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
 from edge_runtime.errors import InputError
-from edge_runtime.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
 
 __all__ = ["Closed"]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, refuse_number, text_cell
+from edge_runtime.bundle.schema import MISSING_STRING, Column
 from edge_runtime.errors import InputError
-from edge_runtime.schema import MISSING_STRING, Column
 
 __all__ = [
     "Cells",

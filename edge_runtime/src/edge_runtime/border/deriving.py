@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.bundle.schema import NUMBERS, Schema
 from edge_runtime.errors import InputError
-from edge_runtime.schema import NUMBERS, Schema
 
 if TYPE_CHECKING:
-    from edge_runtime.features import Counter
+    from edge_runtime.counting.features import Counter
 
 __all__ = ["CELLS", "MAX_CELLS_AT_ONCE", "Deriver"]
 
@@ -34,7 +34,7 @@ class Deriver:
 
     def __init__(self, schema: Schema) -> None:
         # Not at the top: few models need them.
-        from edge_runtime.features import UnreadableError, counter
+        from edge_runtime.counting.features import UnreadableError, counter
 
         self._unreadable = UnreadableError
         names = [schema.names[i] for i in schema.sources]

@@ -20,8 +20,8 @@ from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
 from edge_runtime.border.columns import unmasked
 from edge_runtime.border.deriving import Deriver
 from edge_runtime.border.tables import Border, with_text_names
+from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import InputError
-from edge_runtime.schema import Schema
 
 __all__ = ["RowWriter", "Slots", "cells_of_row", "row_writer"]
 

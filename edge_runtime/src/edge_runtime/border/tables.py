@@ -22,8 +22,8 @@ from edge_runtime.border.columns import (
     whole_numbers_to_float64,
 )
 from edge_runtime.border.deriving import CELLS
+from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from edge_runtime.errors import InputError
-from edge_runtime.schema import NUMBERS, STRINGS, Schema
 
 __all__ = ["Border", "ExtraColumns", "Feeds"]
 

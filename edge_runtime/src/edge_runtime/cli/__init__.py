@@ -15,8 +15,8 @@ from typing import Any, get_args
 
 import edge_runtime
 from edge_runtime.border import ExtraColumns
+from edge_runtime.bundle.manifest import METHODS
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.manifest import METHODS
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from edge_runtime.schema import Column
+from edge_runtime.bundle.schema import Column
 
 __all__ = ["MISSING_CELLS", "cell_reader"]
 

@@ -7,13 +7,13 @@ import platform
 from collections.abc import Iterable
 from typing import Any
 
-from edge_runtime.bundle import Seal
+from edge_runtime.bundle.layout import Seal
+from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.opening import Opened, open_bundle
+from edge_runtime.bundle.schema import Column
 from edge_runtime.cli.trusting import trusted_keys
-from edge_runtime.manifest import Manifest
 from edge_runtime.model import load
-from edge_runtime.opening import Opened, open_bundle
-from edge_runtime.schema import Column
-from edge_runtime.trust import TrustedKeys
+from edge_runtime.trust.store import TrustedKeys
 from edge_runtime.versions import installed_onnxruntime
 
 __all__ = ["print_check", "print_info"]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from edge_runtime.errors import TrustError
-from edge_runtime.trust import TrustedKeys, TrustStore
+from edge_runtime.trust.store import TrustedKeys, TrustStore
 
 __all__ = ["SYSTEM_FOLDER", "add", "print_keys", "remove", "revoke", "store_of", "trusted_keys"]
 

@@ -15,8 +15,8 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_runtime.bundle.manifest import Manifest, cell_to_json
 from edge_runtime.errors import InputError
-from edge_runtime.manifest import Manifest, cell_to_json
 
 __all__ = ["CsvWriter", "JsonWriter", "open_target"]
 

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
-from edge_runtime.manifest import Manifest, OutputEvidence
+from edge_runtime.bundle.manifest import Manifest, OutputEvidence
 from rich.console import Console
 from rich.status import Status
 
-from edge_pipeline.dataset import Dataset
+from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.exporting import Report
 from edge_pipeline.progress import Watcher
-from edge_pipeline.training import FittedModel, LinearTerms
-from edge_pipeline.verifying import Refused
+from edge_pipeline.training.fitting import FittedModel, LinearTerms
+from edge_pipeline.verifying.verify import Refused
 
 __all__ = [
     "Progress",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from edge_runtime.bundle import Bundle, unpack
-from edge_runtime.schema import Column
+from edge_runtime.bundle.layout import Bundle, unpack
+from edge_runtime.bundle.schema import Column
 
 from edge_pipeline.cli import display
 

@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 import click
 
 from edge_pipeline.cli import display
-from edge_pipeline.signing import SigningKey, is_protected, make_signing_key, public_path, sign
+from edge_pipeline.sealing.signing import (
+    SigningKey,
+    is_protected,
+    make_signing_key,
+    public_path,
+    sign,
+)
 
 __all__ = ["key_option", "keygen_command", "read_key", "sign_command"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from edge_pipeline.cli import display
-from edge_pipeline.reverifying import verify_file
+from edge_pipeline.verifying.reverifying import verify_file
 
 __all__ = ["verify_command"]
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from edge_runtime.derived import MAX_WIDTH, Derived, Norm, Placing, Reading, Vocabulary
-from edge_runtime.manifest import MAX_MANIFEST_BYTES
-from edge_runtime.schema import NUMBERS, STRINGS, Column, Schema
+from edge_runtime.bundle.manifest import MAX_MANIFEST_BYTES
+from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
+from edge_runtime.counting.derived import MAX_WIDTH, Derived, Norm, Placing, Reading, Vocabulary
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.frame import Frame, frame_of, matrix_of
@@ -185,7 +185,7 @@ class Context:
         X
             One column of the model's input, as it is.
         reading, placing, binary, norm
-            As in :class:`edge_runtime.derived.Derived`.
+            As in :class:`edge_runtime.counting.derived.Derived`.
 
         Returns
         -------

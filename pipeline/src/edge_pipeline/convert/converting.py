@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from edge_runtime.derived import Derived
-from edge_runtime.manifest import METHODS, Output
-from edge_runtime.schema import NUMBERS, STRINGS, Column, Schema
+from edge_runtime.bundle.manifest import METHODS, Output
+from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
+from edge_runtime.counting.derived import Derived
 from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
 from sklearn.pipeline import Pipeline
@@ -21,8 +21,8 @@ from edge_pipeline.convert.graph import Graph, names_used
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
 from edge_pipeline.convert.tensor import STRING, Tensor
+from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
-from edge_pipeline.sample import Sample, take_sample
 
 __all__ = ["OnnxModel", "convert", "convert_sample", "methods_of", "sample_for"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.tensor import Tensor

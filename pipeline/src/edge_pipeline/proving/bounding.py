@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
-from edge_runtime.schema import NUMBERS, Schema
+from edge_runtime.bundle.schema import NUMBERS, Schema
 
 from edge_pipeline.proving.affine import (
     Affine,

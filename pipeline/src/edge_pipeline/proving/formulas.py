@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from edge_runtime.schema import NUMBERS, STRINGS, Schema
+from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.expressions import apply, take

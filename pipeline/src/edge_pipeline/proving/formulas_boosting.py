@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 from numpy.typing import NDArray
 from sklearn import dummy, ensemble
 from sklearn._loss import link as links

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from edge_runtime.manifest import Output
-from edge_runtime.schema import Schema
+from edge_runtime.bundle.manifest import Output
+from edge_runtime.bundle.schema import Schema
 
 from edge_pipeline.proving import (
     formulas_boosting,
@@ -42,7 +42,7 @@ class Proof:
     Attributes
     ----------
     level, bound, formula
-        As in :class:`edge_runtime.manifest.OutputEvidence`.
+        As in :class:`edge_runtime.bundle.manifest.OutputEvidence`.
     reason
         Of ``probed``: what could not be followed.
     contradicted

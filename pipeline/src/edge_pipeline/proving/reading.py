@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import onnx
-from edge_runtime.schema import NUMBERS, STRINGS
+from edge_runtime.bundle.schema import NUMBERS, STRINGS
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.operators import RULES, RowCount, Rows, constant_of, objects

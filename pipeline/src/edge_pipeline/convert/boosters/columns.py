@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from edge_runtime.schema import MISSING_STRING
+from edge_runtime.bundle.schema import MISSING_STRING
 from numpy.typing import NDArray
 from sklearn.impute import MissingIndicator, SimpleImputer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from edge_runtime.derived import Entries, Hashing, Items, Pairs, Reading, Vocabulary
+from edge_runtime.counting.derived import Entries, Hashing, Items, Pairs, Reading, Vocabulary
 from sklearn.feature_extraction import DictVectorizer, FeatureHasher
 from sklearn.preprocessing import MultiLabelBinarizer
 

@@ -10,7 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from edge_runtime.derived import Accents, Characters, Hashing, Norm, Reading, Vocabulary, Words
+from edge_runtime.counting.derived import (
+    Accents,
+    Characters,
+    Hashing,
+    Norm,
+    Reading,
+    Vocabulary,
+    Words,
+)
 from sklearn.feature_extraction.text import (
     CountVectorizer,
     HashingVectorizer,

@@ -1,0 +1,391 @@
+"""The manifest: what a bundle says of itself, as frozen values and as canonical JSON.
+
+Pure: bytes to checked value and back, no I/O.  ``Manifest.from_bytes(m.to_bytes()) == m``.
+
+Numbers that JSON cannot write travel as the strings ``"nan"``, ``"inf"`` and ``"-inf"``;
+a missing string is ``null``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from edge_runtime.bundle.json_reading import read_json
+from edge_runtime.bundle.schema import Schema
+from edge_runtime.errors import IntegrityError
+
+__all__ = [
+    "LEVELS",
+    "METHODS",
+    "GoldenRows",
+    "Manifest",
+    "Output",
+    "OutputEvidence",
+    "Parity",
+    "Requirements",
+    "cell_from_json",
+    "cell_to_json",
+]
+
+METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
+"""The methods of a scikit-learn estimator that a bundle can serve."""
+
+LEVELS = ("proven", "bounded", "probed")
+"""How an answer is known to be scikit-learn's, the strongest first (docs/proof.md)."""
+
+MAX_MANIFEST_BYTES = 16 * 1024 * 1024
+"""Largest manifest read: a thousand times what a table of a hundred columns needs."""
+
+_DTYPE = re.compile(r"float(16|32|64)|u?int(8|16|32|64)|bool|object|<U[1-9][0-9]{0,5}")
+
+Cell = str | float | int | bool | None | dict[str, Any] | list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One graph output and the method it serves.
+
+    Attributes
+    ----------
+    name
+        Name of the graph output: the method's, with ``.k`` for the k-th array of a list.
+    method
+        One of :data:`METHODS`.
+    dtype
+        numpy dtype of scikit-learn's own answer; the runtime casts to it without loss.
+    item
+        Position in the list that the method returns (``predict_proba`` of several targets),
+        or None when it returns one array.
+    """
+
+    name: str
+    method: str
+    dtype: str
+    item: int | None = None
+
+
+class OutputEvidence(NamedTuple):
+    """How one output is known to be scikit-learn's, and how it compared on the parity rows.
+
+    Attributes
+    ----------
+    rows
+        Rows compared.
+    differing
+        Rows whose labels, integers or booleans differed (0 in every sealed bundle).
+    worst
+        Largest difference of two numbers, relative to the largest magnitude of the output.
+    level
+        One of :data:`LEVELS`.  ``proven``: for every input the same operations on the same float64
+        numbers in the same order.  ``bounded``: for every row within the schema's ranges at most
+        *bound* apart.  ``probed``: on the rows compared, no more is known.
+    undetermined
+        Rows asked and not compared, because scikit-learn's own answer to them depends on rounding
+        or on the order of its training rows.
+    bound
+        Of a number: the largest difference, in the output's unit; 0 is bit for bit.  Of a label:
+        it is equal wherever the two best scores differ by more than that.  None when probed.
+    formula
+        Where the bound comes from; None when probed.
+    """
+
+    rows: int
+    differing: int
+    worst: float
+    level: str = "probed"
+    undetermined: int = 0
+    bound: float | None = None
+    formula: str | None = None
+
+
+class Parity(NamedTuple):
+    """What the build measured against scikit-learn, and the tolerance it had to meet."""
+
+    tolerance: float
+    outputs: Mapping[str, OutputEvidence]
+
+
+class GoldenRows(NamedTuple):
+    """Rows with scikit-learn's answers, replayed on the device at every load.
+
+    Attributes
+    ----------
+    rows
+        Cells in the order of the schema's columns.
+    answers
+        Output name to scikit-learn's answer as nested lists.
+    """
+
+    rows: tuple[tuple[Cell, ...], ...]
+    answers: Mapping[str, Any]
+
+
+class Requirements(NamedTuple):
+    """What the graph needs: operator sets by domain, and the oldest onnxruntime."""
+
+    opsets: Mapping[str, int]
+    onnxruntime: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a device needs to know about a model besides its graph.
+
+    Attributes
+    ----------
+    name, version
+        The model's own name, and a number that only grows.
+    task
+        ``classification``, ``regression``, ``clustering``, ``anomaly`` or ``transform``.
+    estimator
+        The estimator as scikit-learn prints it, shortened.
+    created_by
+        Distribution name to version, for everything that took part in the build.
+    schema, outputs, classes
+        ``classes`` maps ``"predict"`` to its class labels in the order of predict_proba's columns
+        (a list of lists for several targets); it is empty where there are none.
+    parity, golden, requires
+        See their types.
+    baseline
+        Column name to statistics of the training sample (for drift monitoring).
+    metrics
+        Metric name to its value on the test rows.
+    limits
+        Limit name to the bound the build was held to.
+    """
+
+    name: str
+    task: str
+    estimator: str
+    schema: Schema
+    outputs: tuple[Output, ...]
+    parity: Parity
+    golden: GoldenRows
+    requires: Requirements
+    version: int = 1
+    created_by: Mapping[str, str] = field(default_factory=dict)
+    classes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "task": self.task,
+            "estimator": self.estimator,
+            "created_by": dict(self.created_by),
+            "schema": self.schema.to_json(),
+            "outputs": [
+                {"name": o.name, "method": o.method, "dtype": o.dtype, "item": o.item}
+                for o in self.outputs
+            ],
+            "classes": {name: list(labels) for name, labels in self.classes.items()},
+            "parity": {
+                "tolerance": self.parity.tolerance,
+                "outputs": {
+                    name: evidence._asdict() for name, evidence in self.parity.outputs.items()
+                },
+            },
+            "golden": {
+                "rows": [list(row) for row in self.golden.rows],
+                "answers": dict(self.golden.answers),
+            },
+            "requires": {
+                "opsets": dict(self.requires.opsets),
+                "onnxruntime": self.requires.onnxruntime,
+            },
+            "baseline": {name: dict(values) for name, values in self.baseline.items()},
+            "metrics": dict(self.metrics),
+            "limits": dict(self.limits),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON (sorted keys, no spaces, UTF-8): equal manifests are equal bytes."""
+        text = json.dumps(
+            self.to_json(),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
+        )
+        return text.encode("utf-8")
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Manifest:
+        """Read what :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        IntegrityError
+            The bytes are not UTF-8, not JSON, repeat a key, or describe something else.
+        """
+        if len(raw) > MAX_MANIFEST_BYTES:
+            raise IntegrityError(
+                f"manifest has {len(raw)} bytes, this runtime reads up to {MAX_MANIFEST_BYTES}"
+            )
+        return cls._from_json(read_json(raw, what="manifest"))
+
+    @classmethod
+    def _from_json(cls, value: Any) -> Manifest:
+        match value:
+            case {
+                "name": str(name),
+                "version": version,
+                "task": str(task),
+                "estimator": str(estimator),
+                "created_by": dict(created_by),
+                "schema": schema,
+                "outputs": [*outputs],
+                "classes": dict(classes),
+                "parity": {"tolerance": float() | int() as tolerance, "outputs": dict(evidence)},
+                "golden": {"rows": [*rows], "answers": dict(answers)},
+                "requires": {"opsets": dict(opsets), "onnxruntime": str(onnxruntime)},
+                "baseline": dict(baseline),
+                "metrics": dict(metrics),
+                "limits": dict(limits),
+            } if len(value) == 14 and outputs:
+                return cls(
+                    name=name,
+                    version=_whole(version, "version", least=1),
+                    task=task,
+                    estimator=estimator,
+                    created_by=_texts(created_by),
+                    schema=Schema.from_json(schema),
+                    outputs=tuple(_output(item) for item in outputs),
+                    classes={key: _labels(item) for key, item in classes.items()},
+                    parity=Parity(
+                        float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
+                    ),
+                    golden=GoldenRows(
+                        tuple(_row(row) for row in rows),
+                        {key: _answers(item) for key, item in answers.items()},
+                    ),
+                    requires=Requirements(
+                        {key: _whole(item, "opset", least=1) for key, item in opsets.items()},
+                        onnxruntime,
+                    ),
+                    baseline={key: _figures(item) for key, item in baseline.items()},
+                    metrics=_figures(metrics),
+                    limits=_figures(limits),
+                )
+        keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
+        raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
+
+
+def cell_to_json(value: Any) -> Cell:
+    """One number, label or missing value as JSON can write it."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def cell_from_json(value: Cell) -> str | float | int | bool:
+    """The numeric cell that :func:`cell_to_json` wrote (strings are left to the caller)."""
+    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
+
+
+def _output(value: Any) -> Output:
+    match value:
+        case {"name": str(name), "method": str(method), "dtype": str(dtype), "item": item} if (
+            len(value) == 4
+            and method in METHODS
+            and _DTYPE.fullmatch(dtype)
+            and (item is None or (type(item) is int and item >= 0))
+        ):
+            return Output(name, method, dtype, item)
+    raise IntegrityError(f"manifest: not an output description: {value!r:.200}")
+
+
+def _evidence(value: Any) -> OutputEvidence:
+    match value:
+        case {
+            "rows": rows,
+            "differing": differing,
+            "worst": float() | int() as worst,
+            "level": str(level),
+            "undetermined": undetermined,
+            "bound": bound,
+            "formula": formula,
+        } if (
+            len(value) == 7
+            and level in LEVELS
+            and (level == "probed") == (bound is None)
+            and (bound is None) == (formula is None)
+            and (bound is None or (type(bound) in (int, float) and bound >= 0))
+            and (formula is None or isinstance(formula, str))
+        ):
+            return OutputEvidence(
+                _whole(rows, "rows"),
+                _whole(differing, "differing"),
+                float(worst),
+                level,
+                _whole(undetermined, "undetermined"),
+                None if bound is None else float(bound),
+                formula,
+            )
+    raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
+
+
+def _row(value: Any) -> tuple[Cell, ...]:
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: a golden row must be a list, found {value!r:.80}")
+    for cell in value:
+        if not (_is_cell(cell) or isinstance(cell, dict | list)):
+            raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
+    return tuple(value)
+
+
+def _whole(value: Any, what: str, *, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise IntegrityError(
+            f"manifest: {what} must be a whole number of at least {least}, found {value!r:.80}"
+        )
+    return value
+
+
+def _labels(value: Any) -> Sequence[Any]:
+    """Class labels, or a list of them for each of several targets."""
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: not a list of class labels: {value!r:.80}")
+    for item in value:
+        if not (_is_cell(item) or (isinstance(item, list) and all(map(_is_cell, item)))):
+            raise IntegrityError(f"manifest: not a class label: {item!r:.80}")
+    return value
+
+
+def _answers(value: Any) -> Any:
+    """Answers of golden rows: lists of cells, as deep as the answer has axes."""
+    if not isinstance(value, list):
+        raise IntegrityError(f"manifest: not a list of answers: {value!r:.80}")
+    for item in value:
+        if isinstance(item, list):
+            _answers(item)
+        elif not _is_cell(item):
+            raise IntegrityError(f"manifest: not an answer: {item!r:.80}")
+    return value
+
+
+def _figures(value: Any) -> Mapping[str, float]:
+    """Names and numbers."""
+    if not isinstance(value, dict) or not all(type(v) in (int, float) for v in value.values()):
+        raise IntegrityError(f"manifest: expected names and numbers, found {value!r:.80}")
+    return value
+
+
+def _texts(value: Mapping[str, Any]) -> Mapping[str, str]:
+    if not all(isinstance(item, str) for item in value.values()):
+        raise IntegrityError(f"manifest: expected names and texts, found {value!r:.80}")
+    return value
+
+
+def _is_cell(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)

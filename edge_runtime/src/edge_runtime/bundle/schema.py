@@ -1,0 +1,241 @@
+"""What one row looks like: plain values in, plain values out, no I/O.
+
+The graph sees at most two blocks, whatever the number of columns:
+
+- ``numbers``: float64, shape (n_samples, number of numeric columns and of derived ones)
+- ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
+
+Derived columns are counts that the runtime makes from text, dicts or lists
+(edge_runtime.counting.derived).
+
+A missing number is NaN.  A missing string is :data:`MISSING_STRING`, since an ONNX string
+tensor has no null.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from edge_runtime.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from edge_runtime.counting.derived import Derived
+
+__all__ = ["MISSING_STRING", "NUMBERS", "STRINGS", "Column", "ColumnType", "Schema", "SchemaKind"]
+
+NUMBERS = "numbers"
+"""Name of the graph input that holds every numeric column."""
+
+STRINGS = "strings"
+"""Name of the graph input that holds every string column."""
+
+MISSING_STRING = "\ufdd0"
+"""Stands for a missing string inside the graph.
+
+U+FDD0 is a noncharacter: the Unicode standard (section 23.7) reserves it for internal use by
+programs, so no text that people exchange contains it; the border refuses rows that do.
+"""
+
+ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list"]
+SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the training table.
+
+    Attributes
+    ----------
+    name
+        As it was at training: any text, unique within the schema.
+    type
+        ``float64``, ``int64`` and ``bool`` travel in the numeric block, ``string`` in the other;
+        ``dict`` and ``list`` in none: derived columns are made of them.
+    missing
+        Whether a missing value is allowed: the training sample had one in this column.
+    minimum, maximum
+        Range seen in the training sample, in the column's own unit; None for strings or
+        when nothing was seen.
+    categories
+        Values seen in the training sample, sorted; None for measurements or when there were too
+        many.
+    closed
+        Whether a value outside ``categories``, or where there are none outside ``minimum`` to
+        ``maximum``, is refused, as the trained estimator refuses it.
+    """
+
+    name: str
+    type: ColumnType
+    missing: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str | float, ...] | None = None
+    closed: bool = False
+
+    @property
+    def is_string(self) -> bool:
+        """Whether the column travels in the string block."""
+        return self.type == "string"
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column travels in the numeric block."""
+        return self.type in ("float64", "int64", "bool")
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; ``Column.from_json(c.to_json()) == c``."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "missing": self.missing,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "categories": None if self.categories is None else list(self.categories),
+            "closed": self.closed,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Column:
+        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        match value:
+            case {
+                "name": str(name),
+                "type": "float64" | "int64" | "bool" | "string" | "dict" | "list" as type_,
+                "missing": bool(missing),
+                "minimum": minimum,
+                "maximum": maximum,
+                "categories": categories,
+                "closed": bool(closed),
+            } if len(value) == 7:
+                return cls(
+                    name,
+                    type_,
+                    missing,
+                    _bound(minimum),
+                    _bound(maximum),
+                    _values(categories),
+                    closed,
+                )
+        raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns a model expects, in the order of the training table.
+
+    Attributes
+    ----------
+    kind
+        What the estimator was trained on: ``array`` (a 2-d array), ``table`` (named columns),
+        ``vector`` (a 1-d array: one column), ``text`` (a list of str: one string column),
+        ``dicts`` (a list of dict: one dict column) or ``lists`` (a list of lists of labels, of
+        any length: one list column).
+    columns
+        In the order of the training table.
+    derived
+        Blocks of numbers made of columns, in the order in which they follow the numeric ones.
+    """
+
+    kind: SchemaKind
+    columns: tuple[Column, ...]
+    derived: tuple[Derived, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Column names in training order."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def numeric(self) -> tuple[int, ...]:
+        """Positions of the columns of the numeric block, in block order."""
+        return tuple(i for i, column in enumerate(self.columns) if column.is_number)
+
+    @cached_property
+    def textual(self) -> tuple[int, ...]:
+        """Positions of the columns of the string block, in block order."""
+        return tuple(i for i, column in enumerate(self.columns) if column.is_string)
+
+    @cached_property
+    def sources(self) -> tuple[int, ...]:
+        """Positions of the columns that derived blocks read, in order."""
+        read = {block.column for block in self.derived}
+        return tuple(i for i, column in enumerate(self.columns) if column.name in read)
+
+    @cached_property
+    def loose(self) -> bool:
+        """Whether a row is one cell: a text, a dict or a list."""
+        return self.kind in ("text", "dicts", "lists")
+
+    @cached_property
+    def numbers_width(self) -> int:
+        """Number of columns of the graph input ``numbers``: numeric, then derived."""
+        return len(self.numeric) + sum(block.width for block in self.derived)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values; ``Schema.from_json(s.to_json()) == s``."""
+        return {
+            "kind": self.kind,
+            "columns": [column.to_json() for column in self.columns],
+            "derived": [block.to_json() for block in self.derived],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Schema:
+        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        match value:
+            case {
+                "kind": "array" | "table" | "vector" | "text" | "dicts" | "lists" as kind,
+                "columns": [*columns],
+                "derived": [*derived],
+            } if len(value) == 3 and columns:
+                schema = cls(
+                    kind, tuple(Column.from_json(column) for column in columns), _derived(derived)
+                )
+                schema._check()
+                return schema
+        raise IntegrityError(f"manifest: not a schema: {value!r:.200}")
+
+    def _check(self) -> None:
+        types = {column.name: column.type for column in self.columns}
+        if len(types) != len(self.columns):
+            raise IntegrityError("manifest: two columns share a name")
+        if self.loose and len(self.columns) != 1:
+            raise IntegrityError(f"manifest: {self.kind} have one column, found {len(types)}")
+        for block in self.derived:
+            if types.get(block.column) != block.reads:
+                raise IntegrityError(
+                    f"manifest: a derived block reads {block.column!r} as a {block.reads}, which "
+                    "it is not"
+                )
+
+
+def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
+    if not blocks:
+        return ()
+    # Eight dataclasses, 3 ms, which few models need.
+    from edge_runtime.counting.derived import Derived
+
+    return tuple(Derived.from_json(block) for block in blocks)
+
+
+def _bound(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise IntegrityError(
+            f"manifest: a column's range must be a finite number, found {value!r:.80}"
+        )
+    return float(value)
+
+
+def _values(value: Any) -> tuple[str | float, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(
+        isinstance(item, str | int | float) for item in value
+    ):
+        raise IntegrityError("manifest: categories must be a list of strings or numbers")
+    return tuple(value)

@@ -1,0 +1,1 @@
+"""What a graph holds, read from its bytes before onnxruntime sees them."""

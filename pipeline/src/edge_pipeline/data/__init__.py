@@ -1,0 +1,1 @@
+"""A recipe and the table it names in, typed rows and their schema out."""

@@ -1,0 +1,1 @@
+"""A verified model becomes one file, written whole or not at all, and signed when asked."""

@@ -1,0 +1,1 @@
+"""Training rows in, a fitted scikit-learn model out."""
