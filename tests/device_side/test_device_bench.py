@@ -63,6 +63,33 @@ def test_a_broken_limit_is_told_by_the_exit_code(
     assert "BROKEN" in out
 
 
+@pytest.mark.parametrize(("bound", "code"), [(0.9, 0), (0.95, 1)])
+def test_a_score_is_held_to_the_least_that_is_allowed(
+    run: Run, tmp_path: Path, parts: Parts, bound: float, code: int
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(parts.sealed(metrics={"accuracy": 0.925}, limits={"min_accuracy": bound}))
+    found, out, _ = run("bench", path, *QUICK)
+    assert found == code
+    assert f"min_accuracy         at least {bound}, found 0.9250" in out
+
+
+def test_flipped_labels_are_held_to_the_most_that_is_allowed(
+    run: Run, tmp_path: Path, parts: Parts
+) -> None:
+    code, told = bench(run, tmp_path / "m.onnx", parts, max_label_flips=0.0)
+    assert (code, told["limits"]["max_label_flips"]["found"]) == (0, 0.0)
+
+
+def test_rows_of_ones_own_take_the_place_of_the_golden_ones(parts: Parts) -> None:
+    with edge_runtime.load(parts.sealed()) as model:
+        width = len(model.schema.columns)
+        timings = measure(model, rows=1, seconds=0.001, questions=[[1.0] * width])
+        assert [timing.rows for timing in timings] == [0, 1]
+        with pytest.raises(edge_runtime.InputError):
+            measure(model, rows=1, seconds=0.001, questions=[["nonsense"] * width])
+
+
 def test_a_limit_of_another_kind_is_named_and_not_judged(
     run: Run, tmp_path: Path, parts: Parts
 ) -> None:

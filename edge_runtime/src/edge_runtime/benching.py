@@ -1,12 +1,14 @@
 """A loaded model in, how fast it answers on this machine out, against the limits in its manifest.
 
-Every call is timed by itself, so that the slow ones show.  The rows are the golden rows.
+Every call is timed by itself, so that the slow ones show.  The rows are the golden rows, unless
+others are given.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edge_runtime.answering.golden import golden_rows
-from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.manifest import Cell, GoldenRows, Manifest
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.model import Model
 
@@ -59,23 +61,38 @@ class Limit(NamedTuple):
     @property
     def is_kept(self) -> bool:
         """Whether what was found is within the bound."""
-        return self.found is None or self.found <= self.limit
+        if self.found is None:
+            return True
+        return self.found >= self.limit if self.is_least else self.found <= self.limit
+
+    @property
+    def is_least(self) -> bool:
+        """Whether the bound is the least allowed, not the most."""
+        return self.name.startswith("min_")
 
 
-def measure(model: Model, *, rows: int = 1000, seconds: float = SECONDS) -> list[Timing]:
+def measure(
+    model: Model,
+    *,
+    rows: int = 1000,
+    seconds: float = SECONDS,
+    questions: Sequence[Sequence[Cell]] | None = None,
+) -> list[Timing]:
     """Time ``predict_one``, then batches of 1, 10, 100 and so on up to *rows* rows.
 
     Parameters
     ----------
     seconds
         Time spent on each size.
+    questions
+        Rows to ask in turn, written as the golden rows are, which they replace.
 
     Raises
     ------
     EdgeRuntimeError
-        The bundle has no golden rows to ask.
+        There are no questions, and the bundle has no golden rows to ask.
     """
-    golden = golden_rows(model.manifest)
+    golden = golden_rows(_asking(model.manifest, questions))
     if not golden:
         raise EdgeRuntimeError("the bundle has no golden rows, so there is nothing to ask")
     model.warm_up()
@@ -99,9 +116,13 @@ def held_to(
     """What was found against each limit of the manifest.
 
     ``max_latency_us`` bounds the 99th percentile of ``predict_one``, or of batches of one row
-    where there is none; ``max_peak_memory_mb`` the process, ``max_model_bytes`` the file.
+    where there is none; ``max_peak_memory_mb`` the process, ``max_model_bytes`` the file.  What
+    only the build could measure is read in the manifest: ``max_label_flips``, and ``min_NAME`` of
+    the metric NAME.
     """
     found = {
+        **{f"min_{name}": value for name, value in manifest.metrics.items()},
+        "max_label_flips": float(sum(o.differing for o in manifest.parity.outputs.values())),
         "max_latency_us": timings[0].latency_us["p99"] if timings else None,
         "max_peak_memory_mb": peak_mb,
         "max_model_bytes": float(file_bytes),
@@ -119,6 +140,12 @@ def peak_memory_mb() -> float:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) / 1024
     raise EdgeRuntimeError("/proc/self/status does not tell this process's peak memory")
+
+
+def _asking(manifest: Manifest, questions: Sequence[Sequence[Cell]] | None) -> Manifest:
+    if questions is None:
+        return manifest
+    return replace(manifest, golden=GoldenRows(tuple(map(tuple, questions)), {}))
 
 
 def _timed(rows: int, call: Callable[[], Any], seconds: float) -> Timing:

@@ -13,6 +13,8 @@ from edge_pipeline.errors import (
     ConversionError,
     DatasetError,
     EdgePipelineError,
+    LimitError,
+    MeasuringError,
     ParityError,
     RecipeError,
     SealError,
@@ -21,6 +23,7 @@ from edge_pipeline.errors import (
     UnsupportedEstimatorError,
 )
 from edge_pipeline.exporting import Report, export
+from edge_pipeline.measuring.bare import Measured, measure_file
 from edge_pipeline.progress import Watcher
 from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
 from edge_pipeline.training.fitting import FittedModel, train
@@ -32,6 +35,9 @@ __all__ = [
     "DatasetError",
     "EdgePipelineError",
     "FittedModel",
+    "LimitError",
+    "Measured",
+    "MeasuringError",
     "OnnxModel",
     "ParityError",
     "Recipe",
@@ -51,6 +57,7 @@ __all__ = [
     "export_function",
     "load_dataset",
     "make_signing_key",
+    "measure_file",
     "read_recipe",
     "sign",
     "train",

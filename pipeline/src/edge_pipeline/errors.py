@@ -9,6 +9,8 @@
     ├── ConversionError        the fitted estimator does not become a graph
     │   └── UnsupportedEstimatorError  no exact conversion of this estimator is known
     ├── ParityError            the graph answers differently from scikit-learn
+    ├── LimitError             the file is larger, slower, hungrier or worse than the recipe allows
+    ├── MeasuringError         a sealed file cannot be measured or compared
     ├── SealError              the bundle was written but does not read back
     └── SigningError           the private key cannot be made, read or used
 
@@ -23,6 +25,8 @@ __all__ = [
     "ConversionError",
     "DatasetError",
     "EdgePipelineError",
+    "LimitError",
+    "MeasuringError",
     "ParityError",
     "RecipeError",
     "SealError",
@@ -97,6 +101,26 @@ class ParityError(EdgePipelineError):
         super().__init__(message)
         self.output = output
         self.row = row
+
+
+class LimitError(EdgePipelineError):
+    """The file is larger, slower, hungrier or worse than the recipe allows; nothing was written.
+
+    Attributes
+    ----------
+    limit, allowed, found
+        Name of the first limit broken, what it allows, and what was measured.
+    """
+
+    def __init__(self, message: str, *, limit: str, allowed: float, found: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.allowed = allowed
+        self.found = found
+
+
+class MeasuringError(EdgePipelineError):
+    """A sealed file cannot be measured here, or two cannot be compared."""
 
 
 class SealError(EdgePipelineError):

@@ -68,8 +68,10 @@ def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Li
     if limits:
         print()
     for limit in limits:
+        bound = f"at {'least' if limit.is_least else 'most'} {limit.limit:,.10g}"
         if limit.found is None:
-            print(f"{limit.name:<20} at most {limit.limit:g}: not measured here")
+            print(f"{limit.name:<20} {bound}: not measured here")
         else:
             verdict = "kept" if limit.is_kept else "BROKEN"
-            print(f"{limit.name:<20} at most {limit.limit:g}, found {limit.found:,.1f}: {verdict}")
+            found = f"{limit.found:.4f}" if limit.is_least else f"{limit.found:,.1f}"
+            print(f"{limit.name:<20} {bound}, found {found}: {verdict}")

@@ -1,0 +1,214 @@
+"""``measure_file``: a sealed file in; its size, its speed and the memory it takes out.
+
+A process of its own is measured, in which nothing but edge_runtime, numpy and onnxruntime is
+loaded, as on the device: this one holds scikit-learn and whatever was trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from edge_runtime.bundle.layout import unpack
+from edge_runtime.bundle.manifest import Cell, cell_to_json
+from edge_runtime.bundle.schema import Schema
+
+from edge_pipeline.errors import MeasuringError
+
+__all__ = ["LARGEST_BATCH", "Measured", "measure_file"]
+
+LARGEST_BATCH = 1000
+"""Rows of the largest batch asked, as ``edge-runtime bench`` asks if nobody says otherwise: the
+peak of memory depends on it."""
+
+SECONDS = 0.2
+"""Spent on each size of batch: some ten thousand calls of a small model."""
+
+WALL_SECONDS = 300.0
+"""A file that takes longer to measure is not for a small device."""
+
+QUESTIONS = 1000
+"""Most rows handed to the process that is measured; they are asked in turn."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How large, how fast and how hungry a sealed file is on this machine.
+
+    Attributes
+    ----------
+    model_bytes
+        Size of the file.
+    latency_us_p50, latency_us_p99
+        Microseconds of ``predict_one``, or of a batch of one row where there is none: half of the
+        calls, and 99 of a hundred, took no longer.
+    peak_memory_mb
+        The most memory that the whole process held, in MiB: Python, numpy and onnxruntime too.
+    load_ms
+        Milliseconds from the file to a model that is ready, its golden rows asked.
+    batches
+        Rows of a batch to quantile to microseconds a call; 0 stands for ``predict_one``.
+    """
+
+    model_bytes: int
+    latency_us_p50: float
+    latency_us_p99: float
+    peak_memory_mb: float
+    load_ms: float
+    batches: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+
+
+def measure_file(
+    source: str | os.PathLike[str] | bytes,
+    rows: Any = None,
+    *,
+    largest_batch: int = LARGEST_BATCH,
+    seconds: float = SECONDS,
+) -> Measured:
+    """Measure a sealed file in a bare process.
+
+    Parameters
+    ----------
+    source
+        The file, or its bytes.  Signatures are not looked at.
+    rows
+        Rows to ask in turn, as the estimator takes them; the file's golden rows when None.
+    largest_batch
+        Batches of 1, 10, 100 and so on up to this many rows are timed after single rows.
+    seconds
+        Time spent on each size.
+
+    Raises
+    ------
+    MeasuringError
+        The file does not load there, or the process ended or took too long.
+    EdgeRuntimeError
+        It is no sealed file.
+    OSError
+        The file cannot be read.
+    """
+    if isinstance(source, bytes):
+        with tempfile.TemporaryDirectory(prefix="edge-pipeline-") as folder:
+            path = Path(folder, "measured.onnx")
+            path.write_bytes(source)
+            return measure_file(path, rows, largest_batch=largest_batch, seconds=seconds)
+    path = Path(source)
+    raw = path.read_bytes()
+    asked = {
+        "rows": largest_batch,
+        "seconds": seconds,
+        "questions": None if rows is None else _cells(unpack(raw).manifest.schema, rows),
+    }
+    told = _child(path, asked)
+    batches = {int(size): quantiles for size, quantiles in told["timings"]}
+    first = next(iter(batches.values()))
+    return Measured(
+        model_bytes=len(raw),
+        latency_us_p50=first["p50"],
+        latency_us_p99=first["p99"],
+        peak_memory_mb=told["peak_mb"],
+        load_ms=told["load_ms"],
+        batches=batches,
+    )
+
+
+_BOOT = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+import time
+from edge_runtime.benching import measure, peak_memory_mb
+from edge_runtime.errors import EdgeRuntimeError
+from edge_runtime.model import load
+asked = json.load(sys.stdin)
+started = time.perf_counter()
+try:
+    with load(sys.argv[2]) as model:
+        load_ms = (time.perf_counter() - started) * 1000
+        timings = measure(model, **asked)
+        told = {"load_ms": load_ms, "peak_mb": peak_memory_mb(),
+                "timings": [(timing.rows, dict(timing.latency_us)) for timing in timings]}
+except EdgeRuntimeError as error:
+    told = {"error": str(error)}
+print(json.dumps(told))
+"""
+
+
+def _child(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the process that runs edge_runtime alone tells."""
+    # Without "": whatever lies in the current folder must not be imported.
+    places = json.dumps([place for place in sys.path if place])
+    command = [sys.executable, "-P", "-c", _BOOT, places, str(path.absolute())]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Each thread of numpy's library sets memory aside, a device's four less than a server's.
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        text=True,
+    ) as child:
+        try:
+            out, err = child.communicate(json.dumps(asked), timeout=WALL_SECONDS)
+        except BaseException as error:
+            child.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise MeasuringError(
+                    f"measuring {path.name} took longer than {WALL_SECONDS:g} s; make the model "
+                    "smaller"
+                ) from error
+            raise
+    try:
+        told: dict[str, Any] = json.loads(out)
+    except ValueError as error:
+        last = err.strip().splitlines()[-1:] or ["it said nothing"]
+        raise MeasuringError(
+            f"the process that measures {path.name} ended with code {child.returncode}: {last[0]}"
+        ) from error
+    if "error" in told:
+        raise MeasuringError(f"{path.name} cannot be measured: {told['error']}")
+    return told
+
+
+def _cells(schema: Schema, rows: Any) -> list[list[Cell]]:
+    """Some of *rows*, written as golden rows are."""
+    if hasattr(rows, "toarray"):
+        rows = rows.toarray()
+    if schema.loose:
+        return [[row] for row in list(rows)[:QUESTIONS]]
+    if hasattr(rows, "columns"):
+        frame = rows.head(QUESTIONS)
+        columns = [list(frame[name]) for name in _names_in(frame, schema)]
+        table: Sequence[Sequence[Any]] = list(zip(*columns, strict=True))
+    else:
+        array = np.asarray(rows[:QUESTIONS])
+        table = array.reshape(len(array), -1).tolist()
+    return [
+        [_cell(value, column.is_number) for value, column in zip(row, schema.columns, strict=True)]
+        for row in table
+    ]
+
+
+def _names_in(frame: Any, schema: Schema) -> list[Any]:
+    """The columns of *frame* by the text of their names, as the schema has them."""
+    by_text = {str(name): name for name in frame.columns}
+    missing = [name for name in schema.names if name not in by_text]
+    if missing:
+        raise MeasuringError(f"the rows lack the column {missing[0]!r}, which the model asks for")
+    return [by_text[name] for name in schema.names]
+
+
+def _cell(value: Any, is_number: bool) -> Cell:
+    if not is_number:
+        return value if isinstance(value, str) else None
+    if pd.isna(value):
+        return "nan"
+    return cell_to_json(value.item() if isinstance(value, np.generic) else value)
