@@ -8,110 +8,41 @@ from __future__ import annotations
 import inspect
 import re
 import tomllib
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 
 from edge_pipeline.data.importing import (
     ImportingError,
     did_you_mean,
-    find_class,
     find_function,
     listed,
     modules_from,
 )
+from edge_pipeline.data.keys import (
+    TABLE,
+    DataTable,
+    EstimatorTable,
+    ExportTable,
+    PreprocessingTable,
+    SearchTable,
+    SplitTable,
+    Task,
+    TrainingTable,
+    ValidationTable,
+)
 from edge_pipeline.errors import RecipeError
+from edge_pipeline.measuring.limits import LimitsTable
 
-__all__ = ["FILE_NAME", "Recipe", "read_recipe"]
+__all__ = ["BUNDLED_DATASETS", "FILE_NAME", "Recipe", "read_recipe"]
 
 FILE_NAME = "recipe.toml"
 
-Task = Literal["classification", "regression", "clustering", "anomaly", "transform"]
-ColumnKind = Literal["float64", "int64", "bool", "string"]
-Words = Annotated[tuple[str, ...], Field(strict=False)]
 
-_TABLE = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class DataTable(BaseModel):
-    """``[data]``: where the rows come from, and which columns are used."""
-
-    model_config = _TABLE
-
-    file: str | None = None
-    function: str | None = None
-    target: str | None = None
-    features: Words | None = None
-    exclude: Words = ()
-    types: dict[str, ColumnKind] = {}
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
-
-    @model_validator(mode="after")
-    def _one_source(self) -> DataTable:
-        if (self.file is None) == (self.function is None):
-            raise ValueError('give one of file = "table.csv" and function = "module:function"')
-        if self.features is not None and self.exclude:
-            raise ValueError("give features or exclude, not both")
-        if self.features is not None and not self.features:
-            raise ValueError("features is empty; name columns, or leave it out to use all")
-        for name, times in Counter(self.features or ()).items():
-            if times > 1:
-                raise ValueError(f"features names {name!r} {times} times")
-        return self
-
-
-class SplitTable(BaseModel):
-    """``[split]``: which rows training does not see."""
-
-    model_config = _TABLE
-
-    test_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    stratify: bool | None = None
-
-
-class PreprocessingTable(BaseModel):
-    """``[preprocessing]``: the everyday steps before the estimator, by kind of column."""
-
-    model_config = _TABLE
-
-    numbers: Annotated[tuple[Literal["impute", "scale"], ...], Field(strict=False)] = ()
-    strings: Annotated[tuple[Literal["impute", "one-hot"], ...], Field(strict=False)] = ()
-
-
-class EstimatorTable(BaseModel):
-    """``[estimator]``: a class with parameters, or a function that returns an estimator."""
-
-    model_config = ConfigDict(**_TABLE, validate_by_name=True, validate_by_alias=True)
-
-    class_path: Annotated[str | None, Field(alias="class")] = None
-    factory: str | None = None
-    parameters: dict[str, Any] = {}
-
-    def find(self) -> Any:
-        """Import what makes the estimator; ImportingError when there is no such thing."""
-        if self.class_path is not None:
-            return find_class(self.class_path)
-        return find_function(self.factory or "")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> EstimatorTable:
-        if (self.class_path is None) == (self.factory is None):
-            raise ValueError(
-                'give one of class = "package.module.Class" and factory = "module:function"'
-            )
-        return self
-
-
-class ExportTable(BaseModel):
-    """``[export]``: what the sealed file must prove and carry."""
-
-    model_config = _TABLE
-
-    tolerance: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-9
-    metrics: Words | None = None
+def _preset_or_table(value: Any) -> Any:
+    """Take ``estimator = "auto"`` for a table that says the same."""
+    return {"preset": value} if isinstance(value, str) else value
 
 
 class Recipe(BaseModel):
@@ -125,20 +56,24 @@ class Recipe(BaseModel):
         As in the manifest.
     version
         The model's own number; it grows when the model is trained anew.
-    data, split, preprocessing, estimator, export
+    data, split, validation, preprocessing, estimator, search, training, export
         The tables of the file.
     """
 
-    model_config = _TABLE
+    model_config = TABLE
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     task: Task
     version: Annotated[int, Field(ge=1, lt=2**53)] = 1
     data: DataTable
     split: SplitTable = SplitTable()
+    validation: ValidationTable = ValidationTable()
     preprocessing: PreprocessingTable | None = None
-    estimator: EstimatorTable
+    estimator: Annotated[EstimatorTable, BeforeValidator(_preset_or_table)]
+    search: SearchTable | None = None
+    training: TrainingTable = TrainingTable()
     export: ExportTable = ExportTable()
+    limits: LimitsTable | None = None
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
     @property
@@ -151,17 +86,26 @@ class Recipe(BaseModel):
         """Names of the scorers: those the recipe asks for, or the usual ones of its task."""
         if self.export.metrics is not None:
             return self.export.metrics
-        return _USUAL_METRICS.get(self.task, ()) if self.split.test_share else ()
+        if not self.split.test_share:
+            return ()
+        if self.task == "classification" and len(self.data.targets) > 1:
+            return _MULTI_LABEL_METRICS
+        return _USUAL_METRICS.get(self.task, ())
 
     def error(self, key: str | None, message: str) -> RecipeError:
         """An error about *key* of this recipe."""
         return RecipeError(message, file=self._file, key=key)
 
 
+BUNDLED_DATASETS = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
+"""Tables that scikit-learn ships: ``sklearn.datasets.load_NAME``."""
+
 _USUAL_METRICS = {
     "classification": ("accuracy", "balanced_accuracy"),
     "regression": ("r2", "neg_mean_absolute_error"),
 }
+
+_MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
 
 
 def read_recipe(path: Path | str) -> Recipe:
@@ -196,13 +140,22 @@ def read_recipe(path: Path | str) -> Recipe:
     with modules_from(file.parent):
         _check_estimator(recipe)
         _check_function(recipe)
+    _check_dataset(recipe)
     _check_target(recipe)
     _check_metrics(recipe)
+    _check_search(recipe)
+    _check_chunks(recipe)
     return recipe
 
 
 def _check_estimator(recipe: Recipe) -> None:
     table = recipe.estimator
+    if table.preset is not None:
+        if recipe.preprocessing is not None:
+            raise recipe.error(
+                "preprocessing", 'estimator = "auto" brings its own; remove this table'
+            )
+        return
     key = "estimator.class" if table.class_path is not None else "estimator.factory"
     try:
         found = table.find()
@@ -238,26 +191,79 @@ def _check_target(recipe: Recipe) -> None:
     table = recipe.data
     if table.file is not None and table.target is None and recipe.task in _USUAL_METRICS:
         raise recipe.error("data.target", f"missing; task {recipe.task!r} learns a target column")
-    if table.target is not None and table.target in (table.features or ()):
-        raise recipe.error("data.features", f"names the target {table.target!r} too")
+    if table.dataset is not None and table.target is not None:
+        raise recipe.error("data.target", f"{table.dataset!r} brings its target; remove this key")
+    for name in table.targets:
+        if name in (table.features or ()):
+            raise recipe.error("data.features", f"names the target {name!r} too")
+        if name in (recipe.split.groups, recipe.split.time):
+            raise recipe.error("split", f"names the target {name!r} too")
+
+
+def _check_dataset(recipe: Recipe) -> None:
+    name = recipe.data.dataset
+    if name is None or name in BUNDLED_DATASETS:
+        return
+    raise recipe.error(
+        "data.dataset",
+        f"scikit-learn ships no {name!r}{did_you_mean(name, BUNDLED_DATASETS)}; it ships "
+        f"{', '.join(BUNDLED_DATASETS)} (what it would have to download is left to a function)",
+    )
+
+
+def _check_search(recipe: Recipe) -> None:
+    search, auto = recipe.search, recipe.estimator.preset is not None
+    if search is None:
+        return
+    if auto:
+        for key in ("method", "parameters", "candidates"):
+            if key in search.model_fields_set:
+                raise recipe.error(f"search.{key}", 'estimator = "auto" brings its own; remove it')
+    elif not search.parameters:
+        raise recipe.error("search.parameters", "missing; name what to try")
+    if search.scoring is not None:
+        _check_scorer(recipe, "search.scoring", search.scoring)
+    elif recipe.task not in _USUAL_METRICS and not auto:
+        raise recipe.error("search.scoring", f"missing; task {recipe.task!r} has no usual one")
+    for name in search.parameters:
+        if name in recipe.estimator.parameters:
+            raise recipe.error(f"search.parameters.{name}", "stands in estimator.parameters too")
+
+
+def _check_chunks(recipe: Recipe) -> None:
+    if recipe.data.chunk_rows is None:
+        if recipe.training.model_fields_set:
+            raise recipe.error("training", "is for tables read in parts; give data.chunk_rows")
+        return
+    split = recipe.split
+    for key, given in (
+        ("search", recipe.search),
+        ("split.groups", split.groups),
+        ("split.time", split.time),
+        ("split.stratify", split.stratify),
+        ("estimator.preset", recipe.estimator.preset),
+    ):
+        if given is not None:
+            raise recipe.error(key, "is not possible with data.chunk_rows; remove one of them")
 
 
 def _check_metrics(recipe: Recipe) -> None:
     if not recipe.metrics:
         return
-    from sklearn.metrics import get_scorer_names
-
     if not recipe.split.test_share:
         raise recipe.error(
             "export.metrics", "split.test_share is 0, so no row is left to measure them on"
         )
-    known = get_scorer_names()
     for name in recipe.metrics:
-        if name not in known:
-            raise recipe.error(
-                "export.metrics",
-                f"{name!r} is no scorer of scikit-learn{did_you_mean(name, known)}",
-            )
+        _check_scorer(recipe, "export.metrics", name)
+
+
+def _check_scorer(recipe: Recipe, key: str, name: str) -> None:
+    from sklearn.metrics import get_scorer_names
+
+    known = get_scorer_names()
+    if name not in known:
+        raise recipe.error(key, f"{name!r} is no scorer of scikit-learn{did_you_mean(name, known)}")
 
 
 _WANTED = {
@@ -308,5 +314,8 @@ def _keys_at(place: tuple[int | str, ...]) -> list[str]:
     for part in place:
         annotation = model.model_fields[str(part)].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+        tables = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if not tables:
+            return []
+        model = tables[0]
     return [field.alias or name for name, field in model.model_fields.items()]
