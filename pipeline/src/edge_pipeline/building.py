@@ -52,7 +52,7 @@ def build(
     ------
     RecipeError, DatasetError, TrainingError
         Before anything is written.
-    ConversionError, ParityError, SealError, SigningError
+    ConversionError, ParityError, LimitError, SealError, SigningError
         As :func:`~edge_pipeline.exporting.export`.
     OSError
         A file cannot be read or written.
@@ -63,6 +63,7 @@ def build(
     watcher.stage("read")
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
+    limits = limits_of(recipe)
     dataset = load_dataset(recipe)
     watcher.loaded(dataset)
     read_seconds = time.perf_counter() - started
@@ -81,6 +82,7 @@ def build(
         X_test=fitted.X_test,
         metrics=dict(fitted.metrics),
         version=recipe.version,
+        limits=limits,
         signing_key=key,
         on_stage=watcher.stage,
     )
@@ -170,6 +172,26 @@ def called(reference: str, table: Path | str | None) -> tuple[Any, Any]:
             "or name a table"
         )
     return estimator, X
+
+
+def limits_of(recipe: Recipe) -> dict[str, float]:
+    """The limits of *recipe* by the names that the manifest has for them.
+
+    Raises
+    ------
+    RecipeError
+        A score is limited, and no metric is measured.
+    """
+    if recipe.limits is None:
+        return {}
+    metric = next(iter(recipe.metrics), None)
+    if recipe.limits.min_score is not None and metric is None:
+        raise recipe.error(
+            "limits.min_score",
+            "no score is measured: name one in export.metrics, and keep test rows with "
+            "split.test_share",
+        )
+    return recipe.limits.bounds(metric)
 
 
 def _output_path(output: Path | str | None, name: str) -> Path:

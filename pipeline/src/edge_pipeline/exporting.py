@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from edge_pipeline.convert.converting import convert_sample, sample_for
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError
+from edge_pipeline.measuring.bare import Measured
+from edge_pipeline.measuring.limits import held
 from edge_pipeline.sealing.seal import seal
 from edge_pipeline.sealing.signing import SigningKey, as_signing_key
 from edge_pipeline.verifying.as_given import refuse_other_arithmetic
@@ -58,6 +61,8 @@ class Report:
         What whoever builds should know about the evidence; empty when all is well.
     refused
         Rows asked that scikit-learn refuses, and how many of them the device answers.
+    measured
+        Speed and memory, when a limit is about them.
     """
 
     path: Path
@@ -67,6 +72,7 @@ class Report:
     key_id: str | None = None
     notes: tuple[str, ...] = ()
     refused: Refused = NONE_REFUSED
+    measured: Measured | None = None
 
     @property
     def name(self) -> str:
@@ -132,14 +138,18 @@ def export(
         Largest difference allowed, relative to an output's largest magnitude.
     X_test
         Rows that training did not see: asked first when the graph is verified.
-    metrics, limits
+    metrics
         Numbers for the manifest.
+    limits
+        What the file must keep to, measured before it is written: ``max_model_bytes``,
+        ``max_latency_us``, ``max_peak_memory_mb``, ``max_label_flips``, ``min_NAME`` of a metric.
     version
         A whole number that only grows.
     signing_key
         Signs the file: a key, or the PEM file of one that has no password.
     on_stage
-        Called with ``convert``, ``verify`` and ``seal`` as they begin.
+        Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
+        begin.
 
     Raises
     ------
@@ -148,6 +158,10 @@ def export(
         (UnsupportedEstimatorError).
     ParityError
         The graph answers differently from scikit-learn; nothing is written.
+    LimitError
+        A limit is broken; nothing is written.
+    MeasuringError
+        A limit is unknown, or cannot be measured here; nothing is written.
     SealError
         The bundle does not read back; nothing is written.
     SigningError
@@ -169,23 +183,28 @@ def export(
         verified = verify(
             model, estimator, sample, unseen=_unseen(sample, X_test, estimator), tolerance=tolerance
         )
+    manifest = Manifest(
+        name=name or path.stem,
+        version=version,
+        task=task or task_of(estimator),
+        estimator=_described(estimator),
+        schema=verified.model.schema,
+        outputs=verified.model.outputs,
+        classes=verified.model.classes,
+        parity=verified.parity,
+        golden=verified.golden,
+        requires=requirements(verified.model),
+        created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
+        baseline=baseline(sample),
+        metrics={**(metrics or {}), **_own_score(estimator, X, y)},
+        limits=dict(limits or {}),
+    )
+    measured = None
+    if manifest.limits:
+        with _timed("measure", seconds, tell):
+            raw = pack(verified.model.graph, manifest)
+            measured = held(raw, manifest, X if X_test is None else X_test, estimator)
     with _timed("seal", seconds, tell):
-        manifest = Manifest(
-            name=name or path.stem,
-            version=version,
-            task=task or task_of(estimator),
-            estimator=_described(estimator),
-            schema=verified.model.schema,
-            outputs=verified.model.outputs,
-            classes=verified.model.classes,
-            parity=verified.parity,
-            golden=verified.golden,
-            requires=requirements(verified.model),
-            created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
-            baseline=baseline(sample),
-            metrics={**(metrics or {}), **_own_score(estimator, X, y)},
-            limits=dict(limits or {}),
-        )
         seal(verified, manifest, path, signing_key=key)
     return Report(
         path,
@@ -195,6 +214,7 @@ def export(
         None if key is None else key.key_id,
         verified.notes,
         verified.refused,
+        measured,
     )
 
 

@@ -42,6 +42,7 @@ _DOING = {
     "train": "training",
     "convert": "converting to ONNX",
     "verify": "comparing with scikit-learn",
+    "measure": "measuring against the limits",
     "seal": "sealing",
 }
 

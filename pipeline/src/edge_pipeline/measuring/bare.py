@@ -53,6 +53,8 @@ class Measured:
         calls, and 99 of a hundred, took no longer.
     peak_memory_mb
         The most memory that the whole process held, in MiB: Python, numpy and onnxruntime too.
+    empty_memory_mb
+        What of that Python, numpy and onnxruntime take without any model.
     load_ms
         Milliseconds from the file to a model that is ready, its golden rows asked.
     batches
@@ -63,6 +65,7 @@ class Measured:
     latency_us_p50: float
     latency_us_p99: float
     peak_memory_mb: float
+    empty_memory_mb: float
     load_ms: float
     batches: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
@@ -116,6 +119,7 @@ def measure_file(
         latency_us_p50=first["p50"],
         latency_us_p99=first["p99"],
         peak_memory_mb=told["peak_mb"],
+        empty_memory_mb=told["empty_mb"],
         load_ms=told["load_ms"],
         batches=batches,
     )
@@ -125,16 +129,17 @@ _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 import time
+import edge_runtime.answering.session
 from edge_runtime.benching import measure, peak_memory_mb
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.model import load
-asked = json.load(sys.stdin)
+asked, empty_mb = json.load(sys.stdin), peak_memory_mb()
 started = time.perf_counter()
 try:
     with load(sys.argv[2]) as model:
         load_ms = (time.perf_counter() - started) * 1000
         timings = measure(model, **asked)
-        told = {"load_ms": load_ms, "peak_mb": peak_memory_mb(),
+        told = {"load_ms": load_ms, "peak_mb": peak_memory_mb(), "empty_mb": empty_mb,
                 "timings": [(timing.rows, dict(timing.latency_us)) for timing in timings]}
 except EdgeRuntimeError as error:
     told = {"error": str(error)}

@@ -1,0 +1,209 @@
+"""``[limits]``: what a model must keep to on the device, and whether a file does.
+
+In: the bytes that are about to be sealed, and what they are allowed.  Out: what was measured, or
+LimitError before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge_pipeline.errors import LimitError, MeasuringError
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.manifest import Manifest
+
+    from edge_pipeline.measuring.bare import Measured
+
+__all__ = ["KNOWN", "LimitsTable", "held"]
+
+KNOWN = ("max_label_flips", "max_latency_us", "max_model_bytes", "max_peak_memory_mb")
+"""Limits of every model; ``min_NAME`` bounds its metric NAME too."""
+
+MEASURED_THRICE = 3
+"""Times that a limit on speed or memory may be missed before it counts: whatever else runs on the
+build machine makes a model slower, and nothing makes it faster."""
+
+_NUMBER = Field(gt=0, allow_inf_nan=False)
+
+
+class LimitsTable(BaseModel):
+    """``[limits]``: bounds that the build measures, the file carries, and the device checks.
+
+    Attributes
+    ----------
+    max_model_bytes
+        Of the sealed file.
+    max_latency_us
+        Of the 99th percentile of ``predict_one``, in microseconds.
+    max_peak_memory_mb
+        Of a process that does nothing but predict, in MiB.
+    min_score
+        Of the first metric, on the test rows.
+    max_label_flips
+        Labels that differ from scikit-learn's on the rows compared.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    max_model_bytes: Annotated[int, Field(ge=1)] | None = None
+    max_latency_us: Annotated[float, _NUMBER] | None = None
+    max_peak_memory_mb: Annotated[float, _NUMBER] | None = None
+    min_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    max_label_flips: Annotated[int, Field(ge=0)] = 0
+
+    def bounds(self, metric: str | None) -> dict[str, float]:
+        """The limits by the names that the manifest has for them; *metric* is the first one's."""
+        found = {name: float(value) for name in KNOWN if (value := getattr(self, name)) is not None}
+        if self.min_score is not None and metric is not None:
+            found[f"min_{metric}"] = self.min_score
+        return found
+
+
+def held(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> Measured | None:
+    """Hold a file, not yet written, to the limits in its manifest.
+
+    Parameters
+    ----------
+    raw
+        The bytes of the file.
+    rows
+        Asked while it is measured; the golden rows when None.
+    estimator
+        It decides which advice is given.
+
+    Returns
+    -------
+    Measured or None
+        What was measured; None when no limit is about speed or memory.
+
+    Raises
+    ------
+    LimitError
+        A limit is broken: which, by how much, and what would help.
+    MeasuringError
+        A limit is unknown, or the file cannot be measured.
+    """
+    from edge_runtime.benching import Timing, held_to
+
+    from edge_pipeline.measuring.bare import measure_file
+
+    _check_names(manifest)
+    needs_process = bool({"max_latency_us", "max_peak_memory_mb"} & set(manifest.limits))
+    best = None
+    for _ in range(MEASURED_THRICE if needs_process else 1):
+        again = measure_file(raw, rows) if needs_process else None
+        best = _calmer(best, again)
+        timings = [] if best is None else [Timing(0, 0, {"p99": best.latency_us_p99})]
+        memory = 0.0 if best is None else best.peak_memory_mb
+        limits = held_to(manifest, timings, file_bytes=len(raw), peak_mb=memory)
+        broken = [limit for limit in limits if not limit.is_kept]
+        if not broken:
+            return best
+    told = [_told(b.name, b.limit, float(b.found or 0.0), estimator) for b in broken]
+    if best is not None and any(b.name == "max_peak_memory_mb" for b in broken):
+        told.append(f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here")
+    raise LimitError(
+        f"{'; '.join(told)}; nothing was written",
+        limit=broken[0].name,
+        allowed=broken[0].limit,
+        found=float(broken[0].found or 0.0),
+    )
+
+
+def _calmer(one: Measured | None, other: Measured | None) -> Measured | None:
+    """The faster measurement."""
+    if one is None or other is None:
+        return other
+    return min(one, other, key=lambda measured: measured.latency_us_p99)
+
+
+def _check_names(manifest: Manifest) -> None:
+    from edge_pipeline.data.importing import did_you_mean
+
+    allowed = (*KNOWN, *(f"min_{metric}" for metric in manifest.metrics))
+    for name in manifest.limits:
+        if name not in allowed:
+            raise MeasuringError(
+                f"there is no limit {name!r}{did_you_mean(name, allowed)}; "
+                f"this model has {', '.join(allowed)}"
+            )
+
+
+_UNITS = {
+    "max_model_bytes": ("the file has {:,.0f} bytes", "{:,.0f}"),
+    "max_latency_us": ("predict_one takes {:,.1f} us (99th percentile, measured here)", "{:,.10g}"),
+    "max_peak_memory_mb": ("predicting takes {:,.1f} MiB of memory, measured here", "{:,.10g}"),
+    "max_label_flips": ("{:,.0f} labels differ from scikit-learn's", "{:,.0f}"),
+}
+
+
+def _told(name: str, allowed: float, found: float, estimator: Any) -> str:
+    """Expected, found, by how much, and what would help."""
+    if name.startswith("min_"):
+        metric = name.removeprefix("min_")
+        return (
+            f"limits.min_score: expected {metric} of at least {allowed:g} on the test rows, found "
+            f"{found:.4f}, {allowed - found:.4f} too little; more rows, better columns or another "
+            "estimator would help"
+        )
+    what, bound = _UNITS[name]
+    share = f", {100 * (found / allowed - 1):,.0f} % too much" if allowed else ""
+    return (
+        f"limits.{name}: expected at most {bound.format(allowed)}, but {what.format(found)}{share};"
+        f" {_advice(estimator)} would help"
+    )
+
+
+_ADVICE: Mapping[str, str] = {
+    "n_estimators": "fewer trees (n_estimators, now {})",
+    "max_iter_trees": "fewer trees (max_iter, now {})",
+    "iterations": "fewer trees (iterations, now {})",
+    "max_depth": "shallower ones (max_depth, now {})",
+    "max_leaf_nodes": "fewer leaves (max_leaf_nodes, now {})",
+    "hidden_layer_sizes": "a smaller network (hidden_layer_sizes, now {})",
+    "n_neighbors": "an estimator that does not carry its training rows along, a forest say,",
+    "support_vectors": "fewer support vectors (a larger C, now {}), or a linear model,",
+    "max_features_text": "fewer words (max_features, now {}) or min_df",
+    "min_frequency": "fewer categories (min_frequency, now {})",
+}
+
+
+def _advice(estimator: Any) -> str:
+    """What makes this kind of estimator smaller and faster: its own parameters, by their names."""
+    told: list[str] = []
+    for part in _parts(estimator):
+        parameters = part.get_params(deep=False)
+        for key, advice in _ADVICE.items():
+            name = _parameter(key, part, parameters)
+            if name is not None:
+                told.append(advice.format(parameters.get(name)))
+    told = list(dict.fromkeys(told))
+    return " and ".join(told[-3:]) if told else "fewer columns, or a smaller kind of estimator,"
+
+
+def _parameter(key: str, part: Any, parameters: Mapping[str, Any]) -> str | None:
+    """The parameter of *part* that the advice *key* is about, if it has one."""
+    match key:
+        case "max_iter_trees":
+            return (
+                "max_iter" if "max_leaf_nodes" in parameters and "max_iter" in parameters else None
+            )
+        case "support_vectors":
+            return "C" if hasattr(part, "support_vectors_") else None
+        case "max_features_text":
+            return "max_features" if hasattr(part, "vocabulary_") else None
+    return key if key in parameters else None
+
+
+def _parts(estimator: Any) -> list[Any]:
+    """The estimator, and the estimators within it, the last step last."""
+    found, seen = [], set()
+    for value in (*estimator.get_params(deep=True).values(), estimator):
+        if hasattr(value, "get_params") and not isinstance(value, type) and id(value) not in seen:
+            seen.add(id(value))
+            found.append(value)
+    return found
