@@ -103,9 +103,11 @@ def held(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> Measured 
         broken = [limit for limit in limits if not limit.is_kept]
         if not broken:
             return best
-    told = [_told(b.name, b.limit, float(b.found or 0.0), estimator) for b in broken]
+    told = [_told(b.name, b.limit, float(b.found or 0.0)) for b in broken]
     if best is not None and any(b.name == "max_peak_memory_mb" for b in broken):
         told.append(f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here")
+    if {b.name for b in broken} & _OF_SIZE:
+        told.append(f"{_advice(estimator)} would help")
     raise LimitError(
         f"{'; '.join(told)}; nothing was written",
         limit=broken[0].name,
@@ -141,33 +143,38 @@ _UNITS = {
 }
 
 
-def _told(name: str, allowed: float, found: float, estimator: Any) -> str:
-    """Expected, found, by how much, and what would help."""
+_OF_SIZE = {"max_model_bytes", "max_latency_us", "max_peak_memory_mb"}
+
+
+def _told(name: str, allowed: float, found: float) -> str:
+    """Expected, found, and by how much."""
     if name.startswith("min_"):
         metric = name.removeprefix("min_")
         return (
             f"limits.min_score: expected {metric} of at least {allowed:g} on the test rows, found "
-            f"{found:.4f}, {allowed - found:.4f} too little; more rows, better columns or another "
-            "estimator would help"
+            f"{found:.4f}, {allowed - found:.4f} too little (more rows, better columns or another "
+            "estimator would help)"
         )
     what, bound = _UNITS[name]
     share = f", {100 * (found / allowed - 1):,.0f} % too much" if allowed else ""
     return (
-        f"limits.{name}: expected at most {bound.format(allowed)}, but {what.format(found)}{share};"
-        f" {_advice(estimator)} would help"
+        f"limits.{name}: expected at most {bound.format(allowed)}, but {what.format(found)}{share}"
     )
 
 
+MANY_CATEGORIES = 50
+"""Categories of a column from which on an encoder is worth a word."""
+
 _ADVICE: Mapping[str, str] = {
     "n_estimators": "fewer trees (n_estimators, now {})",
-    "max_iter_trees": "fewer trees (max_iter, now {})",
+    "max_iter": "fewer trees (max_iter, now {})",
     "iterations": "fewer trees (iterations, now {})",
-    "max_depth": "shallower ones (max_depth, now {})",
+    "max_depth": "shallower trees (max_depth, now {})",
     "max_leaf_nodes": "fewer leaves (max_leaf_nodes, now {})",
     "hidden_layer_sizes": "a smaller network (hidden_layer_sizes, now {})",
     "n_neighbors": "an estimator that does not carry its training rows along, a forest say,",
-    "support_vectors": "fewer support vectors (a larger C, now {}), or a linear model,",
-    "max_features_text": "fewer words (max_features, now {}) or min_df",
+    "C": "fewer support vectors (a larger C, now {}), or a linear model,",
+    "max_features": "fewer words (max_features, now {})",
     "min_frequency": "fewer categories (min_frequency, now {})",
 }
 
@@ -177,33 +184,36 @@ def _advice(estimator: Any) -> str:
     told: list[str] = []
     for part in _parts(estimator):
         parameters = part.get_params(deep=False)
-        for key, advice in _ADVICE.items():
-            name = _parameter(key, part, parameters)
-            if name is not None:
-                told.append(advice.format(parameters.get(name)))
+        told += [
+            advice.format(parameters[name])
+            for name, advice in _ADVICE.items()
+            if name in parameters and _is_about_size(name, part, parameters)
+        ]
     told = list(dict.fromkeys(told))
-    return " and ".join(told[-3:]) if told else "fewer columns, or a smaller kind of estimator,"
+    return " or ".join(told[:3]) if told else "fewer columns, or a smaller kind of estimator,"
 
 
-def _parameter(key: str, part: Any, parameters: Mapping[str, Any]) -> str | None:
-    """The parameter of *part* that the advice *key* is about, if it has one."""
-    match key:
-        case "max_iter_trees":
-            return (
-                "max_iter" if "max_leaf_nodes" in parameters and "max_iter" in parameters else None
-            )
-        case "support_vectors":
-            return "C" if hasattr(part, "support_vectors_") else None
-        case "max_features_text":
-            return "max_features" if hasattr(part, "vocabulary_") else None
-    return key if key in parameters else None
+def _is_about_size(name: str, part: Any, parameters: Mapping[str, Any]) -> bool:
+    """Whether a parameter of this name decides how much *part* has to keep and compute."""
+    match name:
+        case "max_iter":
+            return "max_leaf_nodes" in parameters
+        case "C":
+            return hasattr(part, "support_vectors_")
+        case "max_features":
+            return hasattr(part, "vocabulary_")
+        case "min_frequency":
+            return max(map(len, getattr(part, "categories_", ())), default=0) > MANY_CATEGORIES
+    return True
 
 
 def _parts(estimator: Any) -> list[Any]:
-    """The estimator, and the estimators within it, the last step last."""
-    found, seen = [], set()
-    for value in (*estimator.get_params(deep=True).values(), estimator):
-        if hasattr(value, "get_params") and not isinstance(value, type) and id(value) not in seen:
-            seen.add(id(value))
-            found.append(value)
-    return found
+    """The estimators within *estimator*, the last step of a pipeline first."""
+    last = getattr(estimator, "steps", [(None, estimator)])[-1][1]
+    values = (last, estimator, *estimator.get_params(deep=True).values())
+    found = {
+        id(value): value
+        for value in values
+        if hasattr(value, "get_params") and not isinstance(value, type)
+    }
+    return list(found.values())
