@@ -12,7 +12,9 @@
     ├── LimitError             the file is larger, slower, hungrier or worse than the recipe allows
     ├── MeasuringError         a sealed file cannot be measured or compared
     ├── SealError              the bundle was written but does not read back
-    └── SigningError           the private key cannot be made, read or used
+    ├── SigningError           the private key cannot be made, read or used
+    ├── KitError               no kit can be made for the board, or one cannot be read
+    └── DeployError            a host is not named well, or refused the model
 
 ``OSError`` passes through unchanged: a full disk stays a full disk.
 """
@@ -24,7 +26,9 @@ from pathlib import Path
 __all__ = [
     "ConversionError",
     "DatasetError",
+    "DeployError",
     "EdgePipelineError",
+    "KitError",
     "LimitError",
     "MeasuringError",
     "ParityError",
@@ -129,3 +133,21 @@ class SealError(EdgePipelineError):
 
 class SigningError(EdgePipelineError):
     """The private key cannot be made, read or used."""
+
+
+class KitError(EdgePipelineError):
+    """No kit can be made for the board, or a kit cannot be read."""
+
+
+class DeployError(EdgePipelineError):
+    """A host is not named well, cannot be reached, or refused the model.
+
+    Attributes
+    ----------
+    host
+        The host at fault, or None when it is about the command as a whole.
+    """
+
+    def __init__(self, message: str, *, host: str | None = None) -> None:
+        super().__init__(f"{host}: {message}" if host else message)
+        self.host = host

@@ -1,0 +1,193 @@
+"""Wheels: read for what they say of themselves, and written so that the same files give the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import Parser
+from functools import cached_property
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from edge_pipeline.errors import KitError
+
+__all__ = ["Member", "Wheel", "required_by", "write_wheel"]
+
+# The oldest date a zip archive can hold: nothing dated goes into a kit.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_FILE = 0o100644
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel's file."""
+
+    path: Path
+
+    @cached_property
+    def name(self) -> str:
+        """Canonical name of the distribution, as ``edge-runtime``."""
+        return str(self._parsed[0])
+
+    @cached_property
+    def version(self) -> str:
+        """With its local label, if it has one."""
+        return self._parsed[1]
+
+    @cached_property
+    def tags(self) -> frozenset[str]:
+        """Platform tags of the file's name."""
+        return self._parsed[2]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the whole file."""
+        with open(self.path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    @cached_property
+    def unpacked_bytes(self) -> int:
+        """Of all its files, as they are installed; Python's caches come on top."""
+        with zipfile.ZipFile(self.path) as archive:
+            return sum(entry.file_size for entry in archive.infolist())
+
+    @cached_property
+    def metadata(self) -> Message:
+        """The core metadata."""
+        return Parser().parsestr(self.text("METADATA"))
+
+    @cached_property
+    def requirements(self) -> list[Requirement]:
+        """What it needs, extras' needs among them."""
+        return [Requirement(line) for line in self.metadata.get_all("Requires-Dist") or ()]
+
+    @property
+    def licence(self) -> str:
+        """What the metadata says of the licence, in one line."""
+        stated = self.metadata.get("License-Expression") or self.metadata.get("License") or ""
+        if stated.strip() and "\n" not in stated.strip() and len(stated) < 100:
+            return str(stated).strip()
+        named = [
+            line.rpartition(" :: ")[2]
+            for line in self.metadata.get_all("Classifier") or ()
+            if line.startswith("License :: ")
+        ]
+        return " AND ".join(named) or "see the licence files"
+
+    def licence_files(self) -> dict[str, bytes]:
+        """Name within the wheel to bytes, of every licence, notice and copying file."""
+        with zipfile.ZipFile(self.path) as archive:
+            return {
+                name: archive.read(name) for name in sorted(archive.namelist()) if _is_licence(name)
+            }
+
+    def text(self, name: str) -> str:
+        """A file of the wheel's ``dist-info`` folder."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                folder = next(
+                    entry.partition("/")[0]
+                    for entry in archive.namelist()
+                    if entry.partition("/")[0].endswith(".dist-info")
+                )
+                return archive.read(f"{folder}/{name}").decode("utf-8")
+        except (zipfile.BadZipFile, StopIteration, KeyError, UnicodeDecodeError) as error:
+            raise KitError(
+                f"{self.path.name} is no wheel that can be read ({error}); fetch it again"
+            ) from error
+
+    @cached_property
+    def _parsed(self) -> tuple[str, str, frozenset[str]]:
+        try:
+            name, version, _, tags = parse_wheel_filename(self.path.name)
+        except InvalidWheelFilename as error:
+            raise KitError(f"{self.path.name} is not named as a wheel: {error}") from error
+        return str(name), str(version), frozenset(tag.platform for tag in tags)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a wheel that is written: its bytes, and its permissions as zip keeps them."""
+
+    raw: bytes
+    mode: int = _FILE
+
+
+def write_wheel(path: Path, members: Mapping[str, Member]) -> Wheel:
+    """Write *members*, and the RECORD that lists them; the same members give the same bytes.
+
+    Parameters
+    ----------
+    path
+        File to write, named as wheels are.
+    members
+        Name to file, with those of the ``dist-info`` folder, without its RECORD.
+    """
+    distribution, version = path.name.split("-")[:2]
+    record = f"{distribution}-{version}.dist-info/RECORD"
+    lines = [
+        f"{name},sha256={_urlsafe(members[name].raw)},{len(members[name].raw)}"
+        for name in sorted(members)
+    ]
+    listed = Member("".join(f"{line}\n" for line in (*lines, f"{record},,")).encode())
+    # As other tools do: dist-info last, so that metadata can be replaced without a rewrite.
+    order = sorted(members, key=lambda name: (".dist-info/" in name, name))
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in [*((name, members[name]) for name in order), (record, listed)]:
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = member.mode << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whose permissions those are
+            archive.writestr(entry, member.raw)
+    return Wheel(path)
+
+
+def required_by(
+    roots: Iterable[Requirement], wheels: Mapping[str, Wheel], markers: Mapping[str, str]
+) -> list[str]:
+    """Names of the wheels that *roots* need, directly or through others, in order of name.
+
+    Raises
+    ------
+    KitError
+        One is missing, or another version than the one that is needed.
+    """
+    found: dict[str, set[str]] = {}
+    waiting = list(roots)
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        wheel = wheels.get(name)
+        if wheel is None:
+            raise KitError(f"the wheel of {requirement} is missing")
+        if not requirement.specifier.contains(wheel.version, prereleases=True):
+            raise KitError(f"{requirement} is needed, found {wheel.path.name}")
+        extras = {"", *requirement.extras} - found.setdefault(name, set())
+        found[name] |= extras
+        for needed in wheel.requirements:
+            if any(_applies(needed, markers, extra) for extra in extras):
+                waiting.append(needed)
+    return sorted(found)
+
+
+def _applies(requirement: Requirement, markers: Mapping[str, str], extra: str) -> bool:
+    if requirement.marker is None:
+        return extra == ""
+    return bool(requirement.marker.evaluate({**markers, "extra": extra}))
+
+
+def _is_licence(name: str) -> bool:
+    base = name.rpartition("/")[2].lower()
+    told = base.startswith(("licen", "copying", "notice", "authors", "thirdpartynotices"))
+    return (told or "/licenses/" in name) and not name.endswith(("/", ".py", ".pyi", ".pyc"))
+
+
+def _urlsafe(raw: bytes) -> str:
+    digest = hashlib.sha256(raw).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
