@@ -1,14 +1,17 @@
-"""From a scikit-learn estimator to one sealed ONNX file, proven to answer the same."""
+"""From a scikit-learn estimator to one sealed ONNX file, proven to answer the same.
+
+What a name needs, scikit-learn and onnx before all, is imported when the name is first asked for:
+``edge-pipeline --help`` must not wait for it.
+"""
 
 import os
+import sys
+import types
+from typing import TYPE_CHECKING, Any
 
 # Newer onnxruntime wheels send telemetry unless this is set before they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-from edge_pipeline.building import build, export_function
-from edge_pipeline.convert.converting import OnnxModel, convert
-from edge_pipeline.data.dataset import Dataset, load_dataset
-from edge_pipeline.data.recipe import Recipe, read_recipe
 from edge_pipeline.errors import (
     ConversionError,
     DatasetError,
@@ -24,12 +27,18 @@ from edge_pipeline.errors import (
     TrainingError,
     UnsupportedEstimatorError,
 )
-from edge_pipeline.exporting import Report, export
-from edge_pipeline.measuring.bare import Measured, measure_file
-from edge_pipeline.progress import Watcher
-from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
-from edge_pipeline.training.fitting import FittedModel, train
-from edge_pipeline.verifying.reverifying import Reverified, verify_file
+
+if TYPE_CHECKING:
+    from edge_pipeline.building import build, export_function
+    from edge_pipeline.convert.converting import OnnxModel, convert
+    from edge_pipeline.data.dataset import Dataset, load_dataset
+    from edge_pipeline.data.recipe import Recipe, read_recipe
+    from edge_pipeline.exporting import Report, export
+    from edge_pipeline.measuring.bare import Measured, measure_file
+    from edge_pipeline.progress import Watcher
+    from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
+    from edge_pipeline.training.fitting import FittedModel, train
+    from edge_pipeline.verifying.reverifying import Reverified, verify_file
 
 __all__ = [
     "ConversionError",
@@ -37,8 +46,8 @@ __all__ = [
     "DatasetError",
     "DeployError",
     "EdgePipelineError",
-    "KitError",
     "FittedModel",
+    "KitError",
     "LimitError",
     "Measured",
     "MeasuringError",
@@ -67,3 +76,56 @@ __all__ = [
     "train",
     "verify_file",
 ]
+
+_LATER = {
+    "Dataset": "edge_pipeline.data.dataset",
+    "FittedModel": "edge_pipeline.training.fitting",
+    "Measured": "edge_pipeline.measuring.bare",
+    "OnnxModel": "edge_pipeline.convert.converting",
+    "Recipe": "edge_pipeline.data.recipe",
+    "Report": "edge_pipeline.exporting",
+    "Reverified": "edge_pipeline.verifying.reverifying",
+    "Signed": "edge_pipeline.sealing.signing",
+    "SigningKey": "edge_pipeline.sealing.signing",
+    "Watcher": "edge_pipeline.progress",
+    "build": "edge_pipeline.building",
+    "convert": "edge_pipeline.convert.converting",
+    "export": "edge_pipeline.exporting",
+    "export_function": "edge_pipeline.building",
+    "load_dataset": "edge_pipeline.data.dataset",
+    "make_signing_key": "edge_pipeline.sealing.signing",
+    "measure_file": "edge_pipeline.measuring.bare",
+    "read_recipe": "edge_pipeline.data.recipe",
+    "sign": "edge_pipeline.sealing.signing",
+    "train": "edge_pipeline.training.fitting",
+    "verify_file": "edge_pipeline.verifying.reverifying",
+}
+"""Public name to the module that it comes from; the imports above tell type checkers the same."""
+
+
+class _Package(types.ModuleType):
+    """Keeps ``edge_pipeline.convert`` the function.
+
+    Whoever first imports something of the folder ``convert`` has Python bind the folder to that
+    name.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _LATER and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,56 @@
+"""`import edge_pipeline` costs nothing until a name is asked for, and every way to ask agrees."""
+
+import ast
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import edge_pipeline
+
+HEAVY = """
+import sys
+print(sorted(sys.modules.keys() & {"sklearn", "onnx", "onnxruntime", "pandas", "numpy", "rich"}))
+"""
+
+
+def test_importing_the_build_machine_loads_nothing_heavy(
+    in_new_process: Callable[..., str],
+) -> None:
+    assert in_new_process("import edge_pipeline" + HEAVY).strip() == "[]"
+    found = in_new_process("import edge_pipeline\nedge_pipeline.export" + HEAVY)
+    assert {"sklearn", "onnx", "numpy"} <= set(ast.literal_eval(found))
+
+
+def test_the_help_of_the_command_loads_nothing_heavy(in_new_process: Callable[..., str]) -> None:
+    ask = "from edge_pipeline.cli import cli\ncli({}, standalone_mode=False)"
+    for arguments in (["--help"], ["build", "--help"], ["inspect", "--help"]):
+        out = in_new_process(ask.format(arguments) + HEAVY)
+        assert out.splitlines()[-1] == "[]", arguments
+        assert "Usage:" in out
+
+
+def test_the_folder_convert_never_hides_the_function(in_new_process: Callable[..., str]) -> None:
+    source = """
+from edge_pipeline.convert.converting import convert
+import edge_pipeline
+import edge_pipeline.convert.registry
+assert edge_pipeline.convert is convert
+from edge_pipeline import convert as again
+assert again is convert
+"""
+    in_new_process(source)
+
+
+def test_type_checkers_are_told_the_modules_that_names_come_from() -> None:
+    tree = ast.parse(Path(edge_pipeline.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {
+        name.name: line.module
+        for line in block.body
+        if isinstance(line, ast.ImportFrom)
+        for name in line.names
+    }
+    assert told == edge_pipeline._LATER
+    for name, module in told.items():
+        assert getattr(edge_pipeline, name) is getattr(import_module(module), name)
+    assert set(edge_pipeline.__all__) <= set(dir(edge_pipeline))
