@@ -105,7 +105,6 @@ def test_a_value_that_its_type_cannot_be_is_named_with_its_row(
 @pytest.mark.parametrize(
     ("raw", "part"),
     [
-        (b"a;b\n1;2\n", "is it separated by ';'?"),
         (b"", "must name the columns"),
         (b"a,a\n1,2\n", "2 columns are called 'a'"),
         (b",a\n0,2\n", "index=False"),

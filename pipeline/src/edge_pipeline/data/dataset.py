@@ -5,6 +5,7 @@ Alone reads tables; everything later sees arrays and frames only.
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge_pipeline.data.csv_files import Layout
 from edge_pipeline.data.importing import did_you_mean, find_function, listed, modules_from
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.tables import plain_columns, read_table
+from edge_pipeline.data.splitting import Rows, moments, split, take
+from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["Dataset", "load_dataset"]
+__all__ = ["Dataset", "checked_target", "layout_of", "load_dataset", "table_source"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Dataset:
         empty when the rows are no table.
     dropped_rows
         Rows left out because their target is missing.
+    groups_train
+        Label of the group of each training row, when the recipe names a column of groups.
     """
 
     X_train: Any
@@ -48,6 +53,7 @@ class Dataset:
     numbers: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
     dropped_rows: int = 0
+    groups_train: NDArray[Any] | None = None
 
     @property
     def rows(self) -> int:
@@ -61,11 +67,16 @@ class Dataset:
         return shape[1] if len(shape) > 1 else 1
 
 
-def load_dataset(recipe: Recipe) -> Dataset:
+def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     """Read the rows of *recipe* and divide them.
 
     Numbers, booleans and strings are told apart by the whole column; missing values stay
     missing.  A boolean column with gaps becomes numbers: 0, 1 and NaN.
+
+    Parameters
+    ----------
+    table
+        A frame of pandas or polars, or an Arrow table, instead of the rows that the recipe names.
 
     Raises
     ------
@@ -76,42 +87,66 @@ def load_dataset(recipe: Recipe) -> Dataset:
     OSError
         The file cannot be read.
     """
-    read = _from_file if recipe.data.file is not None else _from_function
-    X, y, dropped = read(recipe)
-    if y is not None:
-        y = _checked_target(recipe, y)
-    if len(X) == 0:
-        raise DatasetError(f"{_source(recipe)}: no row is left to learn from")
-    X_train, X_test, y_train, y_test = _split(recipe, X, y)
-    strings = _string_columns(X)
+    if table is not None:
+        rows = _columns(recipe, as_frame(table))
+    elif recipe.data.file is not None:
+        rows = _from_file(recipe)
+    elif recipe.data.dataset is not None:
+        rows = _from_scikit_learn(recipe)
+    else:
+        rows = _from_function(recipe)
+    if rows.y is not None:
+        rows = Rows(rows.X, checked_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
+    if len(rows.X) == 0:
+        raise DatasetError(f"{table_source(recipe)}: no row is left to learn from")
+    train, test = split(recipe, rows)
+    strings = _string_columns(rows.X)
     return Dataset(
-        X_train,
-        X_test,
-        y_train,
-        y_test,
-        numbers=tuple(c for c in X.columns if c not in strings)
-        if isinstance(X, pd.DataFrame)
+        train.X,
+        None if test is None else test.X,
+        train.y,
+        None if test is None else test.y,
+        numbers=tuple(c for c in rows.X.columns if c not in strings)
+        if isinstance(rows.X, pd.DataFrame)
         else (),
         strings=strings,
-        dropped_rows=dropped,
+        dropped_rows=rows.dropped,
+        groups_train=train.groups,
     )
 
 
-_Rows = tuple[Any, NDArray[Any] | None, int]
-"""Features, target, and how many rows were left out for want of one."""
-
-
-def _from_file(recipe: Recipe) -> _Rows:
+def layout_of(recipe: Recipe) -> Layout:
+    """How the recipe says its CSV file is written."""
     table = recipe.data
-    frame = read_table(
-        recipe.file.parent / str(table.file),
-        separator=table.separator,
-        strings=[name for name, kind in table.types.items() if kind == "string"],
-    )
-    return _columns(recipe, frame)
+    return Layout(table.separator, table.decimal, table.thousands, table.encoding, table.row_index)
 
 
-def _from_function(recipe: Recipe) -> _Rows:
+def table_source(recipe: Recipe) -> str:
+    """Name the table for messages."""
+    if recipe.data.file is not None:
+        return str(Path(recipe.file.parent, recipe.data.file))
+    return str(recipe.data.function or f"scikit-learn's {recipe.data.dataset}")
+
+
+def _from_file(recipe: Recipe) -> Rows:
+    table, file = recipe.data, recipe.file.parent / str(recipe.data.file)
+    if file.suffix == ".npz":
+        if len(table.targets) > 1:
+            raise recipe.error("data.target", "one array of a .npz file; it may have columns")
+        X, y = read_arrays(file, next(iter(table.targets), None))
+        _refuse_column_keys(recipe, "a .npz file has no named columns")
+        return _with_target(X, y)
+    strings = [name for name, kind in table.types.items() if kind == "string"]
+    return _columns(recipe, read_table(file, layout_of(recipe), strings=strings))
+
+
+def _from_scikit_learn(recipe: Recipe) -> Rows:
+    load = getattr(importlib.import_module("sklearn.datasets"), f"load_{recipe.data.dataset}")
+    X, y = load(return_X_y=True, as_frame=True)
+    return _named(recipe, X, np.asarray(y))
+
+
+def _from_function(recipe: Recipe) -> Rows:
     """Take what the function returns: (X, y), a Bunch of scikit-learn, or a table."""
     name = recipe.data.function
     with modules_from(recipe.file.parent):
@@ -120,14 +155,14 @@ def _from_function(recipe: Recipe) -> _Rows:
         except Exception as error:
             # The function is the user's own code: whatever it raises is its fault.
             raise DatasetError(f"{name} failed: {type(error).__name__}: {error}") from error
-    if isinstance(made, pd.DataFrame):
-        return _columns(recipe, made)
+    if isinstance(made, pd.DataFrame) or hasattr(made, "get_columns"):
+        return _columns(recipe, as_frame(made))
     if hasattr(made, "data") and hasattr(made, "target"):
         made = (made.data, made.target)
     if not (isinstance(made, tuple) and len(made) == 2):
         raise recipe.error(
             "data.function",
-            "expected (X, y), a pandas DataFrame, or an object with data and target; "
+            "expected (X, y), a frame of pandas or polars, or an object with data and target; "
             f"{name} returned a {type(made).__name__}",
         )
     if recipe.data.target is not None:
@@ -135,28 +170,52 @@ def _from_function(recipe: Recipe) -> _Rows:
     X, y = made
     if hasattr(X, "toarray"):
         X = X.toarray()
+    if hasattr(X, "get_columns"):
+        X = as_frame(X)
     if not isinstance(X, pd.DataFrame | np.ndarray | list):
         raise recipe.error(
             "data.function",
-            f"{name} returned X as {type(X).__module__}.{type(X).__qualname__}; return a pandas "
-            "DataFrame, an ndarray or a list of str",
+            f"{name} returned X as {type(X).__module__}.{type(X).__qualname__}; return a frame "
+            "of pandas or polars, an ndarray or a list of str",
         )
-    X, y, dropped = _with_target(X, None if y is None else np.asarray(y))
-    return (_columns(recipe, X)[0] if isinstance(X, pd.DataFrame) else X), y, dropped
+    return _named(recipe, X, None if y is None else np.asarray(y))
 
 
-def _columns(recipe: Recipe, frame: pd.DataFrame) -> _Rows:
+def _named(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> Rows:
+    """Rows whose target came beside them: columns are chosen when they have names."""
+    rows = _with_target(X, y)
+    if not isinstance(rows.X, pd.DataFrame):
+        _refuse_column_keys(recipe, "the rows have no named columns")
+        return rows
+    found = _columns(recipe, rows.X)
+    return Rows(found.X, rows.y, rows.dropped, found.groups, found.times)
+
+
+def _refuse_column_keys(recipe: Recipe, reason: str) -> None:
+    for key, given in (
+        ("data.features", recipe.data.features),
+        ("data.exclude", recipe.data.exclude),
+        ("data.types", recipe.data.types),
+        ("split.groups", recipe.split.groups),
+        ("split.time", recipe.split.time),
+    ):
+        if given:
+            raise recipe.error(key, f"{reason}; remove this key")
+
+
+def _columns(recipe: Recipe, frame: pd.DataFrame) -> Rows:
     """Divide a table into features and target, each column of a plain type."""
-    table, source, there = recipe.data, _source(recipe), [str(name) for name in frame.columns]
-    _check_names(recipe, there)
+    table, source = recipe.data, table_source(recipe)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
+    _check_names(recipe, list(frame.columns))
     dropped, y = 0, None
-    if table.target is not None:
-        known = frame[table.target].notna()
+    if table.targets:
+        known = frame[list(table.targets)].notna().all(axis="columns")
         dropped, frame = int((~known).sum()), frame[known]
-        y = plain_columns(frame[[table.target]], table.types, source).iloc[:, 0].to_numpy()
-    features = table.features or [
-        name for name in there if name != table.target and name not in table.exclude
-    ]
+        columns = plain_columns(frame[list(table.targets)], table.types, source)
+        y = columns.iloc[:, 0].to_numpy() if len(table.targets) == 1 else columns.to_numpy()
+    aside = {*table.targets, *table.exclude, recipe.split.groups, recipe.split.time}
+    features = table.features or [name for name in frame.columns if name not in aside]
     if not features:
         raise DatasetError(f"{source}: no column is left to learn from")
     X = plain_columns(frame[list(features)], table.types, source)
@@ -165,24 +224,40 @@ def _columns(recipe: Recipe, frame: pd.DataFrame) -> _Rows:
             raise DatasetError(f"{source}: column {name!r} is empty; add it to data.exclude")
         if table.types.get(name) != "string":
             _refuse_dates(X[name], source)
-    return X, y, dropped
+    groups, time = recipe.split.groups, recipe.split.time
+    return Rows(
+        X,
+        y,
+        dropped,
+        None if groups is None else _group_labels(frame[groups], source),
+        None if time is None else moments(frame[time], source),
+    )
+
+
+def _group_labels(column: pd.Series[Any], source: str) -> NDArray[Any]:
+    if column.isna().any():
+        row = int(np.flatnonzero(column.isna())[0])
+        raise DatasetError(f"{source}: column {column.name!r} names no group in row {row}")
+    return np.asarray(pd.factorize(column)[0])
 
 
 def _check_names(recipe: Recipe, there: Sequence[str]) -> None:
     """Refuse a recipe that names a column which the table lacks."""
     table = recipe.data
     named: Mapping[str, Sequence[str]] = {
-        "data.target": [table.target] if table.target is not None else [],
+        "data.target": table.targets,
         "data.features": table.features or (),
         "data.exclude": table.exclude,
         "data.types": tuple(table.types),
+        "split.groups": [recipe.split.groups] if recipe.split.groups is not None else (),
+        "split.time": [recipe.split.time] if recipe.split.time is not None else (),
     }
     for key, names in named.items():
         for name in names:
             if name not in there:
                 raise recipe.error(
                     key,
-                    f"{_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
+                    f"{table_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
                     f"; it has {listed(there)}",
                 )
 
@@ -204,30 +279,39 @@ def _refuse_dates(column: pd.Series[Any], source: str) -> None:
         )
 
 
-def _with_target(X: Any, y: NDArray[Any] | None) -> _Rows:
+def _with_target(X: Any, y: NDArray[Any] | None) -> Rows:
     """Leave out the rows whose target is missing."""
     if y is None:
-        return X, y, 0
+        return Rows(X, y)
     if len(X) != len(y):
         raise DatasetError(f"there are {len(X)} rows and {len(y)} targets")
     known = np.logical_not(np.asarray(pd.isna(y), dtype=bool)).reshape(len(y), -1).all(axis=1)
     if known.all():
-        return X, y, 0
-    rows = np.flatnonzero(known)
-    dropped = len(y) - len(rows)
-    if isinstance(X, pd.DataFrame):
-        return X.iloc[rows], y[rows], dropped
-    return ([X[i] for i in rows] if isinstance(X, list) else X[rows]), y[rows], dropped
+        return Rows(X, y)
+    positions = np.flatnonzero(known)
+    return Rows(take(X, positions), y[positions], len(y) - len(positions))
 
 
-def _checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
-    wordy = y.dtype.kind in "OUS"
-    if recipe.task == "regression" and wordy:
-        raise recipe.error(
-            "data.target",
-            f"task 'regression' needs numbers, the target holds {y.flat[0]!r}; "
-            'did you mean task = "classification"?',
-        )
+def checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
+    """*y* as its task takes it: numbers to regress on, labels to tell apart.
+
+    Raises
+    ------
+    RecipeError
+        The task and the target's values do not fit.
+    """
+    wordy = y.dtype.kind in "OUS" and not _all_numbers(y)
+    if recipe.task == "regression":
+        if wordy:
+            word = next(value for value in y.flat if isinstance(value, str))
+            raise recipe.error(
+                "data.target",
+                f"task 'regression' needs numbers, the target holds {word!r}; "
+                'did you mean task = "classification"?',
+            )
+        return y.astype(np.float64) if y.dtype.kind == "O" else y
+    if recipe.task == "classification" and y.ndim > 1:
+        return _labels_of_each(recipe, y)
     if recipe.task == "classification" and y.dtype.kind == "f":
         whole = y.astype(np.int64)
         if not np.array_equal(whole, y):
@@ -241,47 +325,25 @@ def _checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
     return y
 
 
-def _split(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> tuple[Any, Any, Any, Any]:
-    from sklearn.model_selection import train_test_split
+def _all_numbers(y: NDArray[Any]) -> bool:
+    return y.dtype.kind == "O" and all(
+        isinstance(value, bool | int | float | np.number | np.bool_) for value in y.flat
+    )
 
-    if not recipe.split.test_share:
-        return X, None, y, None
-    test_rows = int(np.ceil(len(X) * recipe.split.test_share))
-    if test_rows >= len(X):
+
+def _labels_of_each(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
+    """Several targets: each row has some labels of many, told as 0 and 1."""
+    if y.shape[1] == 1:
+        return y[:, 0]
+    values = y.astype(np.float64) if _all_numbers(y) or y.dtype.kind in "biuf" else None
+    if values is None or not np.isin(values, (0, 1)).all():
+        odd = next(value for value in y.flat if value not in (0, 1))
         raise recipe.error(
-            "split.test_share", f"{len(X)} rows are too few to keep {test_rows} for testing"
+            "data.target",
+            f"several targets are labels that a row has or not: 0 and 1, or true and false; "
+            f"found {odd!r}; build a model for each target that has more classes",
         )
-    options = {
-        "test_size": test_rows,
-        "random_state": recipe.split.seed,
-        "stratify": _strata(recipe, y, test_rows),
-    }
-    if y is None:
-        X_train, X_test = train_test_split(X, **options)
-        return X_train, X_test, None, None
-    X_train, X_test, y_train, y_test = train_test_split(X, y, **options)
-    return X_train, X_test, y_train, y_test
-
-
-def _strata(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[Any] | None:
-    """Give the labels to keep in proportion, where that is wanted and possible."""
-    wanted = recipe.split.stratify
-    if wanted is False or (wanted is None and recipe.task != "classification"):
-        return None
-    if y is None or y.ndim > 1:
-        fault = "there is no single target to keep in proportion"
-    else:
-        labels, counts = np.unique(y, return_counts=True)
-        rare = labels[np.argmin(counts)]
-        if counts.min() < 2:
-            fault = f"{rare!s:.40} occurs once, and cannot be in both parts"
-        elif min(test_rows, len(y) - test_rows) < len(labels):
-            fault = f"{len(labels)} labels do not fit into {test_rows} test rows"
-        else:
-            return y
-    if wanted:
-        raise recipe.error("split.stratify", fault)
-    return None
+    return values.astype(np.int64)
 
 
 def _string_columns(X: Any) -> tuple[str, ...]:
@@ -290,10 +352,3 @@ def _string_columns(X: Any) -> tuple[str, ...]:
         if isinstance(X, pd.DataFrame)
         else ()
     )
-
-
-def _source(recipe: Recipe) -> str:
-    """Name the table for messages."""
-    if recipe.data.file is None:
-        return str(recipe.data.function)
-    return str(Path(recipe.file.parent, recipe.data.file))

@@ -189,7 +189,8 @@ def _check_function(recipe: Recipe) -> None:
 
 def _check_target(recipe: Recipe) -> None:
     table = recipe.data
-    if table.file is not None and table.target is None and recipe.task in _USUAL_METRICS:
+    named = table.file is not None and not table.file.endswith(".npz")
+    if named and table.target is None and recipe.task in _USUAL_METRICS:
         raise recipe.error("data.target", f"missing; task {recipe.task!r} learns a target column")
     if table.dataset is not None and table.target is not None:
         raise recipe.error("data.target", f"{table.dataset!r} brings its target; remove this key")

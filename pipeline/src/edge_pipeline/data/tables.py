@@ -1,4 +1,4 @@
-"""A CSV or Parquet file in, a DataFrame with columns of four plain types out.
+"""A file of rows in, a DataFrame with columns of four plain types out.
 
 The types are those of the bundle's schema: float64, int64, bool, and strings as objects with NaN
 where one is missing.  The newer types of pandas differ from version to version; these do not.
@@ -6,30 +6,41 @@ where one is missing.  The newer types of pandas differ from version to version;
 
 from __future__ import annotations
 
-import csv
-import warnings
-from collections import Counter
+import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from edge_pipeline.data.csv_files import LARGEST_WHOLE, Layout, read_csv
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["plain_columns", "read_table"]
+__all__ = ["ARROW", "PARQUET", "as_frame", "kind_of", "plain_columns", "read_arrays", "read_table"]
+
+PARQUET = (".parquet", ".pq")
+ARROW = (".arrow", ".feather", ".ipc")
+
+ANY_LAYOUT = Layout()
+"""Everything about a CSV file is found out."""
 
 
-def read_table(file: Path, *, separator: str = ",", strings: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    file: Path, layout: Layout = ANY_LAYOUT, *, strings: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read a table, types inferred from whole columns.
 
     Parameters
     ----------
     file
-        Parquet when it ends in ``.parquet`` or ``.pq``, CSV in UTF-8 otherwise.
-    separator
-        Between two cells of a CSV file.
+        Parquet when it ends in ``.parquet`` or ``.pq``, Arrow when it ends in ``.arrow``,
+        ``.feather`` or ``.ipc``, CSV otherwise: plain, or ``.gz``, ``.bz2``, ``.xz``, ``.zip``,
+        ``.zst``.
+    layout
+        How a CSV file is written.
     strings
         Columns of a CSV file to keep as they are written: ``007`` stays ``007``.
 
@@ -40,28 +51,79 @@ def read_table(file: Path, *, separator: str = ",", strings: Sequence[str] = ())
     OSError
         It cannot be read.
     """
-    if file.suffix in (".parquet", ".pq"):
-        return _read_parquet(file)
-    _check_header(file, separator)
+    if file.suffix in PARQUET:
+        return _read_arrow(file, "Parquet")
+    if file.suffix in ARROW:
+        return _read_arrow(file, "Arrow")
+    return read_csv(file, layout, strings)
+
+
+def read_arrays(file: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Read features and target from the arrays of an ``.npz`` file.
+
+    Parameters
+    ----------
+    target
+        Name of the target's array; ``y`` or ``target`` when not given.
+
+    Raises
+    ------
+    DatasetError
+        Not such a file, or one whose arrays cannot be told apart.
+    OSError
+        It cannot be read.
+    """
     try:
-        with warnings.catch_warnings():
-            # A row longer than the header would lose its last cells with a warning only.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                file,
-                sep=separator,
-                index_col=False,
-                low_memory=False,
-                dtype=dict.fromkeys(strings, str),
-                **_exact_floats(),
-            )
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{file}: not UTF-8 text: {error}; save it as UTF-8") from error
-    except pd.errors.ParserWarning as error:
-        raise DatasetError(f"{file}: a row has more cells than the header has names") from error
-    except ValueError as error:  # ParserError is one
-        reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
-        raise DatasetError(f"{file}: not a table with one header line: {reason}") from error
+        with np.load(file, allow_pickle=False) as packed:
+            arrays = {name: packed[name] for name in packed.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise DatasetError(f"{file}: not a .npz file of plain arrays: {error}") from error
+    there = ", ".join(arrays) or "none"
+    if target is not None and target not in arrays:
+        raise DatasetError(f"{file}: no array is called {target!r}; there are {there}")
+    of_target = target or next((name for name in ("y", "target") if name in arrays), None)
+    others = [name for name in arrays if name != of_target]
+    usual = [name for name in others if name in ("X", "x", "data")]
+    if len(usual) == 1:
+        others = usual
+    if len(others) != 1:
+        raise DatasetError(
+            f"{file}: expected the arrays X and y, or data and target; there are {there}; "
+            "say which is learnt with target, or write a function"
+        )
+    X = arrays[others[0]]
+    if X.ndim != 2:
+        raise DatasetError(
+            f"{file}: array {others[0]!r} has {X.ndim} dimension(s), expected rows and columns; "
+            "store X.reshape(len(X), -1)"
+        )
+    return X, None if of_target is None else arrays[of_target]
+
+
+def as_frame(table: Any) -> pd.DataFrame:
+    """*table* as pandas' frame: its own, polars', Arrow's, or a dict of columns.
+
+    Raises
+    ------
+    DatasetError
+        It is something else.
+    """
+    if isinstance(table, pd.DataFrame):
+        return table
+    if isinstance(table, Mapping):
+        return pd.DataFrame(dict(table))
+    if hasattr(table, "collect") and not hasattr(table, "get_column"):
+        table = table.collect()
+    if hasattr(table, "get_columns"):
+        return pd.DataFrame(
+            {str(column.name): pd.Series(column.to_list()) for column in table.get_columns()}
+        )
+    if hasattr(table, "to_pandas"):
+        return as_frame(table.to_pandas())
+    raise DatasetError(
+        f"a table is a frame of pandas or polars, an Arrow table or a dict of columns, "
+        f"found a {type(table).__module__}.{type(table).__qualname__}"
+    )
 
 
 def plain_columns(frame: pd.DataFrame, types: Mapping[str, str], source: str) -> pd.DataFrame:
@@ -85,53 +147,28 @@ class _WrongValueError(Exception):
     pass
 
 
-def _exact_floats() -> dict[str, Any]:
-    """Have numbers read to the last bit, as the device reads them.
-
-    pandas 2.3 by default misses the last place of every third number; 3.1 is exact, and warns
-    about the option.
-    """
-    major, minor = pd.__version__.split(".")[:2]
-    return {} if (int(major), int(minor)) >= (3, 1) else {"float_precision": "round_trip"}
-
-
-def _read_parquet(file: Path) -> pd.DataFrame:
+def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
     try:
         import pyarrow
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         raise DatasetError(
-            f"{file}: reading Parquet needs pyarrow; pip install 'edge-pipeline[parquet]'"
+            f"{file}: reading {kind} needs pyarrow; pip install 'edge-pipeline[parquet]'"
         ) from error
     try:
-        return pyarrow.parquet.read_table(file).to_pandas()
+        if kind == "Parquet":
+            return pyarrow.parquet.read_table(file).to_pandas()
+        raw = file.read_bytes()
+        # The file form begins with this mark; the streaming form has none.
+        if raw.startswith(b"ARROW1"):
+            return pyarrow.ipc.open_file(raw).read_all().to_pandas()
+        return pyarrow.ipc.open_stream(raw).read_all().to_pandas()
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise DatasetError(f"{file}: not a Parquet file: {error}") from error
+        raise DatasetError(f"{file}: not {_ARTICLE[kind]} {kind} file: {error}") from error
 
 
-def _check_header(file: Path, separator: str) -> None:
-    """Refuse a first line that pandas would silently repair."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        try:
-            names = next(csv.reader(lines, delimiter=separator), [])
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DatasetError(f"{file}: not a CSV file in UTF-8: {error}") from error
-    if not names:
-        raise DatasetError(f"{file}: the first line is empty; it must name the columns")
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise DatasetError(f"{file}: {times} columns are called {name!r}; rename them")
-    if "" in names:
-        raise DatasetError(
-            f"{file}: column {names.index('') + 1} has no name; if it is the row index that "
-            "pandas wrote, write the file with index=False"
-        )
-    others = [mark for mark in ";\t|" if mark in names[0] and mark != separator]
-    if len(names) == 1 and others:
-        raise DatasetError(
-            f"{file}: one column only; is it separated by {others[0]!r}? "
-            f"Then add separator = {others[0]!r} to [data]"
-        )
+_ARTICLE = {"Parquet": "a", "Arrow": "an"}
 
 
 def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
@@ -163,26 +200,75 @@ def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
     return cast
 
 
+def kind_of(column: pd.Series[Any]) -> str:
+    """The plain type that a column has by its values.
+
+    Raises
+    ------
+    ValueError
+        It has none; the text goes on after the column's name.
+    """
+    try:
+        return _kind(column)
+    except _WrongValueError as error:
+        raise ValueError(str(error)) from error
+
+
+_WIDE = re.compile(r"\s*[+-]?\d{16,}\s*")
+_GROUPED = re.compile(r"\s*[+-]?\d{1,3}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
+
+
 def _kind(column: pd.Series[Any]) -> str:
-    """The plain type that a column has by its values."""
     dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return "float64" if column.isna().any() else "bool"
     if pd.api.types.is_integer_dtype(dtype):
+        if len(known := column.dropna()) and max(known.max(), -known.min()) > LARGEST_WHOLE:
+            raise _WrongValueError(_WIDE_TEXT)
         return "float64" if column.isna().any() else "int64"
     if pd.api.types.is_float_dtype(dtype):
         return "float64"
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise _WrongValueError(
-            "holds dates; add it to data.exclude, or put numbers made from it "
-            "(year, day of the year) into the table"
-        )
+        raise _WrongValueError(_DATES_TEXT)
     inferred = pd.api.types.infer_dtype(column, skipna=True)
+    if inferred in ("date", "datetime", "time", "timedelta", "period"):
+        raise _WrongValueError(_DATES_TEXT)
     if inferred in ("string", "empty"):
+        _refuse_numbers_as_text(column.dropna())
         return "string"
+    if inferred in ("decimal", "mixed-integer-float"):
+        return "float64"
+    if inferred == "integer":
+        raise _WrongValueError(_WIDE_TEXT)
     if inferred == "boolean":
         return "float64" if column.isna().any() else "bool"
     raise _WrongValueError(f"holds {inferred} values; a model takes numbers, booleans and strings")
+
+
+_WIDE_TEXT = (
+    "holds whole numbers beyond 2**53, which float64 cannot tell apart; add it to data.exclude, "
+    'or say "string" in data.types'
+)
+_DATES_TEXT = (
+    "holds dates; add it to data.exclude, or put numbers made from it "
+    "(year, day of the year) into the table"
+)
+
+
+def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
+    """Refuse numbers that were not read as such: each would be a category of its own."""
+    if not len(words):
+        return
+    if all(_WIDE.fullmatch(word) for word in words):
+        raise _WrongValueError(_WIDE_TEXT)
+    grouped = [word for word in words if (found := _GROUPED.fullmatch(word)) and found[1]]
+    plain = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
+    if grouped and all(_GROUPED.fullmatch(word) or plain.fullmatch(word) for word in words):
+        mark = _GROUPED.fullmatch(grouped[0])[1]  # type: ignore[index]
+        raise _WrongValueError(
+            f"holds numbers with marks between thousands such as {grouped[0]!r}; say "
+            f'thousands = "{mark}" in [data], or "string" in data.types'
+        )
 
 
 def _as(column: pd.Series[Any], kind: str) -> pd.Series[Any]:
