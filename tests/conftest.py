@@ -21,6 +21,8 @@ def root() -> Path:
 def no_keys_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The commands go by the user's trusted keys: not those of whoever runs the tests."""
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    # Nor shall failures that are wanted here replace the log of one that was not.
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,9 @@ def build_commands() -> list[str]:
 
     def walk(group: click.Group, before: str) -> list[str]:
         found = []
-        for name, command in group.commands.items():
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
             if isinstance(command, click.Group):
                 found += walk(command, f"{before}{name} ")
             else:

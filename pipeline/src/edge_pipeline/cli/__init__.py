@@ -1,22 +1,14 @@
 """The command edge-pipeline: parses, calls one public function, prints.
 
 Results go to stdout, everything else to stderr.  Exit 0: done; 1: refused by us, or by the
-system; 2: misuse.
+system; 2: misuse; 3: a bug of ours; 130: interrupted.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
-from edge_runtime.errors import EdgeRuntimeError
 
-from edge_pipeline.cli.build import build_command
-from edge_pipeline.cli.export import export_command
-from edge_pipeline.cli.inspect import inspect_command
-from edge_pipeline.cli.keys import keygen_command, sign_command
-from edge_pipeline.cli.verify import verify_command
-from edge_pipeline.errors import EdgePipelineError
+from edge_pipeline.cli.groups import Commands, run
 
 __all__ = ["cli", "main"]
 
@@ -26,27 +18,14 @@ Examples:
   edge-pipeline build models/penguins
   edge-pipeline export train.py:fitted --data wine.csv -o wine.onnx
   edge-pipeline inspect dist/penguins.onnx
+
+\b
+Exit codes: 0 done, 1 refused, 2 misuse, 3 a bug of ours, 130 interrupted.
 """
 
 
-class _Commands(click.Group):
-    """Turns the errors that are not bugs into one line and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # click ends quietly, as `edge-pipeline inspect ... | head` should
-        except (EdgePipelineError, EdgeRuntimeError) as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            # Without the errno that str() would put in front.
-            reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise click.ClickException(reason) from error
-
-
 @click.group(
-    cls=_Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="edge-pipeline", prog_name="edge-pipeline")
 def cli() -> None:
@@ -57,14 +36,20 @@ def cli() -> None:
     """
 
 
-cli.add_command(build_command)
-cli.add_command(export_command)
-cli.add_command(inspect_command)
-cli.add_command(keygen_command)
-cli.add_command(sign_command)
-cli.add_command(verify_command)
+# name: where the command is, and what --help says of it without importing it
+_COMMANDS = {
+    "build": ("build:build_command", "Train a recipe, and write one proven file."),
+    "export": ("export:export_command", "Write an estimator that you trained."),
+    "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
+    "keygen": ("keys:keygen_command", "Make a key to sign files with."),
+    "sign": ("keys:sign_command", "Sign a sealed file."),
+    "verify": ("verify:verify_command", "Prove and compare a sealed file again."),
+}
+
+for _name, (_place, _help) in _COMMANDS.items():
+    cli.add_later(_name, f"edge_pipeline.cli.{_place}", _help)
 
 
 def main() -> None:
     """Run the command line and exit."""
-    cli(prog_name="edge-pipeline")
+    run(cli, "edge-pipeline")

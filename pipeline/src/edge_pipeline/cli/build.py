@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from edge_pipeline.building import build
+import edge_pipeline
 from edge_pipeline.cli import display
 from edge_pipeline.cli.keys import key_option, read_key
 
@@ -42,7 +42,7 @@ def build_command(
     """
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = build(recipe, output, watcher=progress, signing_key=signing_key)
+        report = edge_pipeline.build(recipe, output, watcher=progress, signing_key=signing_key)
     display.show_notes(report.notes)
     if as_json:
         display.show_json({**report.to_json(), "training": _training(progress)})

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from edge_runtime.bundle.manifest import Manifest, OutputEvidence
-from rich.console import Console
-from rich.status import Status
 
-from edge_pipeline.data.dataset import Dataset
-from edge_pipeline.exporting import Report
 from edge_pipeline.progress import Watcher
-from edge_pipeline.training.fitting import FittedModel, LinearTerms
-from edge_pipeline.verifying.verify import Refused
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.manifest import Manifest, OutputEvidence
+    from rich.status import Status
+
+    from edge_pipeline.data.dataset import Dataset
+    from edge_pipeline.exporting import Report
+    from edge_pipeline.training.fitting import FittedModel, LinearTerms
+    from edge_pipeline.verifying.verify import Refused
 
 __all__ = [
     "Progress",
@@ -54,6 +56,8 @@ class Progress(Watcher):
     """
 
     def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+
         self._console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
         self._status: Status | None = None
         self._doing = ""
@@ -117,9 +121,13 @@ def show_lines(rows: Iterable[tuple[str, str]]) -> None:
     pairs = list(rows)
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
-        line = f"{name:<{width}}   {value}".rstrip()
-        # A name in the file may hold anything, a terminal's control sequences too.
-        click.echo("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
+        line = f"{_printable(name):<{width}}   {_printable(value)}".rstrip()
+        click.echo(click.style(line[:width], bold=True) + line[width:])
+
+
+def _printable(text: str) -> str:
+    """*text* without what it may hold to steer a terminal: a file's names are anybody's."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from edge_pipeline.building import export_function
+import edge_pipeline
 from edge_pipeline.cli import display
 from edge_pipeline.cli.keys import key_option, read_key
 
@@ -66,7 +66,7 @@ def export_command(
         )
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = export_function(
+        report = edge_pipeline.export_function(
             function,
             output,
             table=table,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from edge_runtime.bundle.layout import Bundle, unpack
-from edge_runtime.bundle.schema import Column
 
 from edge_pipeline.cli import display
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.layout import Bundle
+    from edge_runtime.bundle.schema import Column
 
 __all__ = ["inspect_command"]
 
@@ -30,6 +33,8 @@ def inspect_command(file: Path, as_json: bool) -> None:
 
     It is read with the device's own reader; the model is not run.
     """
+    from edge_runtime.bundle.layout import unpack
+
     raw = file.read_bytes()
     bundle = unpack(raw)
     if as_json:

@@ -6,18 +6,15 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+import edge_pipeline
 from edge_pipeline.cli import display
-from edge_pipeline.sealing.signing import (
-    SigningKey,
-    is_protected,
-    make_signing_key,
-    public_path,
-    sign,
-)
+
+if TYPE_CHECKING:
+    from edge_pipeline.sealing.signing import SigningKey
 
 __all__ = ["key_option", "keygen_command", "read_key", "sign_command"]
 
@@ -49,6 +46,8 @@ def key_option(*, required: bool = False) -> Callable[[_Command], _Command]:
 
 def read_key(path: Path) -> SigningKey:
     """The key of ``--key``, once its password is known."""
+    from edge_pipeline.sealing.signing import SigningKey, is_protected
+
     password = _password(confirm=False) if is_protected(path) else None
     return SigningKey.read(path, password=password)
 
@@ -70,7 +69,11 @@ def keygen_command(output: Path, no_password: bool, as_json: bool) -> None:
     The private key is protected by a password, which is asked for or read from
     EDGE_KEY_PASSWORD.  A key that exists is never written over.
     """
-    key = make_signing_key(output, password=None if no_password else _password(confirm=True))
+    from edge_pipeline.sealing.signing import public_path
+
+    key = edge_pipeline.make_signing_key(
+        output, password=None if no_password else _password(confirm=True)
+    )
     public = public_path(output)
     if as_json:
         display.show_json(
@@ -95,7 +98,7 @@ def sign_command(file: Path, key: Path, as_json: bool) -> None:
 
     Signing again with another key replaces the signature.
     """
-    done = sign(file, read_key(key))
+    done = edge_pipeline.sign(file, read_key(key))
     if as_json:
         display.show_json(
             {

@@ -1,0 +1,225 @@
+"""The group that the command line consists of: lazy, forgiving of typing errors, quiet in failure.
+
+A command is imported when it is called.  Errors that are no bugs become one line and exit code 1;
+what happened is kept in a log file.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import click
+
+from edge_pipeline.errors import EdgePipelineError
+
+__all__ = ["BUG", "INTERRUPTED", "Commands", "Refusal", "run"]
+
+REFUSED, BUG, INTERRUPTED = 1, 3, 130
+"""Exit codes besides 0, done, and 2, click's own for misuse."""
+
+LOG_NAME = "last-failure.log"
+
+
+class _Later(NamedTuple):
+    module: str
+    attribute: str
+    short_help: str
+
+
+class Refusal(click.ClickException):
+    """What we, or the system, refuse to do: one line on stderr, exit code 1."""
+
+    exit_code = REFUSED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, the label in red on a terminal."""
+        _complain("Error:", self.format_message())
+
+
+def _complain(label: str, message: str) -> None:
+    told = f"{click.style(label, fg='red', bold=True)} {message}"
+    # Here no context is left that would know of NO_COLOR.
+    click.echo(told, err=True, color=False if os.environ.get("NO_COLOR") else None)
+
+
+class Commands(click.Group):
+    """A group whose commands may be imported later, and which guesses what was meant."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._later: dict[str, _Later] = {}
+
+    def add_later(self, name: str, place: str, short_help: str) -> None:
+        """Have *name* import its command from *place*, ``module:attribute``, when it is called."""
+        module, _, attribute = place.partition(":")
+        self._later[name] = _Later(module, attribute, short_help)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command, those not yet imported too."""
+        return sorted({*super().list_commands(ctx), *self._later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command if need be."""
+        later = self._later.get(cmd_name)
+        if later is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(later.module), later.attribute)
+        if not any(option.name == "debug" for option in command.params):
+            command.params += [_VERBOSE, _DEBUG]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        rows = [
+            (name, self._later[name].short_help)
+            if name in self._later
+            else (name, self.commands[name].get_short_help_str(80))
+            for name in self.list_commands(ctx)
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        name = args[0] if args else ""
+        names = self.list_commands(ctx)
+        if name and name not in names and not name.startswith("-"):
+            near = get_close_matches(name, names, 1, 0.5)
+            guess = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names)}."
+            raise click.UsageError(f"No such command {name!r}. {guess}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        """As click does, without colours where NO_COLOR is set (no-color.org)."""
+        if os.environ.get("NO_COLOR"):
+            extra.setdefault("color", False)
+        return super().make_context(*arguments, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Turn the errors that are no bugs into one line and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # click ends quietly, as `edge-pipeline inspect ... | head` should
+        except OSError as error:
+            # Without the errno that str() would put in front.
+            reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise _refusal(ctx, error, reason) from error
+        except Exception as error:
+            if not isinstance(error, _refused()):
+                raise
+            raise _refusal(ctx, error, str(error)) from error
+
+
+def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.find_root().meta[f"edge_pipeline.{parameter.name}"] = value
+    if value and parameter.name == "verbose":
+        click.echo(", ".join(_versions()), err=True)
+
+
+_VERBOSE = click.Option(
+    ["--verbose"],
+    is_flag=True,
+    expose_value=False,
+    callback=_remember,
+    help="Also tell versions, and where the log of a failure is.",
+)
+_DEBUG = click.Option(
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    callback=_remember,
+    help="Show the traceback of an error.",
+)
+
+
+def run(group: click.Group, name: str) -> None:
+    """Run the command line and exit; a bug of ours is told in two lines and kept in the log."""
+    try:
+        group(prog_name=name)
+    except Exception as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        told = f"{type(error).__name__}: {error}"
+        _complain("Bug:", told)
+        where = _log(error)
+        told = f"the whole story is in {where}" if where else "run it again with --debug"
+        click.echo(f"This is a fault of {name}, please report it; {told}", err=True)
+        sys.exit(BUG)
+
+
+def _refused() -> tuple[type[Exception], ...]:
+    """The errors that are no bugs; edge_runtime, with numpy, is imported after a failure alone."""
+    from edge_runtime.errors import EdgeRuntimeError
+
+    return (EdgePipelineError, EdgeRuntimeError)
+
+
+def _refusal(ctx: click.Context, error: Exception, reason: str) -> Refusal:
+    meta = ctx.find_root().meta
+    if meta.get("edge_pipeline.debug"):
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    where = _log(error)
+    if where and meta.get("edge_pipeline.verbose"):
+        click.echo(f"log of this failure: {where}", err=True)
+    return Refusal(reason)
+
+
+def _log(error: BaseException) -> Path | None:
+    """Keep what happened; None where no file can be written, which is no reason to fail twice."""
+    folder = _state_folder()
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / LOG_NAME
+        file.write_text("\n".join(_story(error)), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    return file
+
+
+def _state_folder() -> Path | None:
+    """Where programs keep what is neither configuration nor data (XDG Base Directory 0.8)."""
+    configured = os.environ.get("XDG_STATE_HOME", "")
+    if os.path.isabs(configured):
+        return Path(configured) / "edge-pipeline"
+    try:
+        return Path.home() / ".local/state/edge-pipeline"
+    except RuntimeError:  # nobody's home
+        return None
+
+
+def _versions() -> Iterable[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    yield f"Python {platform.python_version()}"
+    for name in ("edge-pipeline", "edge-runtime", "scikit-learn", "numpy", "onnx", "onnxruntime"):
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            yield f"{name}: not installed"
+
+
+def _story(error: BaseException) -> Iterable[str]:
+    yield time.strftime("%Y-%m-%d %H:%M:%S %z")
+    yield f"command: {' '.join(sys.argv)}"
+    yield f"folder: {Path.cwd()}"
+    yield f"system: {platform.platform()}"
+    yield from _versions()
+    yield ""
+    yield "".join(traceback.format_exception(error))
