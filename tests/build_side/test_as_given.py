@@ -13,7 +13,9 @@ import pytest
 from build_side.families.asking import assert_same
 from edge_pipeline.errors import ConversionError
 from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -28,7 +30,6 @@ LABELS = np.array([i % 6 == 0 or i % 5 == 0 for i in range(120)])
 @pytest.mark.parametrize(
     ("estimator", "X", "y"),
     [
-        (LinearRegression(), SINGLE, SINGLE @ [1, 2, 3]),
         (make_pipeline(StandardScaler(), DecisionTreeClassifier(random_state=0)), SINGLE, SIDE),
         (make_pipeline(FunctionTransformer(np.square), LinearRegression()), BYTES, BYTES[:, 0]),
     ],
@@ -38,6 +39,24 @@ def test_an_estimator_that_computes_in_another_dtype_is_refused(
 ) -> None:
     with pytest.raises(ConversionError, match=r"train and ask it in float64"):
         edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame])
+@pytest.mark.parametrize(
+    ("estimator", "y"),
+    [
+        (LinearRegression(), SINGLE @ [1, 2, 3]),
+        (GaussianMixture(2, random_state=0), None),
+        (make_pipeline(StandardScaler(), PCA(2), LogisticRegression()), SIDE),
+    ],
+)
+def test_float32_is_answered_in_float64_and_its_own_rounding_is_told(
+    estimator: Any, y: Any, container: Any, tmp_path: Path
+) -> None:
+    X = container(SINGLE)
+    report = edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
+    assert "X is of float32" in report.notes[0]
+    assert_same(estimator, X, X.astype(np.float64)[:50])
 
 
 @pytest.mark.parametrize(

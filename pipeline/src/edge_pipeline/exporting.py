@@ -179,7 +179,7 @@ def export(
         model = convert_sample(estimator, sample)
     with _timed("verify", seconds, tell):
         methods = tuple(dict.fromkeys(output.method for output in model.outputs))
-        refuse_other_arithmetic(estimator, X, sample, methods, tolerance)
+        notes = refuse_other_arithmetic(estimator, X, sample, methods, tolerance)
         verified = verify(
             model, estimator, sample, unseen=_unseen(sample, X_test, estimator), tolerance=tolerance
         )
@@ -212,7 +212,7 @@ def export(
         manifest,
         seconds,
         None if key is None else key.key_id,
-        verified.notes,
+        (*notes, *verified.notes),
         verified.refused,
         measured,
     )

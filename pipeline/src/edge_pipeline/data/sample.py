@@ -283,7 +283,7 @@ def _describe(name: str, kind: ColumnType, values: Any) -> Column:
 
 
 def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
-    """*values* with the user's dtype where that holds them, otherwise as they are."""
+    """*values* with the user's dtype where that holds them, otherwise as they are; no float32."""
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
         # A category that the dtype does not list would become a missing value, another question.
@@ -301,5 +301,8 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
         )
     if isinstance(dtype, np.dtype) and dtype.hasobject:
         return values.astype(object).where(~missing, gap)
-    with np.errstate(over="ignore"):  # beyond float32: infinite, which scikit-learn refuses
-        return values.astype(dtype)
+    if pd.api.types.is_float_dtype(dtype) and dtype.itemsize < np.dtype(np.float64).itemsize:
+        # The device computes in float64, and so must whoever is compared with it.
+        wide = "Float64" if pd.api.types.is_extension_array_dtype(dtype) else np.float64
+        return values.astype(wide)
+    return values.astype(dtype)
