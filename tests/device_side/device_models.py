@@ -107,6 +107,27 @@ def classifier(names: Sequence[Any] = LABELS, kind: str = "array") -> Parts:
     )
 
 
+COEFFICIENTS = np.array([[2.0], [0.0], [-0.5]])
+
+
+def regressor(*, gaps: bool = False) -> Parts:
+    """Three numbers, one of which counts for nothing; predict is a vector out of a column."""
+    graph = Graph(
+        [("numbers", "float64", [None, 3])],
+        [("predict", "float64", [None])],
+        {"W": COEFFICIENTS, "b": np.array([1.0]), "axis": np.array([1])},
+    )
+    graph.node("MatMul", ["numbers", "W"], "s").node("Add", ["s", "b"], "column")
+    graph.node("Squeeze", ["column", "axis"], "predict")
+    rows = [[1.0, 2.0, 3.0], [-1.0, 0.5, 0.0]]
+    columns = tuple(Column(f"x{i}", "float64", missing=gaps) for i in range(3))
+    answers = {"predict": (np.array(rows) @ COEFFICIENTS + 1.0)[:, 0].tolist()}
+    return Parts(
+        graph.to_bytes(),
+        manifest(Schema("array", columns), [("predict", "float64", None)], rows, answers),
+    )
+
+
 MIXED = (
     Column("height", "float64", missing=True),
     Column("city", "string", missing=True, categories=("Oslo", "Paris")),

@@ -9,10 +9,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from numpy.typing import NDArray
-
 from edge_runtime import versions
-from edge_runtime.answering.plans import class_labels, names_of, plans
+from edge_runtime.answering.plans import class_labels, plans
 from edge_runtime.border import Border, ExtraColumns
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.opening import BundleSource, bundle_source, open_bundle
@@ -22,12 +20,12 @@ from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
 from edge_runtime.scan.graph_scan import scan
 
 if TYPE_CHECKING:
+    from edge_runtime.answering.batches import Answer
     from edge_runtime.contact import ContactLimits
     from edge_runtime.trust.store import TrustedKeys, TrustStore
 
 __all__ = ["Model", "load"]
 
-Answer = NDArray[Any] | list[NDArray[Any]]
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
@@ -151,9 +149,9 @@ class Model:
         )
         versions.check_opsets(manifest.requires.opsets)
         self._plans = plans(manifest)
-        self._keys = {method: names_of(outputs) for method, outputs in self._plans.items()}
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
+        from edge_runtime.answering.batches import table_answer
         from edge_runtime.answering.questions import Questions
         from edge_runtime.answering.single import one_answer
 
@@ -161,6 +159,10 @@ class Model:
         self._threads = threads
         self.origin = origin
         self._questions = Questions(graph, main, manifest, threads=threads)
+        self._tables = {
+            method: table_answer(self._questions, self._border, outputs)
+            for method, outputs in self._plans.items()
+        }
         predict, proba = (self._plans.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
@@ -223,7 +225,7 @@ class Model:
         InputError
             A column is missing, has the wrong type, or holds a value the schema bans.
         """
-        return self._answer("predict", X)
+        return self._tables["predict"](X)
 
     @_served
     def predict_proba(self, X: Any) -> Answer:
@@ -236,22 +238,22 @@ class Model:
         ndarray, shape (n_samples, n_classes)
             Or a list of them, one a target.
         """
-        return self._answer("predict_proba", X)
+        return self._tables["predict_proba"](X)
 
     @_served
     def decision_function(self, X: Any) -> Answer:
         """Confidence scores, as the estimator's decision_function; see :meth:`predict`."""
-        return self._answer("decision_function", X)
+        return self._tables["decision_function"](X)
 
     @_served
     def score_samples(self, X: Any) -> Answer:
         """Score of every row, as the estimator's score_samples; see :meth:`predict`."""
-        return self._answer("score_samples", X)
+        return self._tables["score_samples"](X)
 
     @_served
     def transform(self, X: Any) -> Answer:
         """The transformed rows, dense, as the estimator's transform; see :meth:`predict`."""
-        return self._answer("transform", X)
+        return self._tables["transform"](X)
 
     def predict_one(self, row: Any) -> Any:
         """Answer for one row: the fast path.
@@ -367,13 +369,7 @@ class Model:
     def _end(self, message: str) -> None:
         closed: Any = Closed(message)
         self._questions = self._one = self._proba_one = closed
-
-    def _answer(self, method: str, X: Any) -> Answer:
-        outputs = self._plans[method]
-        feeds, n_rows = self._border.feeds(X)
-        questions = self._questions
-        found = questions.answers(questions.about(outputs, self._keys[method]), feeds, n_rows)
-        return found if outputs[0].item is not None else found[0]
+        self._tables = dict.fromkeys(self._tables, closed)
 
     def _check_served(self, method: str) -> None:
         if method not in self._plans:

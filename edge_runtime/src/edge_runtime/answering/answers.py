@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.errors import InferenceError
 
-__all__ = ["as_named", "as_trained", "plain"]
+__all__ = ["as_named", "as_trained", "plain", "squeezed"]
 
 
 def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any]:
@@ -60,6 +60,15 @@ def as_named(
     except IndexError as error:
         raise InferenceError(f"{output.name}: the graph gives a label that is none") from error
     return named
+
+
+def squeezed(answer: NDArray[Any], output: Output) -> NDArray[Any]:
+    """*answer* without its second axis, which must have the length 1."""
+    if answer.ndim != 2 or answer.shape[1] != 1:
+        raise InferenceError(
+            f"{output.name}: expected one column, the graph gives the shape {answer.shape}"
+        )
+    return answer[:, 0]
 
 
 def plain(answer: NDArray[Any]) -> Any:

@@ -7,18 +7,13 @@ from typing import Any
 from edge_runtime.bundle.manifest import METHODS, Manifest, Output
 from edge_runtime.errors import IntegrityError
 
-__all__ = ["class_labels", "names_of", "plans"]
+__all__ = ["class_labels", "plans"]
 
 
 def class_labels(manifest: Manifest) -> tuple[Any, ...] | None:
     """What the columns of predict_proba stand for; None when nobody says."""
     classes = tuple(manifest.classes.get("predict", ()))
     return classes if classes and not isinstance(classes[0], list) else None
-
-
-def names_of(outputs: tuple[Output, ...]) -> tuple[str, ...]:
-    """What the graph calls *outputs*."""
-    return tuple(output.name for output in outputs)
 
 
 def plans(manifest: Manifest) -> dict[str, tuple[Output, ...]]:

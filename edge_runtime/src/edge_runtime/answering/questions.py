@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.answering.answers import as_named, as_trained
+from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.golden import golden_feeds
 from edge_runtime.answering.session import Session
 from edge_runtime.border import MAX_CELLS_AT_ONCE, Deriver
 from edge_runtime.bundle.manifest import Manifest, Output
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
-from edge_runtime.errors import InputError, IntegrityError, UnsupportedRuntimeError
+from edge_runtime.errors import InferenceError, InputError, IntegrityError, UnsupportedRuntimeError
 from edge_runtime.scan.graph_reading import Scope
 
 if TYPE_CHECKING:
     from edge_runtime.answering.narrowing import Narrowed
 
-__all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Question", "Questions"]
+__all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Question", "Questions", "joined"]
 
 MAX_NARROWED_BYTES = 1 << 20
 """Largest graph that is cut: a session has a copy of its constants, and a graph beyond spends its
@@ -51,12 +51,19 @@ class Question(NamedTuple):
         What the session calls them.
     labels
         For each of them None, or the table in which the session gives positions.
+    squeezed
+        Of each of them, whether its second axis, of length 1, is to be taken away.
+    proves_finite, in_one_go
+        What the only output tells of the numbers; see the module ``witness``.
     """
 
     session: Session
     outputs: tuple[Output, ...]
     names: list[str]
     labels: tuple[NDArray[Any] | None, ...]
+    squeezed: tuple[bool, ...]
+    proves_finite: bool = False
+    in_one_go: bool = False
 
     def ask(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The graph's arrays, which :meth:`answers` makes scikit-learn's of."""
@@ -70,16 +77,22 @@ class Question(NamedTuple):
         InferenceError
             The graph contradicts its manifest.
         """
-        if len(found) == 1:  # nearly always
-            labels, output = self.labels[0], self.outputs[0]
-            if labels is None:
-                return [as_trained(found[0], output, n_rows)]
-            return [as_named(found[0], labels, output, n_rows)]
         return [
             as_trained(array, output, n_rows)
             if labels is None
             else as_named(array, labels, output, n_rows)
-            for array, output, labels in zip(found, self.outputs, self.labels, strict=True)
+            for array, output, labels in zip(
+                self.shaped(found), self.outputs, self.labels, strict=True
+            )
+        ]
+
+    def shaped(self, found: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        """The graph's arrays, those of one column as vectors where that is to be."""
+        if True not in self.squeezed:
+            return found
+        return [
+            squeezed(array, output) if flat else array
+            for array, output, flat in zip(found, self.outputs, self.squeezed, strict=True)
         ]
 
 
@@ -96,18 +109,26 @@ class Questions:
         Names the outputs, and has the golden rows.
     threads
         Threads that one call may use.
+
+    Attributes
+    ----------
+    rows_at_once
+        Rows of a batch that the graph sees at once.
+    reads_numbers_alone
+        Whether the numeric block is all that the graph reads.
     """
 
     def __init__(self, graph: bytes, main: Scope, manifest: Manifest, *, threads: int) -> None:
         self._manifest, self._threads = manifest, threads
         self._deriver = Deriver(manifest.schema) if manifest.schema.derived else None
-        self._rows_at_once = ROWS_AT_ONCE
+        self.rows_at_once = ROWS_AT_ONCE
         if self._deriver is not None:
             width = manifest.schema.numbers_width
-            self._rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
+            self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
         self.session = Session(graph, threads=threads)
         _check_graph(self.session, manifest)
         self._inputs = frozenset(signature.name for signature in self.session.inputs)
+        self.reads_numbers_alone = self._inputs == {NUMBERS}
         # What a large graph's bytes would be kept for does not pay.
         self._source = (graph, main) if len(graph) <= MAX_NARROWED_BYTES else None
         self._settled: dict[tuple[str, ...], Question] = {}
@@ -142,16 +163,22 @@ class Questions:
         InferenceError
             onnxruntime failed, or the graph contradicts its manifest.
         """
-        step = self._rows_at_once
+        step = self.rows_at_once
         if 0 < n_rows <= step:
             return question.answers(question.ask(self.ready(feeds)), n_rows)
         if not n_rows:
             # Not every operator takes zero rows; the shape is that of one row, without the row.
             one = question.ask(self.fed(_some_row(self._manifest.schema)))
             return [answer[:0] for answer in question.answers(one, 1)]
-        parts = [question.ask(given) for given in self._slices(feeds, n_rows)]
-        found = [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-        return question.answers(found, n_rows)
+        slices = self._slices(feeds, n_rows)
+        sizes = (min(step, n_rows - i) for i in range(0, n_rows, step))
+        return joined(
+            (
+                question.answers(question.ask(given), size)
+                for given, size in zip(slices, sizes, strict=True)
+            ),
+            n_rows,
+        )
 
     def all_answers(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
         """Every output by name, from the whole graph."""
@@ -169,7 +196,7 @@ class Questions:
 
     def _slices(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> Iterator[Feeds]:
         """Whatever the graph reads, some rows at a time; each must be asked before the next."""
-        step = self._rows_at_once
+        step = self.rows_at_once
         if self._deriver is not None:
             yield from map(self.fed, self._deriver.slices(feeds, step))
             return
@@ -193,7 +220,8 @@ class Questions:
     def whole(self, outputs: tuple[Output, ...]) -> Question:
         """The question for *outputs*, asked of the whole graph."""
         names = [output.name for output in outputs]
-        return Question(self.session, outputs, names, (None,) * len(names))
+        each = len(names)
+        return Question(self.session, outputs, names, (None,) * each, (False,) * each)
 
     def _unsettled(self, outputs: tuple[Output, ...], key: tuple[str, ...]) -> Question:
         with self._lock:
@@ -203,7 +231,14 @@ class Questions:
                 self._seen.add(key)
                 return whole
             if key not in self._settled:
-                self._settled[key] = self._narrowed(outputs) or whole
+                question = self._narrowed(outputs) or whole
+                if self._source is not None and len(outputs) == 1:
+                    # Not at the top, as in _narrowed.
+                    from edge_runtime.answering.witness import witness
+
+                    proves, whole_batch = witness(self._source[1], outputs[0].name)
+                    question = question._replace(proves_finite=proves, in_one_go=whole_batch)
+                self._settled[key] = question
             return self._settled[key]
 
     def _narrowed(self, outputs: tuple[Output, ...]) -> Question | None:
@@ -224,10 +259,23 @@ class Questions:
                 item.answers(item.ask(feeds), n_rows) for item in (question, self.whole(outputs))
             )
         # The whole graph has proven itself: nothing is lost but speed.
-        except (UnsupportedRuntimeError, InputError):
+        except (UnsupportedRuntimeError, InferenceError, InputError):
             return None
         # To the last bit: onnxruntime may order the arithmetic of another graph otherwise.
         return question if all(map(_is_same, narrow, whole)) else None
+
+
+def joined(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
+    """The answers for *n_rows* rows, of which *parts* are the slices, each with all outputs."""
+    whole: list[NDArray[Any]] = []
+    start = end = 0
+    for part in parts:
+        if not whole:
+            whole = [np.empty((n_rows, *array.shape[1:]), array.dtype) for array in part]
+        start, end = end, end + len(part[0])
+        for array, place in zip(part, whole, strict=True):
+            place[start:end] = array
+    return whole
 
 
 def _asked_of(found: Narrowed, outputs: tuple[Output, ...], threads: int) -> Question:
@@ -236,7 +284,7 @@ def _asked_of(found: Narrowed, outputs: tuple[Output, ...], threads: int) -> Que
         for labels, output in zip(found.labels, outputs, strict=True)
     )
     session = Session(found.graph, threads=threads)
-    return Question(session, outputs, list(found.names), tables)
+    return Question(session, outputs, list(found.names), tables, found.squeezed)
 
 
 def _is_same(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.errors import InferenceError, UnsupportedRuntimeError
 
-__all__ = ["Session", "Signature"]
+__all__ = ["Session", "Signature", "inference_error"]
 
 _NO_FOLDER = "/dev/null/no-external-data"
 """A folder that nobody can make: /dev/null is no directory, not even for root.
@@ -98,7 +98,7 @@ class Session:
         try:
             return self._run(names, feeds, self._run_options)  # type: ignore[no-any-return]
         except Exception as error:
-            raise _inference_error(error) from error
+            raise inference_error(error) from error
 
     def bind(
         self, feeds: Mapping[str, NDArray[Any]], answers: Mapping[str, NDArray[Any]]
@@ -121,6 +121,14 @@ class Session:
         call = partial(inner.run_with_iobinding, binding._iobinding, self._run_options)
         call.keep_alive = binding  # type: ignore[attr-defined]  # it owns the bound values
         return call
+
+
+def inference_error(error: Exception) -> InferenceError:
+    """What to raise when onnxruntime raised *error* on checked rows."""
+    return InferenceError(
+        f"onnxruntime {onnxruntime.__version__} failed on rows that passed every check: "
+        f"{_first_line(error)}"
+    )
 
 
 def _options(threads: int) -> Any:
@@ -151,13 +159,6 @@ def _signature(arg: Any) -> Signature:
             f"the graph's {arg.name!r} has type {arg.type}, expected one of "
             f"{', '.join(_ELEMENT_TYPES)}; build the model again"
         ) from error
-
-
-def _inference_error(error: Exception) -> InferenceError:
-    return InferenceError(
-        f"onnxruntime {onnxruntime.__version__} failed on rows that passed every check: "
-        f"{_first_line(error)}"
-    )
 
 
 def _first_line(error: Exception) -> str:

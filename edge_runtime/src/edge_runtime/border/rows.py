@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from math import hypot, isfinite
+from math import hypot
 from operator import itemgetter
 from typing import Any, cast
 
@@ -56,25 +56,14 @@ def row_writer(border: Border) -> RowWriter:
     strict = border.extra_columns == "refuse"
     only_numbers = len(schema.numeric) == width
     flags = [place for place, i in enumerate(schema.numeric) if schema.columns[i].type == "bool"]
+    full = [place for place, i in enumerate(schema.numeric) if not schema.columns[i].missing]
     numeric = [(place, i, schema.columns[i]) for place, i in enumerate(schema.numeric)]
     textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
     pack = struct.Struct(f"{len(numeric)}d").pack_into
     are_plain, are_text = _PLAIN_TYPES.issuperset, _TEXT.issuperset
 
-    takes_any_number = border.takes_any_number
-    vdot, float64 = np.vdot, np.dtype(np.float64)
-
     def write(row: Any, slots: Slots) -> None:
         kind = type(row)
-        if (
-            kind is np.ndarray
-            and takes_any_number
-            and row.dtype is float64
-            and row.shape == shape
-            and isfinite(vdot(row, row))  # see are_finite
-        ):
-            slots.numbers[0] = row
-            return
         try:
             if kind is dict and (len(row) == width or (not strict and are_text(map(type, row)))):
                 found = pick(row)
@@ -88,7 +77,7 @@ def row_writer(border: Border) -> RowWriter:
             found = cells(row)
         if numeric:
             numbers = found if only_numbers else numbers_of(found)
-            if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags):
+            if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags, full):
                 for place, i, column in numeric:
                     slots.numbers[0, place] = number_cell(found[i], column)
             else:
@@ -105,14 +94,22 @@ def row_writer(border: Border) -> RowWriter:
     return write
 
 
-def _are_exact(numbers: Sequence[Any], flags: list[int]) -> bool:
-    """Whether all *numbers*, of plain types, are finite float64 values, and *flags* are 0 or 1."""
+def _are_exact(numbers: Sequence[Any], flags: list[int], full: list[int]) -> bool:
+    """Whether all *numbers*, of plain types, are what their columns take and float64 holds.
+
+    Those at *flags* must be 0 or 1, and those at *full* not missing.
+    """
     try:
         # Below 2**53 if each of them is, and then each is finite and, if whole, a float64.
-        quick = hypot(*numbers) < EXACT_INTEGERS
+        if not hypot(*numbers) < EXACT_INTEGERS:
+            known = [number for number in numbers if number == number]
+            if not hypot(*known) < EXACT_INTEGERS:
+                return False
+            if any(numbers[place] != numbers[place] for place in full):
+                return False
     except OverflowError:  # an int beyond float64
         return False
-    return quick and (not flags or all(numbers[place] in (0, 1) for place in flags))
+    return not flags or all(numbers[place] in (0, 1) for place in flags)
 
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:

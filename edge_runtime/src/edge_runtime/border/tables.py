@@ -70,6 +70,20 @@ class Border:
             and schema.kind != "lists"
         )
 
+        self.takes_gaps = all(column.missing for column in self._numeric)
+
+    def check_block(self, block: NDArray[Any]) -> None:
+        """Refuse the first cell of a float64 *block*, all columns of it numeric, that is not good.
+
+        Raises
+        ------
+        InputError
+            With the row and the column.
+        """
+        check_numbers(block, self._numeric)
+        if self.closed:
+            self.closed.check_blocks({NUMBERS: block})
+
     def feeds(self, X: Any) -> tuple[Feeds, int]:
         """The graph's inputs for *X*, and the number of rows.
 
@@ -80,16 +94,6 @@ class Border:
         InputError
             The table, a column or a cell is not what the schema says.
         """
-        if (
-            type(X) is np.ndarray
-            and X.dtype is _FLOAT64
-            and self.takes_any_number
-            and X.ndim == 2
-            and X.shape[1] == self._width
-            and X.flags.c_contiguous
-            and are_finite(X)
-        ):
-            return {NUMBERS: X}, len(X)
         if isinstance(X, np.ndarray):
             return self._from_array(X if type(X) is np.ndarray else unmasked(X))
         if isinstance(X, Mapping):
@@ -162,10 +166,8 @@ class Border:
             block = X
             if X.dtype is not _FLOAT64 or not X.flags.c_contiguous:
                 block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
-            if self._has_flags or not are_finite(block):
-                check_numbers(block, self._numeric)
-            if self.closed:
-                self.closed.check_blocks({NUMBERS: block})
+            if self._has_flags or self.closed or not are_finite(block):
+                self.check_block(block)
             return {NUMBERS: block}, len(block)
         return self._blocks(len(X), lambda i: X[:, i])
 

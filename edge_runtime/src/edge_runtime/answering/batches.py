@@ -1,0 +1,99 @@
+"""A table in, an array for every row out, with as little work between as possible.
+
+The quick way is for the commonest table, a C-contiguous float64 array of the model's numbers: it is
+checked and handed to the graph as it lies, block by block, so that the graph reads from the cache
+what the check has just read from memory.  Every other table goes by the border.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.answering.answers import squeezed
+from edge_runtime.answering.questions import Question, Questions, joined
+from edge_runtime.border import Border
+from edge_runtime.border.columns import are_finite
+from edge_runtime.bundle.manifest import Output
+from edge_runtime.bundle.schema import NUMBERS
+from edge_runtime.errors import InputError
+
+__all__ = ["Answer", "table_answer"]
+
+Answer = NDArray[Any] | list[NDArray[Any]]
+
+
+def table_answer(
+    questions: Questions, border: Border, outputs: tuple[Output, ...]
+) -> Callable[[Any], Answer]:
+    """The function from a table to what the estimator's method gives; for any number of threads."""
+    key = tuple(output.name for output in outputs)
+    several = outputs[0].item is not None
+    about = questions.about
+
+    def careful(X: Any) -> Answer:
+        feeds, n_rows = border.feeds(X)
+        found = questions.answers(about(outputs, key), feeds, n_rows)
+        return found if several else found[0]
+
+    if several or not border.takes_any_number or not questions.reads_numbers_alone:
+        return careful
+    width, most = len(border.schema.columns), questions.rows_at_once
+    float64 = np.dtype(np.float64)
+    settled: _Ask | None = None
+
+    def answer(X: Any) -> Answer:
+        nonlocal settled
+        if type(X) is not np.ndarray or X.dtype is not float64 or X.ndim != 2:
+            return careful(X)
+        n_rows, n_columns = X.shape
+        if n_columns != width or not n_rows or not X.flags.c_contiguous:
+            return careful(X)
+        ask = settled
+        if ask is None:
+            ask = _asker(about(outputs, key), border, most)
+            if questions.is_settled(key):
+                settled = ask
+        return ask(X)
+
+    return answer
+
+
+_Ask = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def _asker(question: Question, border: Border, most: int) -> _Ask:
+    """The function from a block to its answers, which asks for *most* rows at once."""
+    run, names, proves_finite = question.session.run, question.names, question.proves_finite
+    in_one_go, output, flat = question.in_one_go, question.outputs[0], question.squeezed[0]
+    # What need not be made scikit-learn's: it is already.
+    done = None if question.labels[0] is not None else np.dtype(output.dtype)
+
+    def ask(block: NDArray[Any]) -> NDArray[Any]:
+        n_rows = len(block)
+        if n_rows > most and not in_one_go:
+            return in_slices(block, n_rows)
+        if not proves_finite and not are_finite(block):
+            border.check_block(block)
+        found = run(names, {NUMBERS: block})
+        array = found[0]
+        if flat:
+            array = squeezed(array, output)
+        if proves_finite and not are_finite(array):
+            border.check_block(block)
+        if array.dtype is done and array.ndim and len(array) == n_rows:
+            return array
+        return question.answers(found, n_rows)[0]
+
+    def in_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
+        slices = (block[i : i + most] for i in range(0, n_rows, most))
+        try:
+            return joined(([ask(part)] for part in slices), n_rows)[0]
+        except InputError:
+            border.check_block(block)  # which counts the rows from the table's first
+            raise
+
+    return ask
