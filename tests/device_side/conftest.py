@@ -1,6 +1,7 @@
 """Healthy bundles; a test spoils one part of them.  Needs numpy, onnxruntime and pytest alone."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,22 @@ from device_side.device_models import Parts
 from edge_runtime.cli import main
 
 import edge_runtime
+
+EMULATED = "EDGE_EMULATED" in os.environ
+"""Whether `make pi` runs this: real ARM instructions, but QEMU's speed and QEMU's system calls."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        marker = item.get_closest_marker("native")
+        if EMULATED and marker:
+            item.add_marker(pytest.mark.skip(reason=f"emulated: {marker.args[0]}"))
+
+
+@pytest.fixture(scope="session")
+def patience() -> int:
+    """How many times longer than on a machine of one's own anything may take."""
+    return 20 if EMULATED else 1
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,7 @@ def test_a_closed_pipe_ends_quietly(bundle_file: Path) -> None:
     assert b"Broken" not in done.stderr
 
 
-def test_a_live_stream_is_answered_row_by_row(bundle_file: Path) -> None:
+def test_a_live_stream_is_answered_row_by_row(bundle_file: Path, patience: int) -> None:
     call = [sys.executable, "-m", "edge_runtime.cli", "predict", str(bundle_file), "--chunk", "1"]
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -234,7 +234,7 @@ def test_a_live_stream_is_answered_row_by_row(bundle_file: Path) -> None:
         assert process.stdout.readline() == b"line,prediction\n"
         assert process.stdout.readline() == f"2,{LABELS[0]}\n".encode()
         process.stdin.close()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=20 * patience) == 0
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="needs Linux's /proc")

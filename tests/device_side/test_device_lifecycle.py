@@ -116,11 +116,13 @@ def test_a_closed_model_closes_again_and_says_so_of_every_question(model: Model)
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_processes_that_start_anew_load_the_model_again(method: str, bundle_file: Path) -> None:
+def test_processes_that_start_anew_load_the_model_again(
+    method: str, bundle_file: Path, patience: int
+) -> None:
     context: Any = multiprocessing.get_context(method)
     model = edge_runtime.load(bundle_file, threads=2)
     with model, ProcessPoolExecutor(1, mp_context=context) as pool:
-        assert pool.submit(ask, model, X).result(timeout=60) == EXPECTED * 2
+        assert pool.submit(ask, model, X).result(timeout=60 * patience) == EXPECTED * 2
 
 
 FORK = """
@@ -158,14 +160,14 @@ print(os.waitstatus_to_exitcode(status))
 
 @pytest.mark.parametrize(("threads", "code"), [(1, "0"), (2, "5")])
 def test_a_fork_answers_with_one_thread_and_says_what_to_do_with_more(
-    threads: int, code: str, bundle_file: Path
+    threads: int, code: str, bundle_file: Path, patience: int
 ) -> None:
     # Python 3.12 warns of forks in a process with threads, and pytest may have some.
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK, bundle_file, str(threads)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * patience,
         check=False,
     )
     assert (done.stdout.strip(), done.stderr) == (code, "")

@@ -7,6 +7,7 @@ from edge_runtime.versions import (
     OLDEST_ONNXRUNTIME,
     Denied,
     check_version,
+    cpu_features,
     installed_onnxruntime,
 )
 
@@ -23,10 +24,36 @@ def test_a_release_known_to_fail_is_refused_with_its_issue(
         check_version(version, machine, "1.20.0")
 
 
+@pytest.mark.parametrize(
+    ("cpu", "features", "words"),
+    [
+        (
+            "Cortex-A53 and A72",
+            "fp asimd evtstrm crc32 cpuid",
+            r"Zero 2 W.*1\.21\.1 or later",
+        ),
+        ("a CPU of which nothing is known", "", r"#23957"),
+        # It would run there, and is refused for its age alone.
+        ("Cortex-A76", "fp asimd fphp asimdhp asimddp", r"expected 1\.28\.0 or later"),
+    ],
+)
+def test_a_wheel_is_denied_to_the_cpus_that_lack_what_it_takes_for_granted(
+    cpu: str, features: str, words: str
+) -> None:
+    with pytest.raises(UnsupportedRuntimeError, match=words):
+        check_version("1.21.0", "aarch64", "1.20.0", features=features.split())
+
+
+def test_the_features_of_this_cpu_are_told_in_single_words() -> None:
+    features = cpu_features()
+    assert features & {"fpu", "sse2", "asimd", "fp"}
+    assert not any(" " in feature or ":" in feature for feature in features)
+
+
 def test_every_denied_release_is_refused_with_what_to_install() -> None:
     for entry in DENIED:
         with pytest.raises(UnsupportedRuntimeError, match=entry.instead):
-            check_version(entry.version, entry.machine or "any", OLDEST_ONNXRUNTIME)
+            check_version(entry.version, entry.machine or "any", OLDEST_ONNXRUNTIME, features=())
 
 
 def test_a_denial_for_one_machine_spares_the_others() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ __all__ = [
     "Denied",
     "check_opsets",
     "check_version",
+    "cpu_features",
     "installed_onnxruntime",
 ]
 
@@ -45,6 +46,9 @@ class Denied(NamedTuple):
         Number in onnxruntime's issue tracker.
     instead
         The release to install.
+    needs
+        The CPU feature, as /proc/cpuinfo spells it, that its wheel takes for granted: a CPU that
+        has it runs the release.  None: the fault is there on every CPU.
     """
 
     version: str
@@ -52,18 +56,32 @@ class Denied(NamedTuple):
     fault: str
     issue: int
     instead: str
+    needs: str | None = None
 
 
 DENIED: tuple[Denied, ...] = (
     Denied("1.26.0", None, "answers binary forests wrongly", 28557, "1.26.1 or later"),
+    # Its first instruction that works in half precision (FEAT_FP16) ends a Cortex-A53 or A72, hence
+    # a Raspberry Pi Zero 2 W, 3 or 4; docs/arm.md shows it.
     Denied(
-        "1.21.0", "aarch64", "dies with an illegal instruction on ARM", 23957, "1.21.1 or later"
+        "1.21.0",
+        "aarch64",
+        "dies with an illegal instruction when it is imported on a CPU without half precision, as "
+        "Raspberry Pi Zero 2 W, 3 and 4 have",
+        23957,
+        "1.21.1 or later",
+        "asimdhp",
     ),
 )
 
 
 def check_version(
-    version: str, machine: str, required: str, *, denied: Sequence[Denied] = DENIED
+    version: str,
+    machine: str,
+    required: str,
+    *,
+    denied: Sequence[Denied] = DENIED,
+    features: Container[str] | None = None,
 ) -> None:
     """Refuse an onnxruntime that must not, or cannot, run a bundle.
 
@@ -75,6 +93,8 @@ def check_version(
         Oldest release that the bundle's manifest names.
     denied
         Releases that must not be used.
+    features
+        What the CPU can do; None asks /proc/cpuinfo, and only if a denied release is installed.
 
     Raises
     ------
@@ -84,6 +104,8 @@ def check_version(
     found = _release(version)
     for entry in denied:
         if found == _release(entry.version) and entry.machine in (None, machine):
+            if entry.needs in (cpu_features() if features is None else features):
+                continue
             raise UnsupportedRuntimeError(
                 f"onnxruntime {version} {entry.fault} (microsoft/onnxruntime#{entry.issue}); "
                 f"install {entry.instead}"
@@ -122,6 +144,16 @@ def check_opsets(opsets: Mapping[str, int]) -> None:
                 f"runtime knows 1 to {newest}; update edge-runtime and onnxruntime on the device, "
                 "or build the model for them"
             )
+
+
+def cpu_features() -> frozenset[str]:
+    """What the first CPU can do, in the words of Linux; empty where nothing tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            told = re.search(r"^(?:Features|flags)\s*:(.*)$", file.read(1 << 20), re.MULTILINE)
+    except OSError:
+        return frozenset()
+    return frozenset(told[1].split()) if told else frozenset()
 
 
 def installed_onnxruntime() -> str:
