@@ -33,21 +33,29 @@ if TYPE_CHECKING:
     from edge_pipeline.convert.converting import OnnxModel, convert
     from edge_pipeline.data.dataset import Dataset, load_dataset
     from edge_pipeline.data.recipe import Recipe, read_recipe
+    from edge_pipeline.deploy.deploying import Deployed, deploy, roll_back
     from edge_pipeline.exporting import Report, export
+    from edge_pipeline.kit.making import Kit, KitPackage, make_kit
     from edge_pipeline.measuring.bare import Measured, measure_file
+    from edge_pipeline.measuring.benching import Versus, bench_files
+    from edge_pipeline.measuring.comparing import Comparison, compare_files
     from edge_pipeline.progress import Watcher
     from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
     from edge_pipeline.training.fitting import FittedModel, train
     from edge_pipeline.verifying.reverifying import Reverified, verify_file
 
 __all__ = [
+    "Comparison",
     "ConversionError",
     "Dataset",
     "DatasetError",
     "DeployError",
+    "Deployed",
     "EdgePipelineError",
     "FittedModel",
+    "Kit",
     "KitError",
+    "KitPackage",
     "LimitError",
     "Measured",
     "MeasuringError",
@@ -63,21 +71,31 @@ __all__ = [
     "SigningKey",
     "TrainingError",
     "UnsupportedEstimatorError",
+    "Versus",
     "Watcher",
+    "bench_files",
     "build",
+    "compare_files",
     "convert",
+    "deploy",
     "export",
     "export_function",
     "load_dataset",
+    "make_kit",
     "make_signing_key",
     "measure_file",
     "read_recipe",
+    "roll_back",
     "sign",
     "train",
     "verify_file",
 ]
 
 _LATER = {
+    "Comparison": "edge_pipeline.measuring.comparing",
+    "Deployed": "edge_pipeline.deploy.deploying",
+    "Kit": "edge_pipeline.kit.making",
+    "KitPackage": "edge_pipeline.kit.making",
     "Dataset": "edge_pipeline.data.dataset",
     "FittedModel": "edge_pipeline.training.fitting",
     "Measured": "edge_pipeline.measuring.bare",
@@ -87,15 +105,21 @@ _LATER = {
     "Reverified": "edge_pipeline.verifying.reverifying",
     "Signed": "edge_pipeline.sealing.signing",
     "SigningKey": "edge_pipeline.sealing.signing",
+    "Versus": "edge_pipeline.measuring.benching",
     "Watcher": "edge_pipeline.progress",
+    "bench_files": "edge_pipeline.measuring.benching",
     "build": "edge_pipeline.building",
+    "compare_files": "edge_pipeline.measuring.comparing",
     "convert": "edge_pipeline.convert.converting",
+    "deploy": "edge_pipeline.deploy.deploying",
     "export": "edge_pipeline.exporting",
     "export_function": "edge_pipeline.building",
     "load_dataset": "edge_pipeline.data.dataset",
+    "make_kit": "edge_pipeline.kit.making",
     "make_signing_key": "edge_pipeline.sealing.signing",
     "measure_file": "edge_pipeline.measuring.bare",
     "read_recipe": "edge_pipeline.data.recipe",
+    "roll_back": "edge_pipeline.deploy.deploying",
     "sign": "edge_pipeline.sealing.signing",
     "train": "edge_pipeline.training.fitting",
     "verify_file": "edge_pipeline.verifying.reverifying",

@@ -39,8 +39,10 @@ def cli() -> None:
 # name: where the command is, and what --help says of it without importing it
 _COMMANDS = {
     "build": ("build:build_command", "Train a recipe, and write one proven file."),
+    "deploy": ("deploy:deploy_command", "Copy a model to boards, and switch to it."),
     "export": ("export:export_command", "Write an estimator that you trained."),
     "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
+    "kit": ("kit:kit_command", "Pack a model for a board without a network."),
     "keygen": ("keys:keygen_command", "Make a key to sign files with."),
     "sign": ("keys:sign_command", "Sign a sealed file."),
     "verify": ("verify:verify_command", "Prove and compare a sealed file again."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,6 +31,7 @@ __all__ = [
     "show_json",
     "show_lines",
     "show_notes",
+    "show_table",
 ]
 
 BAR_CELLS = 40
@@ -128,6 +129,23 @@ def show_lines(rows: Iterable[tuple[str, str]]) -> None:
 def _printable(text: str) -> str:
     """*text* without what it may hold to steer a terminal: a file's names are anybody's."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows under a header on stdout; numbers stand right.  On no terminal nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+
+    held = [[_printable(cell) for cell in row] for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(header):
+        cells = [row[place] for row in held if row[place]]
+        right = bool(cells) and all(cell.replace(",", "")[:1].isdigit() for cell in cells)
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in held:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table, width=None if console.is_terminal else 250)
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:

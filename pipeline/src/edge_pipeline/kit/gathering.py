@@ -103,7 +103,7 @@ def gather(wanted: Wanted, folder: Path) -> Gathered:
 
 
 def _pinned(wanted: Wanted) -> dict[str, str]:
-    """Name to version specifier, of the user's pins; refused ones raise before anything is fetched."""
+    """Name to version specifier, of the user's pins; nothing has been fetched yet."""
     pins = {}
     for text in wanted.pins:
         try:

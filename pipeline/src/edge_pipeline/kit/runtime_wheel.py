@@ -21,6 +21,9 @@ __all__ = ["runtime_wheel"]
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: edge-pipeline\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
+# Caches: Python's, and those of tools that ran in a checkout.
+_SKIPPED = re.compile(r"(^|/)(__pycache__|\.[^/]*)/|\.pyc$")
+
 # What an installer writes beside the wheel's own files.
 _INSTALLERS = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
@@ -41,20 +44,30 @@ def runtime_wheel(folder: Path) -> Wheel:
         ) from error
     if installed.version != edge_runtime.__version__:
         raise KitError(
-            f"edge-runtime's metadata says {installed.version}, its code {edge_runtime.__version__}; "
-            "install it again"
+            f"edge-runtime's metadata says {installed.version}, its code "
+            f"{edge_runtime.__version__}; install it again"
         )
     _check_unchanged(installed)
     package = Path(edge_runtime.__file__).parent
     members = {
         f"edge_runtime/{path.relative_to(package).as_posix()}": Member(path.read_bytes())
-        for path in package.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
+        for path in _own_files(package, installed)
     }
     info = f"edge_runtime-{installed.version}.dist-info"
     members |= {f"{info}/{name}": Member(raw) for name, raw in _metadata(installed).items()}
     members[f"{info}/WHEEL"] = Member(_WHEEL.encode())
     return write_wheel(folder / f"edge_runtime-{installed.version}-py3-none-any.whl", members)
+
+
+def _own_files(package: Path, installed: Distribution) -> list[Path]:
+    """What the installer recorded; of an editable install, what lies in the package's folders."""
+    recorded = [
+        Path(str(installed.locate_file(listed)))
+        for listed in installed.files or ()
+        if listed.parts[0] == package.name
+    ]
+    found = recorded or [path for path in package.rglob("*") if path.is_file()]
+    return [path for path in found if not _SKIPPED.search(path.relative_to(package).as_posix())]
 
 
 def _metadata(installed: Distribution) -> dict[str, bytes]:

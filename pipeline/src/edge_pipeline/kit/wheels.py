@@ -1,4 +1,4 @@
-"""Wheels: read for what they say of themselves, and written so that the same files give the same bytes."""
+"""Wheels: read for what they say of themselves, written so that equal files give equal bytes."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ class Wheel:
         """Of all its files, as they are installed; Python's caches come on top."""
         with zipfile.ZipFile(self.path) as archive:
             return sum(entry.file_size for entry in archive.infolist())
+
+    @cached_property
+    def n_files(self) -> int:
+        """Of its files, as they are installed."""
+        with zipfile.ZipFile(self.path) as archive:
+            return len(archive.infolist())
 
     @cached_property
     def metadata(self) -> Message:

@@ -1,0 +1,1 @@
+"""A sealed model goes to boards through the user's own OpenSSH, and is checked there first."""

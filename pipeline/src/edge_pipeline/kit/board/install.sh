@@ -1,0 +1,191 @@
+#!/bin/sh
+# Installs the model @NAME@ on this board, without a network:
+#
+#   sh install.sh [--folder FOLDER] [--python PYTHON]
+#
+# FOLDER is where models live: $EDGE_MODELS, or ~/.local/share/edge.  Nothing outside it is written,
+# nothing needs root, and a second run changes nothing.  Until the very last step the version that
+# was there before keeps answering.
+set -eu
+
+kit_name='@NAME@'
+kit_target='@TOLD@'
+kit_machine='@MACHINE@'
+kit_python='@PYTHON@'
+kit_glibc='@GLIBC@'
+kit_runtime='@RUNTIME@'
+kit_pip='@PIP@'
+kit_sha256='@SHA256@'
+need_kb=@NEED_KB@
+model_kb=@MODEL_KB@
+
+say() { printf 'edge: %s\n' "$*"; }
+stop() {
+    printf 'edge: %s\n' "$*" >&2
+    exit 1
+}
+misuse() {
+    printf 'edge: %s\nusage: sh install.sh [--folder FOLDER] [--python PYTHON]\n' "$*" >&2
+    exit 2
+}
+
+check_machine() {
+    machine=$(uname -m)
+    bits=$(getconf LONG_BIT 2>/dev/null || echo 64)
+    case $machine in
+    arm | armv*) bits=32 ;;
+    i?86) stop "this system is 32-bit x86 ($machine), for which onnxruntime has no wheel; install a 64-bit one" ;;
+    esac
+    if [ "$bits" = 32 ] && [ "$kit_machine" = aarch64 ]; then
+        stop "this system is 32-bit ($machine), for which onnxruntime has no wheel; install the 64-bit Raspberry Pi OS (a Zero 2 W, 3, 4 or 5 runs it)"
+    fi
+    [ "$machine" = "$kit_machine" ] ||
+        stop "this machine is $machine, the kit is for $kit_target, $kit_machine; make one for this machine: edge-pipeline kit --board, or --platform x86-64"
+    [ "$bits" = 64 ] || stop "this system is $bits-bit, 64 bits are needed; install a 64-bit one"
+    libc=$(getconf GNU_LIBC_VERSION 2>/dev/null || true)
+    case $libc in
+    'glibc '*) libc=${libc#glibc } ;;
+    *)
+        case $(ldd --version 2>&1 || true) in
+        *musl*) stop "this system has musl, for which onnxruntime has no wheel; install one with glibc: Debian, Ubuntu, Raspberry Pi OS" ;;
+        esac
+        stop "cannot tell this system's glibc (getconf GNU_LIBC_VERSION); $kit_glibc or newer is needed: Debian, Ubuntu, Raspberry Pi OS"
+        ;;
+    esac
+    at_least "$libc" "$kit_glibc" ||
+        stop "this system's glibc is $libc, $kit_glibc or newer is needed; update the system: Raspberry Pi OS bookworm has 2.36"
+    board=$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)
+}
+
+# Whether version $1, as 2.36, is $2 or newer.
+at_least() {
+    [ "${1%%.*}" -gt "${2%%.*}" ] && return 0
+    minor=${1#*.}
+    wanted=${2#*.}
+    [ "${1%%.*}" -eq "${2%%.*}" ] && [ "${minor%%.*}" -ge "${wanted%%.*}" ]
+}
+
+find_python() {
+    if [ -z "$python" ]; then
+        python=python$kit_python
+        command -v "$python" >/dev/null 2>&1 || python=python3
+    fi
+    command -v "$python" >/dev/null 2>&1 ||
+        stop "no '$python' on this system; Python $kit_python is needed: sudo apt install python3"
+    found=$("$python" -c 'import sys, struct, sysconfig as s
+print("%s-%d.%d-%d%s" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P"), "t" if s.get_config_var("Py_GIL_DISABLED") else ""))') ||
+        stop "'$python' does not start; name another one: --python PYTHON"
+    [ "$found" = "cpython-$kit_python-64" ] ||
+        stop "'$python' is $found, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${found#*-}"
+    "$python" -c 'import venv' 2>/dev/null ||
+        stop "'$python' cannot make virtual environments; sudo apt install python3-venv"
+}
+
+# Kilobytes free where the first argument is, or will be.
+free_kb() {
+    place=$1
+    while [ ! -e "$place" ]; do place=$(dirname -- "$place"); done
+    df -Pk -- "$place" | awk 'NR == 2 { print $4 }'
+}
+
+check_space() {
+    needed=$model_kb
+    is_installed || needed=$((needed + need_kb))
+    free=$(free_kb "$base")
+    [ "$free" -ge "$needed" ] ||
+        stop "only $((free / 1024)) MB are free at $base, $((needed / 1024 + 1)) MB are needed; free some, or name another folder: --folder FOLDER"
+}
+
+check_parts() {
+    told=$(cd "$kit" && sha256sum -c SHA256SUMS 2>&1) || {
+        bad=$(printf '%s\n' "$told" | sed -n 's/^\(.*\): FAILED.*$/\1/p' | head -n 1)
+        stop "a part of the kit is damaged or was changed: ${bad:-SHA256SUMS}; copy the kit here again"
+    }
+}
+
+# Whether the environment of this kit is there, whole, and its Python still starts.
+is_installed() {
+    [ -f "$runtime/.complete" ] && "$runtime/bin/python" -c 'import edge_runtime' 2>/dev/null
+}
+
+# pip comes with the kit and stays outside: the board's own may be old, or missing.
+build_runtime() {
+    "$python" -m venv --without-pip "$runtime" &&
+        "$runtime/bin/python" "$kit/wheels/$kit_pip/pip" --isolated --quiet --no-cache-dir \
+            --disable-pip-version-check install --no-index --find-links "$kit/wheels" \
+            --require-hashes --only-binary :all: --no-compile -r "$kit/requirements.txt" &&
+        cp -R "$kit/licences" "$kit/sbom.cdx.json" "$runtime/" &&
+        sha256sum "$kit"/wheels/*.whl "$kit"/*.* >"$runtime/.sums" &&
+        cut -c 1-64 "$runtime/.sums" >"$runtime/.parts" &&
+        sync && : >"$runtime/.complete"
+}
+
+install_runtime() {
+    if is_installed; then
+        say "runtime $kit_runtime is installed already"
+        return
+    fi
+    mkdir -p "$base/.runtimes"
+    rm -rf "$runtime"
+    told=$(build_runtime 2>&1) || {
+        rm -rf "$runtime"
+        case $told in
+        *'No space left'* | *'Errno 28'* | *'quota exceeded'*)
+            stop "the disk of $base is full; nothing was changed: free $((need_kb / 1024 + 1)) MB and run this again"
+            ;;
+        *'DO NOT MATCH THE HASHES'*)
+            stop "a wheel is not the one that requirements.txt names; nothing was changed: copy the kit here again"
+            ;;
+        esac
+        printf '%s\n' "$told" >&2
+        stop "pip could not install, see above; nothing was changed"
+    }
+    say "runtime $kit_runtime: installed @PACKAGES@"
+}
+
+main() {
+    kit=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+    base=${EDGE_MODELS:-${XDG_DATA_HOME:-${HOME:-}/.local/share}/edge}
+    python=${EDGE_PYTHON:-}
+    only=
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --folder | --python)
+            [ $# -ge 2 ] || misuse "$1 needs a value"
+            if [ "$1" = --folder ]; then base=$2; else python=$2; fi
+            shift
+            ;;
+        --runtime-only) only=runtime ;;
+        -h | --help)
+            sed -n '2,/^set -eu/{/^set -eu/d;s/^# \{0,1\}//;p;}' "$0"
+            exit 0
+            ;;
+        *) misuse "unknown argument '$1'" ;;
+        esac
+        shift
+    done
+    case $base in /*) ;; *) base=$PWD/$base ;; esac
+    runtime=$base/.runtimes/$kit_runtime
+    unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+
+    check_machine
+    find_python
+    check_space
+    say "this machine: ${board:+$board, }$machine, glibc $libc, $found"
+    check_parts
+    say "kit $kit_name for $kit_target: every part is as it was packed"
+    mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
+    exec 9>"$base/.lock"
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' ||
+        stop "cannot lock $base/.lock; name a folder on a local disk: --folder FOLDER"
+    install_runtime
+    [ "$only" = runtime ] && exit 0
+
+    sed "s|@FOLDER@|$(printf '%s' "$base" | sed 's/[\\&|]/\\&/g; s/%/%%/g')|g" \
+        "$kit/edge-$kit_name.service" >"$base/.unit.new"
+    EDGE_LOCKED=1 sh "$kit/board.sh" activate --folder "$base" --name "$kit_name" --runtime "$kit_runtime" \
+        --model "$kit/models/$kit_name.onnx" --sha256 "$kit_sha256" --unit "$base/.unit.new"
+    cp "$kit/board.sh" "$kit/uninstall.sh" "$base/"
+}
+
+main "$@"
