@@ -16,6 +16,7 @@ from typing import Any, get_args
 import edge_runtime
 from edge_runtime.border import ExtraColumns
 from edge_runtime.bundle.manifest import METHODS
+from edge_runtime.cli.finding import bundle_path
 from edge_runtime.errors import EdgeRuntimeError
 
 __all__ = ["main"]
@@ -102,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="replay the golden rows and print what that proves")
     check.set_defaults(command=_check)
     for command in (info, check):
-        command.add_argument("file", metavar="FILE", help="the bundle")
+        command.add_argument(
+            "file", metavar="FILE", type=bundle_path, help="the bundle, or its name"
+        )
         command.add_argument("--json", action="store_true", help="print JSON")
         _add_trust_option(command)
     check.add_argument(
@@ -114,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="time a model here, against its limits")
     bench.set_defaults(command=_bench)
-    bench.add_argument("file", metavar="FILE", help="the bundle")
+    bench.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.add_argument(
         "--rows", type=_rows, default=1000, metavar="N", help="largest batch (default: 1000)"
@@ -130,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="answer every row of a CSV or JSON lines stream")
     predict.set_defaults(command=_predict)
-    predict.add_argument("file", metavar="FILE", help="the bundle")
+    predict.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
     _add_trust_option(predict)
     predict.add_argument(
         "input", metavar="INPUT", nargs="?", default="-", help="rows; - or absent: standard input"

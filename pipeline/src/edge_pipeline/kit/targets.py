@@ -31,6 +31,9 @@ NEWEST_GLIBC = (2, 36)
 
 _OLDEST_GLIBC = 17
 
+# Of the Cortex-A76 alone; what edge_runtime.versions asks of a CPU before it runs a release.
+_HALF_PRECISION = frozenset({"asimdhp", "fphp"})
+
 _ARM32 = (
     "is 32-bit ARM, for which onnxruntime has no wheel; take a 64-bit board (Zero 2 W, 3, 4, 5) "
     "with the 64-bit Raspberry Pi OS"
@@ -65,12 +68,15 @@ class Target:
         What ``uname -m`` says there.
     python
         Its Python, as ``3.11``.
+    features
+        What its CPU can do beyond the others', in the words of /proc/cpuinfo.
     """
 
     name: str
     told: str
     machine: str
     python: str
+    features: frozenset[str] = frozenset()
 
     @property
     def platforms(self) -> list[str]:
@@ -102,7 +108,7 @@ class Target:
         UnsupportedRuntimeError
             It is on the deny list, or too old for the model or the runtime.
         """
-        check_version(version, self.machine, required)
+        check_version(version, self.machine, required, features=self.features)
 
 
 def find_target(
@@ -120,7 +126,8 @@ def find_target(
     name = (board or platform or "").strip().lower().replace("_", "-")
     name = re.sub(r"^(raspberry-?|r)?pi-?", "", name) if board is not None else name
     if board is not None and name in BOARDS:
-        return Target(name, BOARDS[name], "aarch64", _checked_python(python))
+        features = _HALF_PRECISION if name == "5" else frozenset()
+        return Target(name, BOARDS[name], "aarch64", _checked_python(python), features)
     if name in ("x86-64", "amd64"):
         return Target("x86-64", "Linux x86-64", "x86_64", _checked_python(python))
     for pattern, reason in _REFUSED:

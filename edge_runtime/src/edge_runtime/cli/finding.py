@@ -1,0 +1,53 @@
+"""A FILE argument in, the path of a bundle out: the file, or the device's model of that name.
+
+A kit and ``edge-pipeline deploy`` keep the model ``penguins`` in ``FOLDER/penguins/current``, where
+FOLDER is ``$EDGE_MODELS`` or ``~/.local/share/edge``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+
+__all__ = ["bundle_path"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def bundle_path(argument: str) -> str:
+    """*argument*, unless no such file exists and a model has that name.
+
+    Raises
+    ------
+    FileNotFoundError
+        It could be the name of a model, and this device has others.
+    """
+    if os.path.lexists(argument) or not _NAME.fullmatch(argument):
+        return argument
+    folder = _models_folder()
+    path = os.path.join(folder, argument, "current", "model.onnx")
+    if os.path.isfile(path):
+        return path
+    if names := _names(folder):
+        raise FileNotFoundError(
+            errno.ENOENT, f"no such file, and the models here are {', '.join(names)}", argument
+        )
+    return argument
+
+
+def _models_folder() -> str:
+    if configured := os.environ.get("EDGE_MODELS"):
+        return configured
+    shared = os.environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(shared):  # a relative one is to be ignored (XDG Base Directory 0.8)
+        shared = os.path.expanduser("~/.local/share")
+    return os.path.join(shared, "edge")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        found = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [name for name in found if os.path.exists(os.path.join(folder, name, "current"))]
