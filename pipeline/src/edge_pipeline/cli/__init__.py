@@ -38,8 +38,10 @@ def cli() -> None:
 
 # name: where the command is, and what --help says of it without importing it
 _COMMANDS = {
+    "bench": ("bench:bench_command", "Measure a sealed file, or two in turns."),
     "build": ("build:build_command", "Train a recipe, and write one proven file."),
     "deploy": ("deploy:deploy_command", "Copy a model to boards, and switch to it."),
+    "compare": ("compare:compare_command", "Say which rows two files answer apart."),
     "export": ("export:export_command", "Write an estimator that you trained."),
     "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
     "kit": ("kit:kit_command", "Pack a model for a board without a network."),

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Cell, cell_to_json
-from edge_runtime.bundle.schema import Schema
 
 from edge_pipeline.errors import MeasuringError
+from edge_pipeline.measuring.asking import read_rows, rows_for
 
-__all__ = ["LARGEST_BATCH", "Measured", "measure_file"]
+__all__ = ["LARGEST_BATCH", "Measured", "ask_bare", "cells_of", "measure_file"]
 
 LARGEST_BATCH = 1000
 """Rows of the largest batch asked, as ``edge-runtime bench`` asks if nobody says otherwise: the
@@ -69,6 +69,10 @@ class Measured:
     load_ms: float
     batches: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {**asdict(self), "batches": {str(size): dict(q) for size, q in self.batches.items()}}
+
 
 def measure_file(
     source: str | os.PathLike[str] | bytes,
@@ -84,7 +88,8 @@ def measure_file(
     source
         The file, or its bytes.  Signatures are not looked at.
     rows
-        Rows to ask in turn, as the estimator takes them; the file's golden rows when None.
+        Rows to ask in turn, as the estimator takes them, or a file of them; the golden rows of the
+        sealed file when None.
     largest_batch
         Batches of 1, 10, 100 and so on up to this many rows are timed after single rows.
     seconds
@@ -105,17 +110,17 @@ def measure_file(
             path.write_bytes(source)
             return measure_file(path, rows, largest_batch=largest_batch, seconds=seconds)
     path = Path(source)
-    raw = path.read_bytes()
+    size = path.stat().st_size
     asked = {
         "rows": largest_batch,
         "seconds": seconds,
-        "questions": None if rows is None else _cells(unpack(raw).manifest.schema, rows),
+        "questions": None if rows is None else cells_of(path, rows),
     }
-    told = _child(path, asked)
-    batches = {int(size): quantiles for size, quantiles in told["timings"]}
+    told = ask_bare(_BOOT, [path], asked)
+    batches = {int(rows_): found for rows_, found in told["timings"]}
     first = next(iter(batches.values()))
     return Measured(
-        model_bytes=len(raw),
+        model_bytes=size,
         latency_us_p50=first["p50"],
         latency_us_p99=first["p99"],
         peak_memory_mb=told["peak_mb"],
@@ -147,11 +152,24 @@ print(json.dumps(told))
 """
 
 
-def _child(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the process that runs edge_runtime alone tells."""
+def ask_bare(boot: str, paths: Sequence[Path], asked: Mapping[str, Any]) -> Any:
+    """What *boot* tells of sealed files, in a process where the runtime alone is loaded.
+
+    Parameters
+    ----------
+    boot
+        Python source.  It finds the places to import from, as JSON, and the files in ``sys.argv``,
+        *asked* on its standard input, and prints JSON: an object with ``error`` when it cannot.
+
+    Raises
+    ------
+    MeasuringError
+        The process ended, took too long, or told an error.
+    """
+    what = " and ".join(path.name for path in paths)
     # Without "": whatever lies in the current folder must not be imported.
     places = json.dumps([place for place in sys.path if place])
-    command = [sys.executable, "-P", "-c", _BOOT, places, str(path.absolute())]
+    command = [sys.executable, "-P", "-c", boot, places, *(str(p.absolute()) for p in paths)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -167,31 +185,32 @@ def _child(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
             child.kill()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise MeasuringError(
-                    f"measuring {path.name} took longer than {WALL_SECONDS:g} s; make the model "
-                    "smaller"
+                    f"measuring {what} took longer than {WALL_SECONDS:g} s; make the model smaller"
                 ) from error
             raise
     try:
-        told: dict[str, Any] = json.loads(out)
+        told = json.loads(out)
     except ValueError as error:
         last = err.strip().splitlines()[-1:] or ["it said nothing"]
         raise MeasuringError(
-            f"the process that measures {path.name} ended with code {child.returncode}: {last[0]}"
+            f"the process that measures {what} ended with code {child.returncode}: {last[0]}"
         ) from error
-    if "error" in told:
-        raise MeasuringError(f"{path.name} cannot be measured: {told['error']}")
+    if isinstance(told, dict) and "error" in told:
+        raise MeasuringError(f"{what} cannot be measured: {told['error']}")
     return told
 
 
-def _cells(schema: Schema, rows: Any) -> list[list[Cell]]:
-    """Some of *rows*, written as golden rows are."""
+def cells_of(path: Path, rows: Any) -> list[list[Cell]]:
+    """Some of *rows*, written as the golden rows of the file at *path* are."""
+    schema = unpack(path.read_bytes()).manifest.schema
+    rows = rows_for(schema, read_rows(rows, schema))
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     if schema.loose:
-        return [[row] for row in list(rows)[:QUESTIONS]]
+        return [[row] for row in list(rows[:QUESTIONS])]
     if hasattr(rows, "columns"):
         frame = rows.head(QUESTIONS)
-        columns = [list(frame[name]) for name in _names_in(frame, schema)]
+        columns = [list(frame[name]) for name in frame.columns]
         table: Sequence[Sequence[Any]] = list(zip(*columns, strict=True))
     else:
         array = np.asarray(rows[:QUESTIONS])
@@ -200,15 +219,6 @@ def _cells(schema: Schema, rows: Any) -> list[list[Cell]]:
         [_cell(value, column.is_number) for value, column in zip(row, schema.columns, strict=True)]
         for row in table
     ]
-
-
-def _names_in(frame: Any, schema: Schema) -> list[Any]:
-    """The columns of *frame* by the text of their names, as the schema has them."""
-    by_text = {str(name): name for name in frame.columns}
-    missing = [name for name in schema.names if name not in by_text]
-    if missing:
-        raise MeasuringError(f"the rows lack the column {missing[0]!r}, which the model asks for")
-    return [by_text[name] for name in schema.names]
 
 
 def _cell(value: Any, is_number: bool) -> Cell:
