@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_runtime.answering.answers import squeezed
+from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.questions import Question, Questions, joined
 from edge_runtime.border import Border
 from edge_runtime.border.columns import are_finite
@@ -69,8 +69,7 @@ def _asker(question: Question, border: Border, most: int) -> _Ask:
     """The function from a block to its answers, which asks for *most* rows at once."""
     run, names, proves_finite = question.session.run, question.names, question.proves_finite
     in_one_go, output, flat = question.in_one_go, question.outputs[0], question.squeezed[0]
-    # What need not be made scikit-learn's: it is already.
-    done = None if question.labels[0] is not None else np.dtype(output.dtype)
+    labels, done = question.labels[0], np.dtype(output.dtype)
 
     def ask(block: NDArray[Any]) -> NDArray[Any]:
         n_rows = len(block)
@@ -78,15 +77,17 @@ def _asker(question: Question, border: Border, most: int) -> _Ask:
             return in_slices(block, n_rows)
         if not proves_finite and not are_finite(block):
             border.check_block(block)
-        found = run(names, {NUMBERS: block})
-        array = found[0]
+        array = run(names, {NUMBERS: block})[0]
         if flat:
             array = squeezed(array, output)
         if proves_finite and not are_finite(array):
             border.check_block(block)
-        if array.dtype is done and array.ndim and len(array) == n_rows:
+        if labels is not None:
+            return as_named(array, labels, output, n_rows)
+        # onnxruntime's int64 equals numpy's and is another object.
+        if array.dtype == done and array.ndim and len(array) == n_rows:
             return array
-        return question.answers(found, n_rows)[0]
+        return as_trained(array, output, n_rows)
 
     def in_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
         slices = (block[i : i + most] for i in range(0, n_rows, most))
