@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Before scikit-learn is imported: there is a worker for each core, and on top of them OpenMP's
+# threads wait for one another. A histogram booster's test takes a third of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from edge_pipeline.proving.scalars import Expr
+from edge_pipeline.proving.scalars import Expr, Table
 
 __all__ = [
     "Affine",
@@ -19,6 +19,7 @@ __all__ = [
     "is_rest_of_one",
     "is_shift",
     "other_numbers",
+    "without_equal_tables",
 ]
 
 
@@ -47,6 +48,52 @@ def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: fl
             atoms[key] = (x, c * weight + (atoms[key][1] if key in atoms else 0))
     atoms = {key: (x, c) for key, (x, c) in atoms.items() if c}
     return Affine(atoms, bias, error)
+
+
+def without_equal_tables(found: Affine, expected: Affine) -> tuple[Affine, Affine]:
+    """Both without what is looked up from a category, where that adds up to the same.
+
+    A weight of every category is the sum of the weights times ones and zeros that tell categories.
+    """
+    tables = [_tables(each) for each in (found, expected)]
+    equal = [key for key in tables[0] if tables[0][key] == tables[1].get(key)]
+    gone = {atom for key in equal for told in tables for atom in told[key].atoms}
+    return tuple(  # type: ignore[return-value]
+        replace(each, atoms={k: atom for k, atom in each.atoms.items() if k not in gone})
+        for each in (found, expected)
+    )
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """What several tables of one category add up to; equal when all that is."""
+
+    default: Fraction
+    values: Mapping[Any, Fraction]
+    atoms: tuple[bytes, ...] = field(compare=False)
+
+
+def _tables(affine: Affine) -> dict[bytes, _Sum]:
+    groups: dict[bytes, list[tuple[bytes, Expr, Fraction]]] = {}
+    for key, (x, c) in affine.atoms.items():
+        if x.op == "map" and _is_finite(x.value):
+            groups.setdefault(x.args[0].key, []).append((key, x, c))
+    sums = {}
+    for source, group in groups.items():
+        tokens = {token for _, x, _ in group for token in x.value.tokens}
+        default = sum((c * Fraction(x.value.default) for _, x, c in group), Fraction(0))
+        values = {
+            token: sum((c * Fraction(x.value.at(token)) for _, x, c in group), Fraction(0))
+            for token in tokens
+        }
+        values = {token: value for token, value in values.items() if value != default}
+        sums[source] = _Sum(default, values, tuple(key for key, _, _ in group))
+    return sums
+
+
+def _is_finite(table: Table) -> bool:
+    values = [*table.values, table.default]
+    return all(isinstance(value, float) and math.isfinite(value) for value in values)
 
 
 def is_shift(expr: Expr) -> bool:

@@ -26,12 +26,14 @@ from edge_pipeline.proving.affine import (
     is_rest_of_one,
     is_shift,
     other_numbers,
+    without_equal_tables,
 )
+from edge_pipeline.proving.differing import Contradicted, Telling
 from edge_pipeline.proving.expressions import apply
 from edge_pipeline.proving.intervals import ANY, RANGES, Interval, hull, numeric, up
 from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, is_constant
 
-__all__ = ["Bounds", "Contradicted"]
+__all__ = ["Bounds"]
 
 UNIT = 2.0**-53
 """Largest relative error of one rounding to float64 (IEEE 754)."""
@@ -46,10 +48,6 @@ FOLDED = 4
 exact quotient than so many units is another coefficient."""
 
 
-class Contradicted(Exception):  # noqa: N818 - told to the caller as a verdict
-    """The same formula with another number in it."""
-
-
 class Bounds:
     """Compares expressions, for rows within the ranges of *schema*."""
 
@@ -59,6 +57,7 @@ class Bounds:
             low, high = schema.columns[at].minimum, schema.columns[at].maximum
             if low is not None and high is not None:
                 self._ranges[i] = low, high
+        self._telling = Telling(schema)
         self._known: dict[tuple[bytes, bytes], float] = {}
         self._intervals: dict[bytes, Interval] = {}
         self._affine: dict[bytes, Affine] = {}
@@ -84,28 +83,34 @@ class Bounds:
         if is_affine(found) and is_affine(expected) and has_dot(found, expected):
             return self._affine_difference(found, expected)
         logistic = self._logistic(found, expected)
+        if logistic is None:
+            logistic = self._logistic_choice(found, expected)
         if logistic is not None:
             return logistic
         if found.op != expected.op or len(found.args) != len(expected.args):
-            if {found.op, expected.op} <= {"trees", "const", "count", "map"}:
-                raise Contradicted(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
-            raise NotUnderstood(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
+            told = self._telling.apart(found, expected)
+            raise (Contradicted if {found.op, expected.op} in _OTHER_NUMBERS else NotUnderstood)(
+                told
+            )
         gaps = [self.difference(f, e) for f, e in zip(found.args, expected.args, strict=True)]
-        alike = found.key == expected.key or _same_value(found, expected)
-        if not alike:
-            raise Contradicted(f"{_shown(found)} where scikit-learn has {_shown(expected)}")
+        if found.key != expected.key and found.op == "trees":
+            self._telling.compare_trees(found, expected, self.difference)
+        if found.key != expected.key and not _same_value(found, expected):
+            raise Contradicted(self._telling.apart(found, expected))
         if found.op == "trees":
             self._routed(found)
         if not any(gaps) and found.op in _EXACT:
             return 0.0
         rule = _RULES.get(found.op)
         if rule is None:
-            raise NotUnderstood(f"no bound is known for {_shown(found)}")
+            raise NotUnderstood(f"no bound is known for {self._telling.shown(found)}")
         if found.op in _LIBRARY:
             self.libraries.add(found.op)
         gap = rule(self, found, gaps)
         if not math.isfinite(gap):
-            raise NotUnderstood(f"{_shown(found)} has no bound within the ranges of the columns")
+            raise NotUnderstood(
+                f"{self._telling.shown(found)} has no bound within the ranges of the columns"
+            )
         return gap
 
     def _logistic(self, found: Expr, expected: Expr) -> float | None:
@@ -127,6 +132,20 @@ class Bounds:
         self.libraries.add("sigmoid")
         return up(gap / 4 + 2 * LIBRARY)
 
+    def _logistic_choice(self, found: Expr, expected: Expr) -> float | None:
+        """Whether x is above zero, where s(x) is above 1/2: alike but for rounding near zero."""
+        if not found.op == expected.op == "greater":
+            return None
+        (x, zero), (score, half) = found.args, expected.args
+        if score.op != "sigmoid" or (zero.op, half.op, zero.value, half.value) != (
+            "const",
+            "const",
+            0.0,
+            0.5,
+        ):
+            return None
+        return up(self.difference(x, score.args[0]) + 8 * LIBRARY)
+
     def _routed(self, trees: Expr) -> None:
         """A tree needs its questions answered alike, so what they are about must be equal."""
         for tree, _ in trees.value:
@@ -140,13 +159,15 @@ class Bounds:
         gap = f.error + e.error + self._mismatch(f, e)
         plain = direct(found), direct(expected)
         if None not in plain and other_numbers(*plain):
-            raise Contradicted(f"{_shown(found)} has other coefficients than scikit-learn")
+            names = _product_of(found).args
+            raise Contradicted(self._telling.products_apart(*plain, names))
         if not math.isfinite(gap):
             raise NotUnderstood("a sum over columns that have no range")
         return gap
 
     def _mismatch(self, found: Affine, expected: Affine) -> float:
         """Largest difference of the exact functions; coefficients may be a few roundings off."""
+        found, expected = without_equal_tables(found, expected)
         if len(found.atoms) != len(expected.atoms):
             raise NotUnderstood("a sum of other things than scikit-learn's")
         pairs = list(zip(found.atoms.values(), expected.atoms.values(), strict=True))
@@ -157,7 +178,7 @@ class Bounds:
             total += abs(coefficient) * Fraction(self.difference(y, x))
             apart = abs(other - coefficient)
             if apart > FOLDED * Fraction(UNIT) * abs(coefficient):
-                raise Contradicted(f"the coefficient of {_shown(x)} is another")
+                raise Contradicted(f"the coefficient of {self._telling.shown(x)} is another")
             low, high = self.interval(x)
             widest = max(abs(low), abs(high))
             if not math.isfinite(widest):
@@ -251,15 +272,18 @@ def _same_value(found: Expr, expected: Expr) -> bool:
     return bool(a == b)
 
 
-def _shown(expr: Expr) -> str:
-    if expr.op == "const":
-        return f"the constant {expr.value!r}"
-    if expr.op == "trees":
-        return f"the sum of {len(expr.value)} trees"
-    if expr.op == "var":
-        return f"column {expr.value[1]} of {expr.value[0]}"
-    return f"{expr.op} of {len(expr.args)}"
+def _product_of(expr: Expr) -> Expr:
+    return expr if expr.op == "dot" else expr.args[0]
 
+
+_OTHER_NUMBERS = (
+    {"const", "map"},
+    {"const", "count"},
+    {"const", "trees"},
+    {"count", "trees"},
+)
+"""Operations of which one cannot be another way to write the other: a table that says one thing of
+everything is a constant, votes of ones and zeros are counted."""
 
 _EXACT = frozenset(
     [

@@ -29,16 +29,18 @@ from edge_pipeline.proving.scalars import (
     value_of,
 )
 
-__all__ = ["apply", "dot", "lookup", "running_sums", "take", "tree_sum", "where"]
+__all__ = ["apply", "dot", "lookup", "lookup_token", "running_sums", "take", "tree_sum", "where"]
 
 
 def lookup(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
     """*table* at *x*, *default* elsewhere (``SELF``: *x* itself)."""
-    return _through(x, {token_of(key): value for key, value in table.items()}, default)
+    return lookup_token(x, {token_of(key): value for key, value in table.items()}, default)
 
 
-def _through(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
+def lookup_token(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
     """The same, of tokens; a table of a table is one."""
+    if _is_number(x):
+        table = {_as_number(token): value for token, value in table.items()}
 
     def at(token: Any) -> Any:
         return table[token] if token in table else value_of(token) if default is SELF else default
@@ -52,6 +54,18 @@ def _through(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
         joined |= {token: value for token, value in table.items() if token not in joined}
         return _map(x.args[0], joined, default)
     return _map(x, table, default)
+
+
+def _is_number(x: Expr) -> bool:
+    """Whether *x* is a cell of the numbers, which are float64; gaps may be filled."""
+    while x.op == "map" and x.value.default is SELF:
+        x = x.args[0]
+    return x.op == "var" and not x.value[2]
+
+
+def _as_number(token: Any) -> Any:
+    """A whole number or a truth value as the float64 that a cell holds in its place."""
+    return token_of(float(token[1])) if token[0] in ("int", "bool") else token
 
 
 def _map(source: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
@@ -134,11 +148,11 @@ def apply(op: str, *args: Expr) -> Expr:
         if folded is not None:
             return folded
     if op == "isnan":
-        return _through(args[0], {("number", "nan"): True}, False)
+        return lookup_token(args[0], {("number", "nan"): True}, False)
     if op == "equal":
         for x, other in (args, args[::-1]):
             if other.op == "const" and other.value == other.value:
-                return _through(x, {token_of(other.value): True}, False)
+                return lookup_token(x, {token_of(other.value): True}, False)
     return _rewritten(op, args) or make(op, args)
 
 
@@ -160,6 +174,9 @@ def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
             return x.args[0]
         if x.op == "trees":
             return tree_sum([(tree, -values) for tree, values in x.value])
+        if x.op == "dot":
+            weights, bias = x.value
+            return dot(x.args, -weights, None if bias is None else 0.0 - bias)
         if x.op == "add" or (x.op in ("mul", "div") and x.args[1].op == "const"):
             turned = [apply("neg", each) for each in x.args[: 2 if x.op == "add" else 1]]
             return apply(x.op, *turned, *x.args[len(turned) :])

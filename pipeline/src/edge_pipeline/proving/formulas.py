@@ -11,13 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
+from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.expressions import apply, take
-from edge_pipeline.proving.scalars import Expr, NotUnderstood, variable
+from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, variable
 
-__all__ = ["Answer", "Formula", "Oracle", "chosen", "columns_of", "expected", "labels_of"]
+__all__ = [
+    "Answer",
+    "Formula",
+    "Oracle",
+    "category_key",
+    "chosen",
+    "columns_of",
+    "expected",
+    "is_gap",
+    "is_text",
+    "labels_of",
+]
 
 Answer = Any
 """An Expr (one number a row), a list of them (columns), or a tuple of answers (several targets)."""
@@ -78,6 +89,27 @@ def columns_of(answer: Answer) -> list[Expr]:
     if isinstance(answer, list):
         return answer
     raise NotUnderstood("an answer for several targets in the middle of a pipeline")
+
+
+def is_gap(value: Any) -> bool:
+    """Whether a category or a mark of absence stands for no value."""
+    return value is None or bool(value != value)
+
+
+def is_text(x: Expr) -> bool:
+    """Whether *x* is a text: a cell of the strings, or what such a cell was mapped to."""
+    while x.op == "map":
+        if x.value.default is not SELF:  # what a text was mapped to may be a number
+            return isinstance(x.value.default, str)
+        x = x.args[0]
+    return x.op == "var" and bool(x.value[2])
+
+
+def category_key(category: Any, x: Expr) -> Any:
+    """A category as the graph's inputs have it, for the kind of column that *x* is."""
+    if is_text(x):
+        return MISSING_STRING if is_gap(category) else str(category)
+    return float("nan") if is_gap(category) else float(category)
 
 
 def chosen(labels: Any, scores: Sequence[Expr]) -> Expr:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from edge_runtime.bundle.schema import MISSING_STRING
 from numpy.typing import NDArray
 from sklearn import dummy, ensemble
 from sklearn._loss import link as links
 
-from edge_pipeline.proving.expressions import apply, running_sums, take, tree_sum
-from edge_pipeline.proving.formulas import Answer, Formula, Oracle, chosen, labels_of
+from edge_pipeline.proving.expressions import apply, lookup, running_sums, take, tree_sum
+from edge_pipeline.proving.formulas import Answer, Formula, Oracle, category_key, chosen, labels_of
 from edge_pipeline.proving.formulas_trees import added, divided, each_tree
-from edge_pipeline.proving.scalars import Expr, NotUnderstood, constant, make, token_of
+from edge_pipeline.proving.scalars import Expr, NotUnderstood, constant, make
 from edge_pipeline.proving.trees import Splits, canonical_trees
 
 __all__ = ["FORMULAS"]
@@ -97,7 +96,7 @@ def _histogram_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
                 yes=_child(nodes["left"], leaf),
                 no=_child(nodes["right"], leaf),
                 answers={
-                    int(node): _category_answers(iteration[k], node, encoders, known)
+                    int(node): _category_answer(iteration[k], node, encoders, known, columns)
                     for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
                 },
             )
@@ -123,10 +122,14 @@ def _histogram_columns(model: Any, X: Sequence[Expr]) -> tuple[list[Expr], list[
     return [X[int(i)] for i in [*first, *rest]], list(encoder.categories_)
 
 
-def _category_answers(
-    predictor: Any, node: Any, encoders: list[Any], known: tuple[Any, Any]
-) -> tuple[Mapping[Any, bool], bool]:
-    """Which categories go left, and where a missing or unknown one goes.
+def _category_answer(
+    predictor: Any,
+    node: Any,
+    encoders: list[Any],
+    known: tuple[Any, Any],
+    columns: Sequence[Expr],
+) -> Expr:
+    """Whether the row goes left: looked up from the category; a missing or unknown one has a way.
 
     ``_predict_one_from_raw_data`` in sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx.
     """
@@ -135,13 +138,13 @@ def _category_answers(
     left = predictor.raw_left_cat_bitsets[int(row["bitset_idx"])]
     bitsets, place = known
     seen = bitsets[place[feature]]
-    answers = {}
-    for code, category in enumerate(encoders[feature]):
-        if category != category:
-            continue  # encoded as NaN: missing
-        goes_left = _has(left, code) or (not _has(seen, code) and missing_left)
-        answers[token_of(MISSING_STRING if category is None else category)] = goes_left
-    return answers, missing_left
+    answers = {
+        category_key(category, columns[feature]): _has(left, code)
+        or (not _has(seen, code) and missing_left)
+        for code, category in enumerate(encoders[feature])
+        if category == category  # NaN is encoded as NaN: missing
+    }
+    return lookup(columns[feature], answers, missing_left)
 
 
 def _has(bitset: Any, code: int) -> bool:

@@ -13,7 +13,7 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from edge_pipeline.proving.expressions import apply, lookup
-from edge_pipeline.proving.formulas import Answer, Formula, Oracle
+from edge_pipeline.proving.formulas import Answer, Formula, Oracle, category_key, is_gap, is_text
 from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, constant
 
 __all__ = ["FORMULAS"]
@@ -56,28 +56,6 @@ def _binarizer(_: Oracle, binarizer: Any, X: Sequence[Expr]) -> list[Expr]:
     return [apply("to float", apply("less", threshold, x)) for x in X]
 
 
-def _mark(value: Any) -> Any:
-    """A category or a mark of absence as the graph's inputs have it."""
-    if value is None or value != value:
-        return MISSING_STRING
-    return value
-
-
-def _key(value: Any, x: Expr) -> Any:
-    """The same, for the kind of column that *x* is."""
-    if _is_text(x):
-        return str(_mark(value))
-    return float("nan") if value is None or value != value else float(value)
-
-
-def _is_text(x: Expr) -> bool:
-    while x.op == "map":
-        if x.value.default is not SELF:  # what a text was mapped to may be a number
-            return isinstance(x.value.default, str)
-        x = x.args[0]
-    return x.op == "var" and bool(x.value[2])
-
-
 def _codes(encoder: Any, i: int) -> tuple[list[int], int, int]:
     """The code of each category of column *i*, how many codes there are, and an unknown one's.
 
@@ -115,7 +93,7 @@ def _one_hot(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
         left_out = None
         if encoder.drop_idx_ is not None and encoder.drop_idx_[i] is not None:
             left_out = codes[int(encoder.drop_idx_[i])]
-        keys = [_key(category, x) for category in encoder.categories_[i]]
+        keys = [category_key(category, x) for category in encoder.categories_[i]]
         for code in range(n_codes):
             if code != left_out:
                 table = {k: float(c == code) for k, c in zip(keys, codes, strict=True)}
@@ -139,11 +117,11 @@ def _ordinal(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
         gap = [c for c in encoder.categories_[i] if isinstance(c, float) and c != c]
         for category, code in zip(encoder.categories_[i], codes, strict=True):
             if _among(category, gap):
-                table[_key(category, x)] = told(encoder.encoded_missing_value)
+                table[category_key(category, x)] = told(encoder.encoded_missing_value)
                 continue
             # A gap is no category among those that infrequent ones come after.
             behind = bool(gap) and _is_infrequent(encoder, i, category)
-            table[_key(category, x)] = told(code - behind)
+            table[category_key(category, x)] = told(code - behind)
         columns.append(lookup(x, table, unknown))
     return columns
 
@@ -154,7 +132,7 @@ def _target_means(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
     means = list(encoder.target_mean_) if several else [float(encoder.target_mean_)]
     columns = []
     for i, x in enumerate(X):
-        keys = [_key(category, x) for category in encoder.categories_[i]]
+        keys = [category_key(category, x) for category in encoder.categories_[i]]
         for k, mean in enumerate(means):
             told = encoder.encodings_[i * len(means) + k].tolist()
             columns.append(lookup(x, dict(zip(keys, told, strict=True)), float(mean)))
@@ -167,10 +145,10 @@ def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
     for x, fill in zip(X, imputer.statistics_.tolist(), strict=True):
         if isinstance(fill, float) and fill != fill and not imputer.keep_empty_features:
             continue
-        if not _is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
+        if not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
             fill = float(np.asarray(fill).astype(imputer._fill_dtype))
-        replacement = str(_mark(fill)) if _is_text(x) else float(fill)
-        columns.append(lookup(x, {_key(imputer.missing_values, x): replacement}, SELF))
+        replacement = str(MISSING_STRING if is_gap(fill) else fill) if is_text(x) else float(fill)
+        columns.append(lookup(x, {category_key(imputer.missing_values, x): replacement}, SELF))
     if imputer.add_indicator:
         columns += [apply("to float", mark) for mark in _marks(_, imputer.indicator_, X)]
     return columns
@@ -179,13 +157,21 @@ def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
 def _marks(_: Oracle, indicator: Any, X: Sequence[Expr]) -> list[Expr]:
     """MissingIndicator.transform."""
     return [
-        lookup(X[int(i)], {_key(indicator.missing_values, X[int(i)]): True}, False)
+        lookup(X[int(i)], {category_key(indicator.missing_values, X[int(i)]): True}, False)
         for i in indicator.features_
     ]
 
 
 def _does_nothing(step: Any) -> bool:
-    return step is None or (isinstance(step, str) and step == "passthrough")
+    """Whether a step hands on what it gets; ColumnTransformer fits "passthrough" as the last."""
+    named = step is None or (isinstance(step, str) and step == "passthrough")
+    return named or (type(step) is pp.FunctionTransformer and step.func is None)
+
+
+def _function(_: Oracle, transformer: Any, X: Sequence[Expr]) -> list[Expr]:
+    if transformer.func is not None:
+        raise NotUnderstood("a function of the user's own")
+    return list(X)
 
 
 def _pipeline(method: str) -> Formula:
@@ -243,6 +229,7 @@ FORMULAS: Mapping[type, Mapping[str, Formula]] = {
     pp.OneHotEncoder: {"transform": _one_hot},
     pp.OrdinalEncoder: {"transform": _ordinal},
     pp.TargetEncoder: {"transform": _target_means},
+    pp.FunctionTransformer: {"transform": _function},
     SimpleImputer: {"transform": _filled},
     MissingIndicator: {"transform": _marks},
     Pipeline: {method: _pipeline(method) for method in _METHODS},

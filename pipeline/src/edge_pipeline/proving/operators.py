@@ -151,9 +151,15 @@ def columns_at(columns: NDArray[Any], index: Expr) -> list[Expr]:
 
 def _gather_elements(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     source, index = inputs
-    if not (isinstance(source, Rows) and isinstance(index, Rows)) or source.items.ndim != 1:
-        raise NotUnderstood("GatherElements of constants")
-    chosen = [make("select", [*source.items, each]) for each in index.items]
+    if not isinstance(index, Rows) or index.items.ndim != 1:
+        raise NotUnderstood("GatherElements by constants")
+    if isinstance(source, np.ndarray) and attributes.get("axis", 0) == 0 and source.ndim == 2:
+        columns = zip(_numbers(source).T, index.items, strict=False)
+        chosen = [take(column, each) for column, each in columns]
+    elif isinstance(source, Rows) and source.items.ndim == 1:
+        chosen = [make("select", [*source.items, each]) for each in index.items]
+    else:
+        raise NotUnderstood("GatherElements of rows by columns")
     return [Rows(objects(chosen, (len(chosen),)))]
 
 
@@ -246,10 +252,25 @@ def _softmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[A
 def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     items = inputs[0].items
     axis, last = attributes.get("axis", 0), attributes.get("select_last_index", 0)
-    if items.ndim != 1 or axis not in (-1, 1) or last:
+    if items.ndim != 1 or axis not in (-1, 1) or (last and len(items) != 2):
         raise NotUnderstood("ArgMax over another axis than the columns, or of the last of equals")
-    index = apply("argmax", *items)
+    if len(items) == 2 and (last or _is_negative_of(*items)):
+        less = constant(0.0) if _is_negative_of(*items) else items[0]
+        index = apply("to int", apply("greater or equal" if last else "greater", items[1], less))
+    else:
+        index = apply("argmax", *items)
     return [Rows(objects([index], (1,) if attributes.get("keepdims", 1) else ()))]
+
+
+def _is_negative_of(x: Expr, y: Expr) -> bool:
+    return x.key == apply("neg", y).key
+
+
+def _is_zero(x: Expr) -> bool:
+    if x.op == "dot":
+        weights, bias = x.value
+        return not weights.any() and not bias
+    return x.op == "const" and isinstance(x.value, float) and x.value == 0.0
 
 
 def _top_k(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -282,7 +303,8 @@ def _reduce(op: str) -> _Rule:
         items = inputs[0].items
         if items.ndim != 1 or [int(axis) for axis in inputs[1]] not in ([1], [-1]):
             raise NotUnderstood("a sum over another axis than the columns")
-        made = [make(op, items)]
+        kept = [x for x in items if not _is_zero(x)] if op == "sum" else items
+        made = [kept[0] if len(kept) == 1 and op == "sum" else make(op, items)]
         return [Rows(objects(made, (1,) if attributes.get("keepdims", 1) else ()))]
 
     return rule

@@ -16,7 +16,8 @@ from edge_pipeline.proving import (
     formulas_tables,
     formulas_trees,
 )
-from edge_pipeline.proving.bounding import Bounds, Contradicted
+from edge_pipeline.proving.bounding import Bounds
+from edge_pipeline.proving.differing import Contradicted
 from edge_pipeline.proving.formulas import Oracle, expected
 from edge_pipeline.proving.reading import Graph
 from edge_pipeline.proving.scalars import Expr, NotUnderstood

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, Table, token_of
+from edge_pipeline.proving.expressions import apply, lookup_token
+from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, Table
 
 __all__ = ["Splits", "Tree", "canonical_trees", "last_before_float32"]
 
@@ -42,7 +43,7 @@ class Splits:
     members
         Nodes that ask for a set instead: the values that take the way *yes*.
     answers
-        Nodes whose answer is given outright: token to yes, and the default.
+        Nodes whose answer is given outright: a truth value that is looked up from the input.
     """
 
     feature: _Ints
@@ -51,7 +52,7 @@ class Splits:
     yes: _Ints
     no: _Ints
     members: Mapping[int, frozenset[float]] = field(default_factory=dict)
-    answers: Mapping[int, tuple[Mapping[Any, bool], bool]] = field(default_factory=dict)
+    answers: Mapping[int, Expr] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,8 @@ class Tree:
         Digest of what each node asks about, shape (n_nodes, 2).
     inputs
         The expressions that its questions are about.
+    about
+        Of the digests in *asked*: the number that is compared, or the looked-up answer.
     """
 
     key: bytes
@@ -76,6 +79,7 @@ class Tree:
     last: _Floats
     nan: _Bools
     inputs: tuple[Expr, ...]
+    about: Mapping[bytes, Expr] = field(default_factory=dict)
 
 
 def canonical_trees(
@@ -95,7 +99,9 @@ def canonical_trees(
     NotUnderstood
         The nodes do not make trees, or ask what has no rule.
     """
-    splits, asked, about = _questions(splits, inputs)
+    bare = [x.args[0] if x.op == "round to float32" else x for x in inputs]
+    rounded = np.array([x.op == "round to float32" for x in inputs], dtype=bool)
+    splits, asked, about = _questions(splits, bare, rounded)
     ref, tree = np.asarray(roots, dtype=np.int64), np.arange(len(roots))
     levels: list[tuple[_Ints, _Ints]] = []
     visited = 0
@@ -113,13 +119,17 @@ def canonical_trees(
     order = np.argsort(trees, kind="stable")
     starts = np.searchsorted(trees[order], np.arange(len(roots) + 1))
     return [
-        _tree(refs[order[start:stop]], splits, asked, about)
+        _tree(refs[order[start:stop]], splits, asked, bare, about)
         for start, stop in pairwise(starts.tolist())
     ]
 
 
 def _tree(
-    ref: _Ints, splits: Splits, asked: NDArray[np.uint64], about: Sequence[Expr]
+    ref: _Ints,
+    splits: Splits,
+    asked: NDArray[np.uint64],
+    inputs: Sequence[Expr],
+    about: Mapping[bytes, Expr],
 ) -> tuple[Tree, _Ints]:
     leaf = ref < 0
     node = np.where(leaf, 0, ref)
@@ -131,79 +141,68 @@ def _tree(
         what = np.where(leaf[:, np.newaxis], np.uint64(0), asked[node])
         last = np.where(leaf, 0.0, splits.last[node])
         nan = ~leaf & splits.nan[node]
-        used = tuple(about[i] for i in np.unique(splits.feature[node[~leaf]]))
+        used = tuple(inputs[i] for i in np.unique(splits.feature[node[~leaf]]))
     digest = hashlib.blake2b(digest_size=16)
     for part in (leaf, what, last, nan):
         digest.update(np.ascontiguousarray(part).tobytes())
-    return Tree(digest.digest(), leaf, what, last, nan, used), -1 - ref[leaf]
+    return Tree(digest.digest(), leaf, what, last, nan, used, about), -1 - ref[leaf]
 
 
 def _questions(
-    splits: Splits, inputs: Sequence[Expr]
-) -> tuple[Splits, NDArray[np.uint64], list[Expr]]:
-    """Canonical splits, a digest of what every node asks about, and the inputs unrounded."""
-    about = [x.args[0] if x.op == "round to float32" else x for x in inputs]
-    last = splits.last + 0.0
-    rounded = np.array([x.op == "round to float32" for x in inputs], dtype=bool)[splits.feature]
-    last[rounded] = last_before_float32(last[rounded])
-    keys = np.frombuffer(b"".join(x.key for x in about), dtype=np.uint64).reshape(-1, 2)
-    asked = keys[splits.feature]
+    splits: Splits, bare: Sequence[Expr], rounded: _Bools
+) -> tuple[Splits, NDArray[np.uint64], dict[bytes, Expr]]:
+    """Canonical splits, a digest of what every node asks about, and what the digests are of."""
+    last, cast = splits.last + 0.0, rounded[splits.feature]
+    last[cast] = last_before_float32(last[cast])
+    asked = np.frombuffer(b"".join(x.key for x in bare), dtype=np.uint64).reshape(-1, 2)
+    asked = asked[splits.feature]
+    about = {x.key: x for x in bare}
     yes, no, nan = splits.yes.copy(), splits.no.copy(), splits.nan.copy()
-    known: dict[Any, tuple[NDArray[np.uint64], bool]] = {}
-    finite = [x.op == "map" and x.value.default is not SELF for x in about]
-    for node in np.flatnonzero(np.array([*finite, False])[splits.feature]).tolist():
-        x = about[splits.feature[node]]
+    known: dict[Any, tuple[Expr, bool]] = {}
+    finite = np.array([*(x.op == "map" and x.value.default is not SELF for x in bare), False])
+    looked_up = np.flatnonzero(finite[splits.feature]).tolist()
+    for node in {*looked_up, *splits.members, *splits.answers}:
+        x, values = bare[splits.feature[node]], splits.members.get(node)
         given = splits.answers.get(node)
-        values = splits.members.get(node)
-        mark: Any = node if given is not None else (x.key, values or last[node], bool(nan[node]))
+        asks = given.key if given else last[node] if values is None else values
+        mark = (x.key, asks, bool(nan[node]))
         if mark not in known:
-            source, told = _answers(x, given, values, last[node], nan[node])
-            known[mark] = _decision(source, *told)
-        asked[node], turned = known[mark]
+            told = given or _answers(x, values, last[node], bool(nan[node]))
+            known[mark] = _turned(told)
+        question, turned = known[mark]
+        about[question.key] = question
+        asked[node] = np.frombuffer(question.key, dtype=np.uint64)
         if turned:
             yes[node], no[node] = no[node], yes[node]
         last[node], nan[node] = 0.0, False
-    for node in (*splits.members, *splits.answers):
-        if not finite[splits.feature[node]] and node not in splits.answers:
-            raise NotUnderstood("a set of numbers asked of a column that is no code")
-        if not finite[splits.feature[node]]:
-            asked[node], turned = _decision(about[splits.feature[node]], *splits.answers[node])
-            if turned:
-                yes[node], no[node] = no[node], yes[node]
-            last[node], nan[node] = 0.0, False
     return replace(splits, last=last, nan=nan, yes=yes, no=no), asked, about
 
 
-def _answers(
-    x: Expr,
-    given: tuple[Mapping[Any, bool], bool] | None,
-    members: frozenset[float] | None,
-    last: float,
-    nan: bool,
-) -> tuple[Expr, tuple[Mapping[Any, bool], bool]]:
+def _answers(x: Expr, members: frozenset[float] | None, last: float, nan: bool) -> Expr:
     """What a node answers for every value that *x* is looked up from."""
+    if x.op != "map" or x.value.default is SELF:
+        raise NotUnderstood("a set of numbers asked of a column that is no code")
     table: Table = x.value
-
-    def says_yes(value: Any) -> bool:
-        if given is not None:
-            return given[0].get(token_of(value), given[1])
-        if value != value:
-            return bool(nan) and members is None
-        return value in members if members is not None else bool(value <= last)
-
     if members is not None and nan:
         raise NotUnderstood("a set of numbers with a way for NaN")
+
+    def says_yes(value: Any) -> bool:
+        if value != value:
+            return nan and members is None
+        if members is not None and not float(value).is_integer():
+            raise NotUnderstood("a set of numbers asked of a fraction")
+        return value in members if members is not None else bool(value <= last)
+
     values = {token: says_yes(table.at(token)) for token in table.tokens}
-    return x.args[0], (values, says_yes(table.default))
+    return lookup_token(x.args[0], values, says_yes(table.default))
 
 
-def _decision(
-    source: Expr, values: Mapping[Any, bool], default: bool
-) -> tuple[NDArray[np.uint64], bool]:
-    """Digest of the question, turned so that the default answers yes; whether it was turned."""
-    exceptions = sorted((repr(token) for token, yes in values.items() if yes != default))
-    digest = hashlib.blake2b(source.key + repr(exceptions).encode(), digest_size=16).digest()
-    return np.frombuffer(digest, dtype=np.uint64), not default
+def _turned(question: Expr) -> tuple[Expr, bool]:
+    """The question, turned so that most answer yes; whether it was turned."""
+    if question.op not in ("const", "map"):
+        raise NotUnderstood("a set of categories asked of what is no category")
+    default = bool(question.value if question.op == "const" else question.value.default)
+    return (question if default else apply("not", question)), not default
 
 
 def last_before_float32(threshold: _Floats) -> _Floats:
