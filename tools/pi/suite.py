@@ -1,0 +1,278 @@
+"""Ask emulated Raspberry Pis what the device must answer; `make pi` runs it.
+
+    python tools/pi/suite.py WHEEL --models dist [--quick] [--only 4:3.11 ...] [--out JSON]
+
+On every board: the golden rows of every model, an estimator of each family compared with this
+machine, the device's own tests with the hostile files among them, and what the denied onnxruntime
+does there.  Exits with 1 when something fails.  Where no board can be emulated it says SKIPPED and
+exits with 0, or with 1 when PI_REQUIRED=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boards import BOARDS
+from comparing import compared
+from environments import PI, PLACE, ROOT, environment, illegal, site
+from roots import UnavailableError
+
+PLACES = ("zero2:3.11", "4:3.11", "5:3.11", "4:3.13")
+QUICK_PLACES = ("zero2:3.11",)
+QUICK_TESTS = (
+    "tests/device_side/test_device_scan.py",
+    "tests/device_side/test_device_manifest.py",
+    "tests/device_side/test_device_border.py",
+    "tests/device_side/test_device_narrowing.py",
+    "tests/device_side/test_device_versions.py",
+)
+TESTS = ("tests/device_side", "tests/fuzz")
+HOSTILE = ("test_device_scan", "test_device_contact", "test_fuzz")
+"""Test modules whose files try to harm whoever opens them."""
+
+SECONDS = 3600
+"""No step takes a tenth of this; a step that hangs must end."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A board with a Python, and the environment in which the device's code lies there."""
+
+    board: str
+    python: str
+    venv: Path
+    plain: bool
+
+    def run(
+        self, *arguments: str | Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the board's Python with *arguments*, in the repository's folder."""
+        call: list[str | Path] = [PI, "--board", self.board, "--python", self.python]
+        inside = {"EDGE_EMULATED": "1", "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})}
+        if self.plain:
+            paths = [inside.get("PYTHONPATH"), str(site(self.venv, self.python))]
+            inside["PYTHONPATH"] = ":".join(filter(None, paths))
+        for name, value in inside.items():
+            call += ["--env", f"{name}={value}"]
+        python: list[str | Path] = ["--mode", "plain", "python3"]
+        if not self.plain:
+            python = ["--mode", "namespaces", self.venv / "bin/python"]
+        return _run([*call, *python, *arguments])
+
+
+def main() -> int:
+    """Ask every board; 1 when one fails."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("wheel", type=Path, help="of edge-runtime")
+    parser.add_argument("--models", type=Path, default=ROOT / "dist", help="folder of bundles")
+    parser.add_argument("--families", type=Path, help="folder that families.py has filled")
+    parser.add_argument("--only", nargs="+", default=None, metavar="BOARD:PYTHON")
+    parser.add_argument("--quick", action="store_true", help="one board, few tests")
+    parser.add_argument("--jobs", type=int, default=2, help="boards at once")
+    parser.add_argument("--out", type=Path, help="write JSON here")
+    chosen = parser.parse_args()
+    wanted = chosen.only or (QUICK_PLACES if chosen.quick else PLACES)
+    try:
+        places = [_place(name, chosen.wheel) for name in wanted]
+        folders = [chosen.models, *([chosen.families] if chosen.families else [])]
+        here = _answers([sys.executable], folders)
+        with ThreadPoolExecutor(chosen.jobs) as pool:
+            runs = list(pool.map(lambda place: _asked(place, folders, here, chosen.quick), places))
+        denied = {} if chosen.quick else _denied(places[0].python, places)
+    except UnavailableError as error:
+        return _skipped(str(error))
+    told = {
+        "here": {k: v for k, v in here.items() if k != "models"},
+        "runs": runs,
+        "denied": denied,
+    }
+    if chosen.out:
+        chosen.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    failed = [f"{run['board']}, {run['python']}: {line}" for run in runs for line in run["failed"]]
+    failed += [line for shown in denied.values() for line in shown["failed"]]
+    for run in runs:
+        print(_line(run))
+    for line in failed:
+        print(f"pi: FAILED: {line}", file=sys.stderr)
+    if any(place.plain for place in places):
+        return max(bool(failed), _skipped("no namespaces here: the device's tests were not asked"))
+    return int(bool(failed))
+
+
+def _skipped(reason: str) -> int:
+    required = os.environ.get("PI_REQUIRED") == "1"
+    line = f"pi: SKIPPED: {reason}"
+    print(f"{'=' * 78}\n{line}\npi: real ARM instructions were not tested\n{'=' * 78}")
+    if required:
+        print("pi: PI_REQUIRED=1, so this is a failure", file=sys.stderr)
+    return int(required)
+
+
+def _place(name: str, wheel: Path) -> Place:
+    """Find out how a board can be had here, and make its environment.
+
+    Raises
+    ------
+    UnavailableError
+        It cannot.
+    """
+    board, _, python = name.partition(":")
+    call: list[str | Path] = [PI, "--board", board, "--python", python, "--mode"]
+    whole = _run([*call, "namespaces", "sh", "-c", "true"])
+    plain = whole.returncode != 0
+    if plain:
+        one = _run([*call, "plain", "python3", "-c", "import ctypes"])
+        if one.returncode:
+            raise UnavailableError(whole.stderr.strip() or one.stderr.strip())
+    return Place(board, python, environment(python, wheel), plain)
+
+
+def _asked(
+    place: Place, folders: Sequence[Path], here: Mapping[str, Any], quick: bool
+) -> dict[str, Any]:
+    run: dict[str, Any] = {"board": place.board, "python": place.python, "failed": []}
+    _say(place, "golden rows and families")
+    there = _answers(place, folders)
+    run.update({name: there[name] for name in ("machine", "numpy", "onnxruntime")})
+    run["golden"], run["families"] = {}, {}
+    for name, model in there["models"].items():
+        if "error" in model:
+            run["failed"].append(f"{name}: {model['error']}")
+            continue
+        run["golden"][name] = model["golden_rows"]
+        if "answers" in model:
+            told = _family(name, model, here["models"][name], folders)
+            run["families"][name] = told
+            if told["labels_apart"] or told["labels_apart_from_scikit_learn"]:
+                run["failed"].append(f"{name}: labels differ")
+    if not place.plain:
+        _say(place, "tests")
+        run["tests"] = _tested(place, QUICK_TESTS if quick else TESTS, run["failed"])
+    return run
+
+
+def _answers(where: Place | list[str], folders: Sequence[Path]) -> dict[str, Any]:
+    script = [ROOT / "tools/pi/answers.py", *(folder.absolute() for folder in folders)]
+    done = where.run(*script) if isinstance(where, Place) else _run([*where, *script])
+    if done.returncode:
+        raise RuntimeError(f"answers.py failed: {done.stderr[-2000:]}")
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+def _family(
+    name: str, there: Mapping[str, Any], here: Mapping[str, Any], folders: Sequence[Path]
+) -> dict[str, Any]:
+    files = [folder / f"{name}.rows.json" for folder in folders]
+    asked = json.loads(next(file for file in files if file.exists()).read_text(encoding="utf-8"))
+    told = {"family": asked["family"], **compared(here["answers"], there["answers"])}
+    if asked["labels"] is not None:
+        found = there["answers"]["predict"]["labels"]
+        apart = sum(a != b for a, b in zip(found, asked["labels"], strict=True))
+        told["labels_apart_from_scikit_learn"] = apart
+    else:
+        told["labels_apart_from_scikit_learn"] = 0
+    one_thread = {method: there["answers"][method] for method in there["two_threads"]}
+    threads = compared(one_thread, there["two_threads"])
+    told["two_threads"] = {name: threads[name] for name in ("cells_apart", "relative")}
+    return told
+
+
+def _tested(place: Place, tests: Sequence[str], failed: list[str]) -> dict[str, Any]:
+    done = place.run(ROOT / "tools/prove_bare.py")
+    if done.returncode:
+        failed.append(f"not a bare device: {done.stderr.strip()}")
+    report = PLACE / f"tests-{place.board}-{place.python}.xml"
+    report.unlink(missing_ok=True)
+    options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    done = place.run("-m", "pytest", *options, *tests)
+    if done.returncode or not report.exists():
+        failed.append(f"tests: {done.stdout[-4000:]}{done.stderr[-1000:]}")
+    return _counted(report) if report.exists() else {}
+
+
+def _counted(report: Path) -> dict[str, Any]:
+    """Test outcomes, those of hostile files apart, and why tests were skipped."""
+    every: dict[str, Counter[str]] = {"all": Counter(), "hostile": Counter()}
+    reasons: Counter[str] = Counter()
+    for case in ElementTree.parse(report).iter("testcase"):
+        outcome = "passed"
+        for kind, name in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
+            found = case.find(kind)
+            if found is not None:
+                outcome = name
+                if name == "skipped":
+                    reasons[str(found.get("message"))] += 1
+        every["all"][outcome] += 1
+        if case.get("classname", "").rpartition(".")[2] in HOSTILE:
+            every["hostile"][outcome] += 1
+    return {**{name: dict(counts) for name, counts in every.items()}, "why_skipped": dict(reasons)}
+
+
+def _denied(python: str, places: Sequence[Place]) -> dict[str, Any]:
+    """What the denied onnxruntime does on each board, and what edge_runtime says instead."""
+    if places[0].plain:
+        return {}
+    paths = {"PYTHONPATH": str(illegal(python))}
+    shown: dict[str, Any] = {}
+    for board in BOARDS:
+        place = Place(board, python, places[0].venv, plain=False)
+        _say(place, "the denied onnxruntime")
+        alone = place.run("-c", "import onnxruntime", environment=paths)
+        model = next((ROOT / "dist").glob("*.onnx"))
+        ours = place.run("-m", "edge_runtime.cli", "check", model, environment=paths)
+        ended = alone.returncode in (-signal.SIGILL, 128 + signal.SIGILL)
+        what = "SIGILL" if ended else "runs" if alone.returncode == 0 else "fails"
+        failed = []
+        if what != ("runs" if "asimdhp" in BOARDS[board].features else "SIGILL"):
+            failed.append(f"{board}: import onnxruntime 1.21.0: {what}: {alone.stderr[-300:]}")
+        if ours.returncode != 1 or "onnxruntime 1.21.0" not in ours.stderr:
+            failed.append(f"{board}: edge-runtime did not refuse it: {ours.stderr[-300:]}")
+        shown[board] = {"alone": what, "edge_runtime": ours.stderr.strip(), "failed": failed}
+    return shown
+
+
+def _line(run: Mapping[str, Any]) -> str:
+    tests = run.get("tests", {})
+    outcomes = ", ".join(f"{n} {name}" for name, n in tests.get("all", {}).items())
+    return (
+        f"board {run['board']}, Python {run['python']}, onnxruntime {run['onnxruntime']}: "
+        f"{len(run['golden'])} models answer their golden rows; tests: {outcomes or 'not asked'}"
+        f"{'; FAILED' if run['failed'] else ''}"
+    )
+
+
+def _say(place: Place, what: str) -> None:
+    print(f"pi: board {place.board}, Python {place.python}: {what}", file=sys.stderr)
+
+
+def _run(call: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    """Run to its end or to the limit; whatever it started ends with it."""
+    with subprocess.Popen(
+        call, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                return subprocess.CompletedProcess(call, 124, "", f"longer than {SECONDS} s")
+            raise
+    return subprocess.CompletedProcess(call, process.returncode, out, err)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
