@@ -32,13 +32,12 @@ misuse() {
 check_machine() {
     machine=$(uname -m)
     bits=$(getconf LONG_BIT 2>/dev/null || echo 64)
-    case $machine in
-    arm | armv*) bits=32 ;;
-    i?86) stop "this system is 32-bit x86 ($machine), for which onnxruntime has no wheel; install a 64-bit one" ;;
+    case $bits-$machine in
+    *-arm | *-armv* | 32-aarch64)
+        stop "this system is 32-bit ARM ($machine), for which onnxruntime has no wheel; install the 64-bit Raspberry Pi OS (a Zero 2 W, 3, 4 or 5 runs it)"
+        ;;
+    *-i?86) stop "this system is 32-bit x86 ($machine), for which onnxruntime has no wheel; install a 64-bit one" ;;
     esac
-    if [ "$bits" = 32 ] && [ "$kit_machine" = aarch64 ]; then
-        stop "this system is 32-bit ($machine), for which onnxruntime has no wheel; install the 64-bit Raspberry Pi OS (a Zero 2 W, 3, 4 or 5 runs it)"
-    fi
     [ "$machine" = "$kit_machine" ] ||
         stop "this machine is $machine, the kit is for $kit_target, $kit_machine; make one for this machine: edge-pipeline kit --board, or --platform x86-64"
     [ "$bits" = 64 ] || stop "this system is $bits-bit, 64 bits are needed; install a 64-bit one"

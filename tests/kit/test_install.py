@@ -1,0 +1,264 @@
+"""A kit installs offline, twice, over an older one; what a board lacks is said with the remedy."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import edge_pipeline
+import kits
+import pytest
+
+from .conftest import X86_64, Unpacked, run, unpack
+
+pytestmark = [X86_64, pytest.mark.xdist_group("kit")]
+
+NO_NETWORK = ["unshare", "--map-root-user", "--net", "--mount"]
+
+
+def answer(models: Path, name: str = "line") -> list[float]:
+    """What the model of that name says of 1 and 2."""
+    command = [models / "runtime/bin/edge-runtime", "predict", name]
+    done = subprocess.run(
+        command,
+        input=kits.ROWS,
+        env={"EDGE_MODELS": str(models), "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [round(float(row.split(",")[-1]), 9) for row in done.stdout.split()[1:]]
+
+
+def tree(folder: Path) -> dict[str, bytes | str]:
+    """Every file and link below *folder*, Python's caches and the lock left out."""
+    return {
+        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        for path in folder.rglob("*")
+        if (path.is_symlink() or path.is_file()) and path.suffix != ".pyc" and path.name != ".lock"
+    }
+
+
+def tool(folder: Path, **programs: str) -> str:
+    """A PATH on which these programs are found first: what another board would answer."""
+    folder.mkdir(exist_ok=True)
+    for name, script in programs.items():
+        program = folder / name.replace("_", ".")
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def copy(installed: Path, tmp_path: Path) -> Path:
+    """The same installation elsewhere, its environment in the old place."""
+    subprocess.run(["cp", "-a", "--link", installed, tmp_path / "edge"], check=True)
+    return tmp_path / "edge"
+
+
+def test_a_kit_installs_without_a_network_by_a_python_whose_pip_is_old(
+    unpacked: Unpacked, tmp_path: Path
+) -> None:
+    """The kit brings its own pip, so the board's does not matter, nor whether there is one."""
+    path = tool(
+        tmp_path / "bin",
+        python3=f'case "$*" in *ensurepip*|*"-m pip"*) echo pip 9.0.1 >&2; exit 1 ;; esac\n'
+        f'exec {sys.executable} "$@"',
+    )
+    models = tmp_path / "edge"
+    install = ["sh", unpacked.folder / "install.sh", "--folder", models, "--python", "python3"]
+    done = run([*(NO_NETWORK if can_unshare() else []), *install], PATH=path)
+    assert done.returncode == 0, done.stderr
+    for told in ("every part is as it was packed", "golden rows", "predict_one", "current is"):
+        assert told in done.stdout
+    assert answer(models) == [2.0, 4.0]
+    assert not list((models / ".runtimes").glob("*/lib/*/site-packages/pip"))
+    if not can_unshare():
+        pytest.skip("NO NAMESPACES HERE, THE NETWORK WAS ON")
+
+
+def test_a_second_run_changes_nothing_and_says_so(unpacked: Unpacked, installed: Path) -> None:
+    before = tree(installed)
+    done = unpacked.install(installed)
+    assert done.returncode == 0
+    assert "is installed already" in done.stdout
+    assert "is current already" in done.stdout
+    assert tree(installed) == before
+
+
+def test_an_installation_that_was_cut_short_is_made_whole_by_the_next(
+    unpacked: Unpacked, tmp_path: Path
+) -> None:
+    models = tmp_path / "edge"
+    half = models / ".runtimes" / unpacked.kit.runtime_id
+    (half / "bin").mkdir(parents=True)
+    (half / "bin/python").write_text("cut short")
+    done = unpacked.install(models)
+    assert done.returncode == 0, done.stderr
+    assert answer(models) == [2.0, 4.0]
+
+
+def test_a_newer_kit_shares_the_runtime_and_can_be_taken_back(
+    installed: Path, make: Callable[..., edge_pipeline.Kit], tmp_path: Path
+) -> None:
+    models = copy(installed, tmp_path)
+    newer = unpack(make(kits.line(tmp_path, 3.0), slim=True), tmp_path)
+    done = newer.install(models)
+    assert done.returncode == 0, done.stderr
+    assert "is installed already" in done.stdout
+    assert answer(models) == [3.0, 6.0]
+    for slope in (2.0, 3.0):
+        back = run(["sh", models / "board.sh", "rollback", "--name", "line", "--folder", models])
+        assert back.returncode == 0, back.stderr
+        assert answer(models)[0] == slope
+
+
+def test_uninstalling_leaves_nothing_but_what_is_someone_elses(
+    unpacked: Unpacked, installed: Path, tmp_path: Path
+) -> None:
+    models = copy(installed, tmp_path)
+    (models / "notes.txt").write_text("mine")
+    done = run(["sh", models / "uninstall.sh"])
+    assert (done.returncode, done.stdout) == (0, "edge: line is removed\n"), done.stderr
+    assert [path.name for path in models.iterdir()] == ["notes.txt"]
+    again = run(["sh", unpacked.folder / "uninstall.sh", "--folder", models])
+    assert again.returncode == 1
+    assert "no model line" in again.stderr
+
+
+def test_the_systemd_unit_names_what_was_installed(installed: Path) -> None:
+    unit = installed / "line/edge-line.service"
+    line = next(text for text in unit.read_text().splitlines() if text.startswith("ExecStart="))
+    program, argument = line.removeprefix('ExecStart="').removesuffix('"').split('" check "')
+    assert run([program, "check", argument]).returncode == 0
+    verify = shutil.which("systemd-analyze")
+    if verify is not None:
+        done = run([verify, "verify", "--user", unit], XDG_RUNTIME_DIR=str(installed))
+        assert "edge-line" not in done.stderr
+
+
+OTHERS = {
+    "32-bit ARM": ({"uname": "echo armv7l"}, ["32-bit ARM (armv7l)", "64-bit Raspberry Pi OS"]),
+    "a 32-bit x86 board": ({"uname": "echo i686"}, ["32-bit x86", "no wheel"]),
+    "another board": ({"uname": "echo riscv64"}, ["riscv64", "Linux x86-64", "edge-pipeline kit"]),
+    "musl": (
+        {"getconf": "[ $1 = LONG_BIT ] && echo 64", "ldd": "echo musl libc >&2; exit 1"},
+        ["musl", "glibc", "Debian"],
+    ),
+    "an old glibc": (
+        {"getconf": "[ $1 = LONG_BIT ] && echo 64 || echo glibc 2.19"},
+        ["glibc is 2.19", "or newer is needed", "update the system"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("programs", "words"), OTHERS.values(), ids=OTHERS)
+def test_a_system_without_wheels_is_named_with_the_remedy(
+    unpacked: Unpacked, tmp_path: Path, programs: dict[str, str], words: list[str]
+) -> None:
+    done = unpacked.install(tmp_path / "edge", PATH=tool(tmp_path / "bin", **programs))
+    refused(done, tmp_path, *words)
+
+
+def test_a_32_bit_system_under_a_64_bit_kernel_is_told_to_take_the_64_bit_one(
+    board_kit: edge_pipeline.Kit, tmp_path: Path
+) -> None:
+    board = unpack(board_kit, tmp_path)
+    path = tool(tmp_path / "bin", uname="echo aarch64", getconf="echo 32")
+    done = board.install(tmp_path / "edge", PATH=path)
+    refused(done, tmp_path, "32-bit ARM (aarch64)", "64-bit Raspberry Pi OS")
+
+
+def test_a_kit_of_a_raspberry_pi_is_refused_here_by_name(
+    board_kit: edge_pipeline.Kit, tmp_path: Path
+) -> None:
+    done = unpack(board_kit, tmp_path).install(tmp_path / "edge")
+    refused(done, tmp_path, "this machine is x86_64", "Raspberry Pi 4", "--platform x86-64")
+
+
+def test_another_python_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
+    path = tool(tmp_path / "bin", python3="echo cpython-3.9-64")
+    done = unpacked.install(tmp_path / "edge", PATH=path, EDGE_PYTHON=str(tmp_path / "bin/python3"))
+    refused(done, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9")
+
+
+def test_no_python_at_all_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
+    done = unpacked.install(tmp_path / "edge", "--python", "no-such-python")
+    refused(done, tmp_path, "no 'no-such-python'", "sudo apt install python3")
+
+
+@pytest.mark.parametrize("part", ["wheels/numpy*", "models/*", "requirements.txt", "install.sh"])
+def test_a_part_that_was_changed_is_named_and_nothing_is_installed(
+    slim: edge_pipeline.Kit, tmp_path: Path, part: str
+) -> None:
+    kit = unpack(slim, tmp_path)
+    spoilt = next(kit.folder.glob(part))
+    if part == "install.sh":
+        spoilt.write_bytes(spoilt.read_bytes() + b"\n")
+    else:
+        raw = bytearray(spoilt.read_bytes())
+        raw[len(raw) // 2] ^= 1
+        spoilt.write_bytes(raw)
+    done = kit.install(tmp_path / "edge")
+    refused(done, tmp_path, str(spoilt.relative_to(kit.folder)), "copy the kit here again")
+
+
+def test_a_wheel_whose_checksum_was_changed_with_it_fails_its_hash(
+    slim: edge_pipeline.Kit, tmp_path: Path
+) -> None:
+    kit = unpack(slim, tmp_path)
+    wheel = next(kit.folder.glob("wheels/edge_runtime*"))
+    wheel.write_bytes(wheel.read_bytes() + b"more")
+    sums = run(["sh", "-c", 'cd "$1" && cut -c 67- SHA256SUMS | xargs sha256sum', "-", kit.folder])
+    (kit.folder / "SHA256SUMS").write_text(sums.stdout)
+    done = kit.install(tmp_path / "edge")
+    assert done.returncode == 1
+    assert "not the one that requirements.txt names" in done.stderr
+    assert not list((tmp_path / "edge/.runtimes").iterdir())
+
+
+def refused(
+    done: subprocess.CompletedProcess[str], tmp_path: Path, *words: str, lines: int = 1
+) -> None:
+    """Exit 1, one line with these words, and nothing written."""
+    assert done.returncode == 1, done.stdout
+    assert [word for word in words if word not in done.stderr] == [], done.stderr
+    assert len(done.stderr.splitlines()) == lines
+    assert not (tmp_path / "edge").exists()
+
+
+def can_unshare() -> bool:
+    return run([*NO_NETWORK, "true"]).returncode == 0
+
+
+IN_TMPFS = """
+set -e
+mount -t tmpfs -o size={size},nr_inodes={inodes} none "$1"
+shift
+"$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "inodes", "words"),
+    [
+        ("20m", "100000", ["MB are free", "MB are needed", "--folder"]),
+        # df sees room; the file system has no place for another file.
+        ("400m", "300", ["the disk of", "is full", "nothing was changed"]),
+    ],
+)
+def test_a_full_disk_is_said_with_what_is_needed(
+    unpacked: Unpacked, tmp_path: Path, size: str, inodes: str, words: list[str]
+) -> None:
+    if not can_unshare():
+        pytest.skip("NO NAMESPACES HERE, NO DISK WAS FILLED")
+    script = IN_TMPFS.format(size=size, inodes=inodes)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    install = ["sh", unpacked.folder / "install.sh", "--folder", disk / "edge"]
+    left = ["sh", "-c", '"$@"; code=$?; ls -A "$0/edge/.runtimes" 2>/dev/null; exit $code', disk]
+    done = run([*NO_NETWORK, "sh", "-c", script, "-", disk, *left, *install])
+    assert done.returncode == 1
+    assert [word for word in words if word not in done.stderr] == [], done.stderr
+    assert unpacked.kit.runtime_id not in done.stdout
