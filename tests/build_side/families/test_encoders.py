@@ -209,3 +209,10 @@ def test_label_columns_are_marked_as_the_binarizer_marks_them() -> None:
     marks = np.random.default_rng(0).integers(0, 2, (30, 4))
     for parameters in ({}, {"neg_label": -1, "pos_label": 5}, {"neg_label": -1, "pos_label": 0}):
         assert_same(fitted(LabelBinarizer(**parameters), marks), marks, marks[:7])
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder(), TargetEncoder()])
+@pytest.mark.parametrize("cells", [[0, 3, 7], [True, False], [0.5, 2, -1]])
+def test_an_array_of_objects_may_hold_numbers(encoder: Any, cells: list[Any]) -> None:
+    X = np.array([[cells[i % len(cells)], cells[i // 3 % len(cells)]] for i in range(60)], object)
+    assert_same(encoder.fit(X, np.arange(60) % 2), X, X[:20])

@@ -6,6 +6,8 @@ from typing import Any
 
 import edge_pipeline
 import numpy as np
+import pandas as pd
+import polars
 import pytest
 from build_side.families.asking import assert_same
 from build_side.families.tables import fitted, rows, unseen
@@ -24,6 +26,11 @@ def gapped(values: Any, share: float = 0.2) -> Any:
     values = np.array(values, dtype=object if values.dtype.kind == "O" else np.float64)
     values[RNG.random(values.shape) < share] = np.nan
     return values
+
+
+def objects_of_pandas(values: Any) -> pd.DataFrame:
+    """Columns of dtype object, in which None stays None."""
+    return pd.DataFrame({f"c{i}": pd.Series(c, dtype=object) for i, c in enumerate(values.T)})
 
 
 X = gapped(rows(60))
@@ -114,3 +121,30 @@ def test_a_metric_of_the_users_is_refused() -> None:
     imputer = fitted(KNNImputer(metric=lambda x, y, **_: abs(np.nansum(x) - np.nansum(y))), X)
     with pytest.raises(UnsupportedEstimatorError, match="nan_euclidean"):
         edge_pipeline.convert(imputer, X)
+
+
+NONE_FOR_A_GAP = np.where(RNG.random((60, 2)) < 0.2, None, RNG.choice(["a", "b", "yes"], (60, 2)))
+
+
+@pytest.mark.parametrize("container", [np.asarray, objects_of_pandas, polars.DataFrame])
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        SimpleImputer(strategy="most_frequent"),
+        SimpleImputer(strategy="most_frequent", missing_values=None),
+        SimpleImputer(strategy="constant", fill_value="?", add_indicator=True),
+    ],
+)
+def test_none_is_a_gap_or_a_word_as_scikit_learn_takes_it(imputer: Any, container: Any) -> None:
+    X = container(NONE_FOR_A_GAP)
+    try:
+        model = make_pipeline(imputer, OneHotEncoder(handle_unknown="ignore")).fit(X)
+    except ValueError:  # pandas takes None for a gap that only NaN marks
+        pytest.skip("scikit-learn refuses this imputer for this container")
+    assert_same(model, X, X[:30])
+
+
+def test_a_word_that_is_none_cannot_be_an_answer(tmp_path: Any) -> None:
+    imputer = SimpleImputer(strategy="most_frequent").fit(NONE_FOR_A_GAP)
+    with pytest.raises(UnsupportedEstimatorError, match="end with an encoder"):
+        edge_pipeline.export(imputer, NONE_FOR_A_GAP, tmp_path / "m.onnx")

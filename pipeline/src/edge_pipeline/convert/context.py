@@ -67,8 +67,10 @@ class Context:
     guest
         Converts what *find* does not know (skl2onnx), or raises UnsupportedEstimatorError.
     schema
-        Of the graph's inputs; its derived blocks are those that :meth:`derive` may be asked for,
-        or none yet, and then they are collected in ``derived``.
+        Of the graph's inputs; its derived blocks may be asked for with :meth:`derive`; or none
+        yet, and then they are collected in ``derived``.
+    gaps
+        Column name to what stands for a missing string in it: None, NaN or pandas.NA.
 
     Attributes
     ----------
@@ -88,7 +90,9 @@ class Context:
         find: Callable[[Any], Methods | None],
         guest: Callable[[Context, Any, str, Any], Answer],
         schema: Schema | None = None,
+        gaps: Mapping[str, Any] | None = None,
     ) -> None:
+        self._gaps = gaps or {}
         schema = schema or Schema("array", ())
         self.graph = graph
         self.derived: list[Derived] = []
@@ -246,6 +250,16 @@ class Context:
         columns = frame_of(made).columns[: source.width]
         for (tensor, place), before, fill in zip(columns, source.columns, fills, strict=True):
             self._filled[tensor.name, place] = Filled(*before, mark, fill)
+
+    def sees(self, mark: Any, X: Frame) -> list[bool]:
+        """Whether *mark* covers the gaps of each column: ``_get_mask`` takes None for a word."""
+        columns = [self._raw.get((tensor.name, place)) for tensor, place in X.columns]
+        if not pd.isna(mark):
+            return [True] * X.width
+        return [
+            not (c and c.missing) or (self._gaps.get(c.name) is None) == (mark is None)
+            for c in columns
+        ]
 
     def before_filling(self, tensor: Tensor, place: int) -> Filled | None:
         """The column as it was before an imputer filled its gaps, or None when none has."""

@@ -108,12 +108,13 @@ def sample_for(estimator: Any, X: Any) -> Sample:
 def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     """As :func:`convert`, for a sample that has been described already."""
     answers = _first_answers(estimator, sample)
-    context, outputs = _written(estimator, sample.schema, answers)
+    gaps = dict(zip(sample.schema.names, sample.gaps, strict=True))
+    context, outputs = _written(estimator, sample.schema, answers, gaps)
     schema = sample.schema
     if context.derived:
         # How wide the input is was not known before: once more, with the derived blocks in it.
         schema = _with_derived(schema, tuple(context.derived))
-        context, outputs = _written(estimator, schema, answers)
+        context, outputs = _written(estimator, schema, answers, gaps)
     schema = _closed(schema, context)
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
@@ -162,11 +163,11 @@ def _closed(schema: Schema, context: Context) -> Schema:
 
 
 def _written(
-    estimator: Any, schema: Schema, first_answers: dict[str, Any]
+    estimator: Any, schema: Schema, first_answers: dict[str, Any], gaps: dict[str, Any]
 ) -> tuple[Context, list[Output]]:
     """A graph with an output for every method, in its context."""
     graph = Graph()
-    context = Context(graph, converters_of, guest, schema)
+    context = Context(graph, converters_of, guest, schema, gaps)
     X = _in_trained_order(estimator, _inputs(graph, schema), schema)
     outputs: list[Output] = []
     for method, answers, tensors in _converted(context, estimator, X, first_answers):

@@ -61,18 +61,20 @@ class Sample:
         kind = self.schema.kind
         if kind == "table":
             columns = {
-                name: _restored(table[name], dtype, gap)
-                for name, dtype, gap in zip(self.schema.names, self.dtypes, self.gaps, strict=True)
+                column.name: _restored(table[column.name], column.type, dtype, gap)
+                for column, dtype, gap in zip(
+                    self.schema.columns, self.dtypes, self.gaps, strict=True
+                )
             }
             return pd.DataFrame(columns, index=table.index)
         if kind == "text":
             return [str(text) for text in table.iloc[:, 0]]
         if self.schema.loose:
             return table.iloc[:, 0].tolist()
-        if self.schema.textual:
-            values = table.to_numpy(dtype=object, copy=True)
-            for i in self.schema.textual:
-                values[pd.isna(values[:, i]), i] = self.gaps[i]
+        if any(isinstance(dtype, np.dtype) and dtype.hasobject for dtype in self.dtypes):
+            values = np.empty(table.shape, dtype=object)
+            for i, column in enumerate(self.schema.columns):
+                values[:, i] = _as_objects(table.iloc[:, i], column.type, self.gaps[i])
         else:
             # Row by row in memory, as users' arrays are: numpy sums the squares of a row in another
             # order where columns lie together, and a distance between twins is such a difference.
@@ -250,13 +252,36 @@ def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
     if all(isinstance(item, _LISTS) for item in present):
         return "list", _one_by_one([_in_order(item) for item in column]).to_numpy()
     if all(isinstance(item, bool | int | float | np.number | np.bool_) for item in present):
-        return "float64", np.array([np.nan if _is_na(item) else float(item) for item in column])
+        numbers = np.array([np.nan if _is_na(item) else float(item) for item in column])
+        return _kind_of_objects(present), numbers
     found = sorted({type(item).__name__ for item in present})
     raise ConversionError(
         f"column {name!r} has dtype {column.dtype} with values of type {', '.join(found)}; "
         "expected numbers or "
         "strings: convert it (dates to numbers, mixed values to strings) before training"
     )
+
+
+def _kind_of_objects(present: pd.Series) -> ColumnType:
+    """What Python's own numbers are: flags or whole ones, where all are."""
+    if not len(present):
+        return "float64"
+    if all(isinstance(item, bool | np.bool_) for item in present):
+        return "bool"
+    whole = all(isinstance(item, int | np.integer) for item in present)
+    return "int64" if whole and max(map(abs, present)) <= LARGEST_WHOLE else "float64"
+
+
+def _as_objects(values: pd.Series, kind: ColumnType, gap: Any) -> Any:
+    """*values* as Python's own: encoders compare categories with objects, not with floats."""
+    cells = values.astype(object).to_numpy(copy=True)
+    missing = values.isna().to_numpy()
+    cells[missing] = gap
+    if kind in ("bool", "int64"):
+        whole = bool if kind == "bool" else int
+        for i in np.flatnonzero(~missing):
+            cells[i] = whole(cells[i]) if cells[i] == int(cells[i]) else cells[i]
+    return cells
 
 
 def _in_order(items: Any) -> list[Any]:
@@ -282,7 +307,7 @@ def _describe(name: str, kind: ColumnType, values: Any) -> Column:
     return Column(name, kind, missing=bool(np.isnan(values).any()), minimum=low, maximum=high)
 
 
-def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
+def _restored(values: pd.Series, kind: ColumnType, dtype: Any, gap: Any) -> pd.Series:
     """*values* with the user's dtype where that holds them, otherwise as they are; no float32."""
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
@@ -300,7 +325,7 @@ def _restored(values: pd.Series, dtype: Any, gap: Any) -> pd.Series:
             else values
         )
     if isinstance(dtype, np.dtype) and dtype.hasobject:
-        return values.astype(object).where(~missing, gap)
+        return pd.Series(_as_objects(values, kind, gap), index=values.index, dtype=object)
     if pd.api.types.is_float_dtype(dtype) and dtype.itemsize < np.dtype(np.float64).itemsize:
         # The device computes in float64, and so must whoever is compared with it.
         wide = "Float64" if pd.api.types.is_extension_array_dtype(dtype) else np.float64

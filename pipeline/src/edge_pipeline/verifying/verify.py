@@ -32,6 +32,7 @@ from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.proving import Proof, prove
 from edge_pipeline.verifying.comparing import gap_between
+from edge_pipeline.verifying.missing_strings import none_is_a_word, refuse_missing_strings
 from edge_pipeline.verifying.probes import ProbeGroup, close_columns, probe_groups
 
 __all__ = ["EXACT", "VerifiedModel", "verify"]
@@ -155,7 +156,7 @@ def verify(
     asked = _undoubted(model, sample, asked)
     if any(output.dtype == "float32" for output in model.outputs):
         tolerance = max(tolerance, EXACT_IN_FLOAT32)
-    proofs = prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
+    proofs = _proofs(model, estimator, sample)
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     far: dict[str, str] = {}
@@ -170,6 +171,13 @@ def verify(
     rows = _golden_rows(model, golden) if golden else GoldenRows((), {})
     notes = [*_undetermined(asked), *far.values(), *_proven(proofs, tolerance, evidence)]
     return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(notes), count)
+
+
+def _proofs(model: OnnxModel, estimator: Any, sample: Sample) -> Mapping[str, Proof]:
+    if none_is_a_word(estimator, sample):
+        reason = "None is a word to an imputer of NaN, which no formula tells apart"
+        return {output.name: Proof("probed", reason=reason) for output in model.outputs}
+    return prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
 
 
 def _refused(
@@ -230,6 +238,7 @@ def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) ->
                 told = dense(answer if output.item is None else answer[output.item])
                 if method == "transform" and told.ndim == len(group.table) == 1:
                     told = _by_rows(told, estimator, sample, group.table)
+                refuse_missing_strings(estimator, told)
                 answers[output.name] = told
     return _Asked(group, answers, np.ones(len(group.table), dtype=np.bool_))
 

@@ -26,14 +26,18 @@ def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame
     kept = np.arange(frame.width)
     if not imputer.keep_empty_features:
         kept = kept[~np.array([_is_nan(value) for value in statistics])]
+    # To a mark of NaN, None is a word, which stays: filled with itself.
+    seen = np.array(context.sees(imputer.missing_values, frame), dtype=np.bool_)
+    statistics = np.where(seen, statistics, None) if not seen.all() else statistics
     parts: list[Tensor | Frame] = []
     start = 0
     for run in frame.select(kept).runs() if len(kept) else []:
         fills = statistics[kept[start : start + run.width]]
         parts.append(_filled(imputer, run, fills))
         start += run.width
-    answer = with_indicator(imputer, frame, parts)
-    context.filled(answer, frame.select(kept), imputer.missing_values, statistics[kept])
+    answer = with_indicator(context, imputer, frame, parts)
+    fills = list(statistics[kept])
+    context.filled(answer, frame.select(kept), imputer.missing_values, fills)
     return answer
 
 
@@ -47,27 +51,38 @@ def _filled(imputer: Any, X: Tensor, fills: NDArray[Any]) -> Tensor:
     return ops.where(missing, fills.astype(np.float64), X)
 
 
-def with_indicator(imputer: Any, X: Frame, parts: list[Tensor | Frame]) -> Tensor | Frame:
+def with_indicator(
+    context: Context, imputer: Any, X: Frame, parts: list[Tensor | Frame]
+) -> Tensor | Frame:
     """*parts*, and with ``add_indicator`` the marks of what was missing in *X*."""
     if imputer.add_indicator:
-        parts = [*parts, *_marks(imputer.indicator_, X)]
+        marks = _marks(context, imputer.indicator_, X)
+        parts = [*parts, *(mark.astype(np.float64) for mark in marks)]
     return join(parts)
 
 
-def _marks(indicator: Any, X: Frame) -> list[Tensor | Frame]:
-    """Ones where a value was missing, in the columns that had gaps in training."""
-    runs = X.select(indicator.features_).runs() if len(indicator.features_) else []
-    return [is_missing(run, indicator.missing_values).astype(np.float64) for run in runs]
+def _marks(context: Context, indicator: Any, X: Frame) -> list[Tensor]:
+    """Whether a value is missing, in the columns that had gaps in training."""
+    if not len(indicator.features_):
+        return []
+    frame = X.select(indicator.features_)
+    seen = np.array(context.sees(indicator.missing_values, frame), dtype=np.bool_)
+    marks: list[Tensor] = []
+    start = 0
+    for run in frame.runs():
+        mark, sees = is_missing(run, indicator.missing_values), seen[start : start + run.width]
+        marks.append(mark if sees.all() else mark & sees)
+        start += run.width
+    return marks
 
 
 @on_frame
-def _indicator(_: Context, indicator: Any, X: Tensor | Frame) -> Tensor:
+def _indicator(context: Context, indicator: Any, X: Tensor | Frame) -> Tensor:
     """MissingIndicator: whether each value is missing."""
     frame = frame_of(X)
     if not len(indicator.features_):
         return ops.full_rows(frame.runs()[0], np.zeros(0, dtype=np.bool_))
-    runs = frame.select(indicator.features_).runs()
-    return ops.concatenate([is_missing(run, indicator.missing_values) for run in runs], 1)
+    return ops.concatenate(_marks(context, indicator, frame), 1)
 
 
 def is_missing(X: Tensor, mark: Any) -> Tensor:

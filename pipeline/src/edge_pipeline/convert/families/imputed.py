@@ -41,7 +41,7 @@ def _from_neighbours(context: Context, imputer: Any, X: Tensor) -> Tensor | Fram
             columns.append(ops.where(gap, value, X[:, i : i + 1]))
         elif imputer.keep_empty_features:
             columns.append(ops.full_rows(X, np.zeros(1)))
-    return with_indicator(imputer, frame_of(X), columns)
+    return with_indicator(context, imputer, frame_of(X), columns)
 
 
 def _donated(
@@ -90,7 +90,7 @@ def _by_regression(context: Context, imputer: Any, X: Tensor) -> Tensor | Frame:
         missing = missing & ~empty
     frame = frame_of(X)
     if imputer.n_iter_ == 0:
-        return with_indicator(imputer, frame, [filled])
+        return with_indicator(context, imputer, frame, [filled])
     columns = [filled[:, i : i + 1] for i in range(filled.width)]
     for step, (feature, others, estimator) in enumerate(imputer.imputation_sequence_):
         given = ops.concatenate([columns[i] for i in others], 1)
@@ -103,7 +103,7 @@ def _by_regression(context: Context, imputer: Any, X: Tensor) -> Tensor | Frame:
     # scikit-learn leaves a table in which every value is missing as it was filled at first.
     nothing_known = ops.min_(missing.astype(np.int64), axis=(0, 1)) > 0
     answer = ops.where(nothing_known, filled, ops.concatenate(columns, 1))
-    return with_indicator(imputer, frame, [answer])
+    return with_indicator(context, imputer, frame, [answer])
 
 
 CONVERTERS: dict[type, Methods] = {
