@@ -40,7 +40,7 @@ def refuse_missing_strings(estimator: Any, answer: NDArray[Any]) -> None:
     if answer.dtype.kind == "O" and pd.isna(answer).any():
         raise UnsupportedEstimatorError(
             "transform answers with strings of which some are missing, for which an ONNX tensor "
-            "has no value; fill them (SimpleImputer fills None with missing_values=None, and NaN as it "
-            "is), or end with an encoder",
+            "has no value; end with an encoder, or fill them: SimpleImputer fills None with "
+            "missing_values=None, and NaN as it is",
             path=type(estimator).__name__,
         )
