@@ -211,23 +211,6 @@ def _encoders() -> Case:
 
 def _texts() -> Iterator[Case]:
     rng = np.random.default_rng(SEED)
-    words = [
-        "pump",
-        "motor",
-        "valve",
-        "leaks",
-        "hums",
-        "stops",
-        "hot",
-        "cold",
-        "grüße",
-        "wet",
-        "loud",
-        "silent",
-        "ok",
-        "fine",
-        "idle",
-    ]
     texts = [" ".join(rng.choice(WORDS, rng.integers(3, 12))) for _ in range(300)]
     labels = np.array(["call" if "leaks" in t or "loud" in t else "wait" for t in texts])
     for vectorizer in (

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import onnxruntime
 import pytest
 import scipy.special as sp
 from build_side.families.asking import assert_same
@@ -166,6 +167,27 @@ def test_missing_values_go_where_numpy_takes_them(name):
     gaps = X.copy()
     gaps[::3, 1] = gaps[::5, 2] = np.nan
     assert_same(FunctionTransformer(FUNCTIONS_OF_PEOPLE[name]).fit(gaps), gaps, gaps[::-1] * 2)
+
+
+BEYOND = [np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**63, -(2.0**63), 2.0**31, -1.5, 255.5, 256.0]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [
+        (np.int64, [*[-(2**63)] * 7, 2**31, -1, 255, 256]),
+        (np.int32, [*[-(2**31)] * 8, -1, 255, 256]),
+        (np.uint8, [*[0] * 8, 255, 255, 0]),
+    ],
+)
+def test_numbers_that_a_whole_number_cannot_hold_become_the_same_on_every_cpu(dtype, expected):
+    # Written out, as numpy answers on x86: on ARM it answers otherwise, and the graph must not.
+    sample = np.array([[1.5], [np.nan]])
+    with np.errstate(invalid="ignore"):
+        model = convert(FunctionTransformer(lambda x: x.astype(dtype)).fit(sample), sample)
+    session = onnxruntime.InferenceSession(model.graph, providers=["CPUExecutionProvider"])
+    (answer,) = session.run(["transform"], {"numbers": np.array([BEYOND]).T})
+    assert answer.ravel().tolist() == expected
 
 
 def halved_in_place(x):

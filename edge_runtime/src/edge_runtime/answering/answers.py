@@ -36,7 +36,7 @@ def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any
             return answer.astype(dtype)
     elif dtype.kind == "O":
         return answer.astype(dtype)
-    elif dtype.kind in "fiub" and answer.dtype.kind in "fiub":
+    elif dtype.kind in "fiub" and answer.dtype.kind in "fiub" and _in_range(answer, dtype):
         with np.errstate(over="ignore"):  # beyond float32: infinite, as in scikit-learn's float32
             cast = answer.astype(dtype)
         # float64 to float32 rounds as scikit-learn's own float32 answer was rounded.
@@ -74,6 +74,18 @@ def squeezed(answer: NDArray[Any], output: Output) -> NDArray[Any]:
 def plain(answer: NDArray[Any]) -> Any:
     """The answer for the only row, as a Python value: a label, a float, or a list of them."""
     return answer.item() if answer.ndim == 1 else answer[0].tolist()
+
+
+def _in_range(answer: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Whether a cast of floats to whole numbers means the same on every CPU.
+
+    Elsewhere x86 gives the lowest number and ARM the nearest: of 2**63 it makes 2**63 - 1, which
+    compares equal to it.
+    """
+    if answer.dtype.kind != "f" or dtype.kind not in "iu":
+        return True
+    limits = np.iinfo(dtype)
+    return bool(((answer >= limits.min) & (answer < float(limits.max) + 1.0)).all())
 
 
 # Reading a name takes 0.3 us, as much as the rest of a small answer.

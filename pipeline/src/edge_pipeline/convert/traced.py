@@ -252,7 +252,23 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
         raise TypeError(f"astype({dtype!r}) of {x.dtype} has no form in a graph")
     if wanted == np.bool_:
         return ~(x == 0)  # NaN is true in numpy, and an ONNX Cast leaves it open
+    if x.dtype.kind == "f" and wanted.kind in "iu":
+        return _whole(x, wanted)
     return x.astype(wanted)
+
+
+def _whole(x: Tensor, wanted: np.dtype[Any]) -> Tensor:
+    """Cut to whole numbers, also where C leaves the answer open: NaN, and beyond the type.
+
+    An x86 CPU, hence numpy on the build machine, gives the lowest number there; an ARM CPU the
+    nearest one or 0, and in a uint8 an answer that depends on the row's place in the batch (seen
+    on an emulated board: docs/arm.md).  So Cast never meets such a number.
+    """
+    through = np.dtype(np.int64) if wanted == np.int64 else np.dtype(np.int32)
+    lowest = float(np.iinfo(through).min)
+    inside = (x >= lowest) & (x < -lowest)
+    # From int32, C does define what becomes of a number that uint8 cannot hold.
+    return ops.where(inside, x, lowest).astype(through).astype(wanted)
 
 
 def _seen(shape: Any) -> tuple[int, ...]:
