@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pipeline.data.dataset import Dataset
-from edge_pipeline.data.importing import listed, modules_from
+from edge_pipeline.data.importing import listed
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import SILENT, Watcher
+from edge_pipeline.training.engines import LOCAL, Engine, one_thread
+from edge_pipeline.training.epochs import epochs_told
+from edge_pipeline.training.making import last_step, make_estimator
+from edge_pipeline.training.results import SearchResult
 
 __all__ = ["FittedModel", "LinearTerms", "make_estimator", "train"]
 
@@ -58,7 +60,9 @@ class FittedModel:
     warnings
         What scikit-learn warned about, each text once.
     seconds
-        Spent fitting.
+        Spent searching and fitting.
+    search
+        What was tried, when the recipe leaves something open.
     """
 
     estimator: Any
@@ -71,10 +75,21 @@ class FittedModel:
     linear: LinearTerms | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    search: SearchResult | None = None
 
 
-def train(recipe: Recipe, dataset: Dataset, *, watcher: Watcher = SILENT) -> FittedModel:
+def train(
+    recipe: Recipe, dataset: Dataset, *, watcher: Watcher = SILENT, engine: Engine = LOCAL
+) -> FittedModel:
     """Fit the estimator of *recipe* on the training rows and measure it on the others.
+
+    Where the recipe leaves parameters or the estimator open, they are searched for first.  A
+    KeyboardInterrupt while it searches ends the search, and the best so far is taken.
+
+    Parameters
+    ----------
+    engine
+        Where the search runs.
 
     Raises
     ------
@@ -83,11 +98,10 @@ def train(recipe: Recipe, dataset: Dataset, *, watcher: Watcher = SILENT) -> Fit
     RecipeError
         A parameter has a value that the estimator does not take.
     """
-    estimator = make_estimator(recipe, dataset)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        _fit(recipe, dataset, estimator, watcher)
+        estimator, found = _fitted(recipe, dataset, watcher, engine)
         seconds = time.perf_counter() - started
         metrics = _measure(recipe, dataset, estimator)
     fitted = FittedModel(
@@ -97,85 +111,60 @@ def train(recipe: Recipe, dataset: Dataset, *, watcher: Watcher = SILENT) -> Fit
         dataset.y_train,
         dataset.y_test,
         metrics=metrics,
-        loss_curve=tuple(float(loss) for loss in getattr(_last(estimator), "loss_curve_", ())),
+        loss_curve=_losses(estimator),
         linear=_linear_terms(estimator, dataset),
         warnings=tuple(dict.fromkeys(" ".join(str(w.message).split()) for w in heard)),
         seconds=seconds,
+        search=found,
     )
     watcher.fitted(fitted)
     return fitted
 
 
-def make_estimator(recipe: Recipe, dataset: Dataset) -> Any:
-    """The estimator of *recipe*, unfitted, with its preprocessing for the columns of *dataset*.
+def _fitted(
+    recipe: Recipe, dataset: Dataset, watcher: Watcher, engine: Engine
+) -> tuple[Any, SearchResult | None]:
+    """The fitted estimator, and the search that found it, if there was one."""
+    from edge_pipeline.training import searching
+    from edge_pipeline.training.unsupervised import unsupervised
+    from edge_pipeline.training.weighing import weigh
 
-    Raises
-    ------
-    TrainingError
-        The class or the factory refused its parameters.
-    """
-    table = recipe.estimator
-    with modules_from(recipe.file.parent):
-        make = table.find()
-        try:
-            estimator = make(**table.parameters)
-        except Exception as error:
-            # The factory is the user's own code: whatever it raises is its fault.
-            raise TrainingError(
-                f"{table.class_path or table.factory} failed: {type(error).__name__}: {error}"
-            ) from error
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
-        raise recipe.error(
-            "estimator.factory",
-            f"{table.factory} returned a {type(estimator).__name__}, not an estimator",
-        )
-    if recipe.preprocessing is not None:
-        from sklearn.pipeline import Pipeline
+    auto = recipe.estimator.preset is not None
+    if auto and dataset.y_train is None:
+        estimator, result = unsupervised(recipe, dataset, watcher)
+        _fit(recipe, dataset, estimator, watcher)
+        return estimator, result
+    if auto:
+        found = searching.search_presets(recipe, dataset, watcher, engine)
+    else:
+        estimator = make_estimator(recipe, dataset)
+        if recipe.search is None:
+            _fit(recipe, dataset, estimator, watcher)
+            return estimator, None
+        found = searching.search_parameters(recipe, dataset, estimator, watcher, engine)
 
-        preprocess = _preprocess(recipe, dataset)
-        estimator = Pipeline([("preprocess", preprocess), ("estimator", estimator)])
-    # Otherwise the same recipe would not give the same bytes.
-    seeds = [
-        name
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    ]
-    return estimator.set_params(**dict.fromkeys(seeds, recipe.split.seed))
+    def fit(estimator: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # only the chosen one's count
+            _fit(recipe, dataset, estimator, SILENT)
+        return estimator
+
+    result, chosen = weigh(recipe, dataset, found, fit, watcher.weighed)
+    if chosen is None:
+        chosen = found.estimators[result.chosen.number]
+        _fit(recipe, dataset, chosen, watcher)
+    return chosen, result
 
 
-def _preprocess(recipe: Recipe, dataset: Dataset) -> Any:
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    table = recipe.preprocessing
-    if table is None or not (dataset.numbers or dataset.strings):
-        raise recipe.error("preprocessing", "the rows are no table with named columns; remove it")
-    if dataset.strings and "one-hot" not in table.strings:
-        raise recipe.error(
-            "preprocessing.strings",
-            f"column {dataset.strings[0]!r} holds strings and must become numbers; "
-            'say strings = ["impute", "one-hot"], or leave the column out',
-        )
-    steps: Mapping[str, Mapping[str, Callable[[], Any]]] = {
-        "numbers": {"impute": lambda: SimpleImputer(strategy="median"), "scale": StandardScaler},
-        "strings": {
-            "impute": lambda: SimpleImputer(strategy="most_frequent"),
-            "one-hot": lambda: OneHotEncoder(handle_unknown="ignore"),
-        },
-    }
-    parts = []
-    for kind, names in (("numbers", dataset.numbers), ("strings", dataset.strings)):
-        chosen = [(step, steps[kind][step]()) for step in getattr(table, kind)]
-        if names:
-            parts.append((kind, Pipeline(chosen) if chosen else "passthrough", list(names)))
-    return ColumnTransformer(parts)
+def _losses(estimator: Any) -> tuple[float, ...]:
+    last = last_step(estimator)
+    last = getattr(last, "regressor_", last)
+    return tuple(float(loss) for loss in getattr(last, "loss_curve_", ()))
 
 
 def _fit(recipe: Recipe, dataset: Dataset, estimator: Any, watcher: Watcher) -> None:
     try:
-        with _epochs_told(estimator, watcher):
+        with epochs_told(estimator, watcher), one_thread(len(dataset.X_train)):
             if dataset.y_train is None:
                 estimator.fit(dataset.X_train)
             else:
@@ -183,7 +172,7 @@ def _fit(recipe: Recipe, dataset: Dataset, estimator: Any, watcher: Watcher) -> 
     except Exception as error:
         # An estimator of any library may raise anything; none of it is about our code.
         reason = " ".join(str(error).split())
-        name = type(_last(estimator)).__name__
+        name = type(last_step(estimator)).__name__
         at_fault = re.match(rf"The '(\w+)' parameter of {name} must", reason)
         if at_fault and at_fault[1] in recipe.estimator.parameters:
             raise recipe.error(f"estimator.parameters.{at_fault[1]}", reason) from error
@@ -227,57 +216,8 @@ def _measure(recipe: Recipe, dataset: Dataset, estimator: Any) -> dict[str, floa
     return values
 
 
-class _EpochLines(io.TextIOBase):
-    """Takes what an estimator prints while it trains, and tells the watcher each epoch's loss."""
-
-    # MLPClassifier and MLPRegressor print one such line an epoch (sklearn 1.9,
-    # neural_network/_multilayer_perceptron.py, _update_no_improvement_count's caller).
-    _LINE = re.compile(r"Iteration (\d+), loss = (\S+)")
-
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self._rest = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            if found := self._LINE.match(line):
-                self._watcher.epoch(int(found[1]), float(found[2]))
-        return len(text)
-
-
-def _epochs_told(estimator: Any, watcher: Watcher) -> AbstractContextManager[Any]:
-    """Have a neural network's own progress lines told to *watcher* while it trains.
-
-    Reading what it prints is the one way that leaves its arithmetic alone: a loop of
-    ``partial_fit`` shuffles, stops and validates otherwise.
-    """
-    from sklearn.neural_network import MLPClassifier, MLPRegressor
-
-    if watcher is SILENT or not isinstance(_last(estimator), MLPClassifier | MLPRegressor):
-        return nullcontext()
-    return _Verbose(_last(estimator), redirect_stdout(_EpochLines(watcher)))
-
-
-class _Verbose:
-    """Sets an estimator's ``verbose`` for the time of a block."""
-
-    def __init__(self, estimator: Any, redirect: AbstractContextManager[Any]) -> None:
-        self._estimator = estimator
-        self._redirect = redirect
-
-    def __enter__(self) -> None:
-        self._before = self._estimator.verbose
-        self._estimator.set_params(verbose=True)
-        self._redirect.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._redirect.__exit__(*error)
-        self._estimator.set_params(verbose=self._before)
-
-
 def _linear_terms(estimator: Any, dataset: Dataset) -> LinearTerms | None:
-    last = _last(estimator)
+    last = last_step(estimator)
     coefficients = getattr(last, "coef_", None)
     intercept = getattr(last, "intercept_", None)
     if not isinstance(coefficients, np.ndarray) or intercept is None:
@@ -295,7 +235,7 @@ def _linear_terms(estimator: Any, dataset: Dataset) -> LinearTerms | None:
 def _input_names(estimator: Any, dataset: Dataset, count: int) -> list[str]:
     """Names of what the last step sees."""
     names: Any = getattr(dataset.X_train, "columns", None)
-    if _last(estimator) is not estimator:
+    if last_step(estimator) is not estimator:
         try:
             names = estimator[:-1].get_feature_names_out()
         except (AttributeError, ValueError):  # a transformer that names nothing
@@ -303,10 +243,3 @@ def _input_names(estimator: Any, dataset: Dataset, count: int) -> list[str]:
     if names is None or len(names) != count:
         return [f"x{i}" for i in range(count)]
     return [str(name) for name in names]
-
-
-def _last(estimator: Any) -> Any:
-    """The estimator itself, or the last step of a pipeline."""
-    from sklearn.pipeline import Pipeline
-
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
