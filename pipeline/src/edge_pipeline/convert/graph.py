@@ -19,7 +19,8 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
-from edge_pipeline.convert.simplifying import Surroundings, named_outputs, simplified
+from edge_pipeline.convert.products import Surroundings
+from edge_pipeline.convert.simplifying import named_outputs, simplified
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
 from edge_pipeline.errors import ConversionError
 
@@ -51,7 +52,7 @@ class Graph:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, tuple[NDArray[Any], Tensor]] = {}
-        self._ranks: dict[str, int] = {}
+        self._shapes: dict[str, Shape] = {}
         self._count = 0
 
     def fresh(self, hint: str) -> str:
@@ -62,7 +63,7 @@ class Graph:
     def input(self, name: str, dtype: Any, shape: Shape) -> Tensor:
         """Declare an input."""
         self._inputs.append(_value_info(name, np.dtype(dtype), shape))
-        self._root._ranks[name] = len(shape)
+        self._root._shapes[name] = shape
         return Tensor(self, name, np.dtype(dtype), shape)
 
     def row_count(self) -> Tensor:
@@ -128,7 +129,7 @@ class Graph:
                 Tensor(self, self.fresh(op.lower()), np.dtype(dtype), shape)
                 for dtype, shape in outputs
             )
-            self._root._ranks.update((r.name, r.ndim) for r in results)
+            self._root._shapes.update((r.name, r.shape) for r in results)
             made = helper.make_node(op, names, [r.name for r in results], domain=domain)
             made.attribute.extend(_attribute(name, kept[name]) for name in sorted(kept))
             self._nodes.append(made)
@@ -192,8 +193,9 @@ class Graph:
         values = {tensor.name: array for array, tensor in self._root._constants.values()}
         around = Surroundings(
             value=values.get,
-            rank=self._root._ranks.get,
+            shape=self._root._shapes.get,
             constant=lambda array: self.constant(array).name,
+            fresh=self.fresh,
             names_used=names_used,
         )
         nodes, used = _reachable(simplified(nodes, wanted, around), wanted)

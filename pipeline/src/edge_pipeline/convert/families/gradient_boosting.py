@@ -52,18 +52,25 @@ def boosted_probabilities(context: Context, model: Any, raw: Tensor) -> Tensor:
     """The loss's predict_proba.
 
     For two classes scikit-learn takes the first's from one; the logistic function of minus the
-    score is the same to 1.1e-16, and both are two nodes together.
+    score is the same to 1.1e-16.
     """
-    both = raw if raw.width > 1 else raw * np.array([-1.0, 1.0])
-    return linked(context, model, both)
+    return linked(context, model, _of_each(raw))
+
+
+def _of_each(raw: Tensor) -> Tensor:
+    """A score of every class: of two, the second's is the raw prediction, the first's minus it."""
+    return raw if raw.width > 1 else raw * np.array([-1.0, 1.0])
 
 
 def boosted_label(context: Context, model: Any, raw: Tensor, *, zero_is_second: bool) -> Tensor:
     """The class of the largest raw prediction, or of its sign."""
     if raw.width > 1:
         return context.labels(model.classes_, ops.argmax(raw, 1))
-    score = raw_column(raw)
-    return label_of_two(model.classes_, score >= 0 if zero_is_second else score > 0)
+    if np.asarray(model.classes_).dtype == np.bool_:
+        score = raw_column(raw)
+        return score >= 0 if zero_is_second else score > 0
+    # Of zero and minus zero, which are equal, the last or the first.
+    return context.labels(model.classes_, ops.argmax(_of_each(raw), 1, last=zero_is_second))
 
 
 def label_of_two(classes: Any, second: Tensor) -> Tensor:

@@ -24,40 +24,62 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _forward(_: Context, net: Any, X: Tensor) -> Tensor:
-    """BaseMultilayerPerceptron._forward_pass_fast: shape (n_samples, n_outputs)."""
+def _forward(net: Any, X: Tensor, factors: Any = 1.0) -> Tensor:
+    """The last layer of BaseMultilayerPerceptron._forward_pass_fast before its activation.
+
+    Parameters
+    ----------
+    factors
+        Of each output; shape (n_samples, n_outputs) or, of one output, as many as there are.
+    """
     hidden = _ACTIVATIONS[net.activation]
     layers = list(zip(net.coefs_, net.intercepts_, strict=True))
     for weights, bias in layers[:-1]:
         X = hidden(X @ weights + bias)
     weights, bias = layers[-1]
-    return _ACTIVATIONS[net.out_activation_](X @ weights + bias)
+    last: Tensor = X @ (weights * factors) + bias * factors
+    return last
 
 
-def _regression(context: Context, net: Any, X: Tensor) -> Tensor:
-    answer = _forward(context, net, X)
+def _outputs(net: Any, X: Tensor) -> Tensor:
+    """``_forward_pass_fast``: shape (n_samples, n_outputs)."""
+    return _ACTIVATIONS[net.out_activation_](_forward(net, X))
+
+
+def _of_two(net: Any, X: Tensor) -> Tensor:
+    """Minus the output and the output of a network for two classes, before the activation.
+
+    The label is the larger one's, and the logistic function of each its probability: two nodes
+    where one output takes six.
+    """
+    return _forward(net, X, np.array([-1.0, 1.0]))
+
+
+def _regression(_: Context, net: Any, X: Tensor) -> Tensor:
+    answer = _outputs(net, X)
     return ops.squeeze(answer, 1) if answer.width == 1 else answer
 
 
-def _probabilities(context: Context, net: Any, X: Tensor) -> Tensor:
-    answer = _forward(context, net, X)
-    if answer.width == 1:
-        return ops.concatenate([1.0 - answer, answer], 1)
-    return answer
+def _probabilities(_: Context, net: Any, X: Tensor) -> Tensor:
+    if net.n_outputs_ == 1:
+        return ops.sigmoid(_of_two(net, X))
+    return _outputs(net, X)
 
 
 def _label(context: Context, net: Any, X: Tensor) -> Tensor:
-    """LabelBinarizer.inverse_transform of the output layer."""
-    answer = _forward(context, net, X)
+    """LabelBinarizer.inverse_transform of the output layer.
+
+    Of two classes scikit-learn compares the logistic function with 1/2, which is to compare its
+    argument with zero, for all but arguments below 2e-16 that rounding makes in any case.
+    """
     binarizer = net._label_binarizer
     if binarizer.y_type_ == "multiclass":
-        return context.labels(net.classes_, ops.argmax(answer, 1))
-    chosen = (answer > 0.5).astype(np.int64)
+        return context.labels(net.classes_, ops.argmax(_outputs(net, X), 1))
     if binarizer.y_type_ == "multilabel-indicator":
-        return chosen
+        return (_outputs(net, X) > 0.5).astype(np.int64)
     if len(net.classes_) == 1:
         return ops.full_rows(X, net.classes_[0])
-    return context.labels(net.classes_, ops.squeeze(chosen, 1))
+    return context.labels(net.classes_, ops.argmax(_of_two(net, X), 1))
 
 
 def _hidden_units(_: Context, machine: Any, X: Tensor) -> Tensor:

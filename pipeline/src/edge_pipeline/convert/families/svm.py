@@ -17,6 +17,7 @@ from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
 
 from edge_pipeline.convert import kernels, ops, special
 from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.families.linear import second_score
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.loops import iterate
 from edge_pipeline.convert.tensor import Tensor
@@ -131,13 +132,10 @@ def _gaussian(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor:
             return ops.exp(-gamma * kernels.squared_differences(X, vectors))
         X, vectors = X - centre, vectors - centre
     lengths = np.einsum("ij,ij->i", vectors, vectors)
-    product: Tensor = X @ (2.0 * gamma * vectors.T) + (-gamma * lengths)
-    own = ops.sum_of_squares(X, 1, keepdims=True)
-    # product - gamma * own, in one node instead of two.
-    exponent = X.graph.node(
-        "Gemm", own, np.full((1, len(vectors)), -gamma), product, dtype=X.dtype, shape=product.shape
-    )
-    return ops.exp(exponent)
+    # The square of the row's own length is one more column of the product.
+    columns = ops.concatenate([X, ops.sum_of_squares(X, 1, keepdims=True)], 1)
+    weights = np.vstack([2.0 * gamma * vectors.T, np.full((1, len(vectors)), -gamma)])
+    return ops.exp(columns @ weights + (-gamma * lengths))
 
 
 def _longest(vectors: NDArray[np.float64]) -> float:
@@ -157,7 +155,7 @@ def _scores(context: Context, machine: Any, X: Tensor) -> Tensor:
     """SVC.decision_function: of two classes the decision; of more, votes or the pairs."""
     decisions = _decisions(context, machine, X)
     if len(machine.classes_) == 2:
-        return decisions[:, 1]
+        return second_score(decisions)
     if machine.decision_function_shape != "ovr":
         return decisions
     return _one_against_rest(decisions, len(machine.classes_))
