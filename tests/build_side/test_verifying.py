@@ -119,6 +119,7 @@ def test_the_refusal_names_the_row_the_values_and_both_answers(healthy: Any) -> 
     assert caught.value.output == "predict"
     assert caught.value.row == 0
     assert "'mass': " in str(caught.value)
+    assert "np." not in str(caught.value)
     assert "'gentoo'" in str(caught.value)
     assert "'adelie'" in str(caught.value)
 

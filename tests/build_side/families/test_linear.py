@@ -155,3 +155,9 @@ def test_few_or_constant_features_are_enough(d):
     table[:, -1] = 3.0 if d > 1 else table[:, -1]
     y = labels(table, CLASSES["strings"])
     assert_same(fitted(lm.LogisticRegression(), table, y), table, unseen(d))
+
+
+@pytest.mark.parametrize("model", [lm.Ridge(alpha=1e-6), lm.LassoLars(alpha=0.01)])
+def test_columns_far_from_zero_cancel_and_still_convert(model) -> None:
+    far = rows(60) + 1e6
+    assert_same(model.fit(far, (far - 1e6).sum(axis=1)), far, far[:20])

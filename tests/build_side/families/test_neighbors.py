@@ -245,3 +245,10 @@ def _run(graph, numbers, output=None):
 
     session = onnxruntime.InferenceSession(graph)
     return session.run([output] if output else None, {"numbers": numbers})[0]
+
+
+@pytest.mark.parametrize("near", [{"atol": 0.01}, {"rtol": 0.01}])
+def test_a_density_that_stops_summing_is_refused(near, tmp_path) -> None:
+    model = nb.KernelDensity(**near).fit(rows(60))
+    with pytest.raises(UnsupportedEstimatorError, match=r"set_params\(atol=0, rtol=0\)"):
+        edge_pipeline.export(model, rows(60), tmp_path / "m.onnx")

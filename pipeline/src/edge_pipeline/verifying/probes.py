@@ -178,7 +178,7 @@ def _outside(
             and column.minimum is not None
             and column.maximum is not None
         ):
-            span = max(column.maximum - column.minimum, 1.0)
+            span = (column.maximum - column.minimum) or 1.0
             drawn = rng.uniform(column.minimum - 10 * span, column.maximum + 10 * span, len(values))
             drawn = np.rint(drawn) if column.type == "int64" else drawn
             values = np.where(np.isnan(values), values, drawn)

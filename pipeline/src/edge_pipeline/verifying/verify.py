@@ -20,9 +20,7 @@ from edge_runtime.bundle.manifest import (
     OutputEvidence,
     Parity,
     Requirements,
-    cell_to_json,
 )
-from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.model import Model
 from numpy.typing import NDArray
@@ -32,7 +30,8 @@ from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.proving import Proof, prove
 from edge_pipeline.verifying.comparing import gap_between
-from edge_pipeline.verifying.missing_strings import none_is_a_word, refuse_missing_strings
+from edge_pipeline.verifying.golden import golden_rows
+from edge_pipeline.verifying.missing_strings import refuse_missing_strings
 from edge_pipeline.verifying.probes import ProbeGroup, close_columns, probe_groups
 
 __all__ = ["EXACT", "VerifiedModel", "verify"]
@@ -74,8 +73,9 @@ NONE_REFUSED = Refused(0, 0)
 
 
 _UNDETERMINED = (
-    "scikit-learn's answer is undetermined for every row asked (ties between training rows, or "
-    "distances of zero): hand rows for which it is not as X_test"
+    "scikit-learn's answer is undetermined for every row asked (ties between training rows, "
+    "distances of zero, or columns so far from zero beside their spread that distances by dot "
+    "products are rounding): begin with a StandardScaler, or hand other rows as X_test"
 )
 
 
@@ -132,8 +132,8 @@ def verify(
         Rows that training did not see, in the columns of ``sample.table``.
     tolerance
         Largest difference of two numbers, relative to the largest magnitude of the output on the
-        rows compared.  Labels, integers and booleans must be equal whatever it is.  At least 1e-6
-        where the estimator answers in float32.
+        rows compared, or on ordinary rows where that is larger.  Labels, integers and booleans must
+        be equal whatever it is.  At least 1e-6 where the estimator answers in float32.
 
     Raises
     ------
@@ -160,24 +160,31 @@ def verify(
     device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     far: dict[str, str] = {}
+    scales = _scales(asked[0])
     golden = None
     if model.answer_width <= WIDEST_GOLDEN_ANSWER:
         golden = _asked_for_golden(model, estimator, sample, asked)
     with device:
         for item in [*asked, golden] if golden else asked:
-            _compare_group(device, model, sample, item, tolerance, evidence, proofs, far)
+            _compare_group(device, model, sample, item, tolerance, evidence, proofs, far, scales)
         refused = [g for g, item in zip(groups, answered, strict=True) if item is None]
         count = Refused(*_refused(device, model, sample, refused))
-    rows = _golden_rows(model, golden) if golden else GoldenRows((), {})
+    rows = GoldenRows((), {})
+    if golden is not None:
+        rows = golden_rows(model.schema, golden.group.table, golden.answers)
     notes = [*_undetermined(asked), *far.values(), *_proven(proofs, tolerance, evidence)]
     return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(notes), count)
 
 
 def _proofs(model: OnnxModel, estimator: Any, sample: Sample) -> Mapping[str, Proof]:
-    if none_is_a_word(estimator, sample):
-        reason = "None is a word to an imputer of NaN, which no formula tells apart"
-        return {output.name: Proof("probed", reason=reason) for output in model.outputs}
-    return prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
+    return prove(
+        model.graph,
+        estimator,
+        model.schema,
+        model.outputs,
+        dtypes=sample.dtypes,
+        gaps=sample.gaps,
+    )
 
 
 def _refused(
@@ -293,6 +300,7 @@ def _compare_group(
     evidence: dict[str, OutputEvidence],
     proofs: Mapping[str, Proof],
     far: dict[str, str],
+    scales: Mapping[str, float],
 ) -> None:
     """Add to *evidence*; to *far* where sums of extreme numbers differ and no proof forbids it."""
     rows = sample.as_trained(asked.group.table)
@@ -306,7 +314,10 @@ def _compare_group(
             expected, found = expected[asked.kept], found[asked.kept]
         # A dtype, too, may be undetermined: RadiusNeighborsRegressor's, of rows without neighbours.
         try:
-            gap = gap_between(expected, found, output, kept, tolerance) if asked.kept.any() else 0.0
+            gap = 0.0
+            if asked.kept.any():
+                scale = scales[output.name]
+                gap = gap_between(expected, found, output, kept, tolerance, scale)
         except ParityError as error:
             if not asked.group.is_extreme or proofs[output.name].level == "proven":
                 raise
@@ -318,6 +329,15 @@ def _compare_group(
             worst=max(before.worst, gap),
             undetermined=before.undetermined + int(np.count_nonzero(~asked.kept)),
         )
+
+
+def _scales(asked: _Asked) -> dict[str, float]:
+    """The largest magnitude of each output on the first group, which are ordinary rows."""
+    scales = {}
+    for name, answer in asked.answers.items():
+        numbers = answer[asked.kept] if answer.dtype.kind == "f" else np.zeros(0)
+        scales[name] = float(np.abs(numbers[np.isfinite(numbers)]).max(initial=0.0))
+    return scales
 
 
 def _bare_manifest(model: OnnxModel, tolerance: float) -> Manifest:
@@ -365,29 +385,3 @@ def _asked_for_golden(
             "scikit-learn refuses rows together that it answered apart: no golden rows can be kept"
         )
     return golden
-
-
-def _golden_rows(model: OnnxModel, golden: _Asked) -> GoldenRows:
-    table = golden.group.table
-    rows = tuple(tuple(_cells(model.schema, table, row)) for row in range(len(table)))
-    answers = {name: [_nested(row) for row in answer] for name, answer in golden.answers.items()}
-    return GoldenRows(rows, answers)
-
-
-def _cells(schema: Schema, table: pd.DataFrame, row: int) -> list[Any]:
-    return [
-        cell_to_json(value)
-        if column.is_number
-        else value
-        if not column.is_string or isinstance(value, str)
-        else None
-        for column, value in zip(schema.columns, table.iloc[row], strict=True)
-    ]
-
-
-def _nested(answer: Any) -> Any:
-    if isinstance(answer, np.ndarray):
-        return [_nested(item) for item in answer]
-    if isinstance(answer, np.generic):
-        answer = answer.item()
-    return cell_to_json(answer)

@@ -151,7 +151,17 @@ first bound stays.  Below this mean of the kernels, the rest is more than 1e-9 o
 
 
 def _log_density(context: Context, model: Any, X: Tensor) -> Tensor:
-    """KernelDensity.score_samples: the whole sum, however much ``atol`` and ``rtol`` allow."""
+    """KernelDensity.score_samples: the whole sum.
+
+    With ``atol`` or ``rtol`` scikit-learn stops part of the way down its tree: what it answers then
+    is a matter of which nodes it has opened.
+    """
+    if model.atol > 0 or model.rtol > 0:
+        raise context.refuse(
+            f"atol={model.atol}, rtol={model.rtol}: scikit-learn stops summing as soon as it is "
+            "that near, and how near it is depends on the nodes of its tree that it has opened; "
+            "set both to 0, with which it sums all rows: set_params(atol=0, rtol=0)"
+        )
     tree = model.tree_
     rows = np.asarray(tree.data, dtype=np.float64)
     params = {"p": 2, **(model.metric_params or {})}
