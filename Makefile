@@ -15,7 +15,7 @@ unexport PIP_TARGET PIP_PREFIX PIP_USER PIP_REQUIRE_VIRTUALENV PIP_EDITABLE CDPA
 export PYTHONUTF8 := 1
 
 MODEL := dist/penguins.onnx
-MODELS := dist/linear.onnx dist/fuel.onnx dist/penguins.onnx dist/digits.onnx
+MODELS := dist/linear.onnx dist/fuel.onnx dist/penguins.onnx dist/digits.onnx dist/vibration.onnx
 FIGURES := dist/training_vs_inference.json
 WHEEL := dist/wheel/.stamp
 BUILD := .venv/.stamp

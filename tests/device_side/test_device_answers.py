@@ -28,9 +28,7 @@ def output(dtype: str) -> Output:
         ("uint8", float("inf")),
     ],
 )
-def test_a_float_beyond_the_whole_numbers_is_refused_on_every_cpu(
-    dtype: str, number: float
-) -> None:
+def test_a_float_beyond_the_whole_numbers_is_refused(dtype: str, number: float) -> None:
     with pytest.raises(InferenceError, match="cannot hold"):
         as_trained(np.array([1.0, number]), output(dtype), 2)
 
