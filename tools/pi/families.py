@@ -102,6 +102,8 @@ def cases() -> Iterator[Case]:
             yield Case(_name_of(estimator), family, estimator, X, y)
     yield _encoders()
     yield from _texts()
+    for dtype in (np.int64, np.int32, np.uint8):
+        yield _casts(dtype)
 
 
 def _linear() -> list[Any]:
@@ -221,6 +223,15 @@ def _texts() -> Iterator[Case]:
         yield Case(type(vectorizer).__name__ + "-logistic", "texts", model, texts, labels)
 
 
+def _casts(dtype: type[np.integer[Any]]) -> Case:
+    """Numbers that *dtype* cannot hold, which ARM and x86 cut to different ones."""
+    wild = [1e30, -1e30, 2.0**63, -(2.0**63), 2.0**31, -1.5, 256.0, 255.5, 0.5, 300.7]
+    X = np.tile(np.array(wild), 20)[: N_UNSEEN * 3].reshape(N_UNSEEN, 3)
+    X = np.vstack([X, np.random.default_rng(SEED).uniform(0, 50, (100, 3))])
+    cut = preprocessing.FunctionTransformer(lambda x: x.astype(dtype))
+    return Case(f"to-{np.dtype(dtype).name}", "casts to whole numbers", cut, X, None)
+
+
 def _scaled(estimator: Any) -> Any:
     return pipeline.make_pipeline(preprocessing.StandardScaler(), estimator)
 
@@ -235,7 +246,7 @@ def write(case: Case, folder: Path) -> None:
     seen, unseen = case.X[N_UNSEEN:], case.X[:N_UNSEEN]
     if case.name == "IsotonicRegression":
         seen, unseen = seen.reshape(-1, 1), unseen.reshape(-1, 1)
-    case.estimator.fit(seen, case.y[N_UNSEEN:])
+    case.estimator.fit(seen, None if case.y is None else case.y[N_UNSEEN:])
     edge_pipeline.export(case.estimator, seen, folder / f"{case.name}.onnx", name=case.name)
     labels = None
     if hasattr(case.estimator, "predict"):

@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path, help="of edge-runtime")
     parser.add_argument("--models", type=Path, default=ROOT / "dist", help="folder of bundles")
-    parser.add_argument("--families", type=Path, help="folder that families.py has filled")
+    parser.add_argument("--families", type=Path, help="folder for an estimator of each family")
     parser.add_argument("--only", nargs="+", default=None, metavar="BOARD:PYTHON")
     parser.add_argument("--quick", action="store_true", help="one board, few tests")
     parser.add_argument("--jobs", type=int, default=2, help="boards at once")
@@ -86,7 +86,9 @@ def main() -> int:
     wanted = chosen.only or (QUICK_PLACES if chosen.quick else PLACES)
     try:
         places = [_place(name, chosen.wheel) for name in wanted]
-        folders = [chosen.models, *([chosen.families] if chosen.families else [])]
+        folders = [chosen.models]
+        if chosen.families:
+            folders.append(_filled(chosen.families))
         here = _answers([sys.executable], folders)
         with ThreadPoolExecutor(chosen.jobs) as pool:
             runs = list(pool.map(lambda place: _asked(place, folders, here, chosen.quick), places))
@@ -137,6 +139,15 @@ def _place(name: str, wheel: Path) -> Place:
         if one.returncode:
             raise UnavailableError(whole.stderr.strip() or one.stderr.strip())
     return Place(board, python, environment(python, wheel), plain)
+
+
+def _filled(folder: Path) -> Path:
+    """The folder, with an estimator of each family in it."""
+    print("pi: an estimator of each family, made here", file=sys.stderr)
+    done = _run([sys.executable, Path(__file__).with_name("families.py"), folder.absolute()])
+    if done.returncode:
+        raise RuntimeError(f"families.py failed: {done.stderr[-2000:]}")
+    return folder
 
 
 def _asked(
