@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from edge_pipeline.proving.bounding import LIBRARY, UNIT
+from edge_pipeline.proving.rules import LIBRARY, UNIT
 from edge_runtime.answering.session import Session
 from onnx import TensorProto, helper, numpy_helper
 from scipy import special

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,7 @@ __all__ = [
     "is_rest_of_one",
     "is_shift",
     "other_numbers",
-    "without_equal_tables",
+    "without_tables",
 ]
 
 
@@ -50,44 +50,88 @@ def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: fl
     return Affine(atoms, bias, error)
 
 
-def without_equal_tables(found: Affine, expected: Affine) -> tuple[Affine, Affine]:
+def without_tables(
+    found: Affine, expected: Affine, *, roundings: Fraction
+) -> tuple[Affine, Affine, Fraction, Fraction]:
     """Both without what is looked up from a category, where that adds up to the same.
 
-    A weight of every category is the sum of the weights times ones and zeros that tell categories.
+    A weight of every category is the sum of the weights times ones and zeros that tell categories;
+    a scaler that comes after the table, or is folded into the weights, shifts and stretches it.
+    What a table adds to every category alike becomes part of the bias.
+
+    Parameters
+    ----------
+    roundings
+        Largest difference that is one of rounding, relative to the sizes of what is added.
+
+    Returns
+    -------
+    found, expected
+        What is left of them.
+    gap, size
+        Largest difference of what left, and the sizes that were added up in it.
     """
     tables = [_tables(each) for each in (found, expected)]
-    equal = [key for key in tables[0] if tables[0][key] == tables[1].get(key)]
-    gone = {atom for key in equal for told in tables for atom in told[key].atoms}
-    return tuple(  # type: ignore[return-value]
-        replace(each, atoms={k: atom for k, atom in each.atoms.items() if k not in gone})
-        for each in (found, expected)
-    )
+    sums, gap, size = [found, expected], Fraction(0), Fraction(0)
+    for source in tables[0].keys() & tables[1].keys():
+        pair = [told[source] for told in tables]
+        tokens = [OTHERS, *{token for each in pair for token in each.values}]
+        room = max(sum(each.size(token) for each in pair) for token in tokens)
+        apart = max(abs(pair[0].moved(token) - pair[1].moved(token)) for token in tokens)
+        if apart <= roundings * room:
+            gap, size = gap + apart, size + room
+            sums = [_without(affine, each) for affine, each in zip(sums, pair, strict=True)]
+    return sums[0], sums[1], gap, size
+
+
+def _without(affine: Affine, told: _Sum) -> Affine:
+    kept = {key: atom for key, atom in affine.atoms.items() if key not in told.atoms}
+    return replace(affine, atoms=kept, bias=affine.bias + told.values[OTHERS][0])
+
+
+OTHERS: Any = ("others", None)
+"""Stands for every category that a table does not list."""
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """What several tables of one category add up to; equal when all that is."""
+    """What several tables of one category add up to.
 
-    default: Fraction
-    values: Mapping[Any, Fraction]
-    atoms: tuple[bytes, ...] = field(compare=False)
+    Attributes
+    ----------
+    values
+        Of a category: the sum, and that of the magnitudes.
+    """
+
+    values: Mapping[Any, tuple[Fraction, Fraction]]
+    atoms: frozenset[bytes]
+
+    def moved(self, token: Any) -> Fraction:
+        """The sum for a category without what every category has."""
+        return self.values.get(token, self.values[OTHERS])[0] - self.values[OTHERS][0]
+
+    def size(self, token: Any) -> Fraction:
+        """Sum of the magnitudes that make :meth:`moved`."""
+        return self.values.get(token, self.values[OTHERS])[1] + self.values[OTHERS][1]
 
 
 def _tables(affine: Affine) -> dict[bytes, _Sum]:
-    groups: dict[bytes, list[tuple[bytes, Expr, Fraction]]] = {}
+    groups: dict[bytes, dict[bytes, tuple[Expr, Fraction]]] = {}
     for key, (x, c) in affine.atoms.items():
         if x.op == "map" and _is_finite(x.value):
-            groups.setdefault(x.args[0].key, []).append((key, x, c))
+            groups.setdefault(x.args[0].key, {})[key] = x, c
     sums = {}
     for source, group in groups.items():
-        tokens = {token for _, x, _ in group for token in x.value.tokens}
-        default = sum((c * Fraction(x.value.default) for _, x, c in group), Fraction(0))
+        tokens = {token for x, _ in group.values() for token in x.value.tokens}
         values = {
-            token: sum((c * Fraction(x.value.at(token)) for _, x, c in group), Fraction(0))
-            for token in tokens
+            token: [
+                c * Fraction(x.value.default if token == OTHERS else x.value.at(token))
+                for x, c in group.values()
+            ]
+            for token in (OTHERS, *tokens)
         }
-        values = {token: value for token, value in values.items() if value != default}
-        sums[source] = _Sum(default, values, tuple(key for key, _, _ in group))
+        told = {t: (sum(v, Fraction(0)), sum(map(abs, v), Fraction(0))) for t, v in values.items()}
+        sums[source] = _Sum(told, frozenset(group))
     return sums
 
 

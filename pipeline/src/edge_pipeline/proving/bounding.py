@@ -11,7 +11,6 @@ schema: a bound holds for rows within them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -26,26 +25,22 @@ from edge_pipeline.proving.affine import (
     is_rest_of_one,
     is_shift,
     other_numbers,
-    without_equal_tables,
+    without_tables,
 )
 from edge_pipeline.proving.differing import Contradicted, Telling
 from edge_pipeline.proving.expressions import apply
 from edge_pipeline.proving.intervals import ANY, RANGES, Interval, hull, numeric, up
-from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, is_constant
+from edge_pipeline.proving.rules import EXACT, LIBRARIES, LIBRARY, RULES, UNIT
+from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood
 
 __all__ = ["Bounds"]
-
-UNIT = 2.0**-53
-"""Largest relative error of one rounding to float64 (IEEE 754)."""
-
-LIBRARY = 16 * UNIT
-"""exp, pow, tanh and the logistic function of two libraries: this much apart, relative for exp and
-pow, of one for the others.  The most measured is 7 units, by tanh
-(tests/build_side/test_proof_assumptions.py, onnxruntime 1.32); the rest is room for another CPU."""
 
 FOLDED = 4
 """Roundings that a scaler folded into a coefficient may take: a coefficient further away from the
 exact quotient than so many units is another coefficient."""
+
+FOLDED_TABLE = 16
+"""The same of a looked-up number, relative to what was subtracted and multiplied to make it."""
 
 
 class Bounds:
@@ -89,9 +84,7 @@ class Bounds:
             return logistic
         if found.op != expected.op or len(found.args) != len(expected.args):
             told = self._telling.apart(found, expected)
-            raise (Contradicted if {found.op, expected.op} in _OTHER_NUMBERS else NotUnderstood)(
-                told
-            )
+            raise (Contradicted if _are_other(found, expected) else NotUnderstood)(told)
         gaps = [self.difference(f, e) for f, e in zip(found.args, expected.args, strict=True)]
         if found.key != expected.key and found.op == "trees":
             self._telling.compare_trees(found, expected, self.difference)
@@ -99,12 +92,12 @@ class Bounds:
             raise Contradicted(self._telling.apart(found, expected))
         if found.op == "trees":
             self._routed(found)
-        if not any(gaps) and found.op in _EXACT:
+        if not any(gaps) and found.op in EXACT:
             return 0.0
-        rule = _RULES.get(found.op)
+        rule = RULES.get(found.op)
         if rule is None:
             raise NotUnderstood(f"no bound is known for {self._telling.shown(found)}")
-        if found.op in _LIBRARY:
+        if found.op in LIBRARIES:
             self.libraries.add(found.op)
         gap = rule(self, found, gaps)
         if not math.isfinite(gap):
@@ -167,13 +160,15 @@ class Bounds:
 
     def _mismatch(self, found: Affine, expected: Affine) -> float:
         """Largest difference of the exact functions; coefficients may be a few roundings off."""
-        found, expected = without_equal_tables(found, expected)
+        units = FOLDED_TABLE * Fraction(UNIT)
+        found, expected, total, room = without_tables(found, expected, roundings=units)
         if len(found.atoms) != len(expected.atoms):
             raise NotUnderstood("a sum of other things than scikit-learn's")
         pairs = list(zip(found.atoms.values(), expected.atoms.values(), strict=True))
         if found.atoms.keys() == expected.atoms.keys():
             pairs = [(found.atoms[key], told) for key, told in expected.atoms.items()]
-        total, room = abs(found.bias - expected.bias), abs(expected.bias) + abs(found.bias)
+        total += abs(found.bias - expected.bias)
+        room += abs(expected.bias) + abs(found.bias)
         for (y, other), (x, coefficient) in pairs:
             total += abs(coefficient) * Fraction(self.difference(y, x))
             apart = abs(other - coefficient)
@@ -236,8 +231,8 @@ class Bounds:
 
     def _interval(self, expr: Expr) -> Interval:
         if expr.op == "var":
-            name, position, _ = expr.value
-            return self._ranges.get(position, ANY) if name == NUMBERS else ANY
+            known = expr.value.block == NUMBERS
+            return self._ranges.get(expr.value.position, ANY) if known else ANY
         if expr.op == "const":
             return numeric([expr.value])
         if expr.op == "map":
@@ -276,6 +271,10 @@ def _product_of(expr: Expr) -> Expr:
     return expr if expr.op == "dot" else expr.args[0]
 
 
+def _are_other(found: Expr, expected: Expr) -> bool:
+    return {found.op, expected.op} in _OTHER_NUMBERS
+
+
 _OTHER_NUMBERS = (
     {"const", "map"},
     {"const", "count"},
@@ -284,118 +283,3 @@ _OTHER_NUMBERS = (
 )
 """Operations of which one cannot be another way to write the other: a table that says one thing of
 everything is a constant, votes of ones and zeros are counted."""
-
-_EXACT = frozenset(
-    [
-        "var",
-        "const",
-        "map",
-        "trees",
-        "count",
-        "take",
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "neg",
-        "abs",
-        "max",
-        "min",
-        "relu",
-        "equal",
-        "less",
-        "greater",
-        "less or equal",
-        "greater or equal",
-        "and",
-        "or",
-        "not",
-        "where",
-        "isnan",
-        "sorted",
-        "order",
-        "select",
-        "argmax",
-        "to float",
-        "to int",
-        "to bool",
-        "round to float32",
-        "sum in order",
-    ]
-)
-"""Operations whose result IEEE 754 or plain logic leaves no choice of."""
-
-_LIBRARY = frozenset({"exp", "pow", "tanh", "sigmoid", "softmax"})
-
-_Rule = Callable[[Bounds, Expr, Sequence[float]], float]
-
-
-def _rounding(bounds: Bounds, expr: Expr) -> float:
-    """Both machines round a result that is not quite the same."""
-    return 2 * UNIT * max(map(abs, bounds.interval(expr)))
-
-
-def _product(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
-    x, y = (max(map(abs, bounds.interval(arg))) for arg in expr.args)
-    apart = (gaps[1] and x * gaps[1]) + (gaps[0] and y * gaps[0]) + gaps[0] * gaps[1]
-    return up(apart + _rounding(bounds, expr))
-
-
-def _quotient(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
-    low, high = bounds.interval(expr.args[1])
-    if gaps[1] or low <= 0 <= high:
-        raise NotUnderstood("a quotient by a sum")
-    return up(gaps[0] / min(abs(low), abs(high)) + _rounding(bounds, expr))
-
-
-def _exponential(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
-    return up(bounds.interval(expr)[1] * (math.expm1(min(gaps[0], 700.0)) + LIBRARY))
-
-
-def _softmax_gap(_: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
-    """Each probability moves by at most half of the largest change of a score.
-
-    The derivatives of one probability p add up to 2 p (1 - p) <= 1/2.  The sum of n exponentials
-    is rounded n times.
-    """
-    return up(max(gaps) / 2 + LIBRARY + 2 * len(gaps) * UNIT)
-
-
-_RULES: Mapping[str, _Rule] = {
-    "add": lambda b, e, g: up(g[0] + g[1] + _rounding(b, e)),
-    "sub": lambda b, e, g: up(g[0] + g[1] + _rounding(b, e)),
-    "mul": _product,
-    "div": _quotient,
-    "neg": lambda b, e, g: g[0],
-    "abs": lambda b, e, g: g[0],
-    "relu": lambda b, e, g: g[0],
-    "max": lambda b, e, g: max(g),
-    "min": lambda b, e, g: max(g),
-    "to float": lambda b, e, g: g[0],
-    "exp": _exponential,
-    "pow": lambda b, e, g: _pow_gap(b, e, g),
-    "tanh": lambda b, e, g: up(g[0] + LIBRARY),
-    "sigmoid": lambda b, e, g: up(g[0] / 4 + LIBRARY),
-    "softmax": _softmax_gap,
-    # Of a choice, the margin beyond which it is equal.
-    "less": lambda b, e, g: g[0] + g[1],
-    "greater": lambda b, e, g: g[0] + g[1],
-    "less or equal": lambda b, e, g: g[0] + g[1],
-    "greater or equal": lambda b, e, g: g[0] + g[1],
-    "argmax": lambda b, e, g: 2 * max(g),
-    "to int": lambda b, e, g: g[0],
-    "where": lambda b, e, g: _where_gap(e, g),
-    "take": lambda b, e, g: g[0],
-}
-
-
-def _pow_gap(bounds: Bounds, expr: Expr, gaps: Sequence[float]) -> float:
-    if any(gaps):
-        raise NotUnderstood("a power of a sum")
-    return up(LIBRARY * bounds.interval(expr)[1])
-
-
-def _where_gap(expr: Expr, gaps: Sequence[float]) -> float:
-    if not all(is_constant(side) for side in expr.args[1:]):
-        raise NotUnderstood("a choice between numbers by a sum")
-    return gaps[0]

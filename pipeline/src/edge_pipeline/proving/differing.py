@@ -42,8 +42,8 @@ class Telling:
         if expr.op == "trees":
             return f"the sum of {sum(tree is not None for tree, _ in expr.value)} trees"
         if expr.op == "var":
-            block, position, _ = expr.value
-            return f"column {self._names.get((block, position), position)!r}"
+            place = expr.value.block, expr.value.position
+            return f"column {self._names.get(place, place)!r}"
         if expr.op == "map":
             return f"a table of {self.shown(expr.args[0])}"
         if expr.op == "count":

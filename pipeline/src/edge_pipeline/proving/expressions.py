@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from edge_runtime.bundle.schema import MISSING_STRING
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.scalars import (
@@ -60,7 +61,7 @@ def _is_number(x: Expr) -> bool:
     """Whether *x* is a cell of the numbers, which are float64; gaps may be filled."""
     while x.op == "map" and x.value.default is SELF:
         x = x.args[0]
-    return x.op == "var" and not x.value[2]
+    return x.op == "var" and not x.value.textual
 
 
 def _as_number(token: Any) -> Any:
@@ -69,6 +70,9 @@ def _as_number(token: Any) -> Any:
 
 
 def _map(source: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
+    if source.op == "var" and not source.value.gap:
+        gap = token_of(MISSING_STRING if source.value.textual else math.nan)
+        table = {token: value for token, value in table.items() if token != gap}
     kept = {
         token: value
         for token, value in table.items()
@@ -354,11 +358,24 @@ def _float32(x: NDArray[Any]) -> NDArray[Any]:
         return x.astype(np.float32).astype(np.float64)
 
 
+def _quotient(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    if x.dtype != np.float64 or y.dtype != np.float64:
+        raise NotUnderstood("a quotient of whole numbers, which the graph cuts")
+    quotient: NDArray[np.float64] = np.true_divide(x, y)
+    return quotient
+
+
+def _whole(x: NDArray[Any]) -> NDArray[Any]:
+    if x.dtype.kind == "f" and not (np.abs(x) < 2.0**63).all():
+        raise NotUnderstood("a whole number of what has none")
+    return x.astype(np.int64)
+
+
 _FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,
-    "div": np.true_divide,
+    "div": _quotient,
     "neg": np.negative,
     "abs": np.absolute,
     "equal": np.equal,
@@ -372,7 +389,7 @@ _FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
     "where": np.where,
     "isnan": np.isnan,
     "to float": lambda x: x.astype(np.float64),
-    "to int": lambda x: x.astype(np.int64),
+    "to int": _whole,
     "to bool": lambda x: x.astype(np.bool_),
     "round to float32": _float32,
     "argmax": lambda *xs: np.argmax(np.stack(xs), axis=0),

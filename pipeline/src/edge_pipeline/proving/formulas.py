@@ -7,27 +7,27 @@ formula is a function ``(oracle, estimator, X) -> answer`` for one method of one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
-from edge_pipeline.proving.expressions import apply, take
+from edge_pipeline.proving.expressions import apply, lookup, take
 from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, variable
 
 __all__ = [
     "Answer",
     "Formula",
     "Oracle",
-    "category_key",
     "chosen",
     "columns_of",
     "expected",
     "is_gap",
     "is_text",
     "labels_of",
+    "looked_up",
 ]
 
 Answer = Any
@@ -60,17 +60,25 @@ class Oracle:
         return columns_of(self.answer(estimator, "transform", X))
 
 
-def expected(oracle: Oracle, estimator: Any, method: str, schema: Schema) -> Answer:
-    """What *method* computes of the graph's inputs."""
+def expected(
+    oracle: Oracle, estimator: Any, method: str, schema: Schema, gaps: Sequence[Any] = ()
+) -> Answer:
+    """What *method* computes of the graph's inputs; *gaps* as in :func:`prove`."""
     if schema.derived or schema.loose:
         raise NotUnderstood("columns that are counted before the graph sees them")
-    return oracle.answer(estimator, method, _cells(estimator, schema))
+    return oracle.answer(estimator, method, _cells(estimator, schema, gaps))
 
 
-def _cells(estimator: Any, schema: Schema) -> list[Expr]:
+def _cells(estimator: Any, schema: Schema, gaps: Sequence[Any]) -> list[Expr]:
     """The columns in the order of training."""
-    cells: dict[int, Expr] = {at: variable(NUMBERS, i) for i, at in enumerate(schema.numeric)} | {
-        at: variable(STRINGS, i, textual=True) for i, at in enumerate(schema.textual)
+    kinds = [
+        "" if not column.missing else "None" if gaps and gaps[i] is None else "NaN"
+        for i, column in enumerate(schema.columns)
+    ]
+    cells: dict[int, Expr] = {
+        at: variable(block, i, textual=block == STRINGS, gap=kinds[at])
+        for block, places in ((NUMBERS, schema.numeric), (STRINGS, schema.textual))
+        for i, at in enumerate(places)
     }
     order = list(range(len(schema.columns)))
     trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
@@ -102,14 +110,27 @@ def is_text(x: Expr) -> bool:
         if x.value.default is not SELF:  # what a text was mapped to may be a number
             return isinstance(x.value.default, str)
         x = x.args[0]
-    return x.op == "var" and bool(x.value[2])
+    return x.op == "var" and bool(x.value.textual)
 
 
-def category_key(category: Any, x: Expr) -> Any:
-    """A category as the graph's inputs have it, for the kind of column that *x* is."""
-    if is_text(x):
-        return MISSING_STRING if is_gap(category) else str(category)
-    return float("nan") if is_gap(category) else float(category)
+def looked_up(x: Expr, categories: Iterable[Any], values: Iterable[Any], default: Any) -> Expr:
+    """The value that goes with the category, or mark of absence, that *x* is; else *default*.
+
+    To scikit-learn None and NaN are two values, and the gaps of a column are of one kind.
+    """
+    table: dict[Any, Any] = {}
+    for category, value in zip(categories, values, strict=True):
+        if not is_gap(category):
+            table[str(category) if is_text(x) else float(category)] = value
+        elif _gap_of(x) in ("", "NaN" if category is not None else "None"):
+            table[MISSING_STRING if is_text(x) else float("nan")] = value
+    return lookup(x, table, default)
+
+
+def _gap_of(x: Expr) -> str:
+    while x.op == "map" and x.value.default is SELF:
+        x = x.args[0]
+    return x.value.gap if x.op == "var" else ""
 
 
 def chosen(labels: Any, scores: Sequence[Expr]) -> Expr:

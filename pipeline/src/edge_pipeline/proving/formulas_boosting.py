@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from sklearn import dummy, ensemble
 from sklearn._loss import link as links
 
-from edge_pipeline.proving.expressions import apply, lookup, running_sums, take, tree_sum
-from edge_pipeline.proving.formulas import Answer, Formula, Oracle, category_key, chosen, labels_of
+from edge_pipeline.proving.expressions import apply, running_sums, take, tree_sum
+from edge_pipeline.proving.formulas import Answer, Formula, Oracle, chosen, labels_of, looked_up
 from edge_pipeline.proving.formulas_trees import added, divided, each_tree
 from edge_pipeline.proving.scalars import Expr, NotUnderstood, constant, make
 from edge_pipeline.proving.trees import Splits, canonical_trees
@@ -126,7 +126,7 @@ def _category_answer(
     predictor: Any,
     node: Any,
     encoders: list[Any],
-    known: tuple[Any, Any],
+    bitsets: tuple[Any, Any],
     columns: Sequence[Expr],
 ) -> Expr:
     """Whether the row goes left: looked up from the category; a missing or unknown one has a way.
@@ -136,15 +136,10 @@ def _category_answer(
     row = predictor.nodes[node]
     feature, missing_left = int(row["feature_idx"]), bool(row["missing_go_to_left"])
     left = predictor.raw_left_cat_bitsets[int(row["bitset_idx"])]
-    bitsets, place = known
-    seen = bitsets[place[feature]]
-    answers = {
-        category_key(category, columns[feature]): _has(left, code)
-        or (not _has(seen, code) and missing_left)
-        for code, category in enumerate(encoders[feature])
-        if category == category  # NaN is encoded as NaN: missing
-    }
-    return lookup(columns[feature], answers, missing_left)
+    seen = bitsets[0][bitsets[1][feature]]
+    known = [(c, i) for i, c in enumerate(encoders[feature]) if c == c]  # NaN: missing
+    goes_left = [_has(left, i) or (not _has(seen, i) and missing_left) for _, i in known]
+    return looked_up(columns[feature], [c for c, _ in known], goes_left, missing_left)
 
 
 def _has(bitset: Any, code: int) -> bool:

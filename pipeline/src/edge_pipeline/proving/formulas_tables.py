@@ -12,8 +12,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from edge_pipeline.proving.expressions import apply, lookup
-from edge_pipeline.proving.formulas import Answer, Formula, Oracle, category_key, is_gap, is_text
+from edge_pipeline.proving.expressions import apply
+from edge_pipeline.proving.formulas import Answer, Formula, Oracle, is_gap, is_text, looked_up
 from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, constant
 
 __all__ = ["FORMULAS"]
@@ -93,11 +93,10 @@ def _one_hot(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
         left_out = None
         if encoder.drop_idx_ is not None and encoder.drop_idx_[i] is not None:
             left_out = codes[int(encoder.drop_idx_[i])]
-        keys = [category_key(category, x) for category in encoder.categories_[i]]
         for code in range(n_codes):
             if code != left_out:
-                table = {k: float(c == code) for k, c in zip(keys, codes, strict=True)}
-                columns.append(lookup(x, table, float(code == unknown)))
+                ones = [float(c == code) for c in codes]
+                columns.append(looked_up(x, encoder.categories_[i], ones, float(code == unknown)))
     return columns
 
 
@@ -113,16 +112,16 @@ def _ordinal(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
     for i, x in enumerate(X):
         codes, _n, _unknown = _codes(encoder, i)
         unknown = -1.0 if encoder.unknown_value is None else told(encoder.unknown_value)
-        table = {}
+        answers = []
         gap = [c for c in encoder.categories_[i] if isinstance(c, float) and c != c]
         for category, code in zip(encoder.categories_[i], codes, strict=True):
             if _among(category, gap):
-                table[category_key(category, x)] = told(encoder.encoded_missing_value)
+                answers.append(told(encoder.encoded_missing_value))
                 continue
             # A gap is no category among those that infrequent ones come after.
             behind = bool(gap) and _is_infrequent(encoder, i, category)
-            table[category_key(category, x)] = told(code - behind)
-        columns.append(lookup(x, table, unknown))
+            answers.append(told(code - behind))
+        columns.append(looked_up(x, encoder.categories_[i], answers, unknown))
     return columns
 
 
@@ -132,10 +131,9 @@ def _target_means(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
     means = list(encoder.target_mean_) if several else [float(encoder.target_mean_)]
     columns = []
     for i, x in enumerate(X):
-        keys = [category_key(category, x) for category in encoder.categories_[i]]
         for k, mean in enumerate(means):
             told = encoder.encodings_[i * len(means) + k].tolist()
-            columns.append(lookup(x, dict(zip(keys, told, strict=True)), float(mean)))
+            columns.append(looked_up(x, encoder.categories_[i], told, float(mean)))
     return columns
 
 
@@ -148,7 +146,7 @@ def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
         if not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
             fill = float(np.asarray(fill).astype(imputer._fill_dtype))
         replacement = str(MISSING_STRING if is_gap(fill) else fill) if is_text(x) else float(fill)
-        columns.append(lookup(x, {category_key(imputer.missing_values, x): replacement}, SELF))
+        columns.append(looked_up(x, [imputer.missing_values], [replacement], SELF))
     if imputer.add_indicator:
         columns += [apply("to float", mark) for mark in _marks(_, imputer.indicator_, X)]
     return columns
@@ -157,8 +155,7 @@ def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
 def _marks(_: Oracle, indicator: Any, X: Sequence[Expr]) -> list[Expr]:
     """MissingIndicator.transform."""
     return [
-        lookup(X[int(i)], {category_key(indicator.missing_values, X[int(i)]): True}, False)
-        for i in indicator.features_
+        looked_up(X[int(i)], [indicator.missing_values], [True], False) for i in indicator.features_
     ]
 
 

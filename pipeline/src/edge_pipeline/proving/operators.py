@@ -104,6 +104,8 @@ def _cast(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]
 
 def _casted(op: str, x: Expr) -> Expr:
     """Rounded to single precision and back is one rounding; a float64 stays what it is."""
+    if x.op == "var" and x.value.textual:
+        raise NotUnderstood("a number read from a text")
     if op == "to float" and x.op in ("round to float32", "var", "dot", "trees", "map"):
         folded = apply(op, x)
         return x if folded.op == "to float" else folded

@@ -64,6 +64,7 @@ def prove(
     outputs: Sequence[Output],
     *,
     dtypes: Sequence[Any] = (),
+    gaps: Sequence[Any] = (),
 ) -> Mapping[str, Proof]:
     """What can be said of every output for every input.
 
@@ -74,9 +75,11 @@ def prove(
     dtypes
         Those that the estimator was trained on: of float32 columns scikit-learn computes in
         float32, which only trees do in any case.
+    gaps
+        What stands for a missing value in each column that has some; NaN where this is left out.
     """
     try:
-        read = Graph(graph)
+        read = Graph(graph, schema)
     except _SURPRISES as error:
         reason = f"the graph cannot be followed: {type(error).__name__}"
         return {output.name: Proof("probed", reason=reason) for output in outputs}
@@ -87,7 +90,7 @@ def prove(
         try:
             _check_precision(estimator, dtypes)
             if output.method not in told:
-                told[output.method] = expected(oracle, estimator, output.method, schema)
+                told[output.method] = expected(oracle, estimator, output.method, schema, gaps)
             wanted = told[output.method]
             wanted = wanted if output.item is None else wanted[output.item]
             proofs[output.name] = _proof(read.output(output.name), wanted, schema)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import onnx
-from edge_runtime.bundle.schema import NUMBERS, STRINGS
+from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.operators import RULES, RowCount, Rows, constant_of, objects
@@ -31,9 +31,11 @@ class Graph:
     ----------
     raw
         A serialized ModelProto.
+    schema
+        Which cells may be missing.
     """
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, schema: Schema) -> None:
         proto = onnx.load_model_from_string(raw).graph
         self._made = {name: node for node in proto.node for name in node.output if name}
         self._order = {id(node): i for i, node in enumerate(proto.node)}
@@ -43,7 +45,7 @@ class Graph:
         }
         self._count = 0
         for given in proto.input:
-            self._values.setdefault(given.name, _input(given))
+            self._values.setdefault(given.name, _input(given, schema))
 
     def output(self, name: str) -> NDArray[Any]:
         """The expressions of one row's answer.
@@ -92,12 +94,20 @@ class Graph:
             raise NotUnderstood(f"a row takes more than {MOST_SCALARS} expressions")
 
 
-def _input(given: onnx.ValueInfoProto) -> Any:
+def _input(given: onnx.ValueInfoProto, schema: Schema) -> Any:
     tensor = given.type.tensor_type
     sizes = [dim.dim_value for dim in tensor.shape.dim]
     kinds = {NUMBERS: onnx.TensorProto.DOUBLE, STRINGS: onnx.TensorProto.STRING}
     if kinds.get(given.name) != tensor.elem_type or len(sizes) != 2 or sizes[1] > MOST_COLUMNS:
         return None
     textual = given.name == STRINGS
-    cells = [variable(given.name, i, textual=textual) for i in range(sizes[1])]
+    full = {
+        i
+        for i, at in enumerate(schema.textual if textual else schema.numeric)
+        if not schema.columns[at].missing
+    }
+    cells = [
+        variable(given.name, i, textual=textual, gap="" if i in full else "NaN")
+        for i in range(sizes[1])
+    ]
     return Rows(objects(cells, (sizes[1],)))

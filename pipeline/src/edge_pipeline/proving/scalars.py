@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "SELF",
+    "Cell",
     "Expr",
     "NotUnderstood",
     "Table",
@@ -97,9 +98,31 @@ def make(op: str, args: Iterable[Expr] = (), value: Any = None, *parts: bytes) -
     return Expr(op, args, value, digest.digest())
 
 
-def variable(name: str, position: int, *, textual: bool = False) -> Expr:
+@dataclass(frozen=True)
+class Cell:
+    """Which cell of the row a variable is.
+
+    Attributes
+    ----------
+    block, position
+        The input of the graph, and the column of it.
+    textual
+        Whether it holds text.
+    gap
+        What scikit-learn is given where a value is missing: ``NaN``, ``None``, or "" where none may
+        be missing, which the device sees to.
+    """
+
+    block: str
+    position: int
+    textual: bool
+    gap: str
+
+
+def variable(block: str, position: int, *, textual: bool = False, gap: str = "NaN") -> Expr:
     """A cell of the row."""
-    return make("var", (), (name, position, textual), f"{name}:{position}".encode())
+    cell = Cell(block, position, textual, gap)
+    return make("var", (), cell, f"{block}:{position}".encode())
 
 
 def constant(value: Any) -> Expr:

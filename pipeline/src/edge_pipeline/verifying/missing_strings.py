@@ -6,27 +6,10 @@ from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.impute import MissingIndicator, SimpleImputer
 
-from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import UnsupportedEstimatorError
 
-__all__ = ["none_is_a_word", "refuse_missing_strings"]
-
-
-def none_is_a_word(estimator: Any, sample: Sample) -> bool:
-    """Whether an imputer of NaN may meet None, which it takes for a word.
-
-    The proof's formulas read a schema, in which the two are one.
-    """
-    gaps = zip(sample.schema.columns, sample.gaps, strict=True)
-    if not any(column.is_string and column.missing and gap is None for column, gap in gaps):
-        return False
-    parts = estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ()
-    return any(
-        isinstance(part, SimpleImputer | MissingIndicator) and part.missing_values is not None
-        for part in (estimator, *parts)
-    )
+__all__ = ["refuse_missing_strings"]
 
 
 def refuse_missing_strings(estimator: Any, answer: NDArray[Any]) -> None:

@@ -321,7 +321,8 @@ def _compare_group(
         except ParityError as error:
             if not asked.group.is_extreme or proofs[output.name].level == "proven":
                 raise
-            far.setdefault(output.name, f"no more than a note, far outside training: {error}")
+            told = str(error).partition("; report it")[0]
+            far.setdefault(output.name, f"no more than a note, far outside training: {told}")
             continue
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
         evidence[output.name] = before._replace(
