@@ -9,6 +9,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+EXACT = frozenset(
+    {
+        *("trees", "forests", "gradient boosting", "histogram boosting", "encoders"),
+        "casts to whole numbers",
+    }
+)
+"""Families that answer the same bits everywhere: they compare, choose, and add in a fixed order."""
+
+MOST_APART = 32 * 2.0**-52
+"""For all others, relative to an answer's largest magnitude: 32 units in its last place.  Products
+are added in another order on a CPU with other vectors (worst measured: docs/arm.md)."""
+
+
+def broken(told: Mapping[str, Any]) -> list[str]:
+    """Which promises of docs/arm.md one model's answers break; *told* is as `compared` gives."""
+    lines = []
+    if told["labels_apart"]:
+        lines.append(f"{told['labels_apart']} labels differ")
+    if told["family"] in EXACT and told["cells_apart"]:
+        lines.append(f"{told['cells_apart']} of {told['cells']} numbers differ, expected none")
+    if not told["relative"] <= MOST_APART:
+        lines.append(f"numbers differ by {told['relative']:.2e}, expected at most {MOST_APART:.2e}")
+    return lines
+
 
 def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """How two models' answers to the same questions differ.

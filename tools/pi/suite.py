@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from boards import BOARDS
-from comparing import compared
+from comparing import broken, compared
 from environments import PI, PLACE, ROOT, environment, illegal, site
 from roots import UnavailableError
 
@@ -157,17 +157,14 @@ def _asked(
     _say(place, "golden rows and families")
     there = _answers(place, folders)
     run.update({name: there[name] for name in ("machine", "numpy", "onnxruntime")})
-    run["golden"], run["families"] = {}, {}
+    run["models"] = {}
     for name, model in there["models"].items():
         if "error" in model:
             run["failed"].append(f"{name}: {model['error']}")
             continue
-        run["golden"][name] = model["golden_rows"]
-        if "answers" in model:
-            told = _family(name, model, here["models"][name], folders)
-            run["families"][name] = told
-            if told["labels_apart"] or told["labels_apart_from_scikit_learn"]:
-                run["failed"].append(f"{name}: labels differ")
+        told = _answered(name, model, here["models"][name], folders)
+        run["models"][name] = told
+        run["failed"] += [f"{name}: {line}" for line in broken(told)]
     if not place.plain:
         _say(place, "tests")
         run["tests"] = _tested(place, QUICK_TESTS if quick else TESTS, run["failed"])
@@ -183,21 +180,21 @@ def _answers(where: Place | list[str], folders: Sequence[Path]) -> dict[str, Any
     return answers
 
 
-def _family(
+def _answered(
     name: str, there: Mapping[str, Any], here: Mapping[str, Any], folders: Sequence[Path]
 ) -> dict[str, Any]:
+    """What a model's answers there have in common with those here, and with scikit-learn's."""
     files = [folder / f"{name}.rows.json" for folder in folders]
-    asked = json.loads(next(file for file in files if file.exists()).read_text(encoding="utf-8"))
-    told = {"family": asked["family"], **compared(here["answers"], there["answers"])}
+    asked: dict[str, Any] = {"family": "models", "labels": None}
+    for file in filter(Path.exists, files):
+        asked = json.loads(file.read_text(encoding="utf-8"))
+    told = {"family": asked["family"], "golden_rows": there["golden_rows"]}
+    told.update(compared(here["answers"], there["answers"]))
     if asked["labels"] is not None:
         found = there["answers"]["predict"]["labels"]
-        apart = sum(a != b for a, b in zip(found, asked["labels"], strict=True))
-        told["labels_apart_from_scikit_learn"] = apart
-    else:
-        told["labels_apart_from_scikit_learn"] = 0
+        told["labels_apart"] += sum(a != b for a, b in zip(found, asked["labels"], strict=True))
     one_thread = {method: there["answers"][method] for method in there["two_threads"]}
-    threads = compared(one_thread, there["two_threads"])
-    told["two_threads"] = {name: threads[name] for name in ("cells_apart", "relative")}
+    told["two_threads"] = compared(one_thread, there["two_threads"])["relative"]
     return told
 
 
@@ -260,7 +257,7 @@ def _line(run: Mapping[str, Any]) -> str:
     outcomes = ", ".join(f"{n} {name}" for name, n in tests.get("all", {}).items())
     return (
         f"board {run['board']}, Python {run['python']}, onnxruntime {run['onnxruntime']}: "
-        f"{len(run['golden'])} models answer their golden rows; tests: {outcomes or 'not asked'}"
+        f"{len(run['models'])} models answer their golden rows; tests: {outcomes or 'not asked'}"
         f"{'; FAILED' if run['failed'] else ''}"
     )
 
