@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from edge_pipeline.building import build, export_function
     from edge_pipeline.convert.converting import OnnxModel, convert
     from edge_pipeline.data.dataset import Dataset, load_dataset
+    from edge_pipeline.data.describing import ColumnDescription, TableDescription, describe_table
     from edge_pipeline.data.recipe import Recipe, read_recipe
+    from edge_pipeline.data.starting import Start, init
     from edge_pipeline.deploy.deploying import Deployed, deploy, roll_back
     from edge_pipeline.exporting import Report, export
     from edge_pipeline.kit.making import Kit, KitPackage, make_kit
@@ -40,11 +42,17 @@ if TYPE_CHECKING:
     from edge_pipeline.measuring.benching import Versus, bench_files
     from edge_pipeline.measuring.comparing import Comparison, compare_files
     from edge_pipeline.progress import Watcher
+    from edge_pipeline.reporting.evaluation import Evaluation
+    from edge_pipeline.reporting.writing import WrittenReport, write_report
     from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
+    from edge_pipeline.training.engines import Engine
     from edge_pipeline.training.fitting import FittedModel, train
+    from edge_pipeline.training.results import Candidate, SearchResult
     from edge_pipeline.verifying.reverifying import Reverified, verify_file
 
 __all__ = [
+    "Candidate",
+    "ColumnDescription",
     "Comparison",
     "ConversionError",
     "Dataset",
@@ -52,6 +60,8 @@ __all__ = [
     "DeployError",
     "Deployed",
     "EdgePipelineError",
+    "Engine",
+    "Evaluation",
     "FittedModel",
     "Kit",
     "KitError",
@@ -66,20 +76,26 @@ __all__ = [
     "Report",
     "Reverified",
     "SealError",
+    "SearchResult",
     "Signed",
     "SigningError",
     "SigningKey",
+    "Start",
+    "TableDescription",
     "TrainingError",
     "UnsupportedEstimatorError",
     "Versus",
     "Watcher",
+    "WrittenReport",
     "bench_files",
     "build",
     "compare_files",
     "convert",
     "deploy",
+    "describe_table",
     "export",
     "export_function",
+    "init",
     "load_dataset",
     "make_kit",
     "make_signing_key",
@@ -89,31 +105,42 @@ __all__ = [
     "sign",
     "train",
     "verify_file",
+    "write_report",
 ]
 
 _LATER = {
+    "Candidate": "edge_pipeline.training.results",
+    "ColumnDescription": "edge_pipeline.data.describing",
     "Comparison": "edge_pipeline.measuring.comparing",
+    "Dataset": "edge_pipeline.data.dataset",
     "Deployed": "edge_pipeline.deploy.deploying",
+    "Engine": "edge_pipeline.training.engines",
+    "Evaluation": "edge_pipeline.reporting.evaluation",
+    "FittedModel": "edge_pipeline.training.fitting",
     "Kit": "edge_pipeline.kit.making",
     "KitPackage": "edge_pipeline.kit.making",
-    "Dataset": "edge_pipeline.data.dataset",
-    "FittedModel": "edge_pipeline.training.fitting",
     "Measured": "edge_pipeline.measuring.bare",
     "OnnxModel": "edge_pipeline.convert.converting",
     "Recipe": "edge_pipeline.data.recipe",
     "Report": "edge_pipeline.exporting",
     "Reverified": "edge_pipeline.verifying.reverifying",
+    "SearchResult": "edge_pipeline.training.results",
     "Signed": "edge_pipeline.sealing.signing",
     "SigningKey": "edge_pipeline.sealing.signing",
+    "Start": "edge_pipeline.data.starting",
+    "TableDescription": "edge_pipeline.data.describing",
     "Versus": "edge_pipeline.measuring.benching",
     "Watcher": "edge_pipeline.progress",
+    "WrittenReport": "edge_pipeline.reporting.writing",
     "bench_files": "edge_pipeline.measuring.benching",
     "build": "edge_pipeline.building",
     "compare_files": "edge_pipeline.measuring.comparing",
     "convert": "edge_pipeline.convert.converting",
     "deploy": "edge_pipeline.deploy.deploying",
+    "describe_table": "edge_pipeline.data.describing",
     "export": "edge_pipeline.exporting",
     "export_function": "edge_pipeline.building",
+    "init": "edge_pipeline.data.starting",
     "load_dataset": "edge_pipeline.data.dataset",
     "make_kit": "edge_pipeline.kit.making",
     "make_signing_key": "edge_pipeline.sealing.signing",
@@ -123,6 +150,7 @@ _LATER = {
     "sign": "edge_pipeline.sealing.signing",
     "train": "edge_pipeline.training.fitting",
     "verify_file": "edge_pipeline.verifying.reverifying",
+    "write_report": "edge_pipeline.reporting.writing",
 }
 """Public name to the module that it comes from; the imports above tell type checkers the same."""
 

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_pipeline.data.dataset import load_dataset
+from edge_pipeline.arguments import writable
+from edge_pipeline.data.dataset import Dataset, load_dataset
 from edge_pipeline.data.importing import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.data.recipe import Recipe, read_recipe
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError, TrainingError
 from edge_pipeline.exporting import Report, export
 from edge_pipeline.progress import SILENT, Watcher
+from edge_pipeline.reporting.evaluation import sidecar_of
 from edge_pipeline.sealing.signing import SigningKey, as_signing_key
-from edge_pipeline.training.fitting import train
+from edge_pipeline.training.engines import LOCAL, Engine
+from edge_pipeline.training.fitting import FittedModel, train
 
 __all__ = ["build", "called", "export_function"]
 
@@ -27,8 +30,11 @@ def build(
     recipe: Recipe | Path | str,
     output: Path | str | None = None,
     *,
+    table: Any = None,
+    engine: Engine = LOCAL,
     watcher: Watcher = SILENT,
     signing_key: SigningKey | Path | str | None = None,
+    report: bool = False,
 ) -> Report:
     """Train what *recipe* describes, and write it as one sealed file proven to answer the same.
 
@@ -38,10 +44,17 @@ def build(
         What :func:`~edge_pipeline.data.recipe.read_recipe` returned, or where it would find one.
     output
         File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
+    table
+        A frame of pandas or polars, or an Arrow table, instead of the rows that the recipe names.
+    engine
+        Where a search for parameters runs.
     watcher
         Is told each stage, each epoch, and the fitted model.
     signing_key
         Signs the file: a key, or the PEM file of one that has no password.
+    report
+        Whether to evaluate the file on the test rows, and to write what is found beside it:
+        ``NAME.report.html``, ``.md`` and ``.json``.
 
     Returns
     -------
@@ -64,15 +77,15 @@ def build(
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
     limits = limits_of(recipe)
-    dataset = load_dataset(recipe)
+    path = _output_path(output, recipe.name)
+    dataset = load_dataset(recipe, table)
     watcher.loaded(dataset)
     read_seconds = time.perf_counter() - started
 
     watcher.stage("train")
-    fitted = train(recipe, dataset, watcher=watcher)
+    fitted = train(recipe, dataset, watcher=watcher, engine=engine)
 
-    path = _output_path(output, recipe.name)
-    report = export(
+    done = export(
         fitted.estimator,
         fitted.X_train,
         path,
@@ -86,9 +99,9 @@ def build(
         signing_key=key,
         on_stage=watcher.stage,
     )
-    return replace(
-        report, seconds={"read": read_seconds, "train": fitted.seconds, **report.seconds}
-    )
+    seconds = {"read": read_seconds, "train": fitted.seconds, **done.seconds}
+    done = replace(done, seconds=seconds, search=fitted.search)
+    return _reported(done, recipe, dataset, fitted, watcher) if report else done
 
 
 def export_function(
@@ -131,12 +144,12 @@ def export_function(
         A file cannot be read or written.
     """
     key = None if signing_key is None else as_signing_key(signing_key)
+    name = name or reference.rpartition(":")[2]
+    path = _output_path(output, name)
     started = time.perf_counter()
     watcher.stage("train")
     estimator, X = called(reference, table)
     train_seconds = time.perf_counter() - started
-    name = name or reference.rpartition(":")[2]
-    path = _output_path(output, name)
     report = export(
         estimator,
         X,
@@ -194,10 +207,25 @@ def limits_of(recipe: Recipe) -> dict[str, float]:
     return recipe.limits.bounds(metric)
 
 
+def _reported(
+    done: Report, recipe: Recipe, dataset: Dataset, fitted: FittedModel, watcher: Watcher
+) -> Report:
+    """*done* with the page that was written about it."""
+    # matplotlib and jinja2 take half a second, which only the page is worth.
+    from edge_pipeline.reporting.writing import evaluate_build, write_report
+
+    watcher.stage("report")
+    started = time.perf_counter()
+    evaluate_build(done.path, recipe, dataset, fitted).write(sidecar_of(done.path))
+    written = write_report(done.path)
+    seconds = {**done.seconds, "report": time.perf_counter() - started}
+    return replace(done, written=written, seconds=seconds)
+
+
 def _output_path(output: Path | str | None, name: str) -> Path:
     path = Path(output) if output is not None else OUTPUT_FOLDER / f"{name}.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return writable(path)
 
 
 def _call(reference: str) -> Any:

@@ -7,10 +7,10 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,15 +18,21 @@ from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
+from edge_pipeline.arguments import check_description, check_tolerance, own_score, writable
 from edge_pipeline.convert.converting import convert_sample, sample_for
-from edge_pipeline.data.sample import Sample, take_sample
+from edge_pipeline.data.sample import Sample, take_sample, with_infinity
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.measuring.bare import Measured
 from edge_pipeline.measuring.limits import held
 from edge_pipeline.sealing.seal import seal
 from edge_pipeline.sealing.signing import SigningKey, as_signing_key
+from edge_pipeline.training.results import SearchResult
 from edge_pipeline.verifying.as_given import refuse_other_arithmetic
 from edge_pipeline.verifying.verify import EXACT, NONE_REFUSED, Refused, requirements, verify
+
+if TYPE_CHECKING:
+    from edge_pipeline.reporting.writing import WrittenReport
+    pass
 
 __all__ = ["Report", "export"]
 
@@ -63,6 +69,10 @@ class Report:
         Rows asked that scikit-learn refuses, and how many of them the device answers.
     measured
         Speed and memory, when a limit is about them.
+    search
+        What was tried before, when the recipe left something open.
+    written
+        The page and the card that tell of the file, when a build wrote them.
     """
 
     path: Path
@@ -73,6 +83,8 @@ class Report:
     notes: tuple[str, ...] = ()
     refused: Refused = NONE_REFUSED
     measured: Measured | None = None
+    search: SearchResult | None = None
+    written: WrittenReport | None = None
 
     @property
     def name(self) -> str:
@@ -97,7 +109,9 @@ class Report:
             "key_id": self.key_id,
             **kept,
             "notes": list(self.notes),
+            "report": None if self.written is None else str(self.written.page),
             "refused": self.refused._asdict(),
+            **({} if self.search is None else {"search": self.search.to_json()}),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
         }
 
@@ -154,8 +168,10 @@ def export(
     Raises
     ------
     ConversionError
-        *X* cannot be described, or the estimator has no exact conversion
-        (UnsupportedEstimatorError).
+        *X* cannot be described, another argument is not what it should be, or the estimator has no
+        exact conversion (UnsupportedEstimatorError).
+    OSError
+        *path* cannot be written; found before the work.
     ParityError
         The graph answers differently from scikit-learn; nothing is written.
     LimitError
@@ -167,22 +183,22 @@ def export(
     SigningError
         The key cannot be read; nothing is written.
     """
-    if not 0 < tolerance < 1:
-        raise ConversionError(f"tolerance must lie between 0 and 1, found {tolerance}")
+    check_tolerance(tolerance)
+    check_description(name, task, version, metrics)
+    path = writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
     seconds: dict[str, float] = {}
     tell = on_stage or (lambda _: None)
-    path = Path(path)
-    sample = sample_for(estimator, X)
+    sample, X_finite, left_out = _finite(sample_for(estimator, X), X)
+    unseen = _unseen(sample, X_test, estimator)
     with _timed("convert", seconds, tell):
         model = convert_sample(estimator, sample)
+    score = own_score(estimator, X, y)
     with _timed("verify", seconds, tell):
         methods = tuple(dict.fromkeys(output.method for output in model.outputs))
-        notes = refuse_other_arithmetic(estimator, X, sample, methods, tolerance)
-        verified = verify(
-            model, estimator, sample, unseen=_unseen(sample, X_test, estimator), tolerance=tolerance
-        )
+        notes = refuse_other_arithmetic(estimator, X_finite, sample, methods, tolerance)
+        verified = verify(model, estimator, sample, unseen=unseen, tolerance=tolerance)
     manifest = Manifest(
         name=name or path.stem,
         version=version,
@@ -196,7 +212,7 @@ def export(
         requires=requirements(verified.model),
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         baseline=baseline(sample),
-        metrics={**(metrics or {}), **_own_score(estimator, X, y)},
+        metrics={**(metrics or {}), **score},
         limits=dict(limits or {}),
     )
     measured = None
@@ -212,7 +228,7 @@ def export(
         manifest,
         seconds,
         None if key is None else key.key_id,
-        (*notes, *verified.notes),
+        (*left_out, *notes, *verified.notes),
         verified.refused,
         measured,
     )
@@ -264,7 +280,7 @@ def _timed(stage: str, seconds: dict[str, float], tell: Callable[[str], None]) -
 
 
 def _unseen(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
-    if X_test is None or not len(X_test):
+    if X_test is None or (hasattr(X_test, "__len__") and not len(X_test)):
         return None
     unseen = take_sample(X_test, estimator)
     if unseen.schema.names != sample.schema.names:
@@ -272,13 +288,27 @@ def _unseen(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
             f"X_test has the columns {list(unseen.schema.names)}, X has "
             f"{list(sample.schema.names)}; hand the same ones"
         )
-    return unseen.table
+    table = unseen.table[~with_infinity(unseen)]
+    return table if len(table) else None
 
 
-def _own_score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
-    if y is None or not hasattr(estimator, "score"):
-        return {}
-    return {"score_on_sample": float(estimator.score(X, y))}
+def _finite(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, ...]]:
+    """The rows without infinity, of the sample and of *X*, and a note when there are others."""
+    infinite = with_infinity(sample)
+    if not infinite.any():
+        return sample, X, ()
+    if infinite.all():
+        raise ConversionError(
+            "every row of X holds an infinite number, and the device takes finite ones alone; hand "
+            "rows that have none, or replace infinity by a large number before training"
+        )
+    told = (
+        f"{infinite.sum()} of {len(infinite)} rows of X hold an infinite number, and were left "
+        "out: the device refuses infinity"
+    )
+    finite = sample.table[~infinite].reset_index(drop=True)
+    rows = X.filter(~infinite) if hasattr(X, "get_columns") else X[~infinite]
+    return replace(sample, table=finite), rows, (told,)
 
 
 def _described(estimator: Any) -> str:

@@ -15,6 +15,7 @@ __all__ = ["cli", "main"]
 
 EXAMPLES = """\b
 Examples:
+  edge-pipeline init penguins.csv --target species
   edge-pipeline build models/penguins
   edge-pipeline export train.py:fitted --data wine.csv -o wine.onnx
   edge-pipeline inspect dist/penguins.onnx
@@ -43,9 +44,11 @@ _COMMANDS = {
     "deploy": ("deploy:deploy_command", "Copy a model to boards, and switch to it."),
     "compare": ("compare:compare_command", "Say which rows two files answer apart."),
     "export": ("export:export_command", "Write an estimator that you trained."),
+    "init": ("init:init_command", "Look at a table, and write a recipe."),
     "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
     "kit": ("kit:kit_command", "Pack a model for a board without a network."),
     "keygen": ("keys:keygen_command", "Make a key to sign files with."),
+    "report": ("report:report_command", "Write a page about a sealed file."),
     "sign": ("keys:sign_command", "Sign a sealed file."),
     "verify": ("verify:verify_command", "Prove and compare a sealed file again."),
 }

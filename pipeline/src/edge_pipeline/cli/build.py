@@ -32,8 +32,19 @@ Examples:
 @key_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option(
+    "--report/--no-report",
+    "with_report",
+    default=True,
+    help="Write a page about the file beside it.  [default: report]",
+)
 def build_command(
-    recipe: Path, output: Path | None, key: Path | None, as_json: bool, quiet: bool
+    recipe: Path,
+    output: Path | None,
+    key: Path | None,
+    as_json: bool,
+    quiet: bool,
+    with_report: bool,
 ) -> None:
     """Train what RECIPE describes, and write it as one file proven to answer the same.
 
@@ -42,7 +53,9 @@ def build_command(
     """
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = edge_pipeline.build(recipe, output, watcher=progress, signing_key=signing_key)
+        report = edge_pipeline.build(
+            recipe, output, watcher=progress, signing_key=signing_key, report=with_report
+        )
     display.show_notes(report.notes)
     if as_json:
         display.show_json({**report.to_json(), "training": _training(progress)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,9 @@ __all__ = [
 BAR_CELLS = 40
 """Length of the bar that stands for the first epoch's loss."""
 
+WIDE = 250
+"""Columns of a table that goes to a file or a pipe."""
+
 MAX_COEFFICIENTS = 12
 """Coefficients printed, the largest first; ``--json`` has them all."""
 
@@ -47,6 +51,7 @@ _DOING = {
     "verify": "comparing with scikit-learn",
     "measure": "measuring against the limits",
     "seal": "sealing",
+    "report": "writing the report",
 }
 
 
@@ -144,8 +149,8 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in held:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(table, width=None if console.is_terminal else 250)
+    width = None if sys.stdout.isatty() else WIDE
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
@@ -191,6 +196,7 @@ def file_lines(report: Report) -> list[tuple[str, str]]:
         *refused_lines(report.refused),
         *signed,
         (str(report.path), f"{report.bundle_bytes:,} bytes"),
+        *([("report", str(report.written.page))] if report.written else []),
     ]
 
 

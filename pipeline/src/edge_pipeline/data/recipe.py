@@ -34,6 +34,7 @@ from edge_pipeline.data.keys import (
 )
 from edge_pipeline.errors import RecipeError
 from edge_pipeline.measuring.limits import LimitsTable
+from edge_pipeline.reporting.evaluation import ReportTable
 
 __all__ = ["BUNDLED_DATASETS", "FILE_NAME", "Recipe", "read_recipe"]
 
@@ -56,7 +57,7 @@ class Recipe(BaseModel):
         As in the manifest.
     version
         The model's own number; it grows when the model is trained anew.
-    data, split, validation, preprocessing, estimator, search, training, export
+    data, split, validation, preprocessing, estimator, search, training, export, limits, report
         The tables of the file.
     """
 
@@ -74,6 +75,7 @@ class Recipe(BaseModel):
     training: TrainingTable = TrainingTable()
     export: ExportTable = ExportTable()
     limits: LimitsTable | None = None
+    report: ReportTable = ReportTable()
     _file: Path = PrivateAttr(default=Path(FILE_NAME))
 
     @property

@@ -1,0 +1,1 @@
+"""From a sealed file, and what its build measured, to a page that people read."""
