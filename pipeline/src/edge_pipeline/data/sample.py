@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["MAX_CATEGORIES", "Sample", "take_sample"]
+__all__ = ["MAX_CATEGORIES", "Sample", "take_sample", "with_infinity"]
 
 LARGEST_WHOLE = 2**53
 """Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
@@ -133,6 +133,13 @@ def take_sample(X: Any, estimator: Any = None) -> Sample:
     return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
 
 
+def with_infinity(sample: Sample) -> NDArray[np.bool_]:
+    """Which rows of *sample* hold an infinite number: the device takes finite ones alone."""
+    numbers = sample.table.iloc[:, list(sample.schema.numeric)].to_numpy(dtype=np.float64)
+    infinite: NDArray[np.bool_] = np.isinf(numbers).any(axis=1)
+    return infinite
+
+
 def takes_lists(estimator: Any) -> bool:
     """Whether a row of *estimator* (of its first step) is a list of labels, or of pairs."""
     from sklearn.feature_extraction import FeatureHasher
@@ -174,6 +181,10 @@ def _one_by_one(rows: list[Any]) -> pd.Series:
 
 
 def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]]]:
+    if callable(getattr(X, "collect", None)):
+        raise ConversionError(
+            f"the sample X is a {type(X).__name__}, whose rows are not there yet; hand X.collect()"
+        )
     loose = _loose_rows(X, as_lists)
     if loose is not None:
         return loose

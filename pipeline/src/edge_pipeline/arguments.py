@@ -1,0 +1,113 @@
+"""What ``export`` is handed, checked before the work: a slip must not cost an hour of training."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_pipeline.errors import ConversionError
+
+__all__ = ["check_description", "check_tolerance", "own_score", "writable"]
+
+LONGEST_NAME = 200
+"""Characters of a model's name: what a table, a title and a file name can hold."""
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """*path*, in whose folder a file can be made.
+
+    Raises
+    ------
+    ConversionError
+        It is no path.
+    OSError
+        Its folder is missing or cannot be written to, or *path* is a folder itself.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise ConversionError(
+            f"path must name the file to write, found {path!r:.80}; pass a str or a Path"
+        )
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(21, "a folder, not a file to write; add a name", str(file))
+    if not file.parent.is_dir():
+        raise FileNotFoundError(2, "its folder does not exist; make it first", str(file))
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        # The message names what was asked for, not the trial.
+        raise type(error)(error.errno, f"cannot be written: {error.strerror}", str(file)) from error
+    return file
+
+
+def check_tolerance(tolerance: Any) -> None:
+    """Refuse what is no share between 0 and 1 with a ConversionError."""
+    is_number = isinstance(tolerance, int | float | np.number) and not isinstance(tolerance, bool)
+    if not (is_number and 0 < tolerance < 1):
+        raise ConversionError(
+            f"tolerance must be a number between 0 and 1, found {tolerance!r:.80}"
+        )
+
+
+def check_description(
+    name: Any, task: Any, version: Any, metrics: Mapping[str, Any] | None
+) -> None:
+    """Refuse what the manifest cannot say, or a device could not use for the name of a file.
+
+    Raises
+    ------
+    ConversionError
+        *name* or *task* is no short line of text, *version* no whole number from 1 on, or a metric
+        no finite number.
+    """
+    for what, text in (("name", name), ("task", task)):
+        if text is None:
+            continue
+        if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= LONGEST_NAME:
+            raise ConversionError(
+                f"{what} must be one line of 1 to {LONGEST_NAME} characters, found {text!r:.80}"
+            )
+    if name is not None and (name in (".", "..") or "/" in name or "\\" in name):
+        raise ConversionError(
+            f"name must not be a path, found {name!r:.80}; the file to write is path"
+        )
+    if not isinstance(version, int | np.integer) or isinstance(version, bool) or version < 1:
+        raise ConversionError(
+            f"version must be a whole number of at least 1, found {version!r:.80}"
+        )
+    for metric, value in (metrics or {}).items():
+        is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not (is_number and math.isfinite(value)):
+            raise ConversionError(
+                f"metrics[{metric!r}] must be a finite number, found {value!r:.80}"
+            )
+
+
+def own_score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+    """The estimator's own score on its sample; empty without *y*, or where it has no number.
+
+    Raises
+    ------
+    ConversionError
+        scikit-learn cannot score *y*: another length, missing values, other labels.
+    """
+    if y is None or not hasattr(estimator, "score"):
+        return {}
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # a score of one class is undefined: it is left out
+            score = float(estimator.score(X, y))
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ConversionError(
+            f"{type(estimator).__name__}.score refuses X with y: {error}; hand the targets of "
+            "exactly these rows, or leave y out"
+        ) from error
+    return {"score_on_sample": score} if math.isfinite(score) else {}
