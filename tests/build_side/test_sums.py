@@ -3,6 +3,7 @@
 import numpy as np
 import onnxruntime
 import pytest
+from edge_pipeline.convert import norms, ops
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.sums import sum_as_numpy
 
@@ -15,3 +16,20 @@ def test_a_sum_is_numpys_to_the_last_bit(n):
     graph.output("answer", sum_as_numpy(graph.input("x", np.float64, (None, 3, n))))
     session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
     np.testing.assert_array_equal(session.run(None, {"x": x})[0], x.sum(axis=-1))
+
+
+@pytest.mark.parametrize("width", [1, 3, 20, 127, norms.ONE_BLOCK, norms.ONE_BLOCK + 1, 300])
+def test_squared_distances_are_the_three_terms_added_one_after_the_other(width):
+    rng = np.random.default_rng(width)
+    X, Y = rng.normal(size=(40, width)), rng.normal(size=(30, width))
+    X[:10] = Y[:10] * 1e3  # where nearly all digits cancel, rounding is all that is left
+    graph = Graph()
+    x = graph.input("x", np.float64, (None, width))
+    lengths = norms.numpy_lengths(x)
+    own = np.einsum("ij,ij->i", Y, Y)
+    expected = ops.maximum(x @ (-2.0 * Y.T) + lengths + own, 0.0)
+    graph.output("expected", expected)
+    graph.output("found", norms.euclidean_squares(x, Y, norms.numpy_lengths))
+    session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
+    for rows in (X, X[:1]):
+        np.testing.assert_array_equal(*session.run(None, {"x": rows}))
