@@ -26,7 +26,15 @@ import pandas as pd
 
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["SEPARATORS", "Layout", "found_layout", "opened", "read_csv", "read_csv_parts"]
+__all__ = [
+    "SEPARATORS",
+    "Layout",
+    "found_layout",
+    "opened",
+    "read_csv",
+    "read_csv_parts",
+    "read_wide_as_text",
+]
 
 SEPARATORS = (",", ";", "\t", "|")
 """Looked for in this order when nobody names one."""
@@ -79,10 +87,27 @@ def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.Data
         It cannot be read.
     """
     layout = found_layout(file, layout)
-    with _refusals(file, layout), opened(file, layout.encoding) as text:
-        frame = pd.read_csv(text, **_options(layout, strings))
-    _refuse_rounded(file, layout, frame)
+    frame = _read(file, layout, strings)
+    for name in _rounded(file, layout, frame):
+        raise DatasetError(
+            f"{file}: column {name!r} holds whole numbers beyond 2**53, which float64 cannot "
+            f'tell apart; add it to data.exclude, or say types = {{ "{name}" = "string" }}'
+        )
     return _without_index(frame, layout)
+
+
+def read_wide_as_text(file: Path, layout: Layout) -> pd.DataFrame:
+    """As :func:`read_csv`, with whole numbers that would be rounded kept as they are written.
+
+    Raises
+    ------
+    DatasetError, OSError
+        As :func:`read_csv`.
+    """
+    layout = found_layout(file, layout)
+    frame = _read(file, layout, ())
+    wide = _rounded(file, layout, frame)
+    return _without_index(_read(file, layout, wide) if wide else frame, layout)
 
 
 def read_csv_parts(
@@ -276,8 +301,13 @@ def _check_header(file: Path, names: Sequence[str], separator: str, layout: Layo
         )
 
 
-def _refuse_rounded(file: Path, layout: Layout, frame: pd.DataFrame) -> None:
-    """Refuse whole numbers that became floats for a gap, and lost digits on the way."""
+def _read(file: Path, layout: Layout, strings: Sequence[str]) -> pd.DataFrame:
+    with _refusals(file, layout), opened(file, layout.encoding) as text:
+        return pd.read_csv(text, **_options(layout, strings))
+
+
+def _rounded(file: Path, layout: Layout, frame: pd.DataFrame) -> list[str]:
+    """Columns of whole numbers that became floats for a gap, and lost digits on the way."""
     suspects = []
     for name in frame.columns:
         if frame[name].dtype != np.float64:
@@ -287,14 +317,12 @@ def _refuse_rounded(file: Path, layout: Layout, frame: pd.DataFrame) -> None:
         if len(values) and np.abs(values).max() >= LARGEST_WHOLE:
             suspects.append(name)
     if not suspects:
-        return
+        return []
     with opened(file, layout.encoding) as text:
-        options = {**_options(layout, suspects), "usecols": suspects}
-        written = pd.read_csv(text, **options)
-    for name in suspects:
-        wide = written[name].dropna().astype(str).str.fullmatch(r"\s*[+-]?\d{16,}\s*")
-        if wide.any():
-            raise DatasetError(
-                f"{file}: column {name!r} holds whole numbers beyond 2**53, which float64 cannot "
-                f'tell apart; add it to data.exclude, or say types = {{ "{name}" = "string" }}'
-            )
+        written = pd.read_csv(text, **{**_options(layout, suspects), "usecols": suspects})
+    wide = re.compile(r"\s*[+-]?\d{16,}\s*")
+    return [
+        name
+        for name in suspects
+        if written[name].dropna().astype(str).map(lambda word: bool(wide.fullmatch(word))).any()
+    ]

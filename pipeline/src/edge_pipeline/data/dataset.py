@@ -23,7 +23,14 @@ from edge_pipeline.data.splitting import Rows, moments, split, take
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["Dataset", "checked_target", "layout_of", "load_dataset", "table_source"]
+__all__ = [
+    "Dataset",
+    "checked_target",
+    "layout_of",
+    "load_dataset",
+    "looks_like_dates",
+    "table_source",
+]
 
 
 @dataclass(frozen=True)
@@ -269,14 +276,20 @@ _DATE = re.compile(
 
 def _refuse_dates(column: pd.Series[Any], source: str) -> None:
     """Refuse dates: as a category, each knows no later day."""
-    if column.dtype != object:
-        return
-    words = column.dropna()
-    if all(isinstance(word, str) and _DATE.fullmatch(word) for word in words):
+    if looks_like_dates(column):
+        example = column.dropna().iloc[0]
         raise DatasetError(
-            f"{source}: column {column.name!r} holds dates such as {words.iloc[0]!r}; add it to "
+            f"{source}: column {column.name!r} holds dates such as {example!r}; add it to "
             "data.exclude, or put numbers made from it (year, day of the year) into the table"
         )
+
+
+def looks_like_dates(column: pd.Series[Any]) -> bool:
+    """Whether a column of texts holds dates, and nothing else."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    words = column.dropna()
+    return len(words) > 0 and all(isinstance(w, str) and _DATE.fullmatch(w) for w in words)
 
 
 def _with_target(X: Any, y: NDArray[Any] | None) -> Rows:

@@ -104,7 +104,8 @@ def folds(recipe: Recipe, train: Rows) -> Any:
     from sklearn import model_selection
 
     table, seed, count = recipe.validation, recipe.split.seed, len(train.X)
-    number = table.folds or (5 if count <= FEW_FOLDS_ABOVE else 3)
+    usual = max(2, min(5 if count <= FEW_FOLDS_ABOVE else 3, count // 2))
+    number = table.folds or usual
     if table.repeats is not None and recipe.split.groups is not None:
         raise recipe.error("validation.repeats", "groups are divided in one way; remove this key")
     if number > count:
@@ -118,6 +119,7 @@ def folds(recipe: Recipe, train: Rows) -> Any:
     labels = _labels(recipe, train.y)
     if train.groups is not None:
         there = len(np.unique(train.groups))
+        number = table.folds or max(2, min(usual, there))
         if there < number:
             raise recipe.error(
                 "validation.folds", f"{number} folds need as many groups, {there} are left to train"

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from edge_pipeline.data.csv_files import LARGEST_WHOLE, Layout, read_csv
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["ARROW", "PARQUET", "as_frame", "kind_of", "plain_columns", "read_arrays", "read_table"]
+__all__ = [
+    "ARROW",
+    "PARQUET",
+    "as_frame",
+    "kind_of",
+    "plain_columns",
+    "read_arrays",
+    "read_table",
+    "thousands_in",
+]
 
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
@@ -215,6 +224,7 @@ def kind_of(column: pd.Series[Any]) -> str:
 
 
 _WIDE = re.compile(r"\s*[+-]?\d{16,}\s*")
+_PLAIN = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
 _GROUPED = re.compile(r"\s*[+-]?\d{1,3}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
 
 
@@ -261,14 +271,24 @@ def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
         return
     if all(_WIDE.fullmatch(word) for word in words):
         raise _WrongValueError(_WIDE_TEXT)
-    grouped = [word for word in words if (found := _GROUPED.fullmatch(word)) and found[1]]
-    plain = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
-    if grouped and all(_GROUPED.fullmatch(word) or plain.fullmatch(word) for word in words):
-        mark = _GROUPED.fullmatch(grouped[0])[1]  # type: ignore[index]
+    mark = thousands_in(words)
+    if mark:
+        example = next(word for word in words if mark in word)
         raise _WrongValueError(
-            f"holds numbers with marks between thousands such as {grouped[0]!r}; say "
+            f"holds numbers with marks between thousands such as {example!r}; say "
             f'thousands = "{mark}" in [data], or "string" in data.types'
         )
+
+
+def thousands_in(column: pd.Series[Any]) -> str:
+    """The mark between the thousands of a column of such numbers, or nothing."""
+    words = column.dropna()
+    if not len(words) or not all(isinstance(word, str) for word in words):
+        return ""
+    found = [_GROUPED.fullmatch(word) for word in words]
+    marks = {match[1] for match in found if match}
+    alike = all(match or _PLAIN.fullmatch(word) for match, word in zip(found, words, strict=True))
+    return marks.pop() if alike and len(marks) == 1 else ""
 
 
 def _as(column: pd.Series[Any], kind: str) -> pd.Series[Any]:

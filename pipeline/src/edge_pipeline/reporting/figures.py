@@ -204,9 +204,9 @@ def learning_figure(curves: Sequence[Curve], metric: str) -> str:
             )
             axes.fill_between(curve.x, curve.low, curve.high, color=SERIES[i], alpha=0.15, lw=0)
         axes.set(xlabel="training rows", ylabel=metric)
-        axes.legend(loc="best", fontsize=10)
+        _legend_above(axes, 2)
 
-    return _drawn("learning", draw, height=3.6)
+    return _drawn("learning", draw, height=3.8)
 
 
 def loss_figure(curve: Curve) -> str:
@@ -243,9 +243,9 @@ def latency_figure(found: Measurements) -> str:
         axes.set(xscale="log", yscale="log", xlabel="rows a call", ylabel="microseconds a call")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         _plain_numbers(axes)
-        axes.legend(loc="upper left", fontsize=10)
+        _legend_above(axes, 1)
 
-    return _drawn("latency", draw, height=3.8)
+    return _drawn("latency", draw, height=4.2)
 
 
 def memory_figure(found: Measurements) -> str:
@@ -257,9 +257,14 @@ def memory_figure(found: Measurements) -> str:
         axes.barh([""], [added], left=[empty], color=SERIES[1], height=0.5, label="model and rows")
         axes.grid(axis="y", visible=False)
         axes.set(xlabel="MiB at most")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize=10)
+        _legend_above(axes, 2)
 
     return _drawn("memory", draw, height=1.7)
+
+
+def _legend_above(axes: Any, columns: int) -> None:
+    """Where it cannot hide a line."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, fontsize=10)
 
 
 def _plain_numbers(axes: Any) -> None:

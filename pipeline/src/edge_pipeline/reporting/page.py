@@ -6,6 +6,7 @@ Pure: nothing is read or measured here.  Both show the same facts, computed once
 from __future__ import annotations
 
 import re
+from pprint import pformat
 from typing import Any, NamedTuple
 
 from edge_runtime.benching import Timing, held_to
@@ -79,16 +80,17 @@ def facts(told: Told, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def example_row(manifest: Manifest) -> str:
-    """A row as a Python program would hand it to ``predict_one``."""
+    """A row as a Python program would hand it to ``predict_one``, as source."""
+    return pformat(_example(manifest), width=68, sort_dicts=False, compact=True)
+
+
+def _example(manifest: Manifest) -> Any:
     schema = manifest.schema
+    if schema.loose:
+        rows = manifest.golden.rows
+        return rows[0][0] if rows else "some text"
     cells = [_cell(column, manifest) for column in schema.columns]
-    if schema.kind in ("dicts", "lists"):
-        return repr(manifest.golden.rows[0][0]) if manifest.golden.rows else "..."
-    if schema.kind == "text":
-        return repr(str(manifest.golden.rows[0][0]) if manifest.golden.rows else "some text")
-    if schema.kind == "table":
-        return repr(dict(zip(schema.names, cells, strict=True)))
-    return repr(cells)
+    return dict(zip(schema.names, cells, strict=True)) if schema.kind == "table" else cells
 
 
 def _cell(column: Column, manifest: Manifest) -> Any:

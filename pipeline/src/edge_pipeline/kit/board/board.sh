@@ -34,7 +34,8 @@ lock() {
         command -v python3 >/dev/null 2>&1 || found=$other
     done
     # Lets go of itself when this process and its children end, however they end.
-    "$found" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' || stop "cannot lock $base/.lock"
+    "$found" -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
+        stop "another installation has been running at $base for 5 minutes; end it, and try again"
 }
 
 digest_of() { sha256sum "$1" | cut -c 1-64; }
@@ -53,8 +54,8 @@ target_of() { if [ -d "$1" ]; then basename -- "$(readlink -- "$1")"; fi; }
 sort_arrivals() {
     for part in "$base"/.parts/.arriving*/*; do
         [ -f "$part" ] || continue
-        name=$(basename -- "$part")
-        if [ "$(digest_of "$part")" = "$name" ]; then mv "$part" "$base/.parts/$name"; fi
+        digest=$(basename -- "$part")
+        if [ "$(digest_of "$part")" = "$digest" ]; then mv "$part" "$base/.parts/$digest"; fi
     done
     rm -rf "$base"/.parts/.arriving*
 }
@@ -90,7 +91,7 @@ assemble() {
     done <"$base/.parts/$sha256"
     cp "$base/.parts/$sha256" "$kit/SHA256SUMS"
     status=0
-    sh "$kit/install.sh" --runtime-only --folder "$base" >&2 || status=$?
+    EDGE_LOCKED=1 sh "$kit/install.sh" --runtime-only --folder "$base" >&2 || status=$?
     [ "$status" -ne 0 ] || cp "$kit/board.sh" "$kit/uninstall.sh" "$base/"
     rm -rf "$base/.kits"
     exit "$status"
@@ -183,10 +184,10 @@ finish() {
     tell current "$id"
     tell previous "$1"
     prune || true
-    flags=
-    [ -z "$machine" ] || flags=--json
+    flags='--rows 100'
+    [ -z "$machine" ] || flags='--rows 1 --json'
     # shellcheck disable=SC2086
-    figures=$("$home/current/runtime/bin/edge-runtime" bench $flags --seconds 0.2 --rows 100 "$home/current/model.onnx" 2>&1) ||
+    figures=$("$home/current/runtime/bin/edge-runtime" bench $flags --seconds 0.2 "$home/current/model.onnx" 2>&1) ||
         say "$name is over one of its limits here"
     if [ -n "$machine" ]; then
         tell bench "$(printf '%s' "$figures" | tr -d '\n')"

@@ -174,9 +174,11 @@ main() {
     check_parts
     say "kit $kit_name for $kit_target: every part is as it was packed"
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
-    exec 9>"$base/.lock"
-    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' ||
-        stop "cannot lock $base/.lock; name a folder on a local disk: --folder FOLDER"
+    if [ -z "${EDGE_LOCKED:-}" ]; then
+        exec 9>"$base/.lock"
+        "$python" -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
+            stop "another installation has been running at $base for 5 minutes; end it, and run this again"
+    fi
     install_runtime
     [ "$only" = runtime ] && exit 0
 

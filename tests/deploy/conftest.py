@@ -1,0 +1,170 @@
+"""A real sshd on loopback, run by whoever runs the tests, and a board's folder behind it."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import edge_pipeline
+import kits
+import pytest
+
+SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
+HERE = os.environ["PATH"]
+
+
+@dataclass
+class Board:
+    """What is behind the address ``board``: an sshd, and the folder of models that it serves."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def models(self) -> Path:
+        return self.folder / "edge"
+
+    def current(self, name: str = "line") -> str:
+        """The release that readers see; empty if there is none."""
+        link = self.models / name / "current"
+        return os.readlink(link).removeprefix("releases/") if link.is_symlink() else ""
+
+    def answer(self, name: str = "line") -> float:
+        """What the current release says of 1; that it answers at all is part of every test."""
+        release = self.models / name / "current"
+        done = subprocess.run(
+            [release / "runtime/bin/edge-runtime", "predict", release / "model.onnx"],
+            input=kits.ROWS,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return round(float(done.stdout.split()[1].split(",")[-1]), 9)
+
+    def sessions(self) -> list[int]:
+        """Processes of the sshd that serve a connection."""
+        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
+        return [int(pid) for pid in Path(children).read_text().split()]
+
+
+def start_sshd(folder: Path) -> Board:
+    """An sshd with keys and a configuration of its own; ``folder/ssh_config`` reaches it."""
+    if shutil.which("ssh") is None or not os.access(SSHD, os.X_OK):
+        pytest.skip(
+            "NO OpenSSH HERE, NOTHING WAS DEPLOYED; sudo apt install openssh-client openssh-server"
+        )
+    for name in ("host", "user"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
+        subprocess.run(command, check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    if os.geteuid() == 0:  # what Debian's service makes before it starts
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    (folder / "sshd_config").write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\n"
+        f"AuthorizedKeysFile {folder}/user.pub\nPasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\n"
+        "PermitRootLogin prohibit-password\nMaxStartups 100\n"
+        f'SetEnv EDGE_MODELS="{folder}/edge" EDGE_PYTHON="{sys.executable}"\n'
+    )
+    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    (folder / "ssh_config").write_text(
+        f"Host board*\n  HostName 127.0.0.1\n  Port {port}\n  IdentityFile {folder}/user\n"
+        f"  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known_hosts\n"
+        "  GlobalKnownHostsFile none\n"
+    )
+    with open(folder / "sshd.log", "wb") as log:
+        process = subprocess.Popen(
+            [SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log, stdin=subprocess.DEVNULL
+        )
+    for _ in range(200):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return Board(folder, process)
+        time.sleep(0.05)
+    raise AssertionError((folder / "sshd.log").read_text())
+
+
+def put_ssh_first(
+    folder: Path, config: Path, monkeypatch: pytest.MonkeyPatch, script: str = 'exec ssh "$@"'
+) -> None:
+    """Have ``ssh`` go by *config* instead of the user's; *script* calls the real one as ssh."""
+    folder.mkdir(exist_ok=True)
+    real = shlex.join([shutil.which("ssh", path=HERE) or "ssh", "-F", str(config)])
+    (folder / "ssh").write_text(f"#!/bin/sh\n{script.replace('ssh ', real + ' ')}\n")
+    (folder / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{HERE}")
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[float, Path]:
+    """Three models of one name, by the answer that they give to 1."""
+    folder = tmp_path_factory.mktemp("versions of it's model")
+    return {slope: kits.line(folder, slope) for slope in (2.0, 3.0, 4.0)}
+
+
+@pytest.fixture(scope="session")
+def kit(versions: dict[float, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For this machine."""
+    if kits.machine_here() != "x86_64":
+        pytest.skip("kits for this machine are x86-64 ones")
+    output = tmp_path_factory.mktemp("kit") / "line.kit.tar.gz"
+    wheels = kits.wheels_for("x86_64", kits.HERE)
+    edge_pipeline.make_kit(
+        versions[2.0], output, platform="x86-64", python=kits.HERE, wheels=wheels
+    )
+    return output
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    """An empty board."""
+    board = start_sshd(tmp_path_factory.mktemp("board"))
+    yield board
+    board.process.terminate()
+    board.process.wait(timeout=30)
+
+
+@pytest.fixture
+def reach(served: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Call the real ssh, with the board's configuration; *script* may do something round it."""
+
+    def point(script: str = 'exec ssh "$@"', config: Path | None = None) -> None:
+        used = config or served.folder / "ssh_config"
+        put_ssh_first(tmp_path / "first", used, monkeypatch, script)
+
+    point()
+    return point
+
+
+@pytest.fixture(scope="session")
+def first(served: Board, versions: dict[float, Path], kit: Path) -> edge_pipeline.Deployed:
+    """The deployment that installed the runtime: the board answers 2 from then on."""
+    with pytest.MonkeyPatch.context() as patch:
+        put_ssh_first(served.folder / "first", served.folder / "ssh_config", patch)
+        (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit)
+    assert done.outcome == "deployed", done.error
+    return done
+
+
+@pytest.fixture
+def fresh(
+    served: Board, first: edge_pipeline.Deployed, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """A name on the board that answers 2, and that no other test uses."""
+    name = f"m{abs(hash(request.node.nodeid)) % 10**12}"
+    source, home = served.models / "line", served.models / name
+    shutil.copytree(source, home, symlinks=True)
+    for link in home.glob("releases/*/previous"):
+        link.unlink()
+    subprocess.run(["ln", "-sfn", f"releases/{first.current}", home / "current"], check=True)
+    assert served.answer(name) == 2.0
+    yield name
+    shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,201 @@
+"""A deployment that is cut at any step leaves the old version answering, and can be done again."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+
+import edge_pipeline
+import kits
+import pytest
+
+from .conftest import HERE, Board
+
+pytestmark = pytest.mark.xdist_group("deploy")
+
+Reach = Callable[..., None]
+
+BOARD_SH = Path(edge_pipeline.__file__).parent / "kit/board/board.sh"
+
+CHANGING = ("mkdir", "ln", "mv", "cp", "rm", "sync")
+"""Commands that change files: between two of them every state of the disk is the same."""
+
+SPY = """#!/bin/sh
+printf '%s %s\\n' "${0##*/}" "$*" >>"$STEPS"
+[ "$(wc -l <"$STEPS")" != "$KILLED_AT" ] || kill -9 "$SHELL_PID"
+exec "$REAL/${0##*/}" "$@"
+"""
+
+
+class Steps:
+    """Runs board.sh, and kills its shell at the n-th command that changes files."""
+
+    def __init__(self, board: Board, folder: Path) -> None:
+        self.board, self.folder = board, folder
+        self.spies = folder / "spies"
+        self.spies.mkdir()
+        self.real = folder / "real"
+        self.real.mkdir()
+        for name in CHANGING:
+            (self.spies / name).write_text(SPY)
+            (self.spies / name).chmod(0o755)
+            (self.real / name).symlink_to(shutil.which(name) or name)
+
+    def run(self, *arguments: str, killed_at: int = 0) -> list[str]:
+        """The commands that were begun, the one it was killed at the last."""
+        told = self.folder / "steps"
+        told.write_text("")
+        environment = {
+            "PATH": f"{self.spies}:{HERE}",
+            "EDGE_MODELS": str(self.board.models),
+            "HOME": str(self.folder),
+            "STEPS": str(told),
+            "REAL": str(self.real),
+            "KILLED_AT": str(killed_at),
+        }
+        command = ["sh", "-c", 'SHELL_PID=$$; export SHELL_PID; exec sh "$@"', "-", BOARD_SH]
+        done = subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == (-signal.SIGKILL if killed_at else 0), done.stderr
+        return told.read_text().splitlines()
+
+
+@pytest.fixture
+def steps(served: Board, first: edge_pipeline.Deployed, tmp_path: Path) -> Steps:
+    return Steps(served, tmp_path)
+
+
+def another(board: Board, name: str, copy: str) -> str:
+    """The model *name* once more, under another name."""
+    shutil.rmtree(board.models / copy, ignore_errors=True)
+    shutil.copytree(board.models / name, board.models / copy, symlinks=True)
+    return copy
+
+
+def arguments_of(model: Path) -> list[str]:
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    return ["activate", "--model", str(model), "--sha256", digest]
+
+
+def killed_at_every_step(
+    steps: Steps, board: Board, name: str, command: list[str], old: float, new: float
+) -> None:
+    """Kill *command* at each of its steps, on a board that is as it was before."""
+    copy = another(board, name, f"{name}-whole")
+    begun = steps.run(*command, "--name", copy)
+    assert board.answer(copy) == new
+    switch = next(i for i, step in enumerate(begun, 1) if step.endswith("/current"))
+    assert begun[switch - 1].startswith("mv -T ")
+    assert 5 < switch < len(begun) - 1
+    for number, step in enumerate(begun, 1):
+        copy = another(board, name, f"{name}-{number}")
+        assert len(steps.run(*command, "--name", copy, killed_at=number)) == number
+        assert board.answer(copy) == (old if number <= switch else new), step
+        if number % 4 == 0:  # what was left does not stand in the way
+            steps.run(*command, "--name", copy)
+            assert board.answer(copy) == (
+                new if command[0] == "activate" or number <= switch else old
+            )
+        shutil.rmtree(board.models / copy)
+    shutil.rmtree(board.models / f"{name}-whole")
+
+
+def test_a_deployment_killed_at_any_command_of_the_board_leaves_a_version_that_answers(
+    steps: Steps, served: Board, versions: dict[float, Path], fresh: str
+) -> None:
+    killed_at_every_step(steps, served, fresh, arguments_of(versions[3.0]), 2.0, 3.0)
+
+
+def test_a_rollback_killed_at_any_command_of_the_board_leaves_a_version_that_answers(
+    steps: Steps, served: Board, versions: dict[float, Path], fresh: str
+) -> None:
+    steps.run(*arguments_of(versions[3.0]), "--name", fresh)
+    killed_at_every_step(steps, served, fresh, ["rollback"], 3.0, 2.0)
+
+
+# What happens to one of the connections, as a script round ssh: it never begins; what is sent is
+# cut after 700 bytes; it breaks while the board works; it breaks before the board's answer arrives.
+CUTS = {
+    "before it begins": "exit 255",
+    "while it sends": 'head -c 700 | ssh "$@" >/dev/null 2>&1; exit 255',
+    "while the board works": 'ssh "$@" & sleep 0.4; kill -9 $!; exit 255',
+    "before the answer arrives": 'ssh "$@" >/dev/null; exit 255',
+}
+CONNECTIONS = ("probe", "tar", "activate")
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("connection", CONNECTIONS)
+def test_a_connection_that_is_cut_leaves_a_version_that_answers(
+    served: Board,
+    versions: dict[float, Path],
+    reach: Reach,
+    fresh: str,
+    connection: str,
+    cut: str,
+) -> None:
+    reach(f'case "$*" in *{connection}*) ;; *) exec ssh "$@" ;; esac\n{cut}')
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert done.outcome == "failed"
+    wait_for(served)
+    switched = connection == "activate" and ("sleep" in cut or "/dev/null; exit" in cut)
+    expected = (2.0, 3.0) if switched else (2.0,)
+    assert served.answer(fresh) in expected
+    reach()
+    (again,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert again.is_done, again.error
+    assert served.answer(fresh) == 3.0
+
+
+def test_a_connection_cut_while_a_runtime_is_installed_leaves_the_old_one_and_its_model(
+    served: Board,
+    versions: dict[float, Path],
+    reach: Reach,
+    fresh: str,
+    tmp_path: Path,
+) -> None:
+    """With a kit of another runtime; sshd's own processes are killed, with what they started."""
+    slim = edge_pipeline.make_kit(
+        versions[3.0],
+        tmp_path / "slim.kit.tar.gz",
+        platform="x86-64",
+        python=kits.HERE,
+        slim=True,
+        wheels=kits.wheels_for("x86_64", kits.HERE),
+    )
+    old = os.readlink(served.models / fresh / "current/runtime")
+    runtime = served.models / ".runtimes" / slim.runtime_id
+
+    def kill_sessions() -> None:
+        while not (runtime / "bin").exists():
+            time.sleep(0.02)
+        for session in served.sessions():
+            os.kill(session, signal.SIGKILL)
+
+    killer = Thread(target=kill_sessions, daemon=True)
+    killer.start()
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], install=slim.path, name=fresh)
+    killer.join(timeout=60)
+    assert done.outcome == "failed"
+    assert served.answer(fresh) == 2.0
+    wait_for(served)
+    (again,) = edge_pipeline.deploy(versions[3.0], ["board"], install=slim.path, name=fresh)
+    assert again.outcome == "deployed", again.error
+    assert os.readlink(served.models / fresh / "current/runtime") != old
+    assert served.answer(fresh) == 3.0
+    edge_pipeline.roll_back(fresh, ["board"])
+    assert os.readlink(served.models / fresh / "current/runtime") == old
+    assert served.answer(fresh) == 2.0
+
+
+def wait_for(board: Board) -> None:
+    """Until what the board was doing when its connection broke has come to its end."""
+    with open(board.models / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,0 +1,243 @@
+"""A model goes to a board through a real sshd; what is asked of ssh is never less than strict."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import edge_pipeline
+import pytest
+from edge_pipeline.errors import DeployError
+
+from .conftest import Board
+
+pytestmark = pytest.mark.xdist_group("deploy")
+
+Reach = Callable[..., None]
+
+
+def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
+    served: Board, first: edge_pipeline.Deployed, kit: Path
+) -> None:
+    assert served.answer() == 2.0
+    assert first.current == served.current()
+    # Nearly the whole kit went there: wheels do not shrink.
+    assert first.sent_bytes > 0.9 * kit.stat().st_size
+    assert first.bench["name"] == "line"
+    assert first.bench["timings"][0]["latency_us"]["p50"] > 0
+
+
+def test_what_is_there_is_not_copied_again(
+    served: Board, versions: dict[float, Path], kit: Path, reach: Reach, fresh: str
+) -> None:
+    (same,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, name=fresh)
+    assert (same.outcome, same.sent_bytes) == ("unchanged", 0)
+    (newer,) = edge_pipeline.deploy(versions[3.0], ["board"], install=kit, name=fresh)
+    assert newer.outcome == "deployed"
+    assert newer.sent_bytes == versions[3.0].stat().st_size
+    assert served.answer(fresh) == 3.0
+
+
+def test_a_rollback_answers_as_before_and_another_one_returns(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str
+) -> None:
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    for answer in (2.0, 3.0, 2.0):
+        (back,) = edge_pipeline.roll_back(fresh, ["board"])
+        assert back.outcome == "rolled back"
+        assert served.answer(fresh) == answer
+    assert back.previous == done.current
+    kept = {path.name for path in (served.models / fresh / "releases").iterdir()}
+    assert kept == {back.current, back.previous}
+
+
+def test_the_version_before_is_kept_and_older_ones_go(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str
+) -> None:
+    for slope in (3.0, 4.0):
+        (done,) = edge_pipeline.deploy(versions[slope], ["board"], name=fresh)
+        assert done.outcome == "deployed", done.error
+    kept = {path.name for path in (served.models / fresh / "releases").iterdir()}
+    assert kept == {done.current, done.previous}
+    edge_pipeline.roll_back(fresh, ["board"])
+    assert served.answer(fresh) == 3.0
+
+
+def test_nothing_to_roll_back_to_is_said(reach: Reach, fresh: str) -> None:
+    (done,) = edge_pipeline.roll_back(fresh, ["board"])
+    assert done.outcome == "failed"
+    assert "no version before" in done.error
+    (done,) = edge_pipeline.roll_back("no-such-model", ["board"])
+    assert "no model no-such-model" in done.error
+
+
+def test_a_model_that_the_board_refuses_is_not_switched_to(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str, tmp_path: Path
+) -> None:
+    """The board trusts a key since then, and nobody has signed the model."""
+    key = edge_pipeline.make_signing_key(tmp_path / "key.pem", password=None)
+    runtime = served.models / fresh / "current/runtime/bin/edge-runtime"
+    config = {**os.environ, "HOME": str(Path.home())}
+    config.pop("XDG_CONFIG_HOME", None)
+    store = Path.home() / ".config/edge-runtime/trust"
+    if store.exists():
+        pytest.skip("this user trusts keys already")
+    try:
+        add = [runtime, "trust", "add", tmp_path / "key.pub.pem"]
+        subprocess.run(add, env=config, check=True, capture_output=True)
+        (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    finally:
+        (store / f"{key.key_id}.pem").unlink()
+        store.rmdir()
+    assert done.outcome == "failed"
+    assert "unsigned" in done.error
+    assert "the version before still answers" in done.error
+    assert served.answer(fresh) == 2.0
+
+
+def test_a_board_without_a_runtime_is_told_to_install_a_kit(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path
+) -> None:
+    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], folder=str(tmp_path / "empty"))
+    assert done.outcome == "failed"
+    assert "--install KIT" in done.error
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_kit_for_another_board_is_refused_before_it_is_copied(
+    served: Board, versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
+) -> None:
+    reach('ssh "$@" | sed s/^machine=.*/machine=aarch64/')
+    empty = str(tmp_path / "empty")
+    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
+    assert done.outcome == "failed"
+    assert "it is aarch64" in done.error
+    assert "x86-64" in done.error
+    assert not (tmp_path / "empty").exists()
+
+
+def test_an_unknown_host_key_is_refused_whatever_the_configuration_says(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
+) -> None:
+    lax = tmp_path / "lax"
+    text = (served.folder / "ssh_config").read_text()
+    lax.write_text(text.replace(f"{served.folder}/known_hosts", f"{tmp_path}/none"))
+    lax.write_text(lax.read_text() + "  StrictHostKeyChecking no\n")
+    reach(config=lax)
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert done.outcome == "failed"
+    assert "not in known_hosts" in done.error
+    assert "ssh board" in done.error
+    assert not (tmp_path / "none").exists()
+    assert served.answer(fresh) == 2.0
+
+
+def test_a_host_key_that_has_changed_is_refused(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
+) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    known = (served.folder / "known_hosts").read_text().split()[0]
+    key = (tmp_path / "other.pub").read_text()
+    (tmp_path / "changed").write_text(f"{known} {key}")
+    config = tmp_path / "config"
+    text = (served.folder / "ssh_config").read_text()
+    config.write_text(text.replace(f"{served.folder}/known_hosts", f"{tmp_path}/changed"))
+    reach(config=config)
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert "find out why" in done.error
+
+
+def test_a_key_that_the_host_does_not_know_is_said_and_no_password_is_asked_for(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
+) -> None:
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "mine"], check=True
+    )
+    config = tmp_path / "config"
+    text = (served.folder / "ssh_config").read_text()
+    config.write_text(text.replace(f"{served.folder}/user", f"{tmp_path}/mine"))
+    reach(config=config)
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert "ssh-copy-id board" in done.error
+
+
+@pytest.mark.parametrize(
+    "host", ["-oProxyCommand=touch x", "", "a b", "a;touch x", "$(touch x)", "a\nb", "'a'", "`x`"]
+)
+def test_what_is_no_host_never_reaches_ssh(
+    versions: dict[float, Path], reach: Reach, tmp_path: Path, host: str
+) -> None:
+    reach("touch called; exit 255; ssh ")
+    with pytest.raises(DeployError, match="is no host"):
+        edge_pipeline.deploy(versions[2.0], [host])
+    assert not (tmp_path / "called").exists()
+
+
+def test_many_hosts_are_served_and_one_that_fails_stops_no_other(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
+) -> None:
+    inventory = tmp_path / "hosts.toml"
+    inventory.write_text(
+        '[hosts.kitchen]\nssh = "board"\n[hosts.gone]\nssh = "nobody@127.0.0.1"\n'
+        f'[hosts.cellar]\nssh = "board-2"\nfolder = "{served.models}"\n'
+    )
+    done = edge_pipeline.deploy(versions[3.0], inventory=inventory, name=fresh, jobs=1)
+    assert [(one.host, one.outcome) for one in done] == [
+        ("kitchen", "deployed"),
+        ("gone", "failed"),
+        ("cellar", "unchanged"),
+    ]
+    assert "connection failed" in done[1].error or "known_hosts" in done[1].error
+    assert served.answer(fresh) == 3.0
+    some = edge_pipeline.roll_back(fresh, ["cellar"], inventory=inventory)
+    assert [one.outcome for one in some] == ["rolled back"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hosts = 3", "hosts"),
+        ("[hosts.a]\nssh = 3", "hosts.a.ssh"),
+        ('[hosts.a]\nssh = "x"\nport = 22', "hosts.a.port"),
+        ("[hosts]\n", "hosts"),
+        ("= x", "not TOML"),
+        ('[hosts.a]\nssh = "-oProxyCommand=x"', "is no host"),
+    ],
+)
+def test_an_inventory_that_is_none_is_refused_by_its_key(
+    versions: dict[float, Path], tmp_path: Path, text: str, words: str
+) -> None:
+    (tmp_path / "hosts.toml").write_text(text)
+    with pytest.raises(DeployError, match=words):
+        edge_pipeline.deploy(versions[2.0], inventory=tmp_path / "hosts.toml")
+
+
+def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(
+    served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
+) -> None:
+    odd = tmp_path / 'it\'s "here"; touch $HOME'
+    subprocess.run(["cp", "-a", "--link", served.models, odd], check=True)
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], folder=str(odd), name=fresh)
+    assert done.outcome == "deployed", done.error
+    assert os.readlink(odd / fresh / "current").endswith(done.current)
+    assert served.answer(fresh) == 2.0
+
+
+def test_the_command_prints_a_line_a_host_and_exits_1_if_one_failed(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str
+) -> None:
+    command = [Path(sys.executable).with_name("edge-pipeline"), "deploy"]
+    model = [versions[3.0], "--name", fresh]
+    done = subprocess.run([*command, *model, "board"], capture_output=True, text=True, check=True)
+    row = next(line for line in done.stdout.splitlines() if line.startswith("board "))
+    assert "deployed" in row
+    assert served.current(fresh).partition("-")[0] in row
+    assert "board: checking the model" in done.stderr
+    back = [*command, fresh, "board", "nobody@127.0.0.1", "--rollback", "--json", "-q"]
+    done = subprocess.run(back, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert [one["outcome"] for one in json.loads(done.stdout)] == ["rolled back", "failed"]
+    assert served.answer(fresh) == 2.0
