@@ -117,10 +117,10 @@ def serve() -> None:
     outcome: dict[str, Any]
     try:
         _try_out(settings["graph_bytes"])
+    except MemoryError:  # also as NotEnoughMemoryError
+        outcome = {"error": "MemoryError"}
     except EdgeRuntimeError as error:
         outcome = {"error": type(error).__name__, "message": str(error)}
-    except MemoryError:
-        outcome = {"error": "MemoryError"}
     else:
         used = resource.getrusage(resource.RUSAGE_SELF)
         peak = _peak_kilobytes() or used.ru_maxrss

@@ -12,6 +12,7 @@
     │   │   └── UntrustedKeyError  a key has that is unknown here, or revoked
     │   ├── UnsafeGraphError   its graph holds what no bundle may hold
     │   ├── ContactError       it crashed, hung or bloated the process that tried it first
+    │   ├── NotEnoughMemoryError  this process cannot get the memory that it needs
     │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
     ├── TrustError             the keys that this device trusts cannot be read or used
     ├── SelfTestError          the golden rows answer differently on this machine
@@ -36,6 +37,7 @@ __all__ = [
     "MethodNotAvailableError",
     "ModelClosedError",
     "NotABundleError",
+    "NotEnoughMemoryError",
     "SelfTestError",
     "SignatureError",
     "TrustError",
@@ -115,6 +117,10 @@ class ContactError(BundleError):
 
 class UnsupportedRuntimeError(BundleError):
     """The installed onnxruntime must not, or cannot, run the bundle."""
+
+
+class NotEnoughMemoryError(BundleError, MemoryError):
+    """The bundle cannot be loaded: this process gets no more memory."""
 
 
 class TrustError(EdgeRuntimeError):

@@ -15,7 +15,7 @@ from edge_runtime.border import Border, ExtraColumns
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.opening import BundleSource, bundle_source, open_bundle
 from edge_runtime.bundle.schema import Schema
-from edge_runtime.errors import MethodNotAvailableError
+from edge_runtime.errors import BundleError, MethodNotAvailableError, NotEnoughMemoryError
 from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
 from edge_runtime.scan.graph_scan import scan
 
@@ -70,32 +70,40 @@ def load(
     OSError
         The file cannot be opened.
     """
-    keys: TrustedKeys | None = None
-    if trusted_keys is not None:
-        from edge_runtime.trust.store import trusted
+    try:
+        keys: TrustedKeys | None = None
+        if trusted_keys is not None:
+            from edge_runtime.trust.store import trusted
 
-        keys = trusted(trusted_keys)
-    source = bundle_source(source)
-    opened = open_bundle(source, trusted=keys)
-    if isolate:
-        from edge_runtime.contact import ContactLimits, first_contact
+            keys = trusted(trusted_keys)
+        source = bundle_source(source)
+        opened = open_bundle(source, trusted=keys)
+        if isolate:
+            from edge_runtime.contact import ContactLimits, first_contact
 
-        limits = isolate if isinstance(isolate, ContactLimits) else None
-        first_contact(opened.graph, opened.manifest, limits)
-    origin = Origin(
-        source if isinstance(source, bytes) else os.path.abspath(source),
-        opened.seal.sha256,
-        extra_columns,
-        threads,
-        keys,
-    )
-    return Model.from_parts(
-        opened.graph,
-        opened.manifest,
-        extra_columns=extra_columns,
-        threads=threads,
-        origin=origin,
-    )
+            limits = isolate if isinstance(isolate, ContactLimits) else None
+            first_contact(opened.graph, opened.manifest, limits)
+        origin = Origin(
+            source if isinstance(source, bytes) else os.path.abspath(source),
+            opened.seal.sha256,
+            extra_columns,
+            threads,
+            keys,
+        )
+        return Model.from_parts(
+            opened.graph,
+            opened.manifest,
+            extra_columns=extra_columns,
+            threads=threads,
+            origin=origin,
+        )
+    except BundleError:
+        raise
+    except MemoryError as error:
+        what = "the bundle" if isinstance(source, bytes | bytearray | memoryview) else str(source)
+        raise NotEnoughMemoryError(
+            f"not enough memory to load {what:.200}; end other programs, or build a smaller model"
+        ) from error
 
 
 class _Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 # onnxruntime >= 1.29 wheels send telemetry on Linux unless this stands before the import
 # (Privacy.md in the wheel); a value that the user set is kept.
@@ -16,7 +17,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edge_runtime.errors import InferenceError, UnsupportedRuntimeError
+from edge_runtime.errors import InferenceError, NotEnoughMemoryError, UnsupportedRuntimeError
 
 __all__ = ["Session", "Signature", "inference_error"]
 
@@ -26,6 +27,9 @@ _NO_FOLDER = "/dev/null/no-external-data"
 Left unset, onnxruntime 1.32 reads external data of a graph that it is given as bytes from the
 current directory (measured).
 """
+
+_NO_MEMORY = re.compile("bad_?alloc|out of memory|failed to allocate", re.IGNORECASE)
+"""onnxruntime tells it as Fail, RuntimeException or even InvalidArgument (measured on 1.32)."""
 
 _ELEMENT_TYPES: Mapping[str, type[np.generic]] = {
     "tensor(double)": np.float64,
@@ -59,6 +63,8 @@ class Session:
     ------
     UnsupportedRuntimeError
         This onnxruntime cannot run the graph.
+    NotEnoughMemoryError
+        It needs more memory than there is.
     """
 
     def __init__(self, graph: bytes, *, threads: int = 1) -> None:
@@ -71,6 +77,11 @@ class Session:
                 enable_fallback=0,
             )
         except Exception as error:  # onnxruntime's classes share no root of their own
+            if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+                raise NotEnoughMemoryError(
+                    f"not enough memory for a graph of {len(graph):,} bytes: {_first_line(error)}; "
+                    "end other programs, or build a smaller model"
+                ) from error
             raise UnsupportedRuntimeError(
                 f"onnxruntime {onnxruntime.__version__} cannot run this graph: "
                 f"{_first_line(error)}; update onnxruntime, or build the model again for this one"
