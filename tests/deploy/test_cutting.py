@@ -28,7 +28,10 @@ CHANGING = ("mkdir", "ln", "mv", "cp", "rm", "sync")
 
 SPY = """#!/bin/sh
 printf '%s %s\\n' "${0##*/}" "$*" >>"$STEPS"
-[ "$(wc -l <"$STEPS")" != "$KILLED_AT" ] || kill -9 "$SHELL_PID"
+if [ "$(wc -l <"$STEPS")" = "$KILLED_AT" ]; then
+    kill -9 "$SHELL_PID"
+    exit 1
+fi
 exec "$REAL/${0##*/}" "$@"
 """
 

@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edge_pipeline.errors import KitError
-from edge_pipeline.kit.wheels import Member, Wheel, write_wheel
+from edge_pipeline.kit.wheels import Member, Wheel, is_licence, write_wheel
 
 __all__ = ["LABEL", "PRUNED", "Pruning", "slim"]
 
@@ -118,7 +118,7 @@ def slim(wheel: Wheel, folder: Path) -> Wheel:
 
 
 def _is_gone(name: str, pruning: Pruning) -> bool:
-    if name in pruning.kept or ".dist-info/" in name:
+    if name in pruning.kept or ".dist-info/" in name or is_licence(name):
         return False
     return any(fnmatchcase(name, pattern) for pattern in pruning.gone)
 

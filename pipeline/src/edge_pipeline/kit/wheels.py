@@ -17,7 +17,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from edge_pipeline.errors import KitError
 
-__all__ = ["Member", "Wheel", "required_by", "write_wheel"]
+__all__ = ["Member", "Wheel", "is_licence", "required_by", "write_wheel"]
 
 # The oldest date a zip archive can hold: nothing dated goes into a kit.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -90,7 +90,7 @@ class Wheel:
         """Name within the wheel to bytes, of every licence, notice and copying file."""
         with zipfile.ZipFile(self.path) as archive:
             return {
-                name: archive.read(name) for name in sorted(archive.namelist()) if _is_licence(name)
+                name: archive.read(name) for name in sorted(archive.namelist()) if is_licence(name)
             }
 
     def text(self, name: str) -> str:
@@ -188,7 +188,8 @@ def _applies(requirement: Requirement, markers: Mapping[str, str], extra: str) -
     return bool(requirement.marker.evaluate({**markers, "extra": extra}))
 
 
-def _is_licence(name: str) -> bool:
+def is_licence(name: str) -> bool:
+    """Whether a file of a wheel is a licence or a notice, by its name."""
     base = name.rpartition("/")[2].lower()
     told = base.startswith(("licen", "copying", "notice", "authors", "thirdpartynotices"))
     return (told or "/licenses/" in name) and not name.endswith(("/", ".py", ".pyi", ".pyc"))

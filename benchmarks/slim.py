@@ -1,0 +1,111 @@
+"""What a slim kit saves on a board, and that Python imports it no slower.
+
+    python benchmarks/slim.py [--blocks 30] --out benchmarks/results/slim.json
+    python benchmarks/slim.py --show benchmarks/results/slim.json
+
+Sizes are those of a kit for a Raspberry Pi 4, from its wheels.  Starts are timed in turn on this
+machine, each a process of its own, in the environments that a full and a slim kit installed here.
+Needs dist/linear.onnx and a package index.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import edge_pipeline
+import measuring
+import reporting
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / "dist/linear.onnx"
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+STARTS = {
+    "import numpy, onnxruntime": "import numpy, onnxruntime",
+    "edge_runtime.load, predict_one": (
+        "import sys, edge_runtime; edge_runtime.load(sys.argv[1]).predict_one([0.0])"
+    ),
+}
+
+
+def measure(blocks: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        board = {kind: _kit(folder, kind, board="4", python="3.11") for kind in ("full", "slim")}
+        here = {
+            kind: _installed(_kit(folder, kind, platform="x86-64", python=PYTHON), folder / kind)
+            for kind in ("full", "slim")
+        }
+        return {
+            "sizes": {kind: kit.to_json() for kind, kit in board.items()},
+            "caches": {kind: _cache_bytes(models) for kind, models in here.items()},
+            "starts": {what: _starts(source, here, blocks) for what, source in STARTS.items()},
+        }
+
+
+def _kit(folder: Path, kind: str, **target: str) -> edge_pipeline.Kit:
+    output = folder / f"{kind}-{target.get('board', 'here')}.tar.gz"
+    return edge_pipeline.make_kit(MODEL, output, slim=kind == "slim", **target)
+
+
+def _installed(kit: edge_pipeline.Kit, folder: Path) -> Path:
+    with tarfile.open(kit.path) as archive:
+        archive.extractall(folder, filter="data")
+    install = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
+    environment = {**os.environ, "EDGE_PYTHON": sys.executable}
+    subprocess.run(["sh", *install], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return folder / "edge"
+
+
+def _cache_bytes(models: Path) -> int:
+    """What Python has written into __pycache__ until a model was checked."""
+    return sum(path.stat().st_size for path in models.glob(".runtimes/*/lib/**/*.pyc"))
+
+
+def _starts(source: str, here: dict[str, Path], blocks: int) -> dict[str, Any]:
+    samples: measuring.Samples = {kind: [] for kind in here}
+    for block in range(blocks + 1):  # the first warms the page cache and is not counted
+        for kind, models in here.items():
+            started = time.perf_counter()
+            command = [models / "runtime/bin/python", "-c", source, MODEL]
+            subprocess.run(command, check=True, env={**os.environ, "ORT_DISABLE_TELEMETRY": "1"})
+            if block:
+                samples[kind].append((time.perf_counter() - started) * 1e6)
+    return measuring.compared(samples, "full")
+
+
+def show(figures: dict[str, Any]) -> str:
+    full, slim = (
+        {package["name"]: package for package in figures["sizes"][kind]["packages"]}
+        for kind in ("full", "slim")
+    )
+    lines = [["installed on a Raspberry Pi 4, MB", "full", "slim"]]
+    for name, package in full.items():
+        left = slim[name]["installed_bytes"] if name in slim else 0
+        lines.append([name, _mb(package["installed_bytes"]), _mb(left)])
+    sizes = figures["sizes"]
+    lines.append(["all", *(_mb(sizes[kind]["installed_bytes"]) for kind in ("full", "slim"))])
+    lines.append(["the kit itself", *(_mb(sizes[k]["kit_bytes"]) for k in ("full", "slim"))])
+    lines.append(["Python's caches (here)", *(_mb(figures["caches"][k]) for k in ("full", "slim"))])
+    starts = [["start of a process, here", "full, ms", "slim, ms", "slim to full"]]
+    for what, found in figures["starts"].items():
+        cells = [
+            measuring.cell({name: value / 1000 for name, value in found[kind]["us"].items()})
+            for kind in ("full", "slim")
+        ]
+        starts.append([what, *cells, measuring.cell(found["slim"]["ratio"])])
+    return f"{measuring.table(lines)}\n\n{measuring.table(starts)}"
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+if __name__ == "__main__":
+    reporting.main(__doc__, measure, show, blocks=30)

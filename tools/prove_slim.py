@@ -1,0 +1,89 @@
+"""Prove a slim runtime on this machine: golden rows bit for bit, and the device's whole suite.
+
+    python tools/prove_slim.py MODEL.onnx...
+
+Makes a slim kit for this machine and installs it.  Every model must answer its golden rows exactly
+as the full onnxruntime and numpy do that run this; then tests/device_side runs with the slim ones.
+Needs a package index.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+import edge_pipeline
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+BORROWED = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
+
+ANSWERS = """
+import sys
+import edge_runtime
+from edge_runtime.bundle.manifest import cell_from_json
+with edge_runtime.load(sys.argv[1]) as model:
+    names = model.schema.names
+    rows = [dict(zip(names, map(cell_from_json, row))) for row in model.manifest.golden.rows]
+    if model.schema.kind not in ("dicts", "lists"):
+        for output in model.manifest.outputs:
+            print(output.method, getattr(model, output.method)(rows).tolist())
+"""
+
+
+def main() -> int:
+    """Run both proofs; 1 if one fails."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python = _install(folder, Path(sys.argv[1]))
+        for model in sys.argv[1:]:
+            told = [_answers(program, model) for program in (Path(sys.executable), python)]
+            if told[0] != told[1]:
+                print(f"edge: {model} answers otherwise on the slim runtime", file=sys.stderr)
+                return 1
+            print(f"{model}: golden rows equal bit for bit, full and slim")
+        for module in BORROWED:
+            _borrow(module, folder / "borrowed")
+        environment = {**os.environ, "PYTHONPATH": str(folder / "borrowed")}
+        tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/device_side"]
+        return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _install(folder: Path, model: Path) -> Path:
+    """The interpreter of a slim runtime."""
+    kit = edge_pipeline.make_kit(
+        model, folder / "kit.tar.gz", platform="x86-64", python=PYTHON, slim=True
+    )
+    for package in kit.packages:
+        print(f"{package.name} {package.version}: {package.installed_bytes / 1e6:.1f} MB")
+    with tarfile.open(kit.path) as archive:
+        archive.extractall(folder, filter="data")
+    install = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
+    environment = {**os.environ, "EDGE_PYTHON": sys.executable}
+    subprocess.run(["sh", *install], env=environment, check=True, stdout=subprocess.DEVNULL)
+    return folder / "edge/runtime/bin/python"
+
+
+def _answers(python: Path, model: str) -> str:
+    command = [python, "-c", ANSWERS, model]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _borrow(module: str, folder: Path) -> None:
+    """Show pytest to the slim runtime without installing into it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return
+    folder.mkdir(exist_ok=True)
+    found = Path(spec.origin)
+    found = found.parent if found.name == "__init__.py" else found
+    (folder / found.name).symlink_to(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
