@@ -280,6 +280,11 @@ def test_a_tree_must_be_a_tree() -> None:
         (trees([1, -1], [0, 0]), "negative"),
         (trees(deep, [0] * (len(deep) - 1) + [1]), "deeper"),
         (trees([0, 0], [1]), "different lengths"),
+        (trees([1, 0], [0, 1], tree_roots=[2]), "root that is no node"),
+        (trees([1, 0], [0, 1], tree_roots=[-1]), "negative"),
+        (trees([1, 1], [0, 1]), "leaf that is none"),
+        (trees([1, 0], [0, 1], nodes_falsenodeids=[0, 2**40]), "leaf that is none"),
+        (trees([1, 0], [0, 1], nodes_falseleafs=[1, 2]), "neither 0 nor 1"),
         (node("TreeEnsemble", ["numbers"], ["y"], domain="ai.onnx.ml"), "lacks"),
     ):
         with pytest.raises(UnsafeGraphError, match=words):

@@ -2,17 +2,22 @@
 
 onnxruntime follows child numbers without looking whether they come back: a cycle never ends, a
 deep chain overflows the stack while the graph is loaded, and nodes with two parents are evaluated
-wrongly (microsoft/onnxruntime#24636).
+wrongly (microsoft/onnxruntime#24636).  Nor did 1.28 look whether there is a root or a leaf of the
+number: it ends the process; 1.32 does.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeAlias
+
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.errors import UnsafeGraphError
 from edge_runtime.scan.graph_reading import Node
 from edge_runtime.scan.wire import read_run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["MAX_TREE_DEPTH", "TREES", "check_trees"]
 
@@ -21,7 +26,7 @@ MAX_TREE_DEPTH = 4_096
 
 TREES = frozenset({b"TreeEnsemble", b"TreeEnsembleClassifier", b"TreeEnsembleRegressor"})
 
-_Ints = NDArray[np.int64]
+_Ints: TypeAlias = "NDArray[np.int64]"
 
 
 def check_trees(node: Node, raw: bytes) -> None:
@@ -35,36 +40,58 @@ def check_trees(node: Node, raw: bytes) -> None:
         The graph's bytes, which hold its lists.
     """
     edges = _edges if node.op == b"TreeEnsemble" else _edges_by_id
-    parents, children, n_nodes = edges(node, raw)
-    if len(children) and not (children.min() >= 0 and children.max() < n_nodes):
-        raise _unsafe("has a child that is no node")
-    parent = np.full(n_nodes + 1, n_nodes)  # the last one stands for "none", and is its own parent
-    parent[children] = parents
-    if np.count_nonzero(parent != n_nodes) != len(children):
+    sides, n_nodes = edges(node, raw)
+    # The last one stands for "none", and is its own parent.
+    kind = np.int32 if n_nodes < 2**31 - 1 else np.int64
+    parent: NDArray[Any] = np.full(n_nodes + 1, n_nodes, dtype=kind)
+    for parents, children in sides:
+        if len(children) and not (children.min() >= 0 and children.max() < n_nodes):
+            raise _unsafe("has a child that is no node")
+        parent[children] = parents
+    if np.count_nonzero(parent != n_nodes) != sum(len(children) for _, children in sides):
         raise _unsafe("has a node with two parents")
     # Every round doubles the distance to the ancestor, until there is none.
     distance = 1
     while (parent != n_nodes).any():
         if distance > MAX_TREE_DEPTH:
             raise _unsafe(f"has a cycle, or a tree deeper than {MAX_TREE_DEPTH}")
-        parent = parent[parent]
+        parent = np.take(parent, parent)
         distance *= 2
 
 
-def _edges(node: Node, raw: bytes) -> tuple[_Ints, _Ints, int]:
-    """Parents, their children and the number of nodes; leaves are numbered on their own."""
-    true, false = (_list(node, raw, name) for name in (b"nodes_truenodeids", b"nodes_falsenodeids"))
-    to_leaf = [_list(node, raw, name) for name in (b"nodes_trueleafs", b"nodes_falseleafs")]
-    if len({len(true), len(false), *map(len, to_leaf)}) != 1:
+def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
+    """Parents and their children, way by way, and how many nodes; leaves are numbered apart."""
+    lists = [
+        _list(node, raw, name)
+        for name in (
+            b"nodes_truenodeids",
+            b"nodes_trueleafs",
+            b"nodes_falsenodeids",
+            b"nodes_falseleafs",
+        )
+    ]
+    if len({len(values) for values in lists}) != 1:
         raise _unsafe("has lists of different lengths")
-    inner = [np.flatnonzero(flags == 0) for flags in to_leaf]
-    return np.concatenate(inner), np.concatenate([true[inner[0]], false[inner[1]]]), len(true)
+    sides = []
+    n_leaves = len(_list(node, raw, b"leaf_targetids"))
+    roots = _list(node, raw, b"tree_roots")
+    if len(roots) and not (roots.min() >= 0 and roots.max() < len(lists[0])):
+        raise _unsafe("has a root that is no node")
+    for children, flags in (lists[:2], lists[2:]):
+        if flags.max(initial=0) > 1 or flags.min(initial=0) < 0:
+            raise _unsafe("has a mark of leaves that is neither 0 nor 1")
+        inner = flags == 0
+        # There is one leaf more than nodes in a tree: mostly a look at the largest number will do.
+        if children.max(initial=0) >= n_leaves and (children[~inner] >= n_leaves).any():
+            raise _unsafe("has a leaf that is none")
+        sides.append((np.flatnonzero(inner), np.compress(inner, children)))
+    return sides, len(lists[0])
 
 
-def _edges_by_id(node: Node, raw: bytes) -> tuple[_Ints, _Ints, int]:
+def _edges_by_id(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
     """The same for opset 3, where a node is called by its tree and its number there."""
     names = (b"nodes_treeids", b"nodes_nodeids", b"nodes_truenodeids", b"nodes_falsenodeids")
-    tree, number, true, false = (_list(node, raw, name) for name in names)
+    tree, number, true, false = (_list(node, raw, name).astype(np.int64) for name in names)
     branches = np.array([mode != b"LEAF" for mode in node.modes], dtype=bool)
     if len({len(tree), len(number), len(true), len(false), len(branches)}) != 1:
         raise _unsafe("has lists of different lengths")
@@ -81,7 +108,8 @@ def _edges_by_id(node: Node, raw: bytes) -> tuple[_Ints, _Ints, int]:
     found = np.searchsorted(ordered, wanted)
     if len(wanted) and not np.array_equal(ordered[np.minimum(found, len(keys) - 1)], wanted):
         raise _unsafe("has a child that is no node")
-    return np.concatenate([parents, parents]), order[np.minimum(found, len(keys) - 1)], len(keys)
+    children = order[np.minimum(found, len(keys) - 1)]
+    return [(np.concatenate([parents, parents]), children)], len(keys)
 
 
 def _list(node: Node, raw: bytes, name: bytes) -> _Ints:
