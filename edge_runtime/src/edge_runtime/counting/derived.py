@@ -111,8 +111,8 @@ class Vocabulary:
     terms: tuple[Term, ...]
 
     @property
-    def width(self) -> int:
-        """Number of columns."""
+    def columns(self) -> int:
+        """Number of columns of the block."""
         return len(self.terms)
 
 
@@ -124,10 +124,19 @@ class Hashing:
     ----------
     alternate_sign
         Whether a feature whose hash is negative counts downward.
+    kept
+        The columns that the block has, ascending: of a million the graph may read a few hundred.
+        Empty when it has all.  What a row is divided by counts the others, too.
     """
 
     width: int
     alternate_sign: bool
+    kept: tuple[int, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of the block."""
+        return len(self.kept) or self.width
 
 
 Reading = Words | Characters | Entries | Pairs | Items
@@ -159,7 +168,7 @@ class Derived:
     @property
     def width(self) -> int:
         """Number of columns."""
-        return self.placing.width
+        return self.placing.columns
 
     @property
     def reads(self) -> Literal["string", "dict", "list"]:
@@ -173,7 +182,7 @@ class Derived:
         return {
             "column": self.column,
             "reading": {"kind": _KINDS[type(self.reading)], **asdict(self.reading)},
-            "placing": {"kind": _KINDS[type(self.placing)], **asdict(self.placing)},
+            "placing": {"kind": _KINDS[type(self.placing)], **_without_empty(self.placing)},
             "binary": self.binary,
             "norm": self.norm,
         }
@@ -203,6 +212,11 @@ _KINDS: Mapping[type, str] = {
     Vocabulary: "vocabulary",
     Hashing: "hashing",
 }
+
+
+def _without_empty(placing: Placing) -> dict[str, Any]:
+    """A reader that knows nothing of *kept* reads what has none."""
+    return {key: item for key, item in asdict(placing).items() if (key, item) != ("kept", ())}
 
 
 def _fields(value: dict[str, Any]) -> dict[str, Any]:
@@ -267,9 +281,12 @@ def _vocabulary(value: Any) -> Vocabulary:
 def _hashing(value: Any) -> Hashing:
     match value:
         case {"width": int(width), "alternate_sign": bool(alternate_sign)} if (
-            len(value) == 2 and type(width) is int and 0 < width <= MAX_WIDTH
+            value.keys() <= {"width", "alternate_sign", "kept"}
+            and type(width) is int
+            and 0 < width <= MAX_WIDTH
+            and _are_places(value.get("kept", []), width)
         ):
-            return Hashing(width, alternate_sign)
+            return Hashing(width, alternate_sign, tuple(value.get("kept", [])))
     raise _not_a("hashing", value)
 
 
@@ -288,6 +305,13 @@ _PLACINGS: Mapping[str, Callable[[Any], Placing]] = {
 
 def _are_ngrams(low: int, high: int) -> bool:
     return type(low) is int and type(high) is int and 1 <= low <= high <= MAX_NGRAM
+
+
+def _are_places(values: Any, width: int) -> bool:
+    """Whether *values* are columns below *width*, each after the one before."""
+    if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
+        return False
+    return all(a < b for a, b in zip([-1, *values], [*values, width], strict=True))
 
 
 def _are_strings(values: list[Any]) -> bool:

@@ -67,6 +67,8 @@ def counter(derived: Derived) -> Counter:
     read = _reader(derived)
     place = _placer(derived.placing)
     binary, scale = derived.binary, _SCALES[derived.norm]
+    kept = derived.placing.kept if isinstance(derived.placing, Hashing) else ()
+    places = {column: place for place, column in enumerate(kept)}
 
     def count(cell: Any) -> dict[int, float]:
         counts: dict[int, float] = {}
@@ -79,7 +81,11 @@ def counter(derived: Derived) -> Counter:
             raise UnreadableError(str(error)) from error
         if binary:
             counts = dict.fromkeys(counts, 1.0)
-        return scale(counts) if scale else counts
+        if scale:
+            counts = scale(counts)
+        if not places:
+            return counts
+        return {places[column]: value for column, value in counts.items() if column in places}
 
     return count
 

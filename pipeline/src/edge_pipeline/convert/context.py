@@ -193,7 +193,7 @@ class Context:
 
         Returns
         -------
-        Tensor, shape (n_samples, placing.width)
+        Tensor, shape (n_samples, placing.columns)
             float64, a slice of the graph input ``numbers``.
         """
         frame = self._behind(X)
@@ -223,9 +223,9 @@ class Context:
         return numbers if block.width == width else numbers[:, start : start + block.width]
 
     def _check_size(self, placing: Placing) -> None:
-        if placing.width > MAX_WIDTH:
+        if placing.columns > MAX_WIDTH:
             raise self.refuse(
-                f"its {placing.width:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
+                f"its {placing.columns:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
                 "n_features, or raise min_df"
             )
         if not isinstance(placing, Vocabulary):
@@ -234,8 +234,8 @@ class Context:
         size = sum(len(str(term).encode("utf-8", "replace")) + 3 for term in placing.terms)
         if size > LARGEST_VOCABULARY_BYTES:
             raise self.refuse(
-                f"its vocabulary of {placing.width:,} terms would take {size / 1e6:.0f} MB of the "
-                f"manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
+                f"its vocabulary of {placing.columns:,} terms would take {size / 1e6:.0f} MB of "
+                f"the manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
                 "min_df, set max_features, or take a HashingVectorizer"
             )
 

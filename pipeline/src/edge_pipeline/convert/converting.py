@@ -21,6 +21,7 @@ from edge_pipeline.convert.graph import Graph, names_used
 from edge_pipeline.convert.guest import guest
 from edge_pipeline.convert.registry import converters_of
 from edge_pipeline.convert.tensor import STRING, Tensor
+from edge_pipeline.convert.unread_columns import without_unread_columns
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
@@ -119,6 +120,9 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
         raise UnsupportedEstimatorError(_UNREAD)
+    doubt = _doubt(context.graph, context.doubted())
+    if schema.derived and doubt is None:
+        schema = without_unread_columns(model, schema, context.graph.shape_of)
     used = {entry.domain: entry.version for entry in model.opset_import}
     listed = [given if isinstance(given, list) else [given] for given in answers.values()]
     return OnnxModel(
@@ -128,7 +132,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         classes=_classes(estimator, outputs),
         opsets={domain: used[domain] for domain in sorted(used)},
         answer_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
-        doubt=_doubt(context.graph, context.doubted()),
+        doubt=doubt,
     )
 
 

@@ -81,6 +81,10 @@ class Graph:
         flat = np.array([], dtype=np.int64)
         return root.node("Reshape", size, flat, dtype=np.int64, shape=())
 
+    def shape_of(self, name: str) -> Shape | None:
+        """The static shape of a tensor by name, where it is known."""
+        return self._root._shapes.get(name)
+
     def output(self, name: str, tensor: Tensor) -> None:
         """Declare an output: *tensor* under a name of its own."""
         self._nodes.append(helper.make_node("Identity", [tensor.name], [name]))
@@ -193,7 +197,7 @@ class Graph:
         values = {tensor.name: array for array, tensor in self._root._constants.values()}
         around = Surroundings(
             value=values.get,
-            shape=self._root._shapes.get,
+            shape=self.shape_of,
             constant=lambda array: self.constant(array).name,
             fresh=self.fresh,
             names_used=names_used,
