@@ -32,7 +32,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-device bench matrix pi pi-quick check format clean
+.PHONY: help setup demo test test-device bench matrix slim pi-kit pi pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,12 @@ bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performa
 matrix: $(MODELS) $(WHEEL)  ## golden rows and device tests with every Python and onnxruntime here
 	$(PYTHON) tools/matrix.py dist/wheel/*.whl $(MODELS) --out dist/matrix.json
 
+slim: $(MODELS)  ## a slim runtime of this machine: golden rows, the device's tests (docs/kit.md)
+	.venv/bin/python tools/prove_slim.py $(MODELS)
+
+pi-kit: $(BUILD)  ## kits and deployments on an emulated Raspberry Pi (docs/kit.md)
+	.venv/bin/python tools/pi/kits.py
+
 pi: $(MODELS) $(WHEEL)  ## the device's tests on emulated Raspberry Pis (docs/arm.md)
 	.venv/bin/python tools/pi/suite.py dist/wheel/*.whl --families .pi/families --out dist/arm.json
 
@@ -82,7 +88,7 @@ format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
 	.venv/bin/python -m ruff format .
 
 clean:  ## remove environments, wheels, models and caches
-	rm -rf .venv .venv-device .venv-bare .matrix .pi dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-device .venv-bare .matrix .pi .cache dist .pytest_cache .mypy_cache .ruff_cache
 	rm -rf .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

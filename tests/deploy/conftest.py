@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import edge_pipeline
@@ -25,6 +25,7 @@ class Board:
 
     folder: Path
     process: subprocess.Popen[bytes]
+    answers: dict[tuple[bytes, str], float] = field(default_factory=dict)
 
     @property
     def models(self) -> Path:
@@ -46,6 +47,14 @@ class Board:
             check=True,
         )
         return round(float(done.stdout.split()[1].split(",")[-1]), 9)
+
+    def known_answer(self, name: str) -> float:
+        """The same, asked once for the same bytes and runtime: the table of steps is long."""
+        release = self.models / name / "current"
+        state = ((release / "model.onnx").read_bytes(), str((release / "runtime").resolve(True)))
+        if state not in self.answers:
+            self.answers[state] = self.answer(name)
+        return self.answers[state]
 
     def sessions(self) -> list[int]:
         """Processes of the sshd that serve a connection."""

@@ -262,3 +262,10 @@ def test_a_full_disk_is_said_with_what_is_needed(
     assert done.returncode == 1
     assert [word for word in words if word not in done.stderr] == [], done.stderr
     assert unpacked.kit.runtime_id not in done.stdout
+
+
+def test_the_scripts_of_a_kit_have_no_fault_that_shellcheck_knows(unpacked: Unpacked) -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("NO shellcheck HERE, NO SCRIPT WAS CHECKED; sudo apt install shellcheck")
+    done = run(["shellcheck", *sorted(unpacked.folder.glob("*.sh"))])
+    assert (done.returncode, done.stdout) == (0, "")

@@ -1,0 +1,238 @@
+"""Install kits on emulated Raspberry Pis without a network, and deploy to one through its own sshd.
+
+    python tools/pi/kits.py MODEL.onnx [--wheels FOLDER]
+
+Makes kits here, on x86-64, as a board's owner would, and runs their installer inside; prints a line
+a step.  Exits with 1 when a step ends otherwise than it must.  Where no board can be emulated it
+says SKIPPED and exits with 0, or with 1 when PI_REQUIRED=1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import edge_pipeline
+import pandas as pd
+from edge_pipeline.kit.archive import SUMS
+from edge_runtime.errors import EdgeRuntimeError
+from environments import PI, PLACE
+from sklearn.linear_model import LinearRegression
+
+EXIT_SKIPPED = 77
+INSTALLED = (
+    ("every part is as it was packed", "golden rows", "predict_one"),
+    ("is installed already", "is current already"),
+)
+ANSWER = 'printf "x\\n1\\n2\\n" | ~/.local/share/edge/runtime/bin/edge-runtime predict line'
+
+
+def main() -> int:
+    """Take every step; 1 if one ended otherwise than it must."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--wheels", type=Path, help="folder of aarch64 wheels; else pip's index")
+    chosen = parser.parse_args()
+    if subprocess.run([PI, "true"], check=False).returncode == EXIT_SKIPPED:
+        print("SKIPPED: no board can be emulated here, no kit was installed", file=sys.stderr)
+        return int(os.environ.get("PI_REQUIRED") == "1")
+    with tempfile.TemporaryDirectory(dir=PLACE) as name:
+        steps = Steps(Path(name), chosen.wheels)
+        steps.install()
+        steps.refuse()
+        steps.deploy()
+        return int(steps.failed)
+
+
+class Steps:
+    """One card of a Raspberry Pi 4, and what happens to it."""
+
+    def __init__(self, folder: Path, wheels: Path | None) -> None:
+        self.folder, self.wheels = folder, wheels
+        self.card = folder / "card"
+        self.failed = 0
+        self.models = {slope: _line(folder, slope) for slope in (2.0, 3.0)}
+        self.kit = self._kit("4", slim=True)
+        self.unpacked = self._unpack(self.kit.path, "kit")
+
+    def install(self) -> None:
+        """A fresh card, a user without rights, no network; twice."""
+        for number, words in enumerate(INSTALLED, 1):
+            self._step(f"install, run {number}", self._install(self.unpacked), 0, words)
+        self._step("predict", self._on_card(ANSWER), 0, ("2.0", "4.0"))
+        size = self._on_card("du -sm ~/.local/share/edge | cut -f 1")
+        self._step("installed size, MB", size, 0, (size.stdout.strip(),), show=True)
+        check = "~/.local/share/edge/runtime/bin/edge-runtime check line"
+        self._step("check by name", self._on_card(check), 0, ("golden rows",))
+
+    def refuse(self) -> None:
+        """What must not install, and says so; each on a card of its own."""
+        tampered = self._unpack(self.kit.path, "tampered")
+        wheel = next(tampered.glob("wheels/numpy*"))
+        wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
+        done = self._install(tampered, kept=False)
+        self._step("a tampered wheel", done, 1, (wheel.name, "copy the kit here again"))
+        sums = tampered / SUMS
+        done = subprocess.run(["sha256sum", wheel], capture_output=True, text=True, check=True)
+        lines = [line for line in sums.read_text().splitlines() if not line.endswith(wheel.name)]
+        lines.append(f"{done.stdout.split()[0]}  wheels/{wheel.name}")
+        sums.write_text("\n".join(lines) + "\n")
+        done = self._install(tampered, kept=False)
+        self._step("a tampered wheel and its sum", done, 1, ("requirements.txt", "nothing was"))
+        done = self._install(self.unpacked, kept=False, python="3.13")
+        self._step("another Python", done, 1, ("cpython-3.13", "--python 3.13"))
+        done = self._install(self.unpacked, "--disk-mb", "40", kept=False)
+        self._step("a small disk", done, 1, ("MB are free", "MB are needed"))
+        x86 = shutil.copytree(self.unpacked, self.folder / "x86")
+        text = (
+            (x86 / "install.sh")
+            .read_text()
+            .replace("kit_machine='aarch64'", "kit_machine='x86_64'")
+        )
+        (x86 / "install.sh").write_text(text)
+        done = self._install(x86, kept=False)
+        self._step("a kit for another machine", done, 1, ("this machine is aarch64",))
+        try:
+            self._kit("4", pins=["onnxruntime==1.21.0"])
+        except EdgeRuntimeError as error:
+            told = str(error)
+        else:
+            told = "it was not refused"
+        self._say("onnxruntime 1.21.0 for board 4", "illegal instruction" in told, told)
+
+    def deploy(self) -> None:
+        """Through an sshd that runs on the board, its network being the host's loopback."""
+        port = _free_port()
+        keys = self.folder / "keys"
+        keys.mkdir()
+        for name in ("host", "user"):
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name]
+            subprocess.run(command, check=True)
+        serve = (
+            f"mkdir -p /run/sshd && chmod 600 {keys}/host && exec /usr/sbin/sshd -D -e -p {port} "
+            f"-h {keys}/host -o ListenAddress=127.0.0.1 -o UsePAM=no -o StrictModes=no "
+            f"-o AuthorizedKeysFile={keys}/user.pub -o SetEnv=QEMU_CPU=cortex-a72"
+        )
+        options = ["--network", "--with", "openssh-server", "--show", self.folder, "--alone"]
+        board = subprocess.Popen(
+            [PI, "--card", self.folder / "served", *options, "sh", "-c", serve],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            self._deploy_through(keys, port)
+        finally:
+            board.terminate()
+            board.wait(timeout=60)
+
+    def _deploy_through(self, keys: Path, port: int) -> None:
+        key = " ".join((keys / "host.pub").read_text().split()[:2])
+        (keys / "known_hosts").write_text(f"[127.0.0.1]:{port} {key}\n")
+        ssh = self.folder / "bin/ssh"
+        ssh.parent.mkdir()
+        ssh.write_text(
+            f"#!/bin/sh\nexec {shutil.which('ssh')} -F none -i {keys}/user -p {port} "
+            f'-o IdentitiesOnly=yes -o UserKnownHostsFile={keys}/known_hosts "$@"\n'
+        )
+        ssh.chmod(0o755)
+        _wait_for(port)
+        os.environ["PATH"] = f"{ssh.parent}:{os.environ['PATH']}"
+        host = ["root@127.0.0.1"]
+        for what, outcome, slope, call in (
+            ("deploy with a kit", "deployed", 2.0, lambda: self._deployed(2.0, host, True)),
+            ("deploy a newer model", "deployed", 3.0, lambda: self._deployed(3.0, host, False)),
+            ("roll back", "rolled back", 2.0, lambda: edge_pipeline.roll_back("line", host)),
+        ):
+            (done,) = call()
+            answer = subprocess.run(
+                [ssh, *host, ANSWER], capture_output=True, text=True, check=False
+            ).stdout
+            right = done.outcome == outcome and f"{slope:g}." in answer
+            self._say(f"{what}, {done.board or 'the board'}", right, done.error or answer)
+
+    def _deployed(
+        self, slope: float, host: list[str], install: bool
+    ) -> list[edge_pipeline.Deployed]:
+        kit = self.kit.path if install else None
+        return edge_pipeline.deploy(self.models[slope], host, install=kit)
+
+    def _kit(
+        self, board: str, *, slim: bool = False, pins: Sequence[str] = ()
+    ) -> edge_pipeline.Kit:
+        output = self.folder / f"{board}.kit.tar.gz"
+        return edge_pipeline.make_kit(
+            self.models[2.0], output, board=board, slim=slim, pins=pins, wheels=self.wheels
+        )
+
+    def _unpack(self, path: Path, name: str) -> Path:
+        with tarfile.open(path) as archive:
+            archive.extractall(self.folder / name, filter="data")
+        return self.folder / name / "line-kit"
+
+    def _install(
+        self, kit: Path, *options: str, kept: bool = True, python: str = "3.11"
+    ) -> subprocess.CompletedProcess[str]:
+        where = ["--card", str(self.card)] if kept else []
+        return self._pi(*where, "--python", python, *options, "sh", f"{kit}/install.sh")
+
+    def _on_card(self, script: str) -> subprocess.CompletedProcess[str]:
+        return self._pi("--card", str(self.card), "sh", "-c", script)
+
+    def _pi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        user = ["--user", "pi"] if os.geteuid() == 0 else []
+        command = [PI, "--alone", "--show", self.folder, *user, *arguments]
+        self.folder.chmod(0o755)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+
+    def _step(
+        self,
+        what: str,
+        done: subprocess.CompletedProcess[str],
+        code: int,
+        words: Sequence[str],
+        *,
+        show: bool = False,
+    ) -> None:
+        told = done.stdout + done.stderr
+        right = done.returncode == code and all(word in told for word in words)
+        last = [line for line in done.stderr.splitlines() if line.startswith("edge: ")][-1:]
+        self._say(what, right, " ".join(last) if right and not show else told)
+
+    def _say(self, what: str, right: bool, told: str) -> None:
+        self.failed += not right
+        print(f"{'ok' if right else 'FAILED'}  {what}: {told.strip()}", flush=True)
+
+
+def _line(folder: Path, slope: float) -> Path:
+    """A model that answers *slope* times x."""
+    X = pd.DataFrame({"x": [1.0, 2.0, 4.0]})
+    path = folder / f"{slope:g}.onnx"
+    edge_pipeline.export(LinearRegression().fit(X, slope * X["x"]), X, path, name="line")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    """Until somebody listens; the first sshd has its root built before."""
+    for _ in range(600):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.5)
+    raise TimeoutError("the board's sshd does not listen")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
