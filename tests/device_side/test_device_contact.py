@@ -106,7 +106,7 @@ def test_the_child_lends_no_module_from_the_current_folder(
     (tmp_path / "resource.py").write_text("raise SystemExit('lent')")
     (tmp_path / "json.py").write_text("raise SystemExit('lent')")
     source = (
-        "import edge_runtime, os, sys\n"
+        "import edge_runtime, json, os, sys\n"  # before it stands in that folder itself
         "os.chdir(sys.argv[2])\n"
         "edge_runtime.load(sys.argv[1], isolate=True).close()\n"
         "print('loaded')"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from device_side.device_models import Parts, manifest
 from device_side.tiny_onnx import Graph
-from edge_runtime.border import MAX_CELLS_AT_ONCE
+from edge_runtime.border.deriving import MAX_CELLS_AT_ONCE
 from edge_runtime.bundle.schema import Column, Schema
 from edge_runtime.counting.derived import (
     Characters,

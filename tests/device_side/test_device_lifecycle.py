@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_same_model(
 def test_trusted_keys_are_asked_again_where_a_model_arrives(model: Model) -> None:
     assert model.origin is not None
     keys = edge_runtime.trust.store.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
-    travelling = pickle.loads(pickle.dumps(model.origin._replace(trusted_keys=keys)))
+    travelling = pickle.loads(pickle.dumps(replace(model.origin, trusted_keys=keys)))
     with pytest.raises((UntrustedKeyError, edge_runtime.UnsignedError)):
         travelling.load()
 

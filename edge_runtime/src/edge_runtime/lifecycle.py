@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from edge_runtime.errors import IntegrityError, ModelClosedError
+from edge_runtime.records import record
 
 if TYPE_CHECKING:
     from edge_runtime.border import ExtraColumns
@@ -30,7 +31,8 @@ class Closed:
         raise ModelClosedError(self._message)
 
 
-class Origin(NamedTuple):
+@record(frozen=True, slots=True)
+class Origin:
     """Where a model came from: what another process needs to load the very same one.
 
     Attributes

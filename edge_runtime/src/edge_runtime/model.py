@@ -159,7 +159,6 @@ class Model:
         self._plans = plans(manifest)
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
-        from edge_runtime.answering.batches import table_answer
         from edge_runtime.answering.questions import Questions
         from edge_runtime.answering.single import one_answer
 
@@ -167,10 +166,7 @@ class Model:
         self._threads = threads
         self.origin = origin
         self._questions = Questions(graph, main, manifest, threads=threads)
-        self._tables = {
-            method: table_answer(self._questions, self._border, outputs)
-            for method, outputs in self._plans.items()
-        }
+        self._tables: dict[str, Callable[[Any], Answer]] = {}
         predict, proba = (self._plans.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
@@ -233,7 +229,7 @@ class Model:
         InputError
             A column is missing, has the wrong type, or holds a value the schema bans.
         """
-        return self._tables["predict"](X)
+        return (self._tables.get("predict") or self._table("predict"))(X)
 
     @_served
     def predict_proba(self, X: Any) -> Answer:
@@ -246,22 +242,22 @@ class Model:
         ndarray, shape (n_samples, n_classes)
             Or a list of them, one a target.
         """
-        return self._tables["predict_proba"](X)
+        return (self._tables.get("predict_proba") or self._table("predict_proba"))(X)
 
     @_served
     def decision_function(self, X: Any) -> Answer:
         """Confidence scores, as the estimator's decision_function; see :meth:`predict`."""
-        return self._tables["decision_function"](X)
+        return (self._tables.get("decision_function") or self._table("decision_function"))(X)
 
     @_served
     def score_samples(self, X: Any) -> Answer:
         """Score of every row, as the estimator's score_samples; see :meth:`predict`."""
-        return self._tables["score_samples"](X)
+        return (self._tables.get("score_samples") or self._table("score_samples"))(X)
 
     @_served
     def transform(self, X: Any) -> Answer:
         """The transformed rows, dense, as the estimator's transform; see :meth:`predict`."""
-        return self._tables["transform"](X)
+        return (self._tables.get("transform") or self._table("transform"))(X)
 
     def predict_one(self, row: Any) -> Any:
         """Answer for one row: the fast path.
@@ -377,7 +373,13 @@ class Model:
     def _end(self, message: str) -> None:
         closed: Any = Closed(message)
         self._questions = self._one = self._proba_one = closed
-        self._tables = dict.fromkeys(self._tables, closed)
+        self._tables = dict.fromkeys(self._plans, closed)
+
+    def _table(self, method: str) -> Callable[[Any], Answer]:
+        from edge_runtime.answering.batches import table_answer  # not for whoever asks single rows
+
+        made = table_answer(self._questions, self._border, self._plans[method])
+        return self._tables.setdefault(method, made)
 
     def _check_served(self, method: str) -> None:
         if method not in self._plans:

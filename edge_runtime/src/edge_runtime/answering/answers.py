@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.errors import InferenceError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["as_named", "as_trained", "plain", "squeezed"]
 

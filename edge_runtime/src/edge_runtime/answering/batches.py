@@ -8,10 +8,9 @@ what the check has just read from memory.  Every other table goes by the border.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.questions import Question, Questions, joined
@@ -21,9 +20,12 @@ from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS
 from edge_runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["Answer", "table_answer"]
 
-Answer = NDArray[Any] | list[NDArray[Any]]
+Answer: TypeAlias = "NDArray[Any] | list[NDArray[Any]]"
 
 
 def table_answer(
@@ -62,7 +64,7 @@ def table_answer(
     return answer
 
 
-_Ask = Callable[[NDArray[Any]], NDArray[Any]]
+_Ask: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
 
 
 def _asker(question: Question, border: Border, most: int) -> _Ask:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.border import Border
 from edge_runtime.bundle.manifest import Cell, Manifest, Output
 from edge_runtime.errors import InferenceError, InputError, SelfTestError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["golden_feeds", "golden_row", "golden_rows", "replay"]
 
@@ -60,9 +63,18 @@ def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
         They contradict the schema.
     """
     columns, rows = manifest.schema.columns, golden_rows(manifest)
+    border, width = Border(manifest.schema), len(columns)
+    cells = chain.from_iterable(rows)
+    if (
+        border.takes_any_number
+        and set(map(type, cells)) == {float}
+        and set(map(len, rows)) == {width}
+    ):
+        # At once: 64 columns one by one take a start 0.5 ms.
+        return border.feeds(np.array(rows))
     # By column: a row of one list could be taken for a list of one row.
     by_name = {column.name: [row[i] for row in rows] for i, column in enumerate(columns)}
-    return Border(manifest.schema).feeds(by_name)
+    return border.feeds(by_name)
 
 
 def golden_rows(manifest: Manifest) -> list[list[Any]]:

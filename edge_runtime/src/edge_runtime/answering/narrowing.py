@@ -12,13 +12,15 @@ what nobody asked for is cut out beforehand.  Three cuts:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.scan.graph_reading import MAX_FIELDS, Node, Scope
 from edge_runtime.scan.wire import Budget, fields
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Narrowed", "narrowed"]
 

@@ -9,22 +9,24 @@ from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is; its import takes 0.5 ms
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.golden import golden_feeds
 from edge_runtime.answering.session import Session
-from edge_runtime.border import MAX_CELLS_AT_ONCE, Deriver
 from edge_runtime.bundle.manifest import Manifest, Output
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from edge_runtime.errors import InferenceError, InputError, IntegrityError, UnsupportedRuntimeError
+from edge_runtime.records import record
 from edge_runtime.scan.graph_reading import Scope
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_runtime.answering.narrowing import Narrowed
+    from edge_runtime.border.deriving import Deriver
 
 __all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Question", "Questions", "joined"]
 
@@ -39,10 +41,11 @@ ROWS_AT_ONCE = 4096
 of an EPYC, onnxruntime 1.32, without its memory arena), and memory stays flat.
 """
 
-Feeds = Mapping[str, NDArray[Any]]
+Feeds: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 
-class Question(NamedTuple):
+@record(frozen=True, slots=True)
+class Question:
     """Some outputs, and the session to ask for them.
 
     Attributes
@@ -120,9 +123,12 @@ class Questions:
 
     def __init__(self, graph: bytes, main: Scope, manifest: Manifest, *, threads: int) -> None:
         self._manifest, self._threads = manifest, threads
-        self._deriver = Deriver(manifest.schema) if manifest.schema.derived else None
+        self._deriver: Deriver | None = None
         self.rows_at_once = ROWS_AT_ONCE
-        if self._deriver is not None:
+        if manifest.schema.derived:
+            from edge_runtime.border.deriving import MAX_CELLS_AT_ONCE, Deriver  # for few models
+
+            self._deriver = Deriver(manifest.schema)
             width = manifest.schema.numbers_width
             self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
         self.session = Session(graph, threads=threads)
@@ -231,15 +237,19 @@ class Questions:
                 self._seen.add(key)
                 return whole
             if key not in self._settled:
-                question = self._narrowed(outputs) or whole
-                if self._source is not None and len(outputs) == 1:
-                    # Not at the top, as in _narrowed.
-                    from edge_runtime.answering.witness import witness
-
-                    proves, whole_batch = witness(self._source[1], outputs[0].name)
-                    question = question._replace(proves_finite=proves, in_one_go=whole_batch)
-                self._settled[key] = question
+                self._settled[key] = self._witnessed(self._narrowed(outputs) or whole)
             return self._settled[key]
+
+    def _witnessed(self, question: Question) -> Question:
+        """*question* with what its answers prove, where they prove something."""
+        if self._source is None or len(question.outputs) != 1:
+            return question
+        # Not at the top, as in _narrowed.
+        from edge_runtime.answering.witness import witness
+
+        told = witness(self._source[1], question.outputs[0].name)
+        q = question
+        return Question(q.session, q.outputs, q.names, q.labels, q.squeezed, *told)
 
     def _narrowed(self, outputs: tuple[Output, ...]) -> Question | None:
         """A question that is proven to be answered as the whole graph answers it."""

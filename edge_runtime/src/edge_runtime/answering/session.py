@@ -11,13 +11,16 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from edge_runtime.errors import InferenceError, NotEnoughMemoryError, UnsupportedRuntimeError
+from edge_runtime.records import record
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Session", "Signature", "inference_error"]
 
@@ -42,7 +45,8 @@ _ELEMENT_TYPES: Mapping[str, type[np.generic]] = {
 }
 
 
-class Signature(NamedTuple):
+@record(frozen=True, slots=True)
+class Signature:
     """Name and numpy element type of one graph input or output."""
 
     name: str

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.answering.answers import as_named, as_trained, plain
 from edge_runtime.answering.questions import Question, Questions
@@ -25,9 +24,12 @@ from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS
 from edge_runtime.errors import InferenceError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["one_answer"]
 
-_Reader = Callable[[NDArray[Any]], Any]
+_Reader: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
 
 def one_answer(

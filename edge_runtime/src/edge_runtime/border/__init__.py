@@ -4,8 +4,7 @@ Pure: no I/O and no onnxruntime.  A value is either carried over exactly or refu
 InputError that names row and column; nothing is cast with loss, clipped or filled in.
 """
 
-from edge_runtime.border.deriving import MAX_CELLS_AT_ONCE, Deriver
 from edge_runtime.border.rows import RowWriter, row_writer
 from edge_runtime.border.tables import Border, ExtraColumns
 
-__all__ = ["MAX_CELLS_AT_ONCE", "Border", "Deriver", "ExtraColumns", "RowWriter", "row_writer"]
+__all__ = ["Border", "ExtraColumns", "RowWriter", "row_writer"]

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, refuse_number, text_cell
 from edge_runtime.bundle.schema import MISSING_STRING, Column
 from edge_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "Cells",
@@ -30,7 +32,7 @@ CELLS_ONE_THREAD_SUMS = 8192
 """OpenBLAS hands sums of more than 10,000 products to its threads, and waiting for those took 15 ms
 on a busy machine where the sum takes 3 us (measured)."""
 
-Cells = NDArray[Any] | Sequence[Any]
+Cells: TypeAlias = "NDArray[Any] | Sequence[Any]"
 """A column as the caller has it: a 1-d array or a list."""
 
 _PLAIN_NUMBERS = frozenset((float, np.float64, np.float32))

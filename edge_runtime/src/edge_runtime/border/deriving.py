@@ -6,21 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_runtime.bundle.schema import NUMBERS, Schema
+from edge_runtime.bundle.schema import CELLS, NUMBERS, Schema
 from edge_runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_runtime.counting.features import Counter
 
-__all__ = ["CELLS", "MAX_CELLS_AT_ONCE", "Deriver"]
-
-CELLS = "cells"
-"""Name of the block, shape (n_samples, len(schema.sources)), that derived columns are read from.
-
-It holds the cells as the caller has them, and never enters the graph.
-"""
+__all__ = ["MAX_CELLS_AT_ONCE", "Deriver"]
 
 MAX_CELLS_AT_ONCE = 1 << 20
 """Numbers of a batch that the graph sees at once where columns are derived: 8 MiB.

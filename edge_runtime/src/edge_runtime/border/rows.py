@@ -11,17 +11,18 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from math import hypot
 from operator import itemgetter
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
 from edge_runtime.border.columns import unmasked
-from edge_runtime.border.deriving import Deriver
 from edge_runtime.border.tables import Border, with_text_names
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["RowWriter", "Slots", "cells_of_row", "row_writer"]
 
@@ -45,7 +46,11 @@ class Slots:
 def row_writer(border: Border) -> RowWriter:
     """The writer for the schema's rows, put together once at load."""
     schema = border.schema
-    derive = Deriver(schema).write if schema.derived else None
+    derive: Callable[..., None] | None = None
+    if schema.derived:
+        from edge_runtime.border.deriving import Deriver  # which few models need
+
+        derive = Deriver(schema).write
     check_closed = border.closed.check_row if border.closed else None
     if schema.kind in ("dicts", "lists"):
         return lambda row, slots: derive and derive((row,), slots.numbers, slots.touched)

@@ -6,12 +6,10 @@ Data frames are recognised by what they can do; neither pandas nor polars is imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_runtime.border.closed import Closed
 from edge_runtime.border.columns import (
     Cells,
     are_finite,
@@ -21,16 +19,20 @@ from edge_runtime.border.columns import (
     unmasked,
     whole_numbers_to_float64,
 )
-from edge_runtime.border.deriving import CELLS
-from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
+from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Schema
 from edge_runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_runtime.border.closed import Closed
 
 __all__ = ["Border", "ExtraColumns", "Feeds"]
 
 ExtraColumns = Literal["refuse", "ignore"]
 """What to do with a column that the schema does not name."""
 
-Feeds = dict[str, NDArray[Any]]
+Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 
 _FLOAT64 = np.dtype(np.float64)
 _TEXT = frozenset((str,))
@@ -60,7 +62,11 @@ class Border:
         self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
-        self.closed = Closed(schema)
+        self.closed: Closed | None = None
+        if any(column.closed for column in schema.columns):
+            from edge_runtime.border.closed import Closed  # which few models need
+
+            self.closed = Closed(schema)
         # The quick way for arrays: nothing is asked of a cell but to be finite.
         self.takes_any_number = (
             self._only_numbers
@@ -234,7 +240,8 @@ class Border:
 
     def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
         """Fill the blocks from ``cells(position in the schema)``."""
-        schema, feeds = self.schema, Feeds()
+        schema = self.schema
+        feeds: Feeds = {}
         if schema.numeric:
             numbers = np.empty((n_rows, len(schema.numeric)))
             for place, i in enumerate(schema.numeric):

@@ -10,13 +10,12 @@ length and comes last: it is found from the end without a protobuf parser.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from edge_runtime.bundle.digest import sha256
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
+from edge_runtime.records import record
 
 if TYPE_CHECKING:
     from edge_runtime.trust.store import TrustedKeys
@@ -49,9 +48,7 @@ _NO_SIGNATURE = "0" * 128
 _ED25519 = "ed25519-"
 # No NUL and no length in it: the seal's text that follows has a fixed length.
 _MESSAGE_HEAD = b"edge-runtime bundle signature 1\n"
-_HEXADECIMAL = re.compile(r"[0-9a-f]+")
-_SIGNED_BY = re.compile(r"[0-9a-f]{16}")
-_SIGNATURE = re.compile(r"[0-9a-f]{128}")
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _WIDTHS = (8, 4, 16, 16, 16, 64, 8, 16, 128)
 _SEAL_BYTES = sum(_WIDTHS)
 
@@ -62,7 +59,7 @@ _KEY_TAG = b"\x0a"
 _VALUE_TAG = b"\x12"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Seal:
     """The last entry of the file: where the parts lie, and the digest over them.
 
@@ -94,11 +91,15 @@ class Seal:
 
     def signed_as(self, key_id: str) -> Seal:
         """The seal as the key of that id is going to sign it: all but the signature."""
-        return replace(self, algorithm=_ED25519, key_id=key_id, signature=_NO_SIGNATURE)
+        return self._signed(key_id, _NO_SIGNATURE)
 
     def with_signature(self, signature: str) -> Seal:
         """With a signature over :func:`signed_message`, in hexadecimal."""
-        return replace(self, signature=signature)
+        return self._signed(self.key_id, signature)
+
+    def _signed(self, key_id: str, signature: str) -> Seal:
+        parts = (self.format, self.graph_bytes, self.manifest_offset, self.manifest_bytes)
+        return Seal(*parts, self.sha256, _ED25519, key_id, signature)
 
     def to_text(self) -> str:
         """ASCII of fixed length; ``Seal.from_text(s.to_text()) == s``."""
@@ -118,7 +119,9 @@ class Seal:
         if magic != _MAGIC:
             raise NotABundleError(_NOT_A_BUNDLE)
         # int() would read signs, blanks and underscores too.
-        if not _HEXADECIMAL.fullmatch(version + graph + offset + manifest + digest):
+        if len(text) != _SEAL_BYTES or not _HEXADECIMAL.issuperset(
+            version + graph + offset + manifest + digest
+        ):
             raise IntegrityError(f"the seal is damaged; {_COPY_AGAIN}")
         found = int(version, 16)
         if found > FORMAT:
@@ -135,12 +138,13 @@ class Seal:
             )
         if algorithm == _UNSIGNED and (key_id, signature) != (_NO_KEY, _NO_SIGNATURE):
             raise IntegrityError(f"the seal has a signature and no algorithm; {_COPY_AGAIN}")
-        if not (_SIGNED_BY.fullmatch(key_id) and _SIGNATURE.fullmatch(signature)):
+        if not _HEXADECIMAL.issuperset(key_id + signature):
             raise IntegrityError(f"the seal's signature is damaged; {_COPY_AGAIN}")
         return seal
 
 
-class Bundle(NamedTuple):
+@record(frozen=True, slots=True)
+class Bundle:
     """A file whose seal, digest and manifest have been checked.
 
     Attributes

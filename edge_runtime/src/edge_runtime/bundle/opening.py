@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from edge_runtime.bundle.layout import SEAL_ENTRY_BYTES, Seal, check_parts, read_seal, unpack
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import NotABundleError
+from edge_runtime.records import record
 
 if TYPE_CHECKING:
     from edge_runtime.trust.store import TrustedKeys
@@ -23,7 +24,8 @@ BundleSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 """Path of a bundle, or its bytes."""
 
 
-class Opened(NamedTuple):
+@record(frozen=True, slots=True)
+class Opened:
     """A bundle in memory: size, seal, digest, signature and manifest have been checked."""
 
     graph: bytes

@@ -15,22 +15,37 @@ tensor has no null.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge_runtime.errors import IntegrityError
+from edge_runtime.records import record
 
 if TYPE_CHECKING:
     from edge_runtime.counting.derived import Derived
 
-__all__ = ["MISSING_STRING", "NUMBERS", "STRINGS", "Column", "ColumnType", "Schema", "SchemaKind"]
+__all__ = [
+    "CELLS",
+    "MISSING_STRING",
+    "NUMBERS",
+    "STRINGS",
+    "Column",
+    "ColumnType",
+    "Schema",
+    "SchemaKind",
+]
 
 NUMBERS = "numbers"
 """Name of the graph input that holds every numeric column."""
 
 STRINGS = "strings"
 """Name of the graph input that holds every string column."""
+
+CELLS = "cells"
+"""Name of the block, shape (n_samples, len(schema.sources)), that derived columns are read from.
+
+It holds the cells as the caller has them, and never enters the graph.
+"""
 
 MISSING_STRING = "\ufdd0"
 """Stands for a missing string inside the graph.
@@ -43,7 +58,7 @@ ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list"]
 SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Column:
     """One column of the training table.
 
@@ -122,7 +137,7 @@ class Column:
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Schema:
     """The columns a model expects, in the order of the training table.
 

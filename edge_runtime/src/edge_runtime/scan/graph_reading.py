@@ -8,9 +8,9 @@ looked at.  Fields that hold one message must come once, since protobuf would me
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from edge_runtime.errors import UnsafeGraphError
+from edge_runtime.records import record
 from edge_runtime.scan.graph_fields import (
     ATTRIBUTE_PLAIN,
     ATTRIBUTE_RUNS,
@@ -53,7 +53,8 @@ MAX_DIMENSION = 2**31 - 1
 Opsets = dict[str, int]
 
 
-class Tensor(NamedTuple):
+@record(frozen=True, slots=True)
+class Tensor:
     """A stored tensor: its ONNX element type and size, and where its bytes lie.
 
     ``start`` and ``end`` are those of ``raw_data``, or equal when it is stored otherwise.
