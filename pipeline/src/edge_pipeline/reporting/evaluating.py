@@ -37,6 +37,9 @@ WIDEST_SHUFFLED = 200
 MOST_GROUPS = 12
 """Groups of one column; one with more is no division that a reader looks for."""
 
+FEWEST_RESAMPLED = 5
+"""Fewer rows resampled give an interval that is narrow for no reason."""
+
 GROUPED_COLUMNS = 6
 QUARTERS = 4
 COMMONEST_ANSWERS = 20
@@ -182,10 +185,10 @@ def _groups(rows: Any, error: NDArray[np.float64], task: str, asked: Asked) -> l
     names += [name for name in rows.columns if name not in names and _divides(rows[name])]
     found = []
     for name in names[: max(GROUPED_COLUMNS, len(asked.groups))]:
-        labels = _labels(rows[name])
-        for label in sorted(set(labels)):
-            of_group = error[[label == other for other in labels]]
-            found.append(_group(str(name), label, of_group, task, asked.seed))
+        labels = np.array(_labels(rows[name]))
+        known = dict.fromkeys(labels[np.argsort(_order(rows[name]), kind="stable")].tolist())
+        for label in known:
+            found.append(_group(str(name), label, error[labels == label], task, asked.seed))
     return found
 
 
@@ -196,15 +199,33 @@ def _divides(column: pd.Series[Any]) -> bool:
 
 def _labels(column: pd.Series[Any]) -> list[str]:
     """The group of each row: its value, or the quarter of the rows that it is in."""
-    if pd.api.types.is_numeric_dtype(column) and column.nunique() > MOST_GROUPS:
-        column = pd.qcut(column, QUARTERS, duplicates="drop")
+    if _is_measured(column):
+        codes, edges = pd.qcut(column, QUARTERS, labels=False, retbins=True, duplicates="drop")
+        return [
+            "missing" if np.isnan(code) else f"{edges[int(code)]:.3g} to {edges[int(code) + 1]:.3g}"
+            for code in codes.to_numpy(dtype=np.float64)
+        ]
     return ["missing" if pd.isna(value) else str(value) for value in column]
 
 
+def _order(column: pd.Series[Any]) -> NDArray[Any]:
+    """What the groups of *column* are ordered by; what is missing comes last."""
+    if pd.api.types.is_numeric_dtype(column):
+        return np.asarray(np.nan_to_num(column.to_numpy(dtype=np.float64), nan=np.inf))
+    return np.array(["\uffff" if pd.isna(value) else str(value) for value in column])
+
+
+def _is_measured(column: pd.Series[Any]) -> bool:
+    numbers = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
+    return bool(numbers) and column.nunique() > MOST_GROUPS
+
+
 def _group(name: str, label: str, error: NDArray[np.float64], task: str, seed: int) -> Group:
+    low: float | None = None
+    high: float | None = None
     if task == "classification":
         low, high = wilson(int(error.sum()), len(error))
-    else:
+    elif len(error) >= FEWEST_RESAMPLED:
         low, high, _ = bootstrap(lambda some: error[some].mean(), len(error), seed)
     return Group(
         column=name, group=label, rows=len(error), value=float(error.mean()), low=low, high=high

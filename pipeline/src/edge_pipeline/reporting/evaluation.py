@@ -145,7 +145,7 @@ class Importance(BaseModel):
 
 
 class Group(BaseModel):
-    """How often, or how far, the model errs in one group of rows."""
+    """How often, or how far, the model errs in one group of rows; no interval of a few rows."""
 
     model_config = _VALUE
 
@@ -153,8 +153,8 @@ class Group(BaseModel):
     group: str
     rows: int
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 class Counts(BaseModel):

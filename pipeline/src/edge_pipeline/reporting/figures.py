@@ -141,7 +141,7 @@ def importance_figure(found: Sequence[Importance], metric: str) -> str:
             height=0.65,
         )
         axes.grid(axis="y", visible=False)
-        axes.set(xlabel=f"{metric} lost when the column is shuffled")
+        axes.set_xlabel(f"{_short(metric)} lost when the column is shuffled", loc="right")
 
     return _drawn("importance", draw, height=0.9 + 0.32 * len(shown))
 
@@ -153,7 +153,7 @@ def groups_figure(found: Sequence[Group], of: str) -> str:
     for group in found:
         at += 1.0 if group.column == before else 1.6
         before = group.column
-        names.append(f"{_short(group.column)}: {_short(group.group)} ({group.rows})")
+        names.append(f"{_short(group.column, 16)}: {_short(group.group, 18)} ({group.rows})")
         places.append(-at)
 
     def draw(axes: Any) -> None:
@@ -161,8 +161,8 @@ def groups_figure(found: Sequence[Group], of: str) -> str:
             [group.value for group in found],
             places,
             xerr=[
-                [max(0.0, group.value - group.low) for group in found],
-                [max(0.0, group.high - group.value) for group in found],
+                [0.0 if g.low is None else max(0.0, g.value - g.low) for g in found],
+                [0.0 if g.high is None else max(0.0, g.high - g.value) for g in found],
             ],
             fmt="o",
             color=SERIES[0],
@@ -172,7 +172,8 @@ def groups_figure(found: Sequence[Group], of: str) -> str:
         )
         axes.set_yticks(places, names)
         axes.grid(axis="y", visible=False)
-        axes.set(xlabel=of, xlim=(min(0.0, *(group.low for group in found)), None))
+        axes.set_xlabel(of, loc="right")  # from the middle of a narrow drawing it would stick out
+        axes.set_xlim(left=0.0)
 
     return _drawn("groups", draw, height=1.0 + 0.3 * at)
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_pipeline.reporting import figures
-from edge_pipeline.reporting.evaluation import Evaluation, Score
+from edge_pipeline.reporting.evaluation import Evaluation, Group, Score
 
 __all__ = ["Told", "facts", "render_card", "render_page"]
 
@@ -237,8 +237,15 @@ def _environment(*, autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     made.filters["md"] = _in_markdown
+    made.filters["interval"] = _interval
     made.filters["us"] = lambda value: f"{value:,.1f}"
     return made
+
+
+def _interval(group: Group) -> str:
+    if group.low is None or group.high is None:
+        return "too few rows"
+    return f"{group.low:.4g} to {group.high:.4g}"
 
 
 def _in_markdown(value: object) -> str:
