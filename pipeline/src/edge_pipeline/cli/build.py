@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -18,6 +18,8 @@ Examples:
   edge-pipeline build models/penguins
   edge-pipeline build models/linear/recipe.toml -o /tmp/linear.onnx
   edge-pipeline build models/digits --json 2>/dev/null
+  edge-pipeline build models/pump --jobs -1
+  edge-pipeline build models/pump --engine dask --scheduler tcp://10.0.0.5:8786
 """
 
 
@@ -38,6 +40,15 @@ Examples:
     default=True,
     help="Write a page about the file beside it.  [default: report]",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "dask"]),
+    default="local",
+    show_default=True,
+    help="Where a search runs.",
+)
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes; -1: all cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask's; a cluster of this machine if none.")
 def build_command(
     recipe: Path,
     output: Path | None,
@@ -45,6 +56,9 @@ def build_command(
     as_json: bool,
     quiet: bool,
     with_report: bool,
+    engine: Literal["local", "dask"],
+    jobs: int,
+    scheduler: str | None,
 ) -> None:
     """Train what RECIPE describes, and write it as one file proven to answer the same.
 
@@ -54,7 +68,12 @@ def build_command(
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
         report = edge_pipeline.build(
-            recipe, output, watcher=progress, signing_key=signing_key, report=with_report
+            recipe,
+            output,
+            engine=edge_pipeline.Engine(engine, jobs, scheduler),
+            watcher=progress,
+            signing_key=signing_key,
+            report=with_report,
         )
     display.show_notes(report.notes)
     if as_json:
@@ -77,6 +96,8 @@ def build_command(
         if fitted.loss_curve:
             first, last = fitted.loss_curve[0], fitted.loss_curve[-1]
             lines.append(("loss", f"{first:.4f} -> {last:.4f} in {len(fitted.loss_curve)} epochs"))
+        if fitted.search is not None:
+            lines += display.search_lines(fitted.search)
         lines += display.metric_lines(fitted.metrics)
     lines += display.evidence_lines(report.manifest)
     lines += display.file_lines(report)

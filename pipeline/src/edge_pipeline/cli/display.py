@@ -14,11 +14,13 @@ from edge_pipeline.progress import Watcher
 
 if TYPE_CHECKING:
     from edge_runtime.bundle.manifest import Manifest, OutputEvidence
+    from rich.progress import Progress as Bar
     from rich.status import Status
 
     from edge_pipeline.data.dataset import Dataset
     from edge_pipeline.exporting import Report
     from edge_pipeline.training.fitting import FittedModel, LinearTerms
+    from edge_pipeline.training.results import Candidate, SearchResult
     from edge_pipeline.verifying.verify import Refused
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "linear_lines",
     "metric_lines",
     "refused_lines",
+    "search_lines",
     "show_json",
     "show_lines",
     "show_notes",
@@ -66,6 +69,8 @@ class Progress(Watcher):
 
         self._console = Console(stderr=True, quiet=quiet, highlight=False, markup=False)
         self._status: Status | None = None
+        self._bar: Bar | None = None
+        self._best = float("-inf")
         self._doing = ""
         self._since = 0.0
         self._first_loss = 0.0
@@ -99,16 +104,54 @@ class Progress(Watcher):
         cells = round(BAR_CELLS * min(1.0, loss / self._first_loss)) if self._first_loss else 0
         self._line(f"  epoch {number:4d}   loss {loss:.6f}   {'█' * max(cells, 1)}")
 
+    def candidate(self, done: int, total: int | None, score: float, best: float) -> None:
+        """Move the bar on, and print every new best score."""
+        self._move(f"searching, best {best:.4f}", done, total)
+        if best > self._best:
+            self._best = best
+            of = "" if total is None else f" of {total}"
+            self._line(f"  candidate {done}{of}   best score {best:.4f}")
+
+    def weighed(self, done: int, total: int) -> None:
+        """Move the bar on."""
+        self._move("exporting and measuring", done, total)
+
+    def part(self, done: int, total: int) -> None:
+        """Move the bar on."""
+        self._move("learning row by row", done, total)
+
     def fitted(self, model: FittedModel) -> None:
         """Keep the model for the result, and pass on its warnings."""
         self.fitted_model = model
         for text in model.warnings:
             self._line(f"  note: {text}")
 
-    def _end(self, *, failed: bool = False) -> None:
+    def _move(self, text: str, done: int, total: int | None) -> None:
+        """A bar on a terminal, in place of the spinner; nothing elsewhere."""
+        if not self._console.is_terminal:
+            return
+        if self._bar is None:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bar
+
+            self._stop()
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            self._bar.add_task(text)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total)
+
+    def _stop(self) -> None:
+        """End what moves: a terminal has one of them at a time."""
         if self._status is not None:
             self._status.stop()
             self._status = None
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _end(self, *, failed: bool = False) -> None:
+        self._stop()
         if self._doing and not failed:
             self._line(f"{self._doing:<30}{time.perf_counter() - self._since:7.2f} s")
         self._doing = ""
@@ -156,6 +199,34 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """A line a metric."""
     return [(name, f"{value:.4f}") for name, value in metrics.items()]
+
+
+def search_lines(search: SearchResult) -> list[tuple[str, str]]:
+    """What was tried, what was taken, and what else is worth a look."""
+    tried = f"{len(search.candidates)} candidates, {search.folds} fits each"
+    lines = [("searched", f"{tried}{', ' + search.stopped if search.stopped else ''}")]
+    lines.append(("chosen", _candidate_text(search, search.chosen)))
+    if search.baseline is not None:
+        lines.append(("baseline", f"{search.scoring} {search.baseline:.4f} without any column"))
+    lines += [
+        ("on the front", _candidate_text(search, one))
+        for one in search.front
+        if one is not search.chosen
+    ]
+    lines += [
+        ("not exported", f"{one.family} {dict(one.parameters)}: {one.fault}")
+        for one in search.candidates
+        if one.fault and one.score == one.score
+    ]
+    return lines
+
+
+def _candidate_text(search: SearchResult, one: Candidate) -> str:
+    told = ", ".join(f"{name}={value}" for name, value in one.parameters.items())
+    text = f"{one.family} ({told}): {search.scoring} {one.score:.4f} ± {one.spread:.4f}"
+    if one.device is None:
+        return text
+    return f"{text}, {one.device.model_bytes:,} bytes, {one.device.latency_us_p50:.1f} us a row"
 
 
 def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:

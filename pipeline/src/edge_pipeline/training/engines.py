@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -41,8 +41,13 @@ LOCAL = Engine()
 
 
 @contextlib.contextmanager
-def running_on(engine: Engine) -> Iterator[int]:
+def running_on(engine: Engine, shared: Sequence[Any] = ()) -> Iterator[int]:
     """Have joblib run on *engine* inside the block; gives the number of workers.
+
+    Parameters
+    ----------
+    shared
+        What most tasks will be handed: it is sent to a cluster once.
 
     Raises
     ------
@@ -62,7 +67,9 @@ def running_on(engine: Engine) -> Iterator[int]:
         return
     with _client(engine) as client:
         workers = sum(client.nthreads().values())
-        with parallel_config(backend="dask", n_jobs=-1, client=client):
+        from edge_pipeline.training.dask_backend import DaskBackend
+
+        with parallel_config(backend=DaskBackend(client, shared), n_jobs=-1):
             yield workers
 
 

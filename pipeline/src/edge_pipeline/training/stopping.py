@@ -96,7 +96,7 @@ class Run:
             # What each of many candidates warns about is noise; the chosen one warns again.
             warnings.simplefilter("ignore")
             self.baseline = self._of_a_dummy()
-            with running_on(self._engine) as workers:
+            with running_on(self._engine, (self.rows.X, self.rows.y)) as workers:
                 if workers > 1:
                     self._size = max(1, math.ceil(2 * workers / self.folds))
                 try:

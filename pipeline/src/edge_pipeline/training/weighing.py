@@ -22,7 +22,7 @@ from edge_pipeline.training.searching import Found
 
 __all__ = ["MEASURED", "weigh"]
 
-MEASURED = 5
+MEASURED = 3
 """Candidates that are exported and measured when the recipe names no number."""
 
 ROWS = 1000
