@@ -12,16 +12,23 @@ import polars as pl
 import pytest
 from build_side.families.asking import assert_same
 from edge_pipeline.errors import ConversionError
+from scipy import sparse
+from sklearn.cluster import AffinityPropagation, BisectingKMeans, KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import NMF, PCA, KernelPCA, LatentDirichletAllocation
+from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+import edge_runtime
+
 RNG = np.random.default_rng(0)
 SINGLE = (RNG.normal(size=(400, 3)) * 3 + 100).round(1).astype(np.float32)
+APART = np.abs(RNG.normal(size=(60, 3)) + 9.0 * (np.arange(60) % 3)[:, None]).astype(np.float32)
 SIDE = (SINGLE.sum(axis=1) > 300).astype(int)
 BYTES = RNG.integers(0, 256, (100, 4)).astype(np.uint8)
 LABELS = np.array([i % 6 == 0 or i % 5 == 0 for i in range(120)])
@@ -57,6 +64,44 @@ def test_float32_is_answered_in_float64_and_its_own_rounding_is_told(
     report = edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
     assert "X is of float32" in report.notes[0]
     assert_same(estimator, X, X.astype(np.float64)[:50])
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        KMeans(3, n_init=1, random_state=0),
+        BisectingKMeans(3, random_state=0),
+        NMF(2, random_state=0, max_iter=2000),
+        LatentDirichletAllocation(2, max_iter=2, random_state=0),
+        make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=0)),
+    ],
+)
+def test_what_learnt_from_float32_and_refuses_float64_is_asked_in_float32(
+    estimator: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    edge_pipeline.export(estimator.fit(APART), APART, path)
+    with edge_runtime.load(path) as model:
+        for method in {"predict", "transform"} & set(dir(estimator)):
+            expected = getattr(estimator, method)(APART)
+            scale = 1e-4 * float(np.abs(expected).max())
+            np.testing.assert_allclose(getattr(model, method)(APART), expected, 0, scale)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        PCA(2, whiten=True, svd_solver="arpack", random_state=0),
+        KernelPCA(2, kernel="rbf", gamma=0.1),
+        Nystroem(n_components=5, random_state=0),
+        AffinityPropagation(random_state=0),
+        KNeighborsRegressor(weights="distance"),
+    ],
+)
+def test_an_estimator_of_sparse_rows_answers_dense_ones(estimator: Any) -> None:
+    rows = sparse.csr_matrix(np.where(RNG.random((60, 4)) < 0.4, RNG.normal(size=(60, 4)), 0.0))
+    unseen = RNG.normal(size=(20, 4))
+    assert_same(estimator.fit(rows, rows.sum(axis=1).A1), rows, unseen)
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,22 @@ from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_re
 from edge_pipeline.arguments import check_description, check_tolerance, own_score, writable
 from edge_pipeline.convert.converting import convert_sample, sample_for
 from edge_pipeline.data.sample import Sample, take_sample, with_infinity
-from edge_pipeline.errors import ConversionError
+from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.measuring.bare import Measured
 from edge_pipeline.measuring.limits import held
 from edge_pipeline.sealing.seal import seal
 from edge_pipeline.sealing.signing import SigningKey, as_signing_key
 from edge_pipeline.training.results import SearchResult
-from edge_pipeline.verifying.as_given import refuse_other_arithmetic
+from edge_pipeline.verifying.as_given import (
+    in_float64,
+    is_single,
+    refuse_other_arithmetic,
+    refuses_float64,
+)
 from edge_pipeline.verifying.verify import EXACT, NONE_REFUSED, Refused, requirements, verify
 
 if TYPE_CHECKING:
     from edge_pipeline.reporting.writing import WrittenReport
-    pass
 
 __all__ = ["Report", "export"]
 
@@ -192,13 +196,22 @@ def export(
     tell = on_stage or (lambda _: None)
     sample, X_finite, left_out = _finite(sample_for(estimator, X), X)
     unseen = _unseen(sample, X_test, estimator)
-    with _timed("convert", seconds, tell):
-        model = convert_sample(estimator, sample)
     score = own_score(estimator, X, y)
+    with _timed("convert", seconds, tell):
+        narrow = refuses_float64(estimator, X_finite, sample)
+        oracle = in_float64(estimator) if narrow else estimator
+        model = convert_sample(oracle, sample)
     with _timed("verify", seconds, tell):
-        methods = tuple(dict.fromkeys(output.method for output in model.outputs))
-        notes = refuse_other_arithmetic(estimator, X_finite, sample, methods, tolerance)
-        verified = verify(model, estimator, sample, unseen=unseen, tolerance=tolerance)
+        try:
+            verified = verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        except ParityError:
+            if narrow or not is_single(sample):
+                raise
+            # What it learnt in float32 makes it compute in float32 whatever it is asked in.
+            oracle = in_float64(estimator)
+            model = convert_sample(oracle, sample)
+            verified = verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        notes = refuse_other_arithmetic(estimator, oracle, X_finite, sample, model, tolerance)
     manifest = Manifest(
         name=name or path.stem,
         version=version,

@@ -217,3 +217,10 @@ def test_text_that_another_step_has_made_is_refused() -> None:
     made = graph.input("made", object, (None, 1))
     with pytest.raises(UnsupportedEstimatorError, match="one column of the model's input"):
         Context(graph, converters_of, guest).transform(fitted(CountVectorizer(), TEXTS), made)
+
+
+def test_a_term_of_no_training_text_is_infinitely_rare_and_its_zeros_stay() -> None:
+    counts = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 1.0], [3.0, 0.0, 0.0]] * 4)
+    with np.errstate(divide="ignore"):
+        model = TfidfTransformer(smooth_idf=False).fit(counts)
+    assert_same(model, counts, counts[::-1])

@@ -58,6 +58,7 @@ def kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> T
     UnsupportedEstimatorError
         The kernel is not known, or the function does something that has no node.
     """
+    Y = Y.toarray() if hasattr(Y, "toarray") else Y
     if isinstance(metric, str):
         if metric == "precomputed":
             return X

@@ -16,7 +16,6 @@ import pandas as pd
 from edge_runtime.bundle.manifest import (
     GoldenRows,
     Manifest,
-    Output,
     OutputEvidence,
     Parity,
     Requirements,
@@ -27,14 +26,21 @@ from numpy.typing import NDArray
 
 from edge_pipeline.convert.converting import OnnxModel, dense
 from edge_pipeline.data.sample import Sample
-from edge_pipeline.errors import ConversionError, ParityError
+from edge_pipeline.errors import ConversionError, ParityError, UnsupportedEstimatorError
 from edge_pipeline.proving import Proof, prove
 from edge_pipeline.verifying.comparing import gap_between
 from edge_pipeline.verifying.golden import golden_rows
 from edge_pipeline.verifying.missing_strings import refuse_missing_strings
 from edge_pipeline.verifying.probes import ProbeGroup, close_columns, probe_groups
+from edge_pipeline.verifying.undetermined import (
+    ALL_UNDETERMINED,
+    ROUNDED,
+    WITHIN_ROUNDING,
+    determined_rows,
+    note_of_share,
+)
 
-__all__ = ["EXACT", "VerifiedModel", "verify"]
+__all__ = ["EXACT", "VerifiedModel", "bare_manifest", "verify"]
 
 EXACT = 1e-9
 """Default tolerance, relative to an output's largest magnitude: float64 on both sides leaves room
@@ -52,9 +58,6 @@ GOLDEN_CELLS = 20_000
 WIDEST_GOLDEN_ANSWER = 200_000
 """No golden row is kept of a wider answer: it would take a megabyte of the manifest."""
 
-LARGEST_UNDETERMINED = 0.05
-"""Largest share of the unseen rows that may go uncompared without a note to whoever builds."""
-
 ASKED_CELLS = 4_000_000
 """Most numbers of one output asked at once, 32 MB: a hashed text has a million a row."""
 
@@ -70,13 +73,6 @@ class Refused(NamedTuple):
 
 
 NONE_REFUSED = Refused(0, 0)
-
-
-_UNDETERMINED = (
-    "scikit-learn's answer is undetermined for every row asked (ties between training rows, "
-    "distances of zero, or columns so far from zero beside their spread that distances by dot "
-    "products are rounding): begin with a StandardScaler, or hand other rows as X_test"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +129,8 @@ def verify(
     tolerance
         Largest difference of two numbers, relative to the largest magnitude of the output on the
         rows compared, or on ordinary rows where that is larger.  Labels, integers and booleans must
-        be equal whatever it is.  At least 1e-6 where the estimator answers in float32.
+        be equal whatever it is.  At least 1e-6 where the estimator answers in float32, and where
+        its own rounding leaves no row determined to nine digits.
 
     Raises
     ------
@@ -153,11 +150,13 @@ def verify(
         raise ConversionError(
             "scikit-learn refuses every row of the sample X, so nothing can be compared"
         )
-    asked = _undoubted(model, sample, asked)
+    asked, rounded = _undoubted(model, sample, asked, tolerance)
+    if rounded:
+        tolerance = max(tolerance, WITHIN_ROUNDING)
     if any(output.dtype == "float32" for output in model.outputs):
         tolerance = max(tolerance, EXACT_IN_FLOAT32)
     proofs = _proofs(model, estimator, sample)
-    device = Model.from_parts(model.graph, _bare_manifest(model, tolerance))
+    device = Model.from_parts(model.graph, bare_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     far: dict[str, str] = {}
     scales = _scales(asked[0])
@@ -165,14 +164,27 @@ def verify(
     if model.answer_width <= WIDEST_GOLDEN_ANSWER:
         golden = _asked_for_golden(model, estimator, sample, asked)
     with device:
-        for item in [*asked, golden] if golden else asked:
-            _compare_group(device, model, sample, item, tolerance, evidence, proofs, far, scales)
+        try:
+            for item in [*asked, golden] if golden else asked:
+                _compare_group(
+                    device, model, sample, item, tolerance, evidence, proofs, far, scales
+                )
+        except ParityError as error:
+            if not rounded:
+                raise
+            kind = type(estimator).__name__
+            raise UnsupportedEstimatorError(ALL_UNDETERMINED, path=kind) from error
         refused = [g for g, item in zip(groups, answered, strict=True) if item is None]
         count = Refused(*_refused(device, model, sample, refused))
     rows = GoldenRows((), {})
     if golden is not None:
         rows = golden_rows(model.schema, golden.group.table, golden.answers)
-    notes = [*_undetermined(asked), *far.values(), *_proven(proofs, tolerance, evidence)]
+    notes = [ROUNDED.format(tolerance=tolerance)] if rounded else []
+    notes += [
+        *note_of_share(asked[0].group.name, asked[0].kept),
+        *far.values(),
+        *_proven(proofs, tolerance, evidence),
+    ]
     return VerifiedModel(model, Parity(tolerance, evidence), rows, tuple(notes), count)
 
 
@@ -263,32 +275,16 @@ def _by_rows(
     return answer[np.newaxis] if dense(twice).ndim == 2 else answer
 
 
-def _undoubted(model: OnnxModel, sample: Sample, asked: list[_Asked]) -> list[_Asked]:
-    """*asked* with the rows marked that scikit-learn itself does not determine (Context.doubt)."""
-    if model.doubt is None:
-        return asked
-    output = Output(name="predict", method="predict", dtype="bool", item=None)
-    manifest = replace(_bare_manifest(model, EXACT), outputs=(output,), classes={})
-    with Model.from_parts(model.doubt, manifest) as judge:
-        asked = [
-            replace(item, kept=~np.asarray(judge.predict(sample.as_trained(item.group.table))))
-            for item in asked
-        ]
-    if not any(item.kept.any() for item in asked):
-        raise ConversionError(_UNDETERMINED)
-    return asked
-
-
-def _undetermined(asked: list[_Asked]) -> Iterator[str]:
-    """A note when too many of the first group, the unseen rows, were not compared."""
-    first = asked[0]
-    share = float(np.mean(~first.kept))
-    if share > LARGEST_UNDETERMINED:
-        yield (
-            f"{share:.0%} of the {len(first.kept)} {first.group.name} were NOT compared: "
-            "scikit-learn's own answer to them depends on rounding, or on the order of its "
-            "training rows; the file's evidence is about the others alone"
-        )
+def _undoubted(
+    model: OnnxModel, sample: Sample, asked: list[_Asked], tolerance: float
+) -> tuple[list[_Asked], bool]:
+    """*asked* with the rows marked that count; and whether all do, since no ordinary one would."""
+    tables = [item.group.table for item in asked]
+    kept = determined_rows(model, sample, bare_manifest(model, tolerance), tables)
+    ordinary = zip(asked, kept, strict=True)
+    if not any(rows.any() for item, rows in ordinary if item.group.can_be_golden):
+        return asked, True
+    return [replace(item, kept=rows) for item, rows in zip(asked, kept, strict=True)], False
 
 
 def _compare_group(
@@ -341,7 +337,7 @@ def _scales(asked: _Asked) -> dict[str, float]:
     return scales
 
 
-def _bare_manifest(model: OnnxModel, tolerance: float) -> Manifest:
+def bare_manifest(model: OnnxModel, tolerance: float) -> Manifest:
     """Enough of a manifest for the device's reader, before there is anything to claim."""
     return Manifest(
         name="unverified",
@@ -378,7 +374,7 @@ def _asked_for_golden(
         picks += [table.iloc[[depth]] for table in tables if depth < len(table)]
         depth += 1
     if not picks:
-        raise ConversionError(_UNDETERMINED)
+        raise UnsupportedEstimatorError(ALL_UNDETERMINED, path=type(estimator).__name__)
     table = pd.concat(picks[:limit], ignore_index=True)
     golden = _ask(model, estimator, sample, ProbeGroup("golden rows", table))
     if golden is None:

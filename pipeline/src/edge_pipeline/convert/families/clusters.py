@@ -18,6 +18,8 @@ __all__ = ["CONVERTERS"]
 
 def _shifted_distances(X: Tensor, centers: Any) -> Tensor:
     """Squared distances less the row's own square, which no choice depends on: |c|² - 2 x·c."""
+    if hasattr(centers, "toarray"):  # AffinityPropagation keeps rows of its training table
+        centers = centers.toarray()
     centers = np.asarray(centers, dtype=np.float64)
     answer: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
     return answer
@@ -52,7 +54,7 @@ def _exemplar(context: Context, model: Any, X: Tensor) -> Tensor:
     """AffinityPropagation.predict: -1 when training did not converge."""
     if not hasattr(model, "cluster_centers_"):
         raise context.refuse("affinity='precomputed': scikit-learn cannot predict with it either")
-    if not len(model.cluster_centers_):
+    if not model.cluster_centers_.shape[0]:
         return ops.full_rows(X, np.int64(-1))
     return _nearest(context, model, X)
 

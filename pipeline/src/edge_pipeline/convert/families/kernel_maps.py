@@ -56,6 +56,7 @@ def _nystroem(context: Context, model: Any, X: Tensor) -> Tensor:
 
 def _similar(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> Tensor:
     """The kernel; of huge rows even the rounding of a squared distance is seen by ``rbf``."""
+    Y = Y.toarray() if hasattr(Y, "toarray") else Y
     if not isinstance(metric, str) or metric != "rbf":
         return kernel(context, metric, X, Y, **params)
     gamma = params.get("gamma")

@@ -112,7 +112,10 @@ def _weighted(_: Context, model: Any, X: Tensor) -> Tensor:
     if model.sublinear_tf:
         X = ops.where(X == 0.0, 0.0, ops.log(ops.where(X == 0.0, 1.0, X)) + 1.0)
     if hasattr(model, "idf_"):
-        X = X * np.asarray(model.idf_, dtype=X.dtype)
+        rarity = np.asarray(model.idf_, dtype=X.dtype)
+        weighted = X * rarity
+        # A term that no training text has may be infinitely rare; sparse zeros stay zeros.
+        X = weighted if np.isfinite(rarity).all() else ops.where(X == 0.0, X, weighted)
     return _scaled(model.norm, X)
 
 
