@@ -180,7 +180,7 @@ def test_a_kit_of_a_raspberry_pi_is_refused_here_by_name(
 def test_another_python_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
     path = tool(tmp_path / "bin", python3="echo cpython-3.9-64")
     done = unpacked.install(tmp_path / "edge", PATH=path, EDGE_PYTHON=str(tmp_path / "bin/python3"))
-    refused(done, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9")
+    refused(done, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9\n")
 
 
 def test_no_python_at_all_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:

@@ -74,8 +74,9 @@ find_python() {
     found=$("$python" -c 'import sys, struct, sysconfig as s
 print("%s-%d.%d-%d%s" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P"), "t" if s.get_config_var("Py_GIL_DISABLED") else ""))') ||
         stop "'$python' does not start; name another one: --python PYTHON"
+    version=${found#*-}
     [ "$found" = "cpython-$kit_python-64" ] ||
-        stop "'$python' is $found, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${found#*-}"
+        stop "'$python' is $found, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${version%-*}"
     "$python" -c 'import venv' 2>/dev/null ||
         stop "'$python' cannot make virtual environments; sudo apt install python3-venv"
 }
