@@ -142,11 +142,7 @@ def _votes(context: Context, model: Any, X: Tensor) -> list[Tensor]:
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor | list[Tensor]:
-    alike = model.weights in (None, "uniform")
-    shares = [
-        votes / (float(model.n_neighbors) if alike else ops.sum_(votes, 1, True))
-        for votes in _votes(context, model, X)
-    ]
+    shares = [votes / ops.sum_(votes, 1, True) for votes in _votes(context, model, X)]
     return shares if model.outputs_2d_ else shares[0]
 
 
