@@ -56,7 +56,7 @@ def _kit(folder: Path, kind: str, **target: str) -> edge_pipeline.Kit:
 def _installed(kit: edge_pipeline.Kit, folder: Path) -> Path:
     with tarfile.open(kit.path) as archive:
         archive.extractall(folder, filter="data")
-    install = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
+    install: list[str | Path] = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
     environment = {**os.environ, "EDGE_PYTHON": sys.executable}
     subprocess.run(["sh", *install], env=environment, check=True, stdout=subprocess.DEVNULL)
     return folder / "edge"
@@ -73,7 +73,7 @@ def _starts(source: str, here: dict[str, Path], blocks: int) -> dict[str, Any]:
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
     for block in range(blocks + 1):  # the first warms the page cache and is not counted
         for kind, models in here.items():
-            command = [models / "runtime/bin/python", "-c", source, MODEL]
+            command: list[str | Path] = [models / "runtime/bin/python", "-c", source, MODEL]
             process = subprocess.Popen(command, env=environment)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)

@@ -50,7 +50,15 @@ def main() -> int:
         for module in BORROWED:
             _borrow(module, folder / "borrowed")
         environment = {**os.environ, "PYTHONPATH": str(folder / "borrowed")}
-        tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/device_side"]
+        tests: list[str | Path] = [
+            python,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/device_side",
+        ]
         return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 
 
@@ -63,15 +71,16 @@ def _install(folder: Path, model: Path) -> Path:
         print(f"{package.name} {package.version}: {package.installed_bytes / 1e6:.1f} MB")
     with tarfile.open(kit.path) as archive:
         archive.extractall(folder, filter="data")
-    install = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
+    install: list[str | Path] = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
     environment = {**os.environ, "EDGE_PYTHON": sys.executable}
     subprocess.run(["sh", *install], env=environment, check=True, stdout=subprocess.DEVNULL)
     return folder / "edge/runtime/bin/python"
 
 
 def _answers(python: Path, model: str) -> str:
-    command = [python, "-c", ANSWERS, model]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command: list[str | Path] = [python, "-c", ANSWERS, model]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def _borrow(module: str, folder: Path) -> None:

@@ -91,4 +91,5 @@ def test_what_is_no_version_is_refused() -> None:
 
 
 def test_the_version_is_found_without_importing_it() -> None:
-    assert installed_onnxruntime() == onnxruntime.__version__
+    # A slim kit's wheel says so behind the plus sign; the code within is the same.
+    assert installed_onnxruntime().partition("+")[0] == onnxruntime.__version__

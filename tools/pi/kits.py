@@ -114,14 +114,30 @@ class Steps:
         keys = self.folder / "keys"
         keys.mkdir()
         for name in ("host", "user"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name]
+            command: list[str | Path] = [
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-f",
+                keys / name,
+            ]
             subprocess.run(command, check=True)
         serve = (
             f"mkdir -p /run/sshd && chmod 600 {keys}/host && exec /usr/sbin/sshd -D -e -p {port} "
             f"-h {keys}/host -o ListenAddress=127.0.0.1 -o UsePAM=no -o StrictModes=no "
             f"-o AuthorizedKeysFile={keys}/user.pub -o SetEnv=QEMU_CPU=cortex-a72"
         )
-        options = ["--network", "--with", "openssh-server", "--show", self.folder, "--alone"]
+        options: list[str | Path] = [
+            "--network",
+            "--with",
+            "openssh-server",
+            "--show",
+            self.folder,
+            "--alone",
+        ]
         board = subprocess.Popen(
             [PI, "--card", self.folder / "served", *options, "sh", "-c", serve],
             stderr=subprocess.DEVNULL,
@@ -144,24 +160,22 @@ class Steps:
         ssh.chmod(0o755)
         _wait_for(port)
         os.environ["PATH"] = f"{ssh.parent}:{os.environ['PATH']}"
-        host = ["root@127.0.0.1"]
-        for what, outcome, slope, call in (
-            ("deploy with a kit", "deployed", 2.0, lambda: self._deployed(2.0, host, True)),
-            ("deploy a newer model", "deployed", 3.0, lambda: self._deployed(3.0, host, False)),
-            ("roll back", "rolled back", 2.0, lambda: edge_pipeline.roll_back("line", host)),
-        ):
-            (done,) = call()
-            answer = subprocess.run(
-                [ssh, *host, ANSWER], capture_output=True, text=True, check=False
-            ).stdout
-            right = done.outcome == outcome and f"{slope:g}." in answer
-            self._say(f"{what}, {done.board or 'the board'}", right, done.error or answer)
+        host, kit = ["root@127.0.0.1"], self.kit.path
+        old, new = self.models.values()
+        self._deployed("deploy with a kit", 2.0, edge_pipeline.deploy(old, host, install=kit), ssh)
+        self._deployed("deploy a newer model", 3.0, edge_pipeline.deploy(new, host), ssh)
+        self._deployed("roll back", 2.0, edge_pipeline.roll_back("line", host), ssh)
 
     def _deployed(
-        self, slope: float, host: list[str], install: bool
-    ) -> list[edge_pipeline.Deployed]:
-        kit = self.kit.path if install else None
-        return edge_pipeline.deploy(self.models[slope], host, install=kit)
+        self, what: str, slope: float, told: list[edge_pipeline.Deployed], ssh: Path
+    ) -> None:
+        """Say how a deployment ended, once the board has answered *slope* to 1."""
+        (done,) = told
+        answer = subprocess.run(
+            [ssh, "root@127.0.0.1", ANSWER], capture_output=True, text=True, check=False
+        ).stdout
+        right = done.is_done and f",{slope:g}." in answer
+        self._say(f"{what}, {done.board or done.host}", right, done.error or answer)
 
     def _kit(
         self, board: str, *, slim: bool = False, pins: Sequence[str] = ()
@@ -187,7 +201,7 @@ class Steps:
 
     def _pi(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         user = ["--user", "pi"] if os.geteuid() == 0 else []
-        command = [PI, "--alone", "--show", self.folder, *user, *arguments]
+        command: list[str | Path] = [PI, "--alone", "--show", self.folder, *user, *arguments]
         self.folder.chmod(0o755)
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
 
