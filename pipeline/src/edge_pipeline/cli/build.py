@@ -82,11 +82,11 @@ def build_command(
     dataset, fitted = progress.dataset, progress.fitted_model
     lines = []
     if dataset is not None:
-        held_out = dataset.rows - len(dataset.X_train)
+        held_out = dataset.rows - dataset.train_rows
         lines.append(
             (
                 "rows",
-                f"{dataset.rows} ({len(dataset.X_train)} to train, {held_out} to test), "
+                f"{dataset.rows} ({dataset.train_rows} to train, {held_out} to test), "
                 f"{dataset.columns} column{'s' * (dataset.columns != 1)}",
             )
         )
@@ -110,8 +110,8 @@ def _training(progress: display.Progress) -> dict[str, Any]:
         return {}
     linear = fitted.linear
     return {
-        "rows_train": len(dataset.X_train),
-        "rows_test": dataset.rows - len(dataset.X_train),
+        "rows_train": dataset.train_rows,
+        "rows_test": dataset.rows - dataset.train_rows,
         "rows_without_target": dataset.dropped_rows,
         "columns": dataset.columns,
         "loss_curve": list(fitted.loss_curve),

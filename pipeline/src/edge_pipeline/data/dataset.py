@@ -21,11 +21,11 @@ from edge_pipeline.data.importing import did_you_mean, find_function, listed, mo
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.splitting import Rows, moments, split, take
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
+from edge_pipeline.data.targets import checked_target
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
     "Dataset",
-    "checked_target",
     "layout_of",
     "load_dataset",
     "looks_like_dates",
@@ -51,6 +51,8 @@ class Dataset:
         Rows left out because their target is missing.
     groups_train
         Label of the group of each training row, when the recipe names a column of groups.
+    parts
+        The whole table, when it is read in parts; ``X_train`` is then a sample of it.
     """
 
     X_train: Any
@@ -61,11 +63,17 @@ class Dataset:
     strings: tuple[str, ...] = ()
     dropped_rows: int = 0
     groups_train: NDArray[Any] | None = None
+    parts: Any = None
+
+    @property
+    def train_rows(self) -> int:
+        """Rows that training learns from."""
+        return len(self.X_train) if self.parts is None else int(self.parts.train_rows)
 
     @property
     def rows(self) -> int:
         """Rows used, those for testing included."""
-        return len(self.X_train) + (0 if self.X_test is None else len(self.X_test))
+        return self.train_rows + (0 if self.X_test is None else len(self.X_test))
 
     @property
     def columns(self) -> int:
@@ -94,6 +102,8 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     OSError
         The file cannot be read.
     """
+    if recipe.data.chunk_rows is not None and table is None:
+        return _in_parts(recipe)
     if table is not None:
         rows = _columns(recipe, as_frame(table))
     elif recipe.data.file is not None:
@@ -119,6 +129,35 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         strings=strings,
         dropped_rows=rows.dropped,
         groups_train=train.groups,
+    )
+
+
+def _in_parts(recipe: Recipe) -> Dataset:
+    """A sample of a table that is read in parts, and the way to the rest."""
+    from edge_pipeline.data.parts import look_through
+
+    parts = look_through(recipe)
+    strings = tuple(name for name in parts.features if parts.types[name] == "string")
+
+    def ready(rows: pd.DataFrame) -> tuple[Any, NDArray[Any] | None]:
+        if not len(rows):
+            return None, None
+        X, y = parts.divided(rows)
+        return X, None if y is None else checked_target(recipe, y)
+
+    (X_train, y_train), (X_test, y_test) = ready(parts.sample), ready(parts.test)
+    for name in strings:
+        if recipe.data.types.get(name) != "string":
+            _refuse_dates(X_train[name], table_source(recipe))
+    return Dataset(
+        X_train,
+        X_test,
+        y_train,
+        y_test,
+        numbers=tuple(name for name in parts.features if name not in strings),
+        strings=strings,
+        dropped_rows=parts.dropped_rows,
+        parts=parts,
     )
 
 
@@ -303,60 +342,6 @@ def _with_target(X: Any, y: NDArray[Any] | None) -> Rows:
         return Rows(X, y)
     positions = np.flatnonzero(known)
     return Rows(take(X, positions), y[positions], len(y) - len(positions))
-
-
-def checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
-    """*y* as its task takes it: numbers to regress on, labels to tell apart.
-
-    Raises
-    ------
-    RecipeError
-        The task and the target's values do not fit.
-    """
-    wordy = y.dtype.kind in "OUS" and not _all_numbers(y)
-    if recipe.task == "regression":
-        if wordy:
-            word = next(value for value in y.flat if isinstance(value, str))
-            raise recipe.error(
-                "data.target",
-                f"task 'regression' needs numbers, the target holds {word!r}; "
-                'did you mean task = "classification"?',
-            )
-        return y.astype(np.float64) if y.dtype.kind == "O" else y
-    if recipe.task == "classification" and y.ndim > 1:
-        return _labels_of_each(recipe, y)
-    if recipe.task == "classification" and y.dtype.kind == "f":
-        whole = y.astype(np.int64)
-        if not np.array_equal(whole, y):
-            raise recipe.error(
-                "data.target",
-                f"task 'classification' needs labels, the target holds {y[whole != y].flat[0]!r}; "
-                'did you mean task = "regression"?',
-            )
-        # A gap in a column of whole numbers makes them floats; rows with gaps are gone by now.
-        return whole
-    return y
-
-
-def _all_numbers(y: NDArray[Any]) -> bool:
-    return y.dtype.kind == "O" and all(
-        isinstance(value, bool | int | float | np.number | np.bool_) for value in y.flat
-    )
-
-
-def _labels_of_each(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
-    """Several targets: each row has some labels of many, told as 0 and 1."""
-    if y.shape[1] == 1:
-        return y[:, 0]
-    values = y.astype(np.float64) if _all_numbers(y) or y.dtype.kind in "biuf" else None
-    if values is None or not np.isin(values, (0, 1)).all():
-        odd = next(value for value in y.flat if value not in (0, 1))
-        raise recipe.error(
-            "data.target",
-            f"several targets are labels that a row has or not: 0 and 1, or true and false; "
-            f"found {odd!r}; build a model for each target that has more classes",
-        )
-    return values.astype(np.int64)
 
 
 def _string_columns(X: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from edge_pipeline.errors import DatasetError
 __all__ = [
     "ARROW",
     "PARQUET",
+    "arrow_parts",
     "as_frame",
     "kind_of",
     "plain_columns",
@@ -156,7 +157,33 @@ class _WrongValueError(Exception):
     pass
 
 
-def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
+def arrow_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Read a Parquet or Arrow file, at most *rows* rows at a time.
+
+    Raises
+    ------
+    DatasetError, OSError
+        As :func:`read_table`.
+    """
+    kind = "Parquet" if file.suffix in PARQUET else "Arrow"
+    pyarrow = _pyarrow(file, kind)
+    try:
+        if kind == "Parquet":
+            with pyarrow.parquet.ParquetFile(file) as table:
+                for batch in table.iter_batches(batch_size=rows):
+                    yield batch.to_pandas()
+            return
+        with pyarrow.memory_map(str(file)) as raw:
+            table = pyarrow.ipc.open_file(raw)
+            for number in range(table.num_record_batches):
+                batch = table.get_batch(number)
+                for start in range(0, batch.num_rows, rows):
+                    yield batch.slice(start, rows).to_pandas()
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
+        raise DatasetError(f"{file}: not {_ARTICLE[kind]} {kind} file: {error}") from error
+
+
+def _pyarrow(file: Path, kind: str) -> Any:
     try:
         import pyarrow
         import pyarrow.ipc
@@ -165,6 +192,11 @@ def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
         raise DatasetError(
             f"{file}: reading {kind} needs pyarrow; pip install 'edge-pipeline[parquet]'"
         ) from error
+    return pyarrow
+
+
+def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
+    pyarrow = _pyarrow(file, kind)
     try:
         if kind == "Parquet":
             return pyarrow.parquet.read_table(file).to_pandas()

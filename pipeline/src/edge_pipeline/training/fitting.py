@@ -20,6 +20,7 @@ from edge_pipeline.progress import SILENT, Watcher
 from edge_pipeline.training.engines import LOCAL, Engine, one_thread
 from edge_pipeline.training.epochs import epochs_told
 from edge_pipeline.training.making import last_step, make_estimator
+from edge_pipeline.training.parts import fit_in_parts
 from edge_pipeline.training.results import SearchResult
 
 __all__ = ["FittedModel", "LinearTerms", "make_estimator", "train"]
@@ -101,7 +102,12 @@ def train(
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        estimator, found = _fitted(recipe, dataset, watcher, engine)
+        notes: tuple[str, ...] = ()
+        found = None
+        if dataset.parts is not None:
+            estimator, notes = fit_in_parts(recipe, dataset, watcher)
+        else:
+            estimator, found = _fitted(recipe, dataset, watcher, engine)
         seconds = time.perf_counter() - started
         metrics = _measure(recipe, dataset, estimator)
     fitted = FittedModel(
@@ -113,7 +119,7 @@ def train(
         metrics=metrics,
         loss_curve=_losses(estimator),
         linear=_linear_terms(estimator, dataset),
-        warnings=tuple(dict.fromkeys(" ".join(str(w.message).split()) for w in heard)),
+        warnings=(*notes, *dict.fromkeys(" ".join(str(w.message).split()) for w in heard)),
         seconds=seconds,
         search=found,
     )
