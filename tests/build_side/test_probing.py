@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 from edge_pipeline.convert.converting import convert_sample, sample_for
+from edge_pipeline.errors import ParityError
+from edge_pipeline.verifying.noise import is_noise
 from edge_pipeline.verifying.probes import probe_groups
 from edge_pipeline.verifying.verify import verify
-from sklearn.linear_model import LinearRegression
+from onnx import numpy_helper
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -93,3 +99,47 @@ def test_a_difference_far_outside_training_is_a_note_unless_the_answer_is_proven
     verified = verify(convert_sample(model, sample), model, sample)
     assert all("far outside training" in note for note in verified.notes)
     assert verified.parity.outputs["predict"].level == "bounded"
+
+
+def test_a_difference_far_outside_is_noise_only_where_scikit_learn_moves_as_much() -> None:
+    X = numbers()
+    model = LinearRegression().fit(X, X[:, 0] + X[:, 1])
+    sample = sample_for(model, X)
+    output = convert_sample(model, sample).outputs[0]
+    rows = pd.DataFrame([[1e6, -1e6]], columns=["x0", "x1"])  # the terms cancel: digits are lost
+    expected = model.predict(rows.to_numpy())
+    for apart, noise in ((1e-10, True), (1e-6, False)):
+        found = expected + apart
+        assert is_noise(model, sample, output, rows, expected, found, 1e-12) == noise
+
+
+def test_a_label_far_outside_is_noise_only_on_an_edge() -> None:
+    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    model = RidgeClassifier().fit(X, [0, 0, 1, 1])
+    sample = sample_for(model, X)
+    output = convert_sample(model, sample).outputs[0]
+    for value, noise in ((0.0, True), (1e6, False)):
+        rows = pd.DataFrame({"x0": [value]})
+        expected = model.predict(rows.to_numpy())
+        assert is_noise(model, sample, output, rows, expected, 1 - expected, 0.0) == noise
+
+
+def limit_answers(graph: onnx.GraphProto) -> None:
+    """Answers beyond 1e5 stay there, which no row of training shows."""
+    (output,) = graph.output
+    for node in graph.node:
+        node.output[:] = ["unlimited" if name == output.name else name for name in node.output]
+    graph.initializer.append(numpy_helper.from_array(np.array(1e5), "most"))
+    graph.node.append(onnx.helper.make_node("Min", ["unlimited", "most"], [output.name]))
+
+
+def test_a_wrong_way_far_outside_training_is_refused_even_if_nothing_is_proven() -> None:
+    X = numbers()
+    model = KernelRidge().fit(X, X[:, 0])
+    sample = sample_for(model, X)
+    healthy = convert_sample(model, sample)
+    assert verify(healthy, model, sample).parity.outputs["predict"].level == "probed"
+    proto = onnx.load_from_string(healthy.graph)
+    limit_answers(proto.graph)
+    with pytest.raises(ParityError, match="numbers far outside"):
+        verify(replace(healthy, graph=proto.SerializeToString()), model, sample)

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from edge_pipeline.cli.display import level_line
 from edge_pipeline.convert.converting import OnnxModel, convert_sample
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ParityError
@@ -18,6 +19,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
 
 
 def frame(rows: int = 60, seed: int = 0) -> pd.DataFrame:
@@ -139,6 +141,15 @@ def test_a_column_is_closed_where_scikit_learn_refuses_a_new_category(
     pipeline, sample = fitted(unknown), take_sample(frame())
     verified = verify(convert_sample(pipeline, sample), pipeline, sample)
     assert [c.closed for c in verified.model.schema.columns] == [False, False, closed]
+
+
+def test_an_output_that_is_not_proven_says_why_in_the_manifest_and_in_print() -> None:
+    X = frame()[["mass", "bill"]]
+    model = SVC().fit(X, X["mass"] > 4000)
+    sample = take_sample(X)
+    found = verify(convert_sample(model, sample), model, sample).parity.outputs["predict"]
+    assert (found.level, found.formula) == ("probed", "SVC.predict has no formula")
+    assert level_line(found).endswith("; not proven: SVC.predict has no formula")
 
 
 def test_missing_values_are_asked_only_where_the_sample_has_some() -> None:

@@ -19,7 +19,12 @@ def told(evidence: OutputEvidence) -> Manifest:
 
 @pytest.mark.parametrize(
     "evidence",
-    [PROVEN, PROVEN._replace(level="bounded", bound=1e-12), OutputEvidence(9, 0, 0.0)],
+    [
+        PROVEN,
+        PROVEN._replace(level="bounded", bound=1e-12),
+        OutputEvidence(9, 0, 0.0),
+        OutputEvidence(9, 0, 0.0, formula="SVC.predict has no formula"),
+    ],
 )
 def test_evidence_reads_back_as_it_was_written(evidence: OutputEvidence) -> None:
     manifest = told(evidence)

@@ -96,7 +96,7 @@ class OutputEvidence(NamedTuple):
         Of a number: the largest difference, in the output's unit; 0 is bit for bit.  Of a label:
         it is equal wherever the two best scores differ by more than that.  None when probed.
     formula
-        Where the bound comes from; None when probed.
+        Where the bound comes from; of ``probed``, why no more is known, where the build says so.
     """
 
     rows: int
@@ -340,7 +340,7 @@ def _evidence(value: Any) -> OutputEvidence:
             len(value) == 7
             and level in LEVELS
             and (level == "probed") == (bound is None)
-            and (bound is None) == (formula is None)
+            and (bound is None or formula is not None)
             and (bound is None or (type(bound) in (int, float) and bound >= 0))
             and (formula is None or isinstance(formula, str))
         ):

@@ -167,7 +167,8 @@ def _parity_line(manifest: Manifest) -> str:
 def _evidence_lines(manifest: Manifest) -> Iterable[tuple[str, str]]:
     for name, found in manifest.parity.outputs.items():
         if found.bound is None:
-            promise = "equal on the rows compared"
+            why = f"; not proven: {found.formula}" if found.formula else ""
+            promise = f"equal on the rows compared{why}"
         elif found.bound == 0:
             promise = f"bit for bit, for every input; {found.formula}"
         else:

@@ -248,7 +248,8 @@ def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:
 def level_line(found: OutputEvidence) -> str:
     """The level, and what it promises."""
     if found.bound is None:
-        return f"{found.level}: equal on the rows compared"
+        why = f"; not proven: {found.formula}" if found.formula else ""
+        return f"{found.level}: equal on the rows compared{why}"
     if found.bound == 0:
         return f"{found.level}: bit for bit, for every input; {found.formula}"
     return f"{found.level}: at most {found.bound:.1e} apart; {found.formula}"

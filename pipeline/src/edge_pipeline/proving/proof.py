@@ -99,7 +99,8 @@ def prove(
         except Contradicted as why:
             proofs[output.name] = Proof("probed", reason=str(why), contradicted=True)
         except _SURPRISES as error:
-            reason = f"no rule foresaw it: {type(error).__name__}: {error}"
+            # Without the error's own words, which may hold an address: a file's bytes repeat.
+            reason = f"no rule foresaw it: {type(error).__name__}"
             proofs[output.name] = Proof("probed", reason=reason)
     return proofs
 

@@ -8,6 +8,7 @@ swapped are swapped back; nodes are numbered level by level.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pipeline.proving.expressions import apply, lookup_token
-from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, Table
+from edge_pipeline.proving.scalars import SELF, Expr, NotUnderstood, Table, token_of
 
 __all__ = ["Splits", "Tree", "canonical_trees", "last_before_float32"]
 
@@ -157,7 +158,8 @@ def _questions(
     asked = np.frombuffer(b"".join(x.key for x in bare), dtype=np.uint64).reshape(-1, 2)
     asked = asked[splits.feature]
     about = {x.key: x for x in bare}
-    yes, no, nan = splits.yes.copy(), splits.no.copy(), splits.nan.copy()
+    yes, no = splits.yes.copy(), splits.no.copy()
+    nan = splits.nan & np.array([*map(may_be_nan, bare), False])[splits.feature]
     known: dict[Any, tuple[Expr, bool]] = {}
     finite = np.array([*(x.op == "map" and x.value.default is not SELF for x in bare), False])
     looked_up = np.flatnonzero(finite[splits.feature]).tolist()
@@ -176,6 +178,25 @@ def _questions(
             yes[node], no[node] = no[node], yes[node]
         last[node], nan[node] = 0.0, False
     return replace(splits, last=last, nan=nan, yes=yes, no=no), asked, about
+
+
+def may_be_nan(x: Expr) -> bool:
+    """Whether *x* may be NaN for a row that the schema allows; if not, no way is taken by one."""
+    if x.op == "var":
+        return bool(x.value.gap)
+    if x.op == "const":
+        return bool(x.value != x.value)
+    if x.op == "map":
+        table: Table = x.value
+        if any(value != value for value in table.values):
+            return True
+        if table.default is not SELF:
+            return bool(table.default != table.default)
+        return token_of(math.nan) not in table.tokens and may_be_nan(x.args[0])
+    if x.op in ("add", "sub", "mul", "div") and x.args[1].op == "const":
+        c = x.args[1].value
+        return not (isinstance(c, float) and math.isfinite(c) and c) or may_be_nan(x.args[0])
+    return x.op != "to float" or may_be_nan(x.args[0])
 
 
 def _answers(x: Expr, members: frozenset[float] | None, last: float, nan: bool) -> Expr:

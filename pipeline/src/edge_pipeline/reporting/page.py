@@ -154,7 +154,8 @@ def _bare_scores(manifest: Manifest) -> list[dict[str, Any]]:
 
 def _level(found: OutputEvidence) -> str:
     if found.bound is None:
-        return "equal on the rows compared; no more is known"
+        why = f": {found.formula}" if found.formula else ""
+        return f"equal on the rows compared; no more is known{why}"
     if found.bound == 0:
         return "equal bit for bit for every input"
     return f"at most {found.bound:.1e} apart for every row within the columns' ranges"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.verifying.probes_at_edges import edge_rows
-from edge_pipeline.verifying.probes_of_extremes import extreme_numbers, strange_categories
+from edge_pipeline.verifying.probes_of_extremes import Reach, extreme_numbers, strange_categories
 from edge_pipeline.verifying.probes_of_text import LONG, counted_cells
 
 __all__ = ["UNKNOWN_CATEGORY", "ProbeGroup", "close_columns", "probe_groups"]
@@ -42,14 +42,15 @@ class ProbeGroup:
         The rows, in the columns of the sample's table.
     can_be_golden
         Whether they are short enough for the manifest, and no last digit decides them.
-    is_extreme
-        Whether numbers are so large that sums overflow or lose their digits.
+    reach
+        ``far`` where numbers are up to a million times training's largest, ``extreme`` where they
+        are so large that sums overflow or have no digits left.
     """
 
     name: str
     table: pd.DataFrame
     can_be_golden: bool = True
-    is_extreme: bool = False
+    reach: Reach = ""
 
 
 def probe_groups(
@@ -104,8 +105,8 @@ def _hurting(sample: Sample, graph: bytes | None, rng: np.random.Generator) -> I
     edges = None if graph is None else edge_rows(graph, sample, rng)
     if edges is not None:
         yield ProbeGroup("thresholds, and a float64 to either side", edges)
-    for what, is_extreme, rows in extreme_numbers(schema, table, rng):
-        yield ProbeGroup(what, rows, can_be_golden=False, is_extreme=is_extreme)
+    for what, reach, rows in extreme_numbers(schema, table, rng):
+        yield ProbeGroup(what, rows, can_be_golden=False, reach=reach)
     for position, column in enumerate(schema.columns):
         if column.is_string and not column.closed and position not in schema.sources:
             texts = strange_categories(column)
