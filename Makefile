@@ -32,7 +32,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-device bench matrix slim pi-kit pi pi-quick check format clean
+.PHONY: help setup demo test test-device bench matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ pi-kit: $(BUILD)  ## kits and deployments on an emulated Raspberry Pi (docs/kit.
 
 pi: $(MODELS) $(WHEEL)  ## the device's tests on emulated Raspberry Pis (docs/arm.md)
 	.venv/bin/python tools/pi/suite.py dist/wheel/*.whl --families .pi/families --out dist/arm.json
+
+pi-page: $(BUILD)  ## docs/raspberry-pi.md, word for word, with a fresh card
+	.venv/bin/python tools/pi/follow.py
 
 pi-quick: $(MODELS) $(WHEEL)  ## a part of that, on one board
 	.venv/bin/python tools/pi/suite.py dist/wheel/*.whl --quick

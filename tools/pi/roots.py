@@ -27,6 +27,9 @@ PACKAGES = (
 RECIPE = 2
 """Raised when `_build` changes: roots made by an older recipe are made anew."""
 
+SECONDS = 600
+"""For one call of apt-get, which takes 10 of them."""
+
 STAMP = "usr/share/pi/stamp"
 QEMU = "usr/share/pi/qemu"
 
@@ -175,11 +178,14 @@ Dir::Log "{work}/";
     ) -> subprocess.CompletedProcess[str]:
         # APT_CONFIG is read after the host's own settings, so that ours win.
         environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
-        return subprocess.run(
-            [program, "-c", str(self.work / "apt.conf"), *arguments],
-            cwd=cwd or self.work, env=environment,
-            capture_output=True, text=True, check=False, timeout=600,
-        )  # fmt: skip
+        try:
+            return subprocess.run(
+                [program, "-c", str(self.work / "apt.conf"), *arguments],
+                cwd=cwd or self.work, env=environment,
+                capture_output=True, text=True, check=False, timeout=SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"{program} {arguments[0]} took {SECONDS} s") from error
 
 
 def _take_qemu(apt: _Apt, to: Path) -> None:
