@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from edge_pipeline.measuring.benching import Versus, bench_files
     from edge_pipeline.measuring.comparing import Comparison, compare_files
     from edge_pipeline.progress import Watcher
+    from edge_pipeline.reporting.drawing import GraphDrawing, draw_graph
     from edge_pipeline.reporting.evaluation import Evaluation
     from edge_pipeline.reporting.writing import WrittenReport, write_report
     from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
@@ -63,6 +64,7 @@ __all__ = [
     "Engine",
     "Evaluation",
     "FittedModel",
+    "GraphDrawing",
     "Kit",
     "KitError",
     "KitPackage",
@@ -93,6 +95,7 @@ __all__ = [
     "convert",
     "deploy",
     "describe_table",
+    "draw_graph",
     "export",
     "export_function",
     "init",
@@ -117,6 +120,7 @@ _LATER = {
     "Engine": "edge_pipeline.training.engines",
     "Evaluation": "edge_pipeline.reporting.evaluation",
     "FittedModel": "edge_pipeline.training.fitting",
+    "GraphDrawing": "edge_pipeline.reporting.drawing",
     "Kit": "edge_pipeline.kit.making",
     "KitPackage": "edge_pipeline.kit.making",
     "Measured": "edge_pipeline.measuring.bare",
@@ -138,6 +142,7 @@ _LATER = {
     "convert": "edge_pipeline.convert.converting",
     "deploy": "edge_pipeline.deploy.deploying",
     "describe_table": "edge_pipeline.data.describing",
+    "draw_graph": "edge_pipeline.reporting.drawing",
     "export": "edge_pipeline.exporting",
     "export_function": "edge_pipeline.building",
     "init": "edge_pipeline.data.starting",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
@@ -18,8 +19,12 @@ __all__ = ["inspect_command"]
 EXAMPLES = """\b
 Examples:
   edge-pipeline inspect dist/penguins.onnx
-  edge-pipeline inspect dist/penguins.onnx --json
+  edge-pipeline inspect dist/penguins.onnx --graph
+  edge-pipeline inspect dist/penguins.onnx --svg penguins.svg
 """
+
+MAX_IMPORTANT = 5
+"""Columns told by their importance; the report has them all."""
 
 MAX_CATEGORIES = 6
 """Categories listed for one column; ``--json`` has them all."""
@@ -28,13 +33,30 @@ MAX_CATEGORIES = 6
 @click.command("inspect", short_help="Print what a sealed file says of itself.", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def inspect_command(file: Path, as_json: bool) -> None:
+@click.option("--graph", is_flag=True, help="Print the graph, one line a node.")
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw the graph into this file.",
+)
+def inspect_command(file: Path, as_json: bool, graph: bool, svg: Path | None) -> None:
     """Check the seal of FILE, and print what it says of itself.
 
-    It is read with the device's own reader; the model is not run.
+    It is read with the device's own reader; the model is not run.  What the build measured is told
+    too, when NAME.report.json is still beside FILE.
     """
+    from edge_runtime.bundle.files import write_whole
     from edge_runtime.bundle.layout import unpack
 
+    if graph or svg is not None:
+        drawing = edge_pipeline.draw_graph(file)
+        if svg is not None:
+            write_whole(drawing.to_svg().encode(), svg)
+        if graph:
+            click.echo(drawing.to_text())
+        else:
+            display.show_lines([("drawing", str(svg))])
+        return
     raw = file.read_bytes()
     bundle = unpack(raw)
     if as_json:
@@ -51,7 +73,7 @@ def inspect_command(file: Path, as_json: bool) -> None:
             }
         )
         return
-    display.show_lines(_lines(bundle, len(raw)))
+    display.show_lines([*_lines(bundle, len(raw)), *_measured(file, bundle.seal.sha256)])
 
 
 def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
@@ -87,6 +109,32 @@ def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
             f"by key {seal.key_id}; not checked here" if seal.is_signed else "none: unsigned",
         ),
     ]
+
+
+def _measured(file: Path, sha256: str) -> list[tuple[str, str]]:
+    """What the build found out and kept beside the file, if it is about this file."""
+    from edge_pipeline.reporting.evaluation import Evaluation, sidecar_of
+
+    sidecar = sidecar_of(file)
+    found = Evaluation.read(sidecar) if sidecar.is_file() else None
+    if found is None or found.sha256 != sha256:
+        return []
+    lines = []
+    if found.source is not None:
+        rows = f"{found.source.rows_train:,} rows, tested on {found.source.rows_test:,}"
+        lines.append(("trained on", f"{found.source.name}: {rows}; date {found.date or 'unknown'}"))
+    for score in found.scores:
+        interval = "" if score.low is None else f", 95 %: {score.low:.4f} to {score.high:.4f}"
+        dummy = "" if score.dummy is None else f", dummy {score.dummy:.4f}"
+        lines.append((f"test {score.name}", f"{score.value:.4f}{interval}{dummy}"))
+    for item in found.importance[:MAX_IMPORTANT]:
+        told = f"{item.mean:.4f} of {found.importance_of} lost when shuffled"
+        lines.append((f"matters {item.column}", told))
+    if found.measured is not None:
+        m = found.measured
+        lines.append(("one row", f"{m.latency_us_p50:.1f} us, 99 %: {m.latency_us_p99:.1f} us"))
+        lines.append(("peak memory", f"{m.peak_memory_mb:.1f} MiB, on {m.machine}"))
+    return lines
 
 
 def _column(column: Column) -> str:
