@@ -59,6 +59,7 @@ bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performa
 	.venv/bin/python benchmarks/batch.py --out benchmarks/results/batch.json
 	.venv-device/bin/python benchmarks/cold_start.py --out benchmarks/results/cold_start.json
 	.venv-device/bin/python benchmarks/memory.py --out benchmarks/results/memory.json
+	.venv-device/bin/python benchmarks/memory_limit.py --out benchmarks/results/memory_limit.json
 	.venv/bin/python benchmarks/parts.py --out benchmarks/results/parts.json
 	.venv/bin/python benchmarks/performance.py
 

@@ -14,6 +14,7 @@ import batch
 import cold_start
 import latency
 import memory
+import memory_limit
 import parts
 import reporting
 
@@ -25,6 +26,7 @@ TABLES = {
     "batch": batch.show,
     "cold_start": cold_start.show,
     "memory": memory.show,
+    "memory_limit": memory_limit.show,
     "parts": parts.show,
 }
 

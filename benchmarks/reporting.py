@@ -15,9 +15,17 @@ PACKAGES = (
     *("treelite", "tl2cgen", "m2cgen"),
 )
 
+INTERLEAVED = "Median (10th-90th percentile) of {blocks} interleaved blocks."
+"""How most of them measure."""
+
 
 def main(
-    doc: str, measure: Callable[[int], Any], show: Callable[[Any], str], *, blocks: int
+    doc: str,
+    measure: Callable[[int], Any],
+    show: Callable[[Any], str],
+    *,
+    blocks: int,
+    how: str = INTERLEAVED,
 ) -> None:
     """Run a benchmark of *blocks* repetitions, or print the table of a finished one."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
@@ -33,6 +41,7 @@ def main(
         "machine": measuring.machine(),
         "versions": measuring.versions(*PACKAGES),
         "blocks": chosen.blocks,
+        "how": how.format(blocks=chosen.blocks),
         "figures": figures,
     }
     text = json.dumps(run, indent=1) + "\n"
@@ -46,9 +55,9 @@ def page(run: dict[str, Any], show: Callable[[Any], str]) -> str:
     """A run's table, and below it what is needed to judge it."""
     where = run["machine"]
     named = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    how = run.get("how") or INTERLEAVED.format(blocks=run["blocks"])
     note = (
-        f"Median (10th-90th percentile) of {run['blocks']} interleaved blocks. "
-        f"{where['processor']}, {where['cores']} cores shared with other work (load average "
+        f"{how} {where['processor']}, {where['cores']} cores shared with other work (load average "
         f"{where['load_average']}), {where['memory_gb']} GB, {where['system']}; "
         f"Python {where['python']}, {named}."
     )

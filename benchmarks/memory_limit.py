@@ -1,0 +1,167 @@
+"""The smallest real memory limit under which a model loads and answers: a cgroup's, as a board's.
+
+    .venv-device/bin/python benchmarks/memory_limit.py --out memory_limit.json
+    python benchmarks/memory_limit.py --show memory_limit.json
+
+Halves the span between a limit that fails and one that passes until they are 4 MB apart; the
+smallest must then pass three times.  No address-space limit (ulimit -v): it counts what threads
+reserve and never touch.  The pages of numpy's and onnxruntime's libraries count, but the kernel may
+drop them and read them again: what then takes longer than 20 s has failed.  Where no cgroup can be
+made it says SKIPPED and measures nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import measuring
+import reporting
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_MB, STEP_MB = 256, 4
+SECONDS = 20
+HOW = "The smallest limit passes {blocks} times."
+
+CHILD = """
+import sys
+import edge_runtime
+from edge_runtime.answering.golden import golden_row
+kept = []
+for path in sys.argv[1:]:
+    model = edge_runtime.load(path)
+    if "predict" in model.methods:
+        model.predict_one(golden_row(model.manifest))
+    kept.append(model)
+print("answered", flush=True)
+"""
+IMPORTS = "import numpy, onnxruntime; print('answered', flush=True)"
+
+
+class NoCgroupError(Exception):
+    """No cgroup with a memory limit can be made here; the message says why."""
+
+
+def measure(blocks: int) -> dict[str, Any]:
+    os.sync()  # what is not yet written cannot be forgotten
+    models = sorted((ROOT / "dist").glob("*.onnx"))
+    if not models:
+        sys.exit("edge: no models in dist/; make them with `make bench`")
+    wanted: dict[str, Sequence[str | Path]] = {
+        "import numpy, onnxruntime": ["-c", IMPORTS],
+        **{f"models/{path.stem}": ["-c", CHILD, path] for path in models},
+        "all of them in one process": ["-c", CHILD, *models],
+    }
+    return {name: smallest(call, blocks) for name, call in wanted.items()}
+
+
+def smallest(call: Sequence[str | Path], times: int) -> dict[str, Any]:
+    """Where *call* passes *times* times, what it takes when it may, and how it fails below."""
+    charged = _under(MOST_MB, call)
+    if charged["how"] != "answered":
+        sys.exit(f"edge: fails with {MOST_MB} MB too: {charged}")
+    fails, passes, below = 0, MOST_MB, "not tried"
+    while passes - fails > STEP_MB:
+        middle = (fails + passes) // 2
+        how = _under(middle, call)["how"]
+        if how == "answered":
+            passes = middle
+        else:
+            fails, below = middle, how
+    while not all(_under(passes, call)["how"] == "answered" for _ in range(times)):
+        passes += STEP_MB
+    return {"smallest_mb": passes, "charged_mb": charged["charged_mb"], "below": below}
+
+
+def show(figures: dict[str, Any]) -> str:
+    lines = [["real memory limit", "smallest, MB", "taken of 256 MB", "just below the smallest"]]
+    for name, told in figures.items():
+        lines.append(
+            [name, str(told["smallest_mb"]), f"{told['charged_mb']:.0f} MB", told["below"]]
+        )
+    return measuring.table(lines)
+
+
+def _under(limit_mb: int, call: Sequence[str | Path]) -> dict[str, Any]:
+    _forget_files()
+    with _cgroup(limit_mb) as (folder, peak):
+
+        def join() -> None:
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+        try:
+            done = subprocess.run(
+                [sys.executable, *call],
+                preexec_fn=join,
+                capture_output=True, text=True, check=False, timeout=SECONDS,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return {"how": "reads its files for ever", "charged_mb": float("nan")}
+        how = "answered" if done.stdout.strip() == "answered" else _told(done)
+        charged = int(peak.read_text()) / 2**20 if peak.exists() else float("nan")
+        return {"how": how, "charged_mb": charged}
+
+
+def _forget_files() -> None:
+    """Have the packages' files read anew, so that their pages count, as after a board's start."""
+    for folder in (Path(sys.prefix, "lib"), ROOT / "dist"):
+        for path in [*folder.rglob("*.so*"), *folder.glob("*.onnx")]:
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def _told(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode == -signal.SIGKILL:
+        return "killed by the kernel"
+    if done.returncode < 0:
+        return f"{signal.Signals(-done.returncode).name}"
+    last = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
+    return last[:120]
+
+
+@contextmanager
+def _cgroup(limit_mb: int) -> Iterator[tuple[Path, Path]]:
+    """A new cgroup with that limit and no swap, of version 2 or 1; and the file of its peak."""
+    folder, files = _place()
+    name = folder / f"edge-memory-{os.getpid()}"
+    try:
+        name.mkdir()
+    except OSError as error:
+        raise NoCgroupError(f"{folder}: {error.strerror}; run it as root") from error
+    try:
+        for file, value in files.items():
+            if (name / file).exists():
+                (name / file).write_text(str(limit_mb * 2**20) if value is None else value)
+        peaks = (name / "memory.peak", name / "memory.max_usage_in_bytes")
+        yield name, next((peak for peak in peaks if peak.exists()), peaks[0])
+    finally:
+        name.rmdir()
+
+
+def _place() -> tuple[Path, dict[str, str | None]]:
+    """The mount of the memory controller, and the files to write: None stands for the limit."""
+    top = Path("/sys/fs/cgroup")
+    controllers = top / "cgroup.controllers"
+    if controllers.exists() and "memory" in controllers.read_text().split():
+        return top, {"memory.max": None, "memory.swap.max": "0"}
+    if (top / "memory/memory.limit_in_bytes").exists():
+        # In this order: memory and swap together may not be less than memory.
+        return top / "memory", {
+            "memory.limit_in_bytes": None,
+            "memory.memsw.limit_in_bytes": None,
+        }
+    raise NoCgroupError("no cgroup file system with the memory controller is mounted")
+
+
+if __name__ == "__main__":
+    try:
+        reporting.main(__doc__, measure, show, blocks=3, how=HOW)
+    except NoCgroupError as error:
+        print(f"{'=' * 78}\nedge: SKIPPED: memory limits: {error}\n{'=' * 78}", file=sys.stderr)
