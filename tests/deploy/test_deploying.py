@@ -118,6 +118,18 @@ def test_a_kit_for_another_board_is_refused_before_it_is_copied(
     assert not (tmp_path / "empty").exists()
 
 
+def test_a_board_with_another_python_is_told_which_kit_to_make(
+    served: Board, versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
+) -> None:
+    reach("ssh \"$@\" | sed 's/^python=.*/python=3.99/; s/^installed=.*//'")
+    empty = str(tmp_path / "empty")
+    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
+    assert done.outcome == "failed"
+    assert "it has Python 3.99" in done.error
+    assert "--python 3.99" in done.error
+    assert not (tmp_path / "empty").exists()
+
+
 def test_an_unknown_host_key_is_refused_whatever_the_configuration_says(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:

@@ -67,7 +67,8 @@ class Steps:
         """A fresh card, a user without rights, no network; twice."""
         for number, words in enumerate(INSTALLED, 1):
             self._step(f"install, run {number}", self._install(self.unpacked), 0, words)
-        self._step("predict", self._on_card(ANSWER), 0, ("2.0", "4.0"))
+        done = self._on_card(ANSWER)
+        self._say("predict", _answers(done.stdout) == [2.0, 4.0], done.stdout + done.stderr)
         size = self._on_card("du -sm ~/.local/share/edge | cut -f 1")
         self._step("installed size, MB", size, 0, (size.stdout.strip(),), show=True)
         check = "~/.local/share/edge/runtime/bin/edge-runtime check line"
@@ -174,7 +175,7 @@ class Steps:
         answer = subprocess.run(
             [ssh, "root@127.0.0.1", ANSWER], capture_output=True, text=True, check=False
         ).stdout
-        right = done.is_done and f",{slope:g}." in answer
+        right = done.is_done and _answers(answer) == [slope, 2 * slope]
         self._say(f"{what}, {done.board or done.host}", right, done.error or answer)
 
     def _kit(
@@ -230,6 +231,11 @@ def _line(folder: Path, slope: float) -> Path:
     path = folder / f"{slope:g}.onnx"
     edge_pipeline.export(LinearRegression().fit(X, slope * X["x"]), X, path, name="line")
     return path
+
+
+def _answers(told: str) -> list[float]:
+    """The last column; a linear model may be off by the last bit."""
+    return [round(float(row.rpartition(",")[2]), 9) for row in told.splitlines()[1:]]
 
 
 def _free_port() -> int:

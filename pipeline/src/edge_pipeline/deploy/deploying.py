@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
@@ -178,8 +178,10 @@ def roll_back(
     KitError, BundleError
         *model* cannot be the name of a model there, or the file cannot be read.
     """
-    is_file = os.path.isfile(model)
-    name = board_name(open_bundle(os.fspath(model)).manifest.name if is_file else os.fspath(model))
+    name = os.fspath(model)
+    if os.path.isfile(name) or os.sep in name:
+        name = open_bundle(name).manifest.name
+    name = board_name(name)
 
     def one(host: str, place: Place) -> Deployed:
         (watch or _unwatched)(host, "switching back")
@@ -234,12 +236,14 @@ def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> Deploye
         _script(), ["probe", "--machine", "--name", job.name, "--parts", wanted, *_folder(place)]
     )
     facts = _facts(told)
-    listed = {line.removeprefix("installed=") for line in told.splitlines()}
-    _check_board(place, facts, kit, job)
-    installs = kit is not None and kit.told["runtime_id"] not in listed
+    installed = _all(told, "installed")
+    _check_board(place, facts, kit)
+    installs = kit is not None and kit.told["runtime_id"] not in installed
+    if kit is not None and installs:
+        _check_python(place, kit, _all(told, "python"))
     if installs:
         parts |= kit_parts
-    missing = {line.removeprefix("missing=") for line in told.splitlines()}
+    missing = _all(told, "missing")
     sent = {
         digest: parts[digest]
         for digest in sorted(parts.keys() & missing, key=lambda d: len(parts[d]))
@@ -260,7 +264,7 @@ def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> Deploye
     return replace(_finished(host, done), sent_bytes=size, board=_board(facts))
 
 
-def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None, job: _Job) -> None:
+def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None) -> None:
     """Refuse before anything is copied what the board would refuse afterwards."""
     machine = facts.get("machine", "unknown")
     if kit is None:
@@ -275,6 +279,17 @@ def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None, j
         raise DeployError(
             f"it is {machine}, {facts.get('bits')}-bit; the kit is for board {kit.told['board']}, "
             f"{kit.told['machine']}, 64-bit; name a kit for it with --install",
+            host=place.ssh,
+        )
+
+
+def _check_python(place: Place, kit: Contents, found: Set[str]) -> None:
+    """Refuse a board whose Pythons are others than the kit's; the installer asks it again."""
+    wanted = kit.told["python"]
+    if found and wanted not in found:
+        raise DeployError(
+            f"it has Python {', '.join(sorted(found))}, the kit is for {wanted}; make one for it: "
+            f"edge-pipeline kit --python {min(found)}",
             host=place.ssh,
         )
 
@@ -296,6 +311,12 @@ def _finished(host: str, facts: Mapping[str, str]) -> Deployed:
 
 def _facts(told: str) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in told.splitlines() if "=" in line)
+
+
+def _all(told: str, name: str) -> Set[str]:
+    """Every value that was told by this name."""
+    start = f"{name}="
+    return {line.removeprefix(start) for line in told.splitlines() if line.startswith(start)}
 
 
 def _board(facts: Mapping[str, str]) -> str:

@@ -66,6 +66,9 @@ probe() {
     tell bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
     tell libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
     tell board "$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
+    for found in 11 12 13 14 15 16; do
+        if command -v "python3.$found" >/dev/null 2>&1; then tell python "3.$found"; fi
+    done
     tell folder "$base"
     tell current "$(target_of "$base/$name/current")"
     tell runtime "$(runtime_id)"
