@@ -79,6 +79,26 @@ def test_the_python_of_the_readme_runs_from_the_first_block_to_the_last(
     assert out.splitlines()[-2:][0] == "2"
 
 
+def test_the_python_of_the_how_to_page_runs_from_the_first_block_to_the_last(
+    in_new_process: Callable[..., str],
+) -> None:
+    blocks = code_blocks(ROOT / "docs/howto.md", "python")
+    out = in_new_process("\n".join(blocks))
+    assert "limits.max_model_bytes: expected at most 5,000" in out
+    assert "of 150 rows changed" in out
+    assert "graph of iris" in out
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools/reference.py", "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_readme_shows_the_figures_that_the_benchmark_wrote() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks/training_vs_inference.py", "--show", FIGURES],
