@@ -238,6 +238,7 @@ def test_a_live_stream_is_answered_row_by_row(bundle_file: Path, patience: int) 
 
 
 @pytest.mark.skipif(not STATUS.exists(), reason="needs Linux's /proc")
+@pytest.mark.native("an emulated process's memory is mostly QEMU's")
 def test_a_long_stream_is_read_in_constant_memory(bundle_file: Path) -> None:
     # VmHWM is this process's own peak; getrusage's also counts the parent's before exec.
     source = (

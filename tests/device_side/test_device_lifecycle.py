@@ -191,6 +191,7 @@ def test_a_warm_model_makes_nothing_new_when_it_is_asked(model: Model) -> None:
     assert model._questions._settled == settled
 
 
+@pytest.mark.native("an emulated process's memory is mostly QEMU's")
 def test_memory_stays_flat_over_single_rows_and_changing_batches(model: Model) -> None:
     rng = np.random.default_rng(5)
     sizes = rng.integers(1, 3000, size=300)
