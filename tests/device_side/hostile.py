@@ -108,9 +108,17 @@ def body(*nodes: bytes, state: str = "", out: str = "i") -> bytes:
     )
 
 
-def trees(true: Sequence[int], true_leaf: Sequence[int], **lists: Sequence[int]) -> bytes:
+def trees(
+    true: Sequence[int],
+    true_leaf: Sequence[int],
+    *,
+    modes: Sequence[int] = (),
+    members: Sequence[float] = (),
+    **lists: Sequence[int],
+) -> bytes:
     """A TreeEnsemble (opset 5) whose false branches are the only leaf."""
     n = len(true)
+    sets = [stored("membership_values", np.array(members))] if members else []
     given = {
         "nodes_featureids": [0] * n,
         "nodes_truenodeids": true,
@@ -128,7 +136,8 @@ def trees(true: Sequence[int], true_leaf: Sequence[int], **lists: Sequence[int])
         *(ints(name, values) for name, values in given.items()),
         number("n_targets", 1),
         number("aggregate_function", 1),
-        stored("nodes_modes", np.zeros(n, dtype=np.uint8)),
+        stored("nodes_modes", np.array(modes or [0] * n, dtype=np.uint8)),
+        *sets,
         stored("nodes_splits", np.full(n, 1e300)),
         stored("leaf_weights", np.array([1.0])),
         domain="ai.onnx.ml",

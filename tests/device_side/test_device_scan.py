@@ -268,6 +268,8 @@ def test_a_tree_must_be_a_tree() -> None:
 
     check(trees([1, 2, 0], [0, 0, 1]))
     long = [*range(1, MAX_TREE_DEPTH), 0]
+    nan = float("nan")
+    check(trees([1, 0], [0, 1], modes=[6, 6], members=[1.0, nan, 2.0, 3.0, nan]))
     check(trees(long, [0] * (MAX_TREE_DEPTH - 1) + [1]))
     deep = [*range(1, 3 * MAX_TREE_DEPTH), 0]
     for tree, words in (
@@ -286,6 +288,12 @@ def test_a_tree_must_be_a_tree() -> None:
         (trees([1, 0], [0, 1], nodes_falsenodeids=[0, 2**40]), "leaf that is none"),
         (trees([1, 0], [0, 1], nodes_falseleafs=[1, 2]), "neither 0 nor 1"),
         (node("TreeEnsemble", ["numbers"], ["y"], domain="ai.onnx.ml"), "lacks"),
+        (trees([1, 0], [0, 1], modes=[0]), "different lengths"),
+        (trees([1, 0], [0, 1], modes=[0, 6]), "lacks membership_values"),
+        (trees([1, 0], [0, 1], modes=[6, 6], members=[1.0, nan]), "set of numbers that is none"),
+        (trees([1, 0], [0, 1], modes=[0, 6], members=[nan]), "set of numbers that is none"),
+        (trees([1, 0], [0, 1], modes=[6, 6], members=[1.0, nan, nan]), "that is none"),
+        (trees([1, 0], [0, 1], modes=[0, 6], members=[1.0, 2.0]), "that is none"),
     ):
         with pytest.raises(UnsafeGraphError, match=words):
             check(tree)

@@ -71,7 +71,8 @@ class Node:
     """One node, with those of its attributes that the scan looks into.
 
     ``ints`` are lists of whole numbers; ``runs`` are long ones, as places, tags included;
-    ``modes`` is the list of strings ``nodes_modes`` of a tree ensemble.
+    ``tensors`` are attributes of one tensor; ``modes`` is the list of strings ``nodes_modes`` of a
+    tree ensemble.
     """
 
     # No dataclass: two of them would cost a start 0.5 ms.
@@ -85,6 +86,7 @@ class Node:
         "op",
         "outputs",
         "runs",
+        "tensors",
     )
 
     def __init__(self) -> None:
@@ -95,6 +97,7 @@ class Node:
         self.bodies: list[tuple[bytes, Scope]] = []
         self.ints: dict[bytes, list[int]] = {}
         self.runs: dict[bytes, tuple[int, int]] = {}
+        self.tensors: dict[bytes, Tensor] = {}
         self.modes: list[bytes] = []
 
 
@@ -221,7 +224,7 @@ class _Reader:
         ints: list[int] = []
         run: tuple[int, int] | None = None
         body: Scope | None = None
-        tensor = False
+        tensor: Tensor | None = None
         for tag, a, b in fields(raw, start, end, self._budget, ATTRIBUTE_RUNS):
             if tag == 0x0A:
                 name = raw[a:b]
@@ -232,10 +235,9 @@ class _Reader:
                     raise twice("lists in one attribute")
                 run = a, b
             elif tag == 0x2A:
-                if tensor:
+                if tensor is not None:
                     raise twice("tensors in one attribute")
-                tensor = True
-                self._tensor(a, b)
+                tensor = self._tensor(a, b)
             elif tag == 0x32:
                 if body is not None:
                     raise twice("subgraphs in one attribute")
@@ -253,6 +255,8 @@ class _Reader:
         node.attributes.add(name)
         if body is not None:
             node.bodies.append((name, body))
+        if tensor is not None:
+            node.tensors[name] = tensor
         if run is not None:
             if ints:
                 raise twice("lists in one attribute")

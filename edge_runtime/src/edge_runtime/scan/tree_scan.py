@@ -26,6 +26,9 @@ MAX_TREE_DEPTH = 4_096
 
 TREES = frozenset({b"TreeEnsemble", b"TreeEnsembleClassifier", b"TreeEnsembleRegressor"})
 
+_MEMBER = 6
+"""Mode of a node that asks for a set of numbers."""
+
 _Ints: TypeAlias = "NDArray[np.int64]"
 
 
@@ -85,7 +88,33 @@ def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
         if children.max(initial=0) >= n_leaves and (children[~inner] >= n_leaves).any():
             raise _unsafe("has a leaf that is none")
         sides.append((np.flatnonzero(inner), np.compress(inner, children)))
+    _check_sets(node, raw, len(lists[0]))
     return sides, len(lists[0])
+
+
+def _check_sets(node: Node, raw: bytes, n_nodes: int) -> None:
+    """Each node that asks for a set has one: 1.28 ends the process where the list is too short."""
+    modes = _stored(node, raw, b"nodes_modes", {2: np.dtype(np.uint8)})
+    if len(modes) != n_nodes:
+        raise _unsafe("has lists of different lengths")
+    n_sets = int(np.count_nonzero(modes == _MEMBER))
+    if not n_sets:
+        return
+    # A set's last number is followed by NaN.
+    kinds: dict[int, np.dtype[Any]] = {1: np.dtype("<f4"), 11: np.dtype("<f8")}
+    ends = np.flatnonzero(np.isnan(_stored(node, raw, b"membership_values", kinds)))
+    if len(ends) != n_sets or ends[0] < 1 or (np.diff(ends) < 2).any():
+        raise _unsafe("has a set of numbers that is none")
+
+
+def _stored(node: Node, raw: bytes, name: bytes, kinds: dict[int, np.dtype[Any]]) -> NDArray[Any]:
+    """The numbers of a tensor among the node's attributes, where they lie."""
+    tensor = node.tensors.get(name)
+    if tensor is None:
+        raise _unsafe(f"lacks {name.decode()}")
+    if tensor.kind not in kinds or (tensor.elements and tensor.start == tensor.end):
+        raise _unsafe(f"has {name.decode()} in another form")
+    return np.frombuffer(raw, kinds[tensor.kind], tensor.elements, tensor.start)
 
 
 def _edges_by_id(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
