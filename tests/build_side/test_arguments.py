@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from build_side.families.asking import assert_same
 from edge_pipeline.errors import ConversionError
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
@@ -86,3 +89,23 @@ def test_a_sample_of_infinity_alone_is_refused(tmp_path: Path) -> None:
     model = HistGradientBoostingClassifier(max_iter=3).fit(X, Y)
     with pytest.raises(ConversionError, match="replace infinity by a large number"):
         edge_pipeline.export(model, np.full((5, 3), np.inf), tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        (np.array([b"a", b"b"]), "train with labels of str"),
+        (np.array([1, 2**63 + 5], dtype=np.uint64), "train with labels of str"),
+    ],
+)
+def test_labels_that_no_graph_answers_with_are_refused(
+    labels: Any, told: str, tmp_path: Path
+) -> None:
+    model = DecisionTreeClassifier(max_depth=2).fit(X, labels[Y])
+    with pytest.raises(ConversionError, match=told):
+        edge_pipeline.export(model, X, tmp_path / "m.onnx")
+
+
+def test_a_list_of_lists_holds_numbers_beside_texts() -> None:
+    rows = [["a", 3], ["b", 0], ["a", 1], ["b", 3]] * 5
+    assert_same(OneHotEncoder(drop=["a", 3]).fit(rows), rows, rows[:4])

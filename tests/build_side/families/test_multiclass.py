@@ -22,6 +22,7 @@ from sklearn.multioutput import (
     RegressorChain,
 )
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -149,3 +150,10 @@ def test_one_feature_is_enough():
     assert_same(
         fitted(OneVsRestClassifier(LogisticRegression()), X[:, :1], y), X[:, :1], UNSEEN[:, :1]
     )
+
+
+@pytest.mark.parametrize("meta", [OneVsRestClassifier, OneVsOneClassifier])
+def test_the_larger_of_two_tiny_probabilities_wins(meta) -> None:
+    net = MLPClassifier((4,), max_iter=300, random_state=0, learning_rate_init=0.05)
+    y = labels(X, ["a", "b", "c"])
+    assert_same(fitted(meta(net), X, y), X, UNSEEN * 30.0)

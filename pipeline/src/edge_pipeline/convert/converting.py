@@ -31,6 +31,10 @@ PRODUCER_VERSION = "1"
 """Written into the graph; the manifest names the versions of every distribution."""
 
 
+LARGEST_LABEL = 2**63 - 1
+"""Of int64, in which onnxruntime takes and gives whole numbers."""
+
+
 @dataclass(frozen=True, eq=False)
 class OnnxModel:
     """A converted estimator: nothing has been checked yet.
@@ -231,7 +235,18 @@ def dense(answer: Any) -> NDArray[Any]:
 
 
 def dtype_name(answer: NDArray[Any]) -> str:
-    """*answer*'s dtype as the manifest spells it."""
+    """*answer*'s dtype as the manifest spells it.
+
+    Raises
+    ------
+    ConversionError
+        It is of bytes, or of something else that no graph answers with.
+    """
+    if answer.dtype.kind not in "biufUO":
+        raise ConversionError(
+            f"it answers in {answer.dtype}, which is neither numbers nor text; train with labels "
+            "of str or int"
+        )
     return answer.dtype.str if answer.dtype.kind == "U" else answer.dtype.name
 
 
@@ -349,5 +364,10 @@ def _classes(estimator: Any, outputs: list[Output]) -> dict[str, list[Any]]:
 
 
 def _plain(classes: Any) -> list[Any]:
+    if np.asarray(classes).dtype.kind == "u" and np.max(classes, initial=0) > LARGEST_LABEL:
+        raise ConversionError(
+            "a class label is beyond 2**63, the largest whole number of a graph's labels; train "
+            "with labels of str"
+        )
     values: list[Any] = np.asarray(classes).tolist()
     return values

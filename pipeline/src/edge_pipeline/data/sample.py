@@ -199,6 +199,9 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     if isinstance(X, list | tuple) and X and all(isinstance(item, str) for item in X):
         return "text", [("text", pd.Series(list(X), dtype=object))]
     array = np.asarray(X)
+    if isinstance(X, list | tuple) and array.dtype.kind in "US":
+        # As scikit-learn reads lists: in [["a", 3]], 3 is a number and no text.
+        array = np.asarray(X, dtype=object)
     if (
         array.ndim == 1
         and array.dtype.kind in "OU"

@@ -10,6 +10,7 @@ from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
+from edge_pipeline.convert.special import expit
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -62,7 +63,8 @@ def _regression(_: Context, net: Any, X: Tensor) -> Tensor:
 
 def _probabilities(_: Context, net: Any, X: Tensor) -> Tensor:
     if net.n_outputs_ == 1:
-        return ops.sigmoid(_of_two(net, X))
+        # To the last digit of tiny ones, too: OneVsRestClassifier chooses the largest of several.
+        return expit(_of_two(net, X))
     return _outputs(net, X)
 
 
