@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge_runtime import versions
@@ -355,12 +354,7 @@ class Model:
     def __enter__(self) -> Model:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -369,6 +363,11 @@ class Model:
             f"<Model {m.name!r} version {m.version}: {m.task}, {len(m.schema.columns)} columns, "
             f"{', '.join(self._plans)}>"
         )
+
+    def _repr_html_(self) -> str:
+        from edge_runtime.showing import as_html  # notebooks alone ask
+
+        return as_html(self.manifest)
 
     def _end(self, message: str) -> None:
         closed: Any = Closed(message)

@@ -100,6 +100,18 @@ class Report:
         """The model's task."""
         return self.manifest.task
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, if one was written, or the facts in short."""
+        if self.written is not None:
+            return self.written._repr_html_()
+        from edge_runtime.showing import as_html, table
+
+        file = [
+            (str(self.path), f"{self.bundle_bytes:,} bytes"),
+            *(("note", n) for n in self.notes),
+        ]
+        return as_html(self.manifest) + table("file", file)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, without the golden rows and the training statistics."""
         told = self.manifest.to_json()

@@ -147,6 +147,15 @@ class Comparison:
             )
         return told
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and the rows that matter most."""
+        from edge_runtime.showing import table
+
+        told = [(self.method, sentence) for sentence in self.verdict()]
+        told += [("schema", change) for change in self.schema_changes]
+        told += [(f"row {row.row}", f"{row.before} -> {row.after}") for row in self.changed[:20]]
+        return table(f"{self.before.name}, {self.after.name}", told)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {
