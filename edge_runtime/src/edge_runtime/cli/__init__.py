@@ -17,9 +17,13 @@ import edge_runtime
 from edge_runtime.border import ExtraColumns
 from edge_runtime.bundle.manifest import METHODS
 from edge_runtime.cli.finding import bundle_path
+from edge_runtime.cli.notes import note
 from edge_runtime.errors import EdgeRuntimeError
 
 __all__ = ["main"]
+
+MAX_JOBS = 64
+"""More processes than that no small device has cores for."""
 
 DONE, REFUSED, MISUSE, INTERRUPTED = 0, 1, 2, 130
 
@@ -68,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"edge-runtime: {message}", file=sys.stderr)
+    note(f"edge-runtime: {message}")
     return REFUSED
 
 
@@ -97,27 +101,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=edge_runtime.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    info = _with_bundle(commands, "info", _info, "print what a bundle says of itself")
+    info.add_argument("--json", action="store_true", help="print JSON")
+    _add_check(commands)
+    _add_trust_commands(commands)
+    _add_bench(commands)
+    _add_predict(commands)
+    return parser
 
-    info = commands.add_parser("info", help="print what a bundle says of itself")
-    info.set_defaults(command=_info)
-    check = commands.add_parser("check", help="replay the golden rows and print what that proves")
-    check.set_defaults(command=_check)
-    for command in (info, check):
-        command.add_argument(
-            "file", metavar="FILE", type=bundle_path, help="the bundle, or its name"
-        )
-        command.add_argument("--json", action="store_true", help="print JSON")
-        _add_trust_option(command)
+
+def _with_bundle(
+    commands: Any, name: str, command: Callable[[argparse.Namespace], int], told: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=told)
+    parser.set_defaults(command=command)
+    parser.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
+    parser.add_argument(
+        "--trust-store", metavar="FOLDER", help="go by the keys in this folder alone"
+    )
+    return parser
+
+
+def _add_check(commands: Any) -> None:
+    check = _with_bundle(
+        commands, "check", _check, "replay the golden rows and print what that proves"
+    )
+    check.add_argument("--json", action="store_true", help="print JSON")
     check.add_argument(
         "--isolate",
         action="store_true",
         help="let a process of its own try the bundle first, within limits of memory and time",
     )
-    _add_trust_commands(commands)
 
-    bench = commands.add_parser("bench", help="time a model here, against its limits")
-    bench.set_defaults(command=_bench)
-    bench.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
+
+def _add_bench(commands: Any) -> None:
+    bench = _with_bundle(commands, "bench", _bench, "time a model here, against its limits")
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.add_argument(
         "--rows", type=_rows, default=1000, metavar="N", help="largest batch (default: 1000)"
@@ -129,12 +147,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="time spent on each size (default: 1)",
     )
-    _add_trust_option(bench)
 
-    predict = commands.add_parser("predict", help="answer every row of a CSV or JSON lines stream")
-    predict.set_defaults(command=_predict)
-    predict.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
-    _add_trust_option(predict)
+
+def _add_predict(commands: Any) -> None:
+    predict = _with_bundle(
+        commands, "predict", _predict, "answer every row of a CSV or JSON lines stream"
+    )
     predict.add_argument(
         "input", metavar="INPUT", nargs="?", default="-", help="rows; - or absent: standard input"
     )
@@ -143,9 +161,6 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--method", choices=METHODS, help="method to ask (default: predict)")
     what.add_argument(
         "--proba", action="store_true", help="add the probability of every class to the prediction"
-    )
-    predict.add_argument(
-        "--format", choices=("csv", "jsonl"), help="of INPUT (default: by its name, else csv)"
     )
     predict.add_argument("--json", action="store_true", help="print JSON lines")
     predict.add_argument(
@@ -157,6 +172,16 @@ def _parser() -> argparse.ArgumentParser:
         default="refuse",
         help="what to do with a column that the model does not know (default: refuse)",
     )
+    _add_reading(predict)
+
+
+def _add_reading(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument(
+        "--format", choices=("csv", "jsonl"), help="of INPUT (default: by its name, else csv)"
+    )
+    predict.add_argument(
+        "--encoding", type=_encoding, default="utf-8-sig", help="of INPUT (default: UTF-8)"
+    )
     predict.add_argument(
         "--chunk",
         type=_rows,
@@ -165,14 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         help="rows answered at once (default: 1000)",
     )
     predict.add_argument(
-        "--encoding", type=_encoding, default="utf-8-sig", help="of INPUT (default: UTF-8)"
-    )
-    return parser
-
-
-def _add_trust_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--trust-store", metavar="FOLDER", help="go by the keys in this folder alone"
+        "--jobs", type=_jobs, default=1, metavar="N", help="processes that answer (default: 1)"
     )
 
 
@@ -257,6 +275,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             extra_columns=arguments.extra_columns,
             chunk_rows=arguments.chunk,
             encoding=arguments.encoding,
+            jobs=arguments.jobs,
         )
     )
 
@@ -268,6 +287,12 @@ def _format_of(name: str) -> str:
 def _rows(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1_000_000):
         raise argparse.ArgumentTypeError(f"expected 1 to 1000000 rows, found {text!r}")
+    return int(text)
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_JOBS):
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_JOBS} processes, found {text!r}")
     return int(text)
 
 

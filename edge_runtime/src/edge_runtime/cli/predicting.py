@@ -8,17 +8,18 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
 from edge_runtime.border import Border, ExtraColumns, row_writer
 from edge_runtime.border.rows import Slots
-from edge_runtime.cli.reading import BadRow, Row, read_csv, read_json_lines
+from edge_runtime.cli.jobs import Done, in_processes
+from edge_runtime.cli.notes import note
+from edge_runtime.cli.reading import BadRow, Block, Chunk, CsvReader, JsonReader, Row
 from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter, open_target
 from edge_runtime.errors import InferenceError, InputError
@@ -46,6 +47,7 @@ class Job:
     extra_columns: ExtraColumns
     chunk_rows: int
     encoding: str
+    jobs: int = 1
 
 
 def predict(job: Job) -> int:
@@ -55,30 +57,33 @@ def predict(job: Job) -> int:
     """
     clash = _clash(job)
     if clash is not None:
-        print(f"edge-runtime: {clash}; name another file", file=sys.stderr)
+        note(f"edge-runtime: {clash}; name another file")
         return 2
     tally = _Tally()
     trusted = trusted_keys(job.trust_store)
     with load(job.bundle, trusted_keys=trusted) as model, ExitStack() as files:
         border = Border(model.schema, extra_columns=job.extra_columns)
-        answer = _Answerer(model, border, _methods(model, job))
         source = files.enter_context(_open_source(job))
         complain = _complainer(job, files)
         target = files.enter_context(open_target(job.target))
+        reader = (JsonReader if job.format == "jsonl" else CsvReader)(
+            source, border, job.chunk_rows
+        )
+        answer = _Answerer(model, border, _methods(model, job), reader)
         as_json = job.as_json or job.format == "jsonl"
-        writer = (JsonWriter if as_json else CsvWriter)(target, model.manifest)
-        rows = (read_json_lines if job.format == "jsonl" else read_csv)(source, border)
-        chunk = list(islice(rows, job.chunk_rows))
-        while True:
-            good, answers, bad = answer(chunk)
-            for row in bad:
+        writer = (JsonWriter if as_json else CsvWriter)(model.manifest)
+
+        def work(chunk: Chunk) -> Done:
+            lines, answers, bad = answer(chunk)
+            return Done(writer.text(lines, answers), len(lines), bad)
+
+        target.write(writer.header(answer([])[1]))
+        for done in map(work, reader) if job.jobs == 1 else in_processes(work, reader, job.jobs):
+            for row in done.bad:
                 complain(row)
-            writer.write([row.line for row in good], answers)
+            target.write(done.text)
             target.flush()
-            tally.count(len(good), len(bad))
-            chunk = list(islice(rows, job.chunk_rows))
-            if not chunk:  # only now: a stream without rows gets its header too
-                break
+            tally.count(done.n_answered, len(done.bad))
     return tally.close()
 
 
@@ -113,34 +118,55 @@ def _identity(file: str | TextIO | None) -> object:
 class _Answerer:
     """Sorts a chunk into rows with their answers, and rows that are refused."""
 
-    def __init__(self, model: Model, border: Border, methods: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        border: Border,
+        methods: tuple[str, ...],
+        reader: CsvReader | JsonReader,
+    ) -> None:
+        self._reader = reader
         self._methods = {method: getattr(model, method) for method in methods}
         check, self._names = row_writer(border), border.schema.names
         one_cell = border.schema.kind in ("dicts", "lists")
         self._check = (lambda cells, slots: check(cells[0], slots)) if one_cell else check
         self._slots = Slots(model.schema)
 
-    def __call__(self, chunk: list[Row | BadRow]) -> tuple[list[Row], Answers, list[BadRow]]:
+    def __call__(self, chunk: Chunk) -> tuple[Sequence[int], Answers, list[BadRow]]:
+        """The lines of the rows that are answered, their answers, and the rows that are not."""
+        if isinstance(chunk, Block):
+            table = self._reader.table(chunk)
+            if table is not None:
+                try:
+                    answers = self._ask(table)
+                except (InputError, InferenceError):
+                    pass  # one row at fault must not cost the others
+                else:
+                    end = chunk.first_line + len(chunk.lines)
+                    return range(chunk.first_line, end), answers, []
+            chunk = self._reader.rows(chunk)
         good = [row for row in chunk if isinstance(row, Row)]
         bad = [row for row in chunk if isinstance(row, BadRow)]
         try:
-            answers = self._ask(good)
+            answers = self._ask(self._table(good))
         except (InputError, InferenceError):
             good = [row for row in good if self._is_good(row, bad)]
-            answers = self._ask(good)
+            answers = self._ask(self._table(good))
             bad.sort(key=lambda row: row.line)
-        return good, answers, bad
+        return [row.line for row in good], answers, bad
 
-    def _ask(self, rows: list[Row]) -> dict[str, list[NDArray[Any]]]:
+    def _table(self, rows: list[Row]) -> dict[str, list[Any]]:
         # By column: a row of one list could be taken for a list of one row.
-        X = {name: [row.cells[i] for row in rows] for i, name in enumerate(self._names)}
-        answers = {method: ask(X) for method, ask in self._methods.items()}
+        return {name: [row.cells[i] for row in rows] for i, name in enumerate(self._names)}
+
+    def _ask(self, table: Any) -> dict[str, list[NDArray[Any]]]:
+        answers = {method: ask(table) for method, ask in self._methods.items()}
         return {m: a if isinstance(a, list) else [a] for m, a in answers.items()}
 
     def _is_good(self, row: Row, bad: list[BadRow]) -> bool:
         try:
             self._check(row.cells, self._slots)
-            self._ask([row])
+            self._ask(self._table([row]))
         except InputError as error:
             bad.append(BadRow(row.line, str(error).removeprefix("row 0, "), error.column))
             return False
@@ -168,18 +194,16 @@ class _Tally:
             and sys.stderr is not None
             and sys.stderr.isatty()
         ):
-            print(f"\r{self.answered + self.refused:,} rows", end="", file=sys.stderr, flush=True)
+            note(f"\r{self.answered + self.refused:,} rows", end="")
             self.told_at, self.told = now, True
 
     def close(self) -> int:
         """Print the sum when it matters; the exit code."""
         if self.told:
-            print(file=sys.stderr)
+            note()
         if not self.refused:
             return 0
-        print(
-            f"edge-runtime: {self.answered} rows answered, {self.refused} refused", file=sys.stderr
-        )
+        note(f"edge-runtime: {self.answered} rows answered, {self.refused} refused")
         return 1
 
 
@@ -214,7 +238,7 @@ def _open_source(job: Job) -> Iterator[TextIO]:
 
 def _complainer(job: Job, files: ExitStack) -> Callable[[BadRow], None]:
     if job.errors is None:
-        return lambda bad: print(f"line {bad.line}: {bad.message}", file=sys.stderr)
+        return lambda bad: note(f"line {bad.line}: {bad.message}")
     stream = files.enter_context(open(job.errors, "w", encoding="utf-8"))  # noqa: SIM115 (it is one)
 
     def complain(bad: BadRow) -> None:

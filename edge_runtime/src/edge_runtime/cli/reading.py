@@ -1,29 +1,35 @@
-"""A stream of CSV or JSON lines in, rows of cells with their line numbers out.
+"""A stream of CSV or JSON lines in, rows of cells with their line numbers out, chunk by chunk.
 
 A broken row comes out as a :class:`BadRow` and does not end the stream.  Memory is bounded by
-:data:`MAX_LINE_CHARACTERS` and :data:`MAX_ROW_LINES`, whatever the stream holds.
+:data:`MAX_LINE_CHARACTERS`, :data:`MAX_ROW_LINES` and :data:`MAX_CHUNK_CELLS`, whatever the stream
+holds.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, NamedTuple, TextIO
 
 from edge_runtime.border import Border
 from edge_runtime.border.rows import cells_of_row
+from edge_runtime.cli.blocks import columns_reader
 from edge_runtime.cli.cells import cell_reader
+from edge_runtime.cli.lines import MAX_LINE_CHARACTERS, Lines
 from edge_runtime.errors import InputError
 
-__all__ = ["BadRow", "Row", "read_csv", "read_json_lines"]
-
-MAX_LINE_CHARACTERS = 1024 * 1024
-"""Longest line read; a longer one is a bad row."""
+__all__ = ["BadRow", "Block", "Chunk", "CsvReader", "JsonReader", "Row"]
 
 MAX_ROW_LINES = 100
 """Most lines that one quoted CSV row may span; beyond, its quote was never closed."""
+
+MAX_CHUNK_CELLS = 1 << 20
+"""Cells read and answered at once: what a wide table leaves of the rows that were asked for."""
+
+MIN_BLOCK_LINES = 8
+"""Fewer lines are read faster one by one."""
 
 
 class Row(NamedTuple):
@@ -41,45 +47,136 @@ class BadRow(NamedTuple):
     column: str | None = None
 
 
-def read_csv(stream: TextIO, border: Border) -> Iterator[Row | BadRow]:
-    """Rows of a CSV stream whose first line names the columns.
+class Block(NamedTuple):
+    """Lines that hold one row each, and have not been read yet."""
+
+    first_line: int
+    lines: list[str]
+
+
+Chunk = Block | list[Row | BadRow]
+
+
+class CsvReader:
+    """Rows of a CSV stream whose first line names the columns, some at a time.
+
+    Iterating gives chunks.  Nothing of the stream is needed to read a :class:`Block`, so that any
+    process can.
 
     Raises
     ------
     InputError
         There is no header, or it lacks a column of the schema, repeats one, or has one too many.
     """
-    if border.schema.kind in ("dicts", "lists"):
-        raise InputError(f"a row is one of {border.schema.kind}, not CSV; pass --format jsonl")
-    lines = _Lines(stream)
+
+    def __init__(self, stream: TextIO, border: Border, chunk_rows: int) -> None:
+        if border.schema.kind in ("dicts", "lists"):
+            raise InputError(f"a row is one of {border.schema.kind}, not CSV; pass --format jsonl")
+        self._lines = Lines(stream)
+        self._names = _header(self._lines)
+        border.check_names(self._names)
+        self._border = border
+        self._chunk_rows = max(1, min(chunk_rows, MAX_CHUNK_CELLS // len(self._names)))
+        self._columns = columns_reader(border.schema, self._names)
+
+    def __iter__(self) -> Iterator[Chunk]:
+        lines, most = self._lines, self._chunk_rows
+        careful = self._rows(lines)
+        while True:
+            taken = lines.take(most) if most >= MIN_BLOCK_LINES else None
+            if taken and '"' not in "".join(taken[1]):
+                yield Block(*taken)
+                continue
+            if taken:  # a row may have several lines
+                lines.push_back(list(enumerate(taken[1], taken[0])))
+            rows = list(islice(careful, most))
+            if not rows:
+                return
+            yield rows
+
+    def table(self, block: Block) -> Any:
+        """The rows as ``Model.predict`` takes them; None when one by one is the only way."""
+        return self._columns(block.lines)
+
+    def rows(self, block: Block) -> list[Row | BadRow]:
+        """The rows one by one."""
+        return list(self._rows(Lines(block.lines, block.first_line)))
+
+    def _rows(self, lines: Lines) -> Iterator[Row | BadRow]:
+        names = self._names
+        readers = [(names.index(c.name), cell_reader(c)) for c in self._border.schema.columns]
+        for record in _records(lines, len(names)):
+            if isinstance(record, BadRow):
+                yield record
+                continue
+            cells = record.cells
+            if not cells or (len(cells) == 1 and not cells[0].strip() and len(names) > 1):
+                continue  # pandas skips blank lines
+            yield Row(record.line, [read(cells[i]) for i, read in readers])
+
+
+class JsonReader:
+    """As :class:`CsvReader`, of one JSON object, or array in the order of the schema, a line."""
+
+    def __init__(self, stream: TextIO, border: Border, chunk_rows: int) -> None:
+        self._lines = Lines(stream)
+        self._chunk_rows = max(1, min(chunk_rows, MAX_CHUNK_CELLS // len(border.schema.columns)))
+        self._order = cells_of_row(border)
+        self._one_cell = border.schema.loose
+
+    def __iter__(self) -> Iterator[Chunk]:
+        lines, most = self._lines, self._chunk_rows
+        careful = self._rows(lines)
+        while True:
+            taken = lines.take(most) if most >= MIN_BLOCK_LINES else None
+            if taken:
+                yield Block(*taken)
+                continue
+            rows = list(islice(careful, most))
+            if not rows:
+                return
+            yield rows
+
+    def table(self, block: Block) -> Any:
+        """As :meth:`CsvReader.table`."""
+        # A mark between the lines, or two of them could spell one row, and another one two.
+        if self._one_cell:
+            return None
+        text = f",{_MARK},".join(block.lines)
+        if text.count(_MARK) != len(block.lines) - 1:
+            return None
+        try:
+            found = json.loads(f"[{text}]", object_pairs_hook=_unique)
+        except (ValueError, RecursionError):
+            return None
+        rows, marks = found[::2], found[1::2]
+        whole = len(found) == 2 * len(block.lines) - 1 and marks.count(_MARK[1:-1]) == len(marks)
+        return rows if whole and set(map(type, rows)) in ({dict}, {list}) else None
+
+    def rows(self, block: Block) -> list[Row | BadRow]:
+        """As :meth:`CsvReader.rows`."""
+        return list(self._rows(Lines(block.lines, block.first_line)))
+
+    def _rows(self, lines: Iterable[tuple[int, str | None]]) -> Iterator[Row | BadRow]:
+        for number, text in lines:
+            if text is None:
+                yield BadRow(number, _TOO_LONG)
+            elif text.strip():
+                yield _json_row(number, text, self._order)
+
+
+_MARK = '"edge-runtime: between two lines"'
+
+
+def _header(lines: Lines) -> list[str]:
     header = next((r for r in _records(lines, None) if isinstance(r, BadRow) or r.cells), None)
     if header is None:
         raise InputError("the input is empty: expected a header line with the column names")
     if isinstance(header, BadRow):
         raise InputError(f"line {header.line}: {header.message}")
-    names = header.cells
-    if names[0].startswith(_UTF_16_READ_AS_UTF_8):
+    if header.cells[0].startswith(_UTF_16_READ_AS_UTF_8):
         raise InputError("the input is UTF-16; pass --encoding utf-16")
-    border.check_names(names)
-    readers = [(names.index(c.name), cell_reader(c)) for c in border.schema.columns]
-    for record in _records(lines, len(names)):
-        if isinstance(record, BadRow):
-            yield record
-            continue
-        cells = record.cells
-        if not cells or (len(cells) == 1 and not cells[0].strip() and len(names) > 1):
-            continue  # pandas skips blank lines
-        yield Row(record.line, [read(cells[i]) for i, read in readers])
-
-
-def read_json_lines(stream: TextIO, border: Border) -> Iterator[Row | BadRow]:
-    """Rows of a stream with one JSON object, or array in the order of the schema, a line."""
-    order = cells_of_row(border)
-    for number, text in _Lines(stream):
-        if text is None:
-            yield BadRow(number, _TOO_LONG)
-        elif text.strip():
-            yield _json_row(number, text, order)
+    return header.cells
 
 
 def _json_row(number: int, text: str, order: Callable[[Any], Any]) -> Row | BadRow:
@@ -96,39 +193,11 @@ def _json_row(number: int, text: str, order: Callable[[Any], Any]) -> Row | BadR
         return BadRow(number, f"not a JSON row: {error}")
 
 
-class _Lines:
-    """Numbered lines; None stands for one that is too long.  Lines can be pushed back."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._number = 0
-        self._again: deque[tuple[int, str | None]] = deque()
-
-    def __iter__(self) -> _Lines:
-        return self
-
-    def __next__(self) -> tuple[int, str | None]:
-        if self._again:
-            return self._again.popleft()
-        text = self._stream.readline(MAX_LINE_CHARACTERS)
-        if not text:
-            raise StopIteration
-        self._number += 1
-        if len(text) == MAX_LINE_CHARACTERS and not text.endswith(("\n", "\r")):
-            while text and not text.endswith(("\n", "\r")):
-                text = self._stream.readline(MAX_LINE_CHARACTERS)
-            return self._number, None
-        return self._number, text
-
-    def push_back(self, lines: list[tuple[int, str | None]]) -> None:
-        self._again.extendleft(reversed(lines))
-
-
 class _QuoteNeverClosedError(Exception):
     """Ends csv's search for a closing quote."""
 
 
-def _records(lines: _Lines, width: int | None) -> Iterator[Row | BadRow]:
+def _records(lines: Lines, width: int | None) -> Iterator[Row | BadRow]:
     """CSV records of *width* cells, or of any when None; blank ones have no cells.
 
     When a record of several lines is broken, its first line alone is reported, and the others are

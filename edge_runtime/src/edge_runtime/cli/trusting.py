@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
+from edge_runtime.cli.notes import note
 from edge_runtime.errors import TrustError
 from edge_runtime.trust.store import TrustedKeys, TrustStore
 
@@ -59,9 +59,8 @@ def remove(key_id: str, store: TrustStore) -> int:
     store.remove(key_id)
     print(f"{key_id}  trusted no more")
     if not store.read().keys:
-        print(
+        note(
             "edge-runtime: no trusted keys are left: signatures are not checked from now on",
-            file=sys.stderr,
         )
     return 0
 
@@ -89,9 +88,8 @@ def print_keys(store: TrustStore, *, as_json: bool) -> int:
     for key_id in sorted(revoked - {key.key_id for _, key in places}):
         print(f"{key_id}  revoked")
     if not places:
-        print(
+        note(
             "edge-runtime: no trusted keys: unsigned bundles and those of anybody are accepted",
-            file=sys.stderr,
         )
     return 0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import math
 import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,40 +30,53 @@ Answers = Mapping[str, Sequence[NDArray[Any]]]
 class CsvWriter:
     """Writes ``line``, then a column for each number: ``prediction``, ``probability_<class>``."""
 
-    def __init__(self, stream: TextIO, manifest: Manifest) -> None:
-        self._writer = csv.writer(stream, lineterminator="\n")
+    def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._headed = False
 
-    def write(self, lines: Sequence[int], answers: Answers) -> None:
-        """Write the rows that began on *lines*; the header before the first of them."""
-        columns: list[tuple[str, list[Any]]] = [("line", list(lines))]
+    def header(self, answers: Answers) -> str:
+        """What stands above *answers*, which may be those of no rows."""
+        return _csv_text([["line", *(name for name, _ in self._columns(answers))]])
+
+    def text(self, lines: Sequence[int], answers: Answers) -> str:
+        """The rows that began on *lines*."""
+        columns: list[Sequence[Any]] = [lines, *(values for _, values in self._columns(answers))]
+        rows = zip(*columns, strict=True)
+        forms = ["%s", *map(_form, columns[1:])]
+        if None in forms:
+            return _csv_text(rows)
+        # What csv would write, in one go: half of its time.
+        return f"{','.join(map(str, forms))}\n" * len(lines) % tuple(chain.from_iterable(rows))
+
+    def _columns(self, answers: Answers) -> list[tuple[str, list[Any]]]:
+        columns: list[tuple[str, list[Any]]] = []
         for method, arrays in answers.items():
             for item, array in enumerate(arrays):
                 numbered = item if len(arrays) > 1 else None
                 columns += _csv_columns(self._manifest, method, numbered, array)
-        if not self._headed:
-            self._writer.writerow([name for name, _ in columns])
-            self._headed = True
-        self._writer.writerows(zip(*(values for _, values in columns), strict=True))
+        return columns
 
 
 class JsonWriter:
     """Writes an object a row: ``{"line": 2, "prediction": …, "probabilities": {class: …}}``."""
 
-    def __init__(self, stream: TextIO, manifest: Manifest) -> None:
-        self._stream = stream
+    def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
 
-    def write(self, lines: Sequence[int], answers: Answers) -> None:
-        """Write the rows that began on *lines*."""
+    def header(self, answers: Answers) -> str:
+        """Nothing."""
+        return ""
+
+    def text(self, lines: Sequence[int], answers: Answers) -> str:
+        """The rows that began on *lines*."""
         parts = [
             (_NAMES.get(method, (method, method))[1], _json_values(self._manifest, method, arrays))
             for method, arrays in answers.items()
         ]
-        for i, line in enumerate(lines):
-            row = {"line": line, **{name: values[i] for name, values in parts}}
-            self._stream.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        rows = [
+            {"line": line, **{name: values[i] for name, values in parts}}
+            for i, line in enumerate(lines)
+        ]
+        return "".join(f"{_json_text(row)}\n" for row in rows)
 
 
 _NAMES = {
@@ -113,10 +129,35 @@ def _csv_columns(
     name = _NAMES.get(method, (method, method))[0] + ("" if item is None else f".{item}")
     if array.ndim == 1:
         return [(name, array.tolist())]
-    flat = array.reshape(len(array), -1)
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))  # -1 fails without rows
     labels = _labels(manifest, method, item, flat.shape[1])
     ends = [f"_{label}" for label in labels] or [f".{i}" for i in range(flat.shape[1])]
     return [(name + end, column) for end, column in zip(ends, flat.T.tolist(), strict=True)]
+
+
+_json_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def _form(values: Sequence[Any]) -> str | None:
+    """How a column is written that needs no quotes; None when it may need some."""
+    kinds = set(map(type, values))
+    if kinds <= {float}:
+        return "%r"
+    if kinds <= {int, bool}:
+        return "%s"
+    if kinds == {str}:
+        # A class label comes up again and again.
+        return None if any(_NEEDS_QUOTES.intersection(text) for text in set(values)) else "%s"
+    return None
+
+
+_NEEDS_QUOTES = frozenset(',"\r\n')
 
 
 def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]) -> list[Any]:
