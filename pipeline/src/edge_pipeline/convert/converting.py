@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from edge_runtime.bundle.manifest import METHODS, Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
-from edge_runtime.counting.derived import Derived
+from edge_runtime.counting.derived import Derived, Entries
 from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
 from sklearn.pipeline import Pipeline
@@ -258,7 +258,8 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
         (STRINGS, STRING, len(schema.textual), schema.textual),
     ):
         if width:
-            blocks.append(graph.input(name, dtype, (None, width)))
+            full = name == NUMBERS and _is_full(schema)
+            blocks.append(graph.input(name, dtype, (None, width), full=full))
             places.update((p, (blocks[-1], i)) for i, p in enumerate(positions))
     loose = [i for i, column in enumerate(schema.columns) if column.type in ("dict", "list")]
     cells = Tensor(graph, CELLS, STRING, (None, len(loose)))
@@ -266,6 +267,13 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     if len(blocks) == 1 and not loose and not schema.derived:
         return blocks[0]
     return Frame(tuple(places[i] for i in range(len(schema.columns))))
+
+
+def _is_full(schema: Schema) -> bool:
+    """Whether no number that the graph is fed can be missing."""
+    gaps = any(schema.columns[at].missing for at in schema.numeric)
+    lenient = any(isinstance(b.reading, Entries) and b.reading.lenient for b in schema.derived)
+    return not (gaps or lenient)
 
 
 def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tensor | Frame:

@@ -19,6 +19,7 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
+from edge_pipeline.convert.gaps import may_hold_nan
 from edge_pipeline.convert.products import Surroundings
 from edge_pipeline.convert.simplifying import named_outputs, simplified
 from edge_pipeline.convert.tensor import ONNX_TYPES, STRING, Shape, Tensor
@@ -53,6 +54,8 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, tuple[NDArray[Any], Tensor]] = {}
         self._shapes: dict[str, Shape] = {}
+        self._made_by: dict[str, onnx.NodeProto] = {}
+        self._full: frozenset[str] = frozenset()
         self._count = 0
 
     def fresh(self, hint: str) -> str:
@@ -60,11 +63,19 @@ class Graph:
         self._root._count += 1
         return f"{hint}_{self._root._count}"
 
-    def input(self, name: str, dtype: Any, shape: Shape) -> Tensor:
-        """Declare an input."""
+    def input(self, name: str, dtype: Any, shape: Shape, *, full: bool = False) -> Tensor:
+        """Declare an input; *full* when no number in it is missing."""
+        if full:
+            self._full |= {name}
         self._inputs.append(_value_info(name, np.dtype(dtype), shape))
         self._root._shapes[name] = shape
         return Tensor(self, name, np.dtype(dtype), shape)
+
+    def may_hold_nan(self, tensor: Tensor) -> bool:
+        """Whether *tensor* may hold NaN for rows that the schema allows."""
+        root = self._root
+        values = {given.name: array for array, given in root._constants.values()}
+        return may_hold_nan(tensor.name, root._made_by, values.get, root._full)
 
     def row_count(self) -> Tensor:
         """The number of rows that the model is asked for, int64 without a dimension.
@@ -137,6 +148,7 @@ class Graph:
             made = helper.make_node(op, names, [r.name for r in results], domain=domain)
             made.attribute.extend(_attribute(name, kept[name]) for name in sorted(kept))
             self._nodes.append(made)
+            self._root._made_by.update((r.name, made) for r in results)
             self._known[key] = results
         return self._known[key]
 

@@ -178,6 +178,9 @@ def matmul(x: Any, y: Any) -> Tensor:
     dtype = np.result_type(
         *(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype for v in (x, y))
     )
+    if isinstance(x, Tensor) and x.ndim == 2 and not isinstance(y, Tensor) and np.ndim(y) == 1:
+        # onnxruntime 1.32 takes one row after the other by a vector: 1,000 in 200 us, not in 7.
+        return squeeze(matmul(x, np.asarray(y)[:, np.newaxis]), 1)
     a, b = (v.astype(dtype) if isinstance(v, Tensor) else graph.constant(v, dtype) for v in (x, y))
     if a.ndim == 1 or b.ndim == 1:
         if b.ndim == 1 and a.ndim >= 2:

@@ -233,6 +233,8 @@ def sum_by_target(
     -------
     Tensor, shape (n_samples, n_targets)
     """
+    if not X.graph.may_hold_nan(X):
+        forest = replace(forest, missing_left=np.zeros(forest.n_nodes, dtype=np.bool_))
     forest, nodes = _with_split_roots(forest)
     leaf, inner = forest.is_leaf, ~forest.is_leaf
     position = np.empty(forest.n_nodes, dtype=np.int64)
