@@ -163,6 +163,18 @@ def test_a_sealed_model_answers_inside_the_workers(folder: Path, cluster: Any) -
     assert where != os.getpid()
 
 
+def test_the_command_makes_a_cluster_of_its_own(folder: Path) -> None:
+    from click.testing import CliRunner
+    from edge_pipeline.cli import cli
+
+    options = ["--engine", "dask", "--jobs", "2", "--no-report", "-o", str(folder / "m.onnx")]
+    result = CliRunner().invoke(cli, ["build", str(folder), *options], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "searched" in result.stdout
+    assert "6 candidates, 4 fits each" in result.stdout
+    assert (folder / "m.onnx").is_file()
+
+
 def test_a_scheduler_that_does_not_answer_is_named(folder: Path) -> None:
     import dask
 

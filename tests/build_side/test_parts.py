@@ -138,6 +138,7 @@ def test_the_watcher_hears_each_part_and_the_loss_of_each_epoch(table: Path) -> 
     total = dataset.train_rows
     assert heard.parts[-1] == (total, total)
     assert len(heard.parts) == 4 * len(list(dataset.parts.training()))
+    assert tuple(heard.losses) == fitted.loss_curve
     assert len(heard.losses) == 4
     assert heard.losses[-1] < heard.losses[0] < np.var(dataset.y_train)
     assert isinstance(fitted.estimator[-1], SGDRegressor)

@@ -102,10 +102,10 @@ def train(
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        notes: tuple[str, ...] = ()
-        found = None
+        learnt, found = None, None
         if dataset.parts is not None:
-            estimator, notes = fit_in_parts(recipe, dataset, watcher)
+            learnt = fit_in_parts(recipe, dataset, watcher)
+            estimator = learnt.estimator
         else:
             estimator, found = _fitted(recipe, dataset, watcher, engine)
         seconds = time.perf_counter() - started
@@ -117,9 +117,12 @@ def train(
         dataset.y_train,
         dataset.y_test,
         metrics=metrics,
-        loss_curve=_losses(estimator),
+        loss_curve=_losses(estimator) if learnt is None else learnt.losses,
         linear=_linear_terms(estimator, dataset),
-        warnings=(*notes, *dict.fromkeys(" ".join(str(w.message).split()) for w in heard)),
+        warnings=(
+            *(learnt.notes if learnt else ()),
+            *dict.fromkeys(" ".join(str(w.message).split()) for w in heard),
+        ),
         seconds=seconds,
         search=found,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,20 @@ from edge_pipeline.progress import Watcher
 from edge_pipeline.training.engines import one_thread
 from edge_pipeline.training.making import last_step, make_estimator
 
-__all__ = ["fit_in_parts"]
+__all__ = ["LearntInParts", "fit_in_parts"]
 
 
-def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> tuple[Any, tuple[str, ...]]:
-    """Learn from the parts of *dataset*; gives the fitted whole, and what should be known of it.
+@dataclass(frozen=True)
+class LearntInParts:
+    """The fitted whole, the loss after each epoch, and what should be known of it."""
+
+    estimator: Any
+    losses: tuple[float, ...]
+    notes: tuple[str, ...]
+
+
+def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> LearntInParts:
+    """Learn from the parts of *dataset*.
 
     The steps before the last are fitted to the sample; the last learns from every training row,
     in the order of the table, once an epoch.  A KeyboardInterrupt ends the learning, and what was
@@ -42,6 +52,7 @@ def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> tuple[An
     learner = _Learner(recipe, dataset, dataset.parts, estimator)
     name = type(learner.last).__name__
     notes: tuple[str, ...] = ()
+    losses: list[float] = []
     try:
         with one_thread(0):
             learner.prepare()
@@ -49,6 +60,7 @@ def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> tuple[An
                 learner.learn(watcher)
                 loss = learner.loss()
                 if loss is not None:
+                    losses.append(loss)
                     watcher.epoch(epoch, loss)
                 if learner.is_enough(loss):
                     break
@@ -62,7 +74,7 @@ def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: Watcher) -> tuple[An
             raise
         reason = " ".join(str(error).split())
         raise TrainingError(f"{name} refused the training rows: {reason}") from error
-    return learner.whole(), notes
+    return LearntInParts(learner.whole(), tuple(losses), notes)
 
 
 class _Learner:
