@@ -16,7 +16,7 @@ from edge_pipeline import LimitError, MeasuringError, RecipeError
 from edge_pipeline.cli import cli
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -168,7 +168,7 @@ def test_a_limit_that_export_does_not_know_is_refused_with_a_guess(tmp_path: Pat
         (RandomForestClassifier(7, random_state=0), "fewer trees (n_estimators, now 7)"),
         (SVC(), "fewer support vectors (a larger C, now 1.0)"),
         (KNeighborsClassifier(), "does not carry its training rows along"),
-        (make_pipeline(CountVectorizer(), SVC(C=3)), "a larger C, now 3"),
+        (make_pipeline(CountVectorizer(), LogisticRegression()), "fewer words (max_features, now"),
     ],
 )
 def test_the_advice_names_the_parameters_of_the_estimator(
