@@ -5,7 +5,6 @@ import pytest
 from build_side.families.asking import assert_same
 from build_side.families.tables import CLASSES, fitted, labels, rows, signal, unseen
 from edge_pipeline import convert
-from edge_pipeline.errors import UnsupportedEstimatorError
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import (
     RandomForestClassifier,
@@ -49,11 +48,10 @@ def test_a_dropped_voter_is_not_asked():
     assert_same(fitted(meta, X, labels(X, CLASSES["ints"])), X, UNSEEN)
 
 
-def test_a_transform_with_a_block_an_estimator_is_refused_with_the_remedy():
+def test_a_transform_with_a_block_an_estimator_is_left_out():
     meta = VotingClassifier(THREE, voting="soft", flatten_transform=False)
     fitted(meta, X, labels(X, CLASSES["ints"]))
-    with pytest.raises(UnsupportedEstimatorError, match=r"VotingClassifier: parameter flatten_tr"):
-        convert(meta, X)
+    assert [o.method for o in convert(meta, X).outputs] == ["predict", "predict_proba"]
     assert_same(meta.set_params(flatten_transform=True), X, UNSEEN)
 
 

@@ -252,3 +252,17 @@ def test_a_density_that_stops_summing_is_refused(near, tmp_path) -> None:
     model = nb.KernelDensity(**near).fit(rows(60))
     with pytest.raises(UnsupportedEstimatorError, match=r"set_params\(atol=0, rtol=0\)"):
         edge_pipeline.export(model, rows(60), tmp_path / "m.onnx")
+
+
+def blocks(a, b):
+    return np.abs(a - b).sum()
+
+
+def largest(a, b):
+    return (a - b).__abs__().max()
+
+
+@pytest.mark.parametrize("metric", [blocks, largest, lambda a, b: np.sqrt(((a - b) ** 2).mean())])
+def test_a_metric_may_use_the_methods_of_arrays(metric) -> None:
+    model = nb.KNeighborsRegressor(3, metric=metric, algorithm="brute").fit(rows(20), np.arange(20))
+    assert_same(model, rows(20), UNSEEN[:4])

@@ -16,6 +16,7 @@ from edge_pipeline.convert.context import Context
 from edge_pipeline.convert.graph import Graph
 from edge_pipeline.convert.loops import map_rows
 from edge_pipeline.convert.tensor import Tensor, graph_of
+from edge_pipeline.convert.traced import Tracer
 
 __all__ = [
     "ROUNDING",
@@ -201,14 +202,15 @@ def _traced(
 ) -> Tensor:
     """*function* of each pair of rows: a loop over *X*, in it one over *Y*, in it the call."""
     rows_of_y = graph_of(X, Y).tensor(Y)
+    tracer = Tracer(X, context.vector)
 
     def pair(inner: Graph, x: Tensor, y: Tensor) -> Tensor:
         try:
-            value = function(x, y, **params)
+            value = tracer.unwrap(function(tracer.wrap(x), tracer.wrap(y), **params))
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise context.refuse(
-                f"the kernel function {getattr(function, '__name__', function)!r} does what has no "
-                f"node: {error}; write it with numpy's elementary functions, or use a named kernel"
+                f"the function of two rows {getattr(function, '__name__', function)!r} does what has no "
+                f"node: {error}; write it with numpy's elementary functions, or use one by name"
             ) from error
         return ops.reshape(inner.tensor(value), ())
 
