@@ -54,18 +54,21 @@ class Stay:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+def home_of(user: str) -> str:
+    """Where a user of the board lives."""
+    return "/root" if user == "root" else f"/home/{user}"
+
+
 def enter(stay: Stay, command: Sequence[str]) -> None:
     """Become *command*, inside; returns only by an exception."""
     _prepare(stay)
     os.chroot(stay.root)
     os.chdir(stay.folder)
-    home = "/root"
     if stay.user == "pi":
-        home = "/home/pi"
         _become(PI_UID)
     environment = {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-        "HOME": home,
+        "HOME": home_of(stay.user),
         "USER": stay.user,
         "LANG": "C.UTF-8",
         "QEMU_CPU": stay.board.qemu_cpu,

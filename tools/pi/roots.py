@@ -24,6 +24,9 @@ PACKAGES = (
 )
 """What Raspberry Pi OS Lite has of what our scripts may use; python3-venv brings pip's wheel."""
 
+USER = "pi"
+"""Whom Raspberry Pi Imager suggests, with the id 1000."""
+
 RECIPE = 2
 """Raised when `_build` changes: roots made by an older recipe are made anew."""
 
@@ -243,7 +246,7 @@ def _finish(new: Path) -> None:
     for name, text in {
         "passwd": "root:x:0:0:root:/root:/bin/bash\n"
         "sshd:x:101:65534::/run/sshd:/usr/sbin/nologin\n"
-        "pi:x:1000:1000::/home/pi:/bin/bash\n"
+        f"{USER}:x:1000:1000::/home/{USER}:/bin/bash\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
         "group": "root:x:0:\ntty:x:5:\npi:x:1000:\nnogroup:x:65534:\n",
         "shadow": "root:*:19000:0:99999:7:::\npi:*:19000:0:99999:7:::\n",

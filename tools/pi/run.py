@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boards import BOARDS, make_hardware
-from entering import Stay, can_enter, enter, run_plain
+from entering import Stay, can_enter, enter, home_of, run_plain
 from roots import SUITES, UnavailableError, qemu_of, root_for
 
 PLACE = Path(__file__).resolve().parents[2] / ".pi"
@@ -72,7 +72,6 @@ def _run(chosen: argparse.Namespace) -> None:
     if not chosen.command:
         return
     board = BOARDS[chosen.board]
-    home = "/home/pi" if chosen.user == "pi" else "/root"
     shown = [path.absolute() for path in chosen.show]
     here = Path.cwd()
     scratch = Path(place, "scratch")
@@ -86,7 +85,7 @@ def _run(chosen: argparse.Namespace) -> None:
         card=chosen.card and chosen.card.absolute(),
         disk_mb=chosen.disk_mb,
         show=shown if chosen.alone else [here, *shown],
-        folder=home if chosen.alone else str(here),
+        folder=home_of(chosen.user) if chosen.alone else str(here),
         user=chosen.user,
         network=chosen.network,
         environment=_environment(chosen.env),
