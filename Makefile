@@ -61,6 +61,8 @@ bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performa
 	.venv-device/bin/python benchmarks/memory.py --out benchmarks/results/memory.json
 	.venv-device/bin/python benchmarks/memory_limit.py --out benchmarks/results/memory_limit.json
 	.venv/bin/python benchmarks/parts.py --out benchmarks/results/parts.json
+	.venv/bin/python benchmarks/footprint.py --device .venv-device/bin/python \
+	    --build .venv/bin/python --out benchmarks/results/footprint.json
 	.venv/bin/python benchmarks/performance.py
 
 matrix: $(MODELS) $(WHEEL)  ## golden rows and device tests with every Python and onnxruntime here
@@ -74,6 +76,7 @@ pi-kit: $(BUILD)  ## kits and deployments on an emulated Raspberry Pi (docs/kit.
 
 pi: $(MODELS) $(WHEEL)  ## the device's tests on emulated Raspberry Pis (docs/arm.md)
 	.venv/bin/python tools/pi/suite.py dist/wheel/*.whl --families .pi/families --out dist/arm.json
+	.venv/bin/python tools/pi/follow.py
 
 pi-page: $(BUILD)  ## docs/raspberry-pi.md, word for word, with a fresh card
 	.venv/bin/python tools/pi/follow.py
