@@ -138,3 +138,9 @@ def test_a_missing_string_of_polars_is_the_category_that_scikit_learn_takes_it_f
         (OneHotEncoder(handle_unknown="ignore"), ["c"]), remainder="passthrough"
     )
     assert_same(make_pipeline(encode, LogisticRegression()).fit(X, LABELS), X, X[:40])
+
+
+def test_sparse_columns_of_pandas_are_columns() -> None:
+    X = pd.DataFrame({"a": [0.0, 1.5, 0.0, 2.0] * 20, "b": [1.0, 0.0, 0.0, 3.0] * 20})
+    sparse_columns = X.astype(pd.SparseDtype(float, 0.0))
+    assert_same(LogisticRegression().fit(sparse_columns, X["a"] > 1), sparse_columns, X)

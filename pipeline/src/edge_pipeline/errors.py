@@ -83,7 +83,8 @@ class UnsupportedEstimatorError(ConversionError):
         Where it stands, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
     drawn
         Whether the reason is that the method has no answer for each row: scikit-learn draws it at
-        random whenever it is asked, or answers with a block for each part.  A method like that is left out of the bundle when the estimator has others.
+        random whenever it is asked, or answers with a block for each part.  A method like that is
+        left out of the bundle when the estimator has others.
     """
 
     def __init__(self, message: str, *, path: str = "", drawn: bool = False) -> None:

@@ -209,8 +209,9 @@ def _traced(
             value = tracer.unwrap(function(tracer.wrap(x), tracer.wrap(y), **params))
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise context.refuse(
-                f"the function of two rows {getattr(function, '__name__', function)!r} does what has no "
-                f"node: {error}; write it with numpy's elementary functions, or use one by name"
+                f"the function of two rows {getattr(function, '__name__', function)!r} does what "
+                f"has no node: {error}; write it with numpy's elementary functions, or use one by "
+                "name"
             ) from error
         return ops.reshape(inner.tensor(value), ())
 

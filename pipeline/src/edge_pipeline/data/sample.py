@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["MAX_CATEGORIES", "Sample", "take_sample", "with_infinity"]
+__all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "take_sample", "with_infinity"]
 
 LARGEST_WHOLE = 2**53
 """Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
@@ -131,6 +131,12 @@ def take_sample(X: Any, estimator: Any = None) -> Sample:
         gaps.append(next(iter(column[column.isna()]), None))
     table = pd.DataFrame(values)
     return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
+
+
+def is_narrow(dtype: Any) -> bool:
+    """Whether *dtype* is of floats that hold less than float64: float32, float16."""
+    subtype = getattr(dtype, "subtype", dtype)  # of a sparse column
+    return pd.api.types.is_float_dtype(subtype) and getattr(subtype, "itemsize", 8) < 8
 
 
 def with_infinity(sample: Sample) -> NDArray[np.bool_]:
@@ -340,7 +346,7 @@ def _restored(values: pd.Series, kind: ColumnType, dtype: Any, gap: Any) -> pd.S
         )
     if isinstance(dtype, np.dtype) and dtype.hasobject:
         return pd.Series(_as_objects(values, kind, gap), index=values.index, dtype=object)
-    if pd.api.types.is_float_dtype(dtype) and dtype.itemsize < np.dtype(np.float64).itemsize:
+    if is_narrow(dtype):
         # The device computes in float64, and so must whoever is compared with it.
         wide = "Float64" if pd.api.types.is_extension_array_dtype(dtype) else np.float64
         return values.astype(wide)

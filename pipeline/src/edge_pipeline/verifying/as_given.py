@@ -18,7 +18,7 @@ from edge_runtime.bundle.manifest import METHODS
 from numpy.typing import NDArray
 
 from edge_pipeline.convert.converting import OnnxModel, dense
-from edge_pipeline.data.sample import Sample, take_sample
+from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.verifying.undetermined import determined_rows
 from edge_pipeline.verifying.verify import bare_manifest
@@ -33,8 +33,6 @@ __all__ = [
 
 MAX_ROWS = 2000
 """Rows of the user's own X that are asked: as many as of the sample when the graph is verified."""
-
-FLOAT64_BYTES = 8
 
 ROUNDED_AWAY = 1e-4
 """Largest difference of numbers, relative to the largest, that is taken for the rounding of
@@ -124,10 +122,7 @@ def refuse_other_arithmetic(
 
 def is_single(sample: Sample) -> bool:
     """Whether a column of the user's X is of float32, or narrower."""
-    return any(
-        pd.api.types.is_float_dtype(dtype) and dtype.itemsize < FLOAT64_BYTES
-        for dtype in sample.dtypes
-    )
+    return any(map(is_narrow, sample.dtypes))
 
 
 def _answer(estimator: Any, method: str, X: Any) -> list[NDArray[Any]] | None:

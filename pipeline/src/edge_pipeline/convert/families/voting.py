@@ -49,7 +49,8 @@ def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     if not meta.flatten_transform:
         raise context.refuse(
             "parameter flatten_transform=False: transform answers with a block an estimator, not "
-            "with something for every row; set_params(flatten_transform=True) needs no new training",
+            "with something for every row; set_params(flatten_transform=True) needs no new "
+            "training",
             drawn=True,
         )
     return ops.concatenate(_each(context, meta, X, "predict_proba"), 1)
