@@ -56,7 +56,7 @@ strangers = st.one_of(
     st.just(datetime.datetime(2020, 1, 1)),
     st.just(np.datetime64("2020-01-01")),
     st.just(np.timedelta64(3, "D")),
-    st.just(np.datetime64("NaT")),
+    st.just(np.datetime64("NaT", "ns")),
     st.just(np.longdouble(1.5)),
     st.just(NotAvailable()),
     st.just(object()),
