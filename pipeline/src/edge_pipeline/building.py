@@ -101,7 +101,9 @@ def build(
     )
     seconds = {"read": read_seconds, "train": fitted.seconds, **done.seconds}
     done = replace(done, seconds=seconds, search=fitted.search)
-    return _reported(done, recipe, dataset, fitted, watcher) if report else done
+    if not report:
+        return done
+    return _reported(done, recipe, dataset, fitted, watcher, from_file=table is None)
 
 
 def export_function(
@@ -208,7 +210,13 @@ def limits_of(recipe: Recipe) -> dict[str, float]:
 
 
 def _reported(
-    done: Report, recipe: Recipe, dataset: Dataset, fitted: FittedModel, watcher: Watcher
+    done: Report,
+    recipe: Recipe,
+    dataset: Dataset,
+    fitted: FittedModel,
+    watcher: Watcher,
+    *,
+    from_file: bool,
 ) -> Report:
     """*done* with the page that was written about it."""
     # matplotlib and jinja2 take half a second, which only the page is worth.
@@ -216,7 +224,8 @@ def _reported(
 
     watcher.stage("report")
     started = time.perf_counter()
-    evaluate_build(done.path, recipe, dataset, fitted).write(sidecar_of(done.path))
+    found = evaluate_build(done.path, recipe, dataset, fitted, from_file=from_file)
+    found.write(sidecar_of(done.path))
     written = write_report(done.path)
     seconds = {**done.seconds, "report": time.perf_counter() - started}
     return replace(done, written=written, seconds=seconds)

@@ -329,6 +329,32 @@ def test_the_commands_write_the_page_and_name_it(
     assert not (tmp_path / "y.report.html").exists()
 
 
+def test_a_search_is_told_with_its_front_and_what_was_chosen(tmp_path: Path) -> None:
+    recipe = """
+name = "searched"
+task = "classification"
+data = { file = "rows.csv", target = "<b>kind</b>", features = ["$x^2$"] }
+estimator = { class = "sklearn.tree.DecisionTreeClassifier" }
+[search]
+method = "grid"
+measured = 2
+[search.parameters]
+max_depth = [1, 2, 4]
+"""
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    rows().to_csv(tmp_path / "rows.csv", index=False)
+    report = edge_pipeline.build(tmp_path, tmp_path / "s.onnx", report=True)
+    assert report.written is not None
+    assert report.search is not None
+    found = report.written.evaluation
+    assert len(found.tried) == 3
+    assert [item.score for item in found.tried] == [c.score for c in report.search.candidates]
+    assert sum(item.chosen for item in found.tried) == 1
+    assert sum(item.front for item in found.tried) == len(report.search.front) >= 1
+    assert "Pareto front" in Elements(page_of(report)).text
+    assert "max\\_depth=1" in report.written.card.read_text("utf-8")
+
+
 def test_frames_of_rows_without_a_file_have_a_digest_that_follows_their_values() -> None:
     from edge_pipeline.reporting.writing import _digest
 

@@ -27,6 +27,7 @@ __all__ = [
     "Residuals",
     "Score",
     "Source",
+    "Tried",
     "sidecar_of",
 ]
 
@@ -166,6 +167,24 @@ class Counts(BaseModel):
     counts: tuple[int, ...]
 
 
+class Tried(BaseModel):
+    """A candidate of the search: how good in cross-validation, and what it would cost the device.
+
+    ``front``: no other that was measured beats it in score, bytes and time at once.
+    """
+
+    model_config = _VALUE
+
+    family: str
+    parameters: str
+    score: float
+    spread: float
+    model_bytes: int | None = None
+    latency_us: float | None = None
+    front: bool = False
+    chosen: bool = False
+
+
 class Measurements(BaseModel):
     """:class:`edge_pipeline.measuring.bare.Measured`, and the machine it is about."""
 
@@ -214,6 +233,8 @@ class Evaluation(BaseModel):
     learning: tuple[Curve, ...] = ()
     learning_of: str | None = None
     loss: Curve | None = None
+    tried: tuple[Tried, ...] = ()
+    tried_of: str | None = None
     measured: Measurements | None = None
     training_seconds: float | None = None
     warnings: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from edge_pipeline.reporting.evaluation import (
     Importance,
     Measurements,
     Residuals,
+    Tried,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "loss_figure",
     "memory_figure",
     "residuals_figure",
+    "tried_figure",
 ]
 
 INK, MUTED, LINE = "#010101", "#020202", "#030303"
@@ -221,6 +223,39 @@ def loss_figure(curve: Curve) -> str:
             _plain_numbers(axes)
 
     return _drawn("loss", draw, height=3.6)
+
+
+def tried_figure(found: Sequence[Tried], metric: str) -> str:
+    """Score against time, for what was measured; those that no other beats are joined."""
+    measured = [item for item in found if item.latency_us is not None]
+    families = list(dict.fromkeys(item.family for item in measured))
+
+    def draw(axes: Any) -> None:
+        front = sorted((i.latency_us or 0.0, i.score) for i in measured if i.front)
+        axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=1, linestyle="--")
+        for i, family in enumerate(families):
+            of_family = [item for item in measured if item.family == family]
+            axes.plot(
+                [item.latency_us for item in of_family],
+                [item.score for item in of_family],
+                "osD^"[i % 4],
+                color=SERIES[i % len(SERIES)],
+                label=_short(family),
+            )
+        chosen = [item for item in measured if item.chosen]
+        axes.plot(
+            [item.latency_us for item in chosen],
+            [item.score for item in chosen],
+            "o",
+            markersize=14,
+            markerfacecolor="none",
+            markeredgecolor=INK,
+            label="chosen",
+        )
+        axes.set(xlabel="microseconds a row, half of the calls", ylabel=_short(metric))
+        _legend_above(axes, 3)
+
+    return _drawn("tried", draw, height=3.8)
 
 
 def latency_figure(found: Measurements) -> str:

@@ -27,7 +27,7 @@ MOST_COLUMNS = 200
 MOST_CATEGORIES = 8
 FIGURES = (
     "calibration", "roc", "precision_recall", "importance", "groups", "answers", "learning",
-    "loss", "latency", "memory",
+    "loss", "tried", "latency", "memory",
 )  # fmt: skip
 MOST_CLASSES = 12
 
@@ -222,6 +222,8 @@ def _figures(e: Evaluation) -> dict[str, str]:
         made["learning"] = figures.learning_figure(e.learning, str(e.learning_of))
     if e.loss is not None:
         made["loss"] = figures.loss_figure(e.loss)
+    if any(item.front for item in e.tried):
+        made["tried"] = figures.tried_figure(e.tried, str(e.tried_of))
     if e.measured is not None:
         made["latency"] = figures.latency_figure(e.measured)
         made["memory"] = figures.memory_figure(e.measured)

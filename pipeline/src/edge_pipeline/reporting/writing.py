@@ -25,7 +25,14 @@ from edge_pipeline.measuring.asking import read_rows, rows_for
 from edge_pipeline.measuring.bare import measure_file
 from edge_pipeline.reporting.curves import LEARNING_FOLDS, LEARNING_SHARES, learning_curves
 from edge_pipeline.reporting.evaluating import USUAL_METRICS, Asked, Sections, evaluate
-from edge_pipeline.reporting.evaluation import Curve, Evaluation, Measurements, Source, sidecar_of
+from edge_pipeline.reporting.evaluation import (
+    Curve,
+    Evaluation,
+    Measurements,
+    Source,
+    Tried,
+    sidecar_of,
+)
 from edge_pipeline.reporting.page import Told, render_card, render_page
 from edge_pipeline.reporting.scores import DUMMY
 
@@ -38,6 +45,10 @@ __all__ = ["WrittenReport", "evaluate_build", "write_report"]
 
 LONGEST_LEARNING_SECONDS = 20.0
 """A learning curve that would take longer is left out: it fits the estimator fifteen times."""
+
+
+MOST_TRIED = 20
+"""Candidates of a search that are told, the best first."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +137,12 @@ def evaluate_build(
     dataset: Dataset,
     fitted: FittedModel,
     *,
-    measured: Measurements | None = None,
+    from_file: bool = True,
 ) -> Evaluation:
-    """What the build of the file at *path* knows, and keeps beside it for the report."""
+    """What the build of the file at *path* knows, and keeps beside it for the report.
+
+    *from_file*: whether the rows are those that the recipe names.
+    """
     sections = Sections()
     metrics = recipe.metrics or USUAL_METRICS.get(recipe.task, ())
     refused, seed, wanted = 0, recipe.split.seed, recipe.report
@@ -156,9 +170,11 @@ def evaluate_build(
         sha256=sha256,
         date=None if wanted.date is None else str(wanted.date),
         description=wanted.description,
-        source=_source(recipe, dataset, refused),
+        source=_source(recipe, dataset, refused, from_file=from_file),
         dummy=DUMMY.get(recipe.task),
-        measured=measured or _measured(path, dataset.X_test),
+        tried=_tried(fitted),
+        tried_of=None if fitted.search is None else fitted.search.scoring,
+        measured=_measured(path, dataset.X_test),
         training_seconds=fitted.seconds,
         warnings=fitted.warnings,
         left_out=sections.left_out,
@@ -172,7 +188,8 @@ def _learn(
     """Add the learning curve, if it does not take long."""
     from sklearn.model_selection import GroupKFold, TimeSeriesSplit
 
-    seconds = fitted.seconds * LEARNING_FOLDS * sum(LEARNING_SHARES)
+    a_fit = fitted.seconds if fitted.search is None else fitted.search.chosen.seconds
+    seconds = a_fit * LEARNING_FOLDS * sum(LEARNING_SHARES)
     if seconds > LONGEST_LEARNING_SECONDS:
         sections.left_out["learning"] = f"it would take some {seconds:.0f} s"
         return
@@ -270,16 +287,39 @@ def _machine() -> str:
     return f"{names[0]}, {platform.machine()}" if names else platform.machine()
 
 
-def _source(recipe: Recipe, dataset: Dataset, refused: int) -> Source:
+def _tried(fitted: FittedModel) -> tuple[Tried, ...]:
+    """The best candidates of the search, and all of its front."""
+    search = fitted.search
+    if search is None:
+        return ()
+    front = {candidate.number for candidate in search.front}
+    known = [one for one in search.candidates if np.isfinite(one.score)]
+    shown = [one for i, one in enumerate(known) if i < MOST_TRIED or one.number in front]
+    return tuple(
+        Tried(
+            family=one.family,
+            parameters=", ".join(f"{name}={value}" for name, value in one.parameters.items())[:200],
+            score=one.score,
+            spread=one.spread,
+            model_bytes=None if one.device is None else one.device.model_bytes,
+            latency_us=None if one.device is None else one.device.latency_us_p50,
+            front=one.number in front,
+            chosen=one.number == search.chosen.number,
+        )
+        for one in shown
+    )
+
+
+def _source(recipe: Recipe, dataset: Dataset, refused: int, *, from_file: bool) -> Source:
     table = recipe.data
-    if table.file is not None:
+    if table.file is not None and from_file:
         file = recipe.file.parent / table.file
         with file.open("rb") as stream:
             sha256, what = hashlib.file_digest(stream, "sha256").hexdigest(), "the file"
     else:
         sha256, what = _digest(dataset.X_train, dataset.y_train), "the training rows"
     return Source(
-        name=str(table.file or table.function or table.dataset),
+        name=str(table.file or table.function or table.dataset) if from_file else "a frame",
         sha256=sha256,
         what=what,
         target=", ".join(table.targets) or None,
