@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.building import build
+from edge_pipeline.data.dataset import load_dataset
+from edge_pipeline.data.recipe import read_recipe
+from edge_pipeline.training.fitting import train
 
 
 @pytest.mark.parametrize("task", ["clustering", "anomaly", "transform"])
@@ -37,3 +40,25 @@ def test_texts_are_searched_with_words_counted(tmp_path: Path) -> None:
     )
     report = build(tmp_path, tmp_path / "t.onnx")
     assert report.manifest.metrics["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(("curved", "family"), [(False, "linear"), (True, "forest")])
+def test_a_linear_model_is_taken_unless_another_is_plainly_better(
+    tmp_path: Path, curved: bool, family: str
+) -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(rng.normal(size=(240, 2)), columns=["a", "b"])
+    signal = frame.a * frame.b if curved else frame.a + frame.b
+    frame["y"] = np.where(signal + rng.normal(scale=0.4, size=240) > 0, "u", "v")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "recipe.toml").write_text(
+        'name = "t"\ntask = "classification"\n[data]\nfile = "t.csv"\ntarget = "y"\n'
+        '[estimator]\npreset = "auto"\nfamilies = ["linear", "forest"]\n'
+        "[validation]\nfolds = 3\nrepeats = 1\n[search]\nmeasured = 0\n"
+    )
+    recipe = read_recipe(tmp_path)
+    found = train(recipe, load_dataset(recipe)).search
+    assert found is not None
+    assert found.chosen.family == family
+    best = max(one.score for one in found.candidates)
+    assert found.chosen.score >= best - found.chosen.spread

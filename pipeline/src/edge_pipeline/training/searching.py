@@ -50,6 +50,8 @@ class Found:
         Number of a candidate to the unfitted estimator that it stands for.
     finalists
         Numbers of those that were scored on all rows, or None when all were.
+    preferred
+        Number of one that goes before the best, which is better by chance as likely as not.
     """
 
     scoring: str
@@ -58,15 +60,21 @@ class Found:
     candidates: list[Candidate] = field(default_factory=list)
     estimators: dict[int, Any] = field(default_factory=dict)
     finalists: frozenset[int] | None = None
+    preferred: int | None = None
     baseline: float | None = None
     stopped: str = ""
 
     def best_first(self) -> list[Candidate]:
         """Those that were scored, the best first, earlier ones before their equals."""
 
-        def rank(one: Candidate) -> tuple[bool, float, int]:
+        def rank(one: Candidate) -> tuple[bool, bool, float, int]:
             late = self.finalists is not None and one.number not in self.finalists
-            return late, -float(f"{one.score:.{SCORE_DIGITS}g}"), one.number
+            return (
+                one.number != self.preferred,
+                late,
+                -float(f"{one.score:.{SCORE_DIGITS}g}"),
+                one.number,
+            )
 
         return sorted((one for one in self.candidates if not math.isnan(one.score)), key=rank)
 
@@ -121,6 +129,7 @@ def search_presets(recipe: Recipe, dataset: Dataset, watcher: Watcher, engine: E
         preset = order[outcome.number]
         found.candidates.append(outcome.candidate(preset.family, preset.parameters))
         found.estimators[outcome.number] = preset.pipeline()
+    found.preferred = _as_good_and_linear(run, found)
     return found
 
 
@@ -200,6 +209,24 @@ def _still_open(run: Run, order: list[Preset]) -> set[str]:
         for one in scored
         if one.score + one.spread >= best.score - best.spread
     }
+
+
+def _as_good_and_linear(run: Run, found: Found) -> int | None:
+    """The best linear candidate, unless the best of all is plainly better.
+
+    Plainly: by more than one standard error of the difference on the same folds, corrected for the
+    rows that folds share (Nadeau and Bengio 2003, Inference for the generalization error, sec. 4).
+    On few rows the best of many candidates is best by chance, and a linear model is the smallest.
+    """
+    ranked = found.best_first()
+    linear = next((one.number for one in ranked if one.family == "linear"), None)
+    if linear is None or ranked[0].number == linear or found.folds < 2:
+        return None
+    folds = {one.number: np.array(one.folds) for one in run.outcomes}
+    gain = folds[ranked[0].number] - folds[linear]
+    parts = getattr(run.splitter, "n_splits", None) or run.splitter.cvargs["n_splits"]
+    error = gain.std(ddof=1) * math.sqrt(1 / len(gain) + 1 / max(1, parts - 1))
+    return None if gain.mean() > error else linear
 
 
 def _space(recipe: Recipe, table: SearchTable, estimator: Any) -> tuple[dict[str, Any], str]:

@@ -37,7 +37,10 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one candidate did; *iteration* counts the rounds of a halving search."""
+    """How one candidate did; *iteration* counts the rounds of a halving search.
+
+    *folds* has its score on each fold.
+    """
 
     number: int
     parameters: Mapping[str, Any]
@@ -46,6 +49,7 @@ class Outcome:
     seconds: float
     iteration: int = 0
     fault: str = ""
+    folds: tuple[float, ...] = ()
 
     def candidate(self, family: str, parameters: Mapping[str, Any]) -> Candidate:
         """The same as told in the report."""
@@ -163,18 +167,24 @@ class Run:
             if "fits failed" not in str(error) or more is not None:
                 raise
             for parameters in piece:
-                self._add(parameters, math.nan, math.nan, 0.0, 0, _last_line(error))
+                number = len(self.outcomes)
+                fault = _last_line(error)
+                self._add(Outcome(number, parameters, math.nan, math.nan, 0.0, fault=fault))
             return None
         for i, parameters in enumerate(piece):
             at = i - len(piece)
-            self._add(
+            score = float(results["mean_test_score"][at])
+            one = Outcome(
+                len(self.outcomes),
                 parameters,
-                float(results["mean_test_score"][at]),
+                score,
                 float(results["std_test_score"][at]),
                 float(results["mean_fit_time"][at]),
                 0 if more is None else int(more["iter"][i]),
-                "" if np.isfinite(results["mean_test_score"][at]) else "failed on some folds",
+                "" if np.isfinite(score) else "failed on some folds",
+                tuple(float(results[f"split{n}_test_score"][at]) for n in range(self.folds)),
             )
+            self._add(one)
         return results
 
     def _sent(self, evaluate: Callable[..., Any], piece: Any, cv: Any, more: Any) -> Any:
@@ -195,21 +205,11 @@ class Run:
                 "do its workers have memory enough?"
             ) from error
 
-    def _add(
-        self,
-        parameters: Mapping[str, Any],
-        score: float,
-        spread: float,
-        seconds: float,
-        iteration: int,
-        fault: str,
-    ) -> None:
-        self.outcomes.append(
-            Outcome(len(self.outcomes), parameters, score, spread, seconds, iteration, fault)
-        )
+    def _add(self, one: Outcome) -> None:
+        self.outcomes.append(one)
         scores = [one.score for one in self.outcomes if not math.isnan(one.score)]
         best = max(scores, default=math.nan)
-        self._watcher.candidate(len(self.outcomes), self.total, score, best)
+        self._watcher.candidate(len(self.outcomes), self.total, one.score, best)
 
     def _of_a_dummy(self) -> float | None:
         """Score of a model that does not look at the columns."""

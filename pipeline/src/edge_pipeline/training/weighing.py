@@ -123,7 +123,7 @@ def _chosen(recipe: Recipe, ranked: list[Candidate]) -> Candidate:
         limited = bool(_limits(recipe))
         return (fitting if limited and fitting else usable)[0]
     tolerance = 0.0 if recipe.search is None else recipe.search.score_tolerance
-    best = (fitting or usable)[0].score
+    best = max(one.score for one in fitting or usable)
     near = [one for one in fitting if one.score >= best - tolerance * abs(best)]
     if not near:
         return usable[0]
