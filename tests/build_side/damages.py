@@ -49,7 +49,8 @@ def _nudge(name: str, direction: float) -> Callable[[dict[str, Any]], Any]:
 
 def _flip_nan(told: dict[str, Any]) -> None:
     flags = told.setdefault("nodes_missing_value_tracks_true", [0] * len(told["nodes_modes"]))
-    flags[0] = 1 - flags[0]
+    # All, since the first may ask of a column that has no gaps.
+    flags[:] = [1 - flag for flag in flags]
 
 
 def _less(told: dict[str, Any]) -> Any:
@@ -136,6 +137,10 @@ def _operand(ops: tuple[str, ...], position: int, how: Callable[[Any], Any]) -> 
         return False
 
     return damage
+
+
+def _all_up(values: Any) -> Any:
+    return np.nextafter(values, np.inf)
 
 
 def _first_up(values: Any) -> Any:
@@ -320,7 +325,7 @@ DAMAGES: Mapping[str, Damage] = {
     "category dropped": _encoder("keys_tensor", _forget),
     "categories swapped": _encoder("keys_tensor", _swap_first),
     "other code for unknown": _encoder("default_tensor", _one_more),
-    "fill up 1 ulp": _operand(("Where",), 1, _first_up),
+    "fill up 1 ulp": _operand(("Where",), 1, _all_up),
     "coefficient up 1 ulp": _operand(_PRODUCTS, 1, _first_up),
     "coefficient up 1e-6": _operand(_PRODUCTS, 1, _first_larger),
     "intercept dropped": _operand(("Gemm", "Add"), 2, np.zeros_like),

@@ -17,6 +17,7 @@ from edge_pipeline.verifying.verify import verify
 from onnx import numpy_helper
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -143,3 +144,17 @@ def test_a_wrong_way_far_outside_training_is_refused_even_if_nothing_is_proven()
     limit_answers(proto.graph)
     with pytest.raises(ParityError, match="numbers far outside"):
         verify(replace(healthy, graph=proto.SerializeToString()), model, sample)
+
+
+def test_a_label_far_outside_is_noise_where_the_scores_of_both_are_one() -> None:
+    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    model = GaussianNB().fit(X, [0, 1, 1, 0])
+    model.var_[:] = 1.0  # of two classes the same mean and variance: each row ties
+    sample = sample_for(model, X)
+    output = convert_sample(model, sample).outputs[0]
+    rows = pd.DataFrame({"x0": [1e6]})
+    expected = model.predict(rows.to_numpy())
+    assert is_noise(model, sample, output, rows, expected, 1 - expected, 0.0)
+    model.theta_[1] += 1.0
+    expected = model.predict(rows.to_numpy())
+    assert not is_noise(model, sample, output, rows, expected, 1 - expected, 0.0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from edge_pipeline.proving.reading_trees import MOST_CODES
 from edge_pipeline.proving.rules import LIBRARY, UNIT
 from edge_runtime.answering.session import Session
 from onnx import TensorProto, helper, numpy_helper
@@ -108,17 +109,65 @@ def test_sums_start_at_zero_and_take_the_trees_in_their_order(
 
 
 def test_a_set_holds_its_whole_numbers_and_neither_others_nor_nan() -> None:
-    members = np.array([0.0, 3.0, 40.0, 255.0, np.nan])
+    members = np.array([0.0, 3.0, 31.0, 32.0, 63.0, 64.0, 255.0, 256.0, MOST_CODES - 1, np.nan])
     model = ensemble(
         [(0, 0.0, 6, -1, -2, 0), (0, 0.5, 0, -3, -4, 0)],
         [0, 1],
         [(0, 1.0), (0, 2.0), (0, 10.0), (0, 20.0)],
         membership_values=numpy_helper.from_array(members),
     )
-    X = np.append(np.arange(-1.0, 300.0), np.nan)
+    X = np.append(np.arange(-1.0, MOST_CODES + 70.0), np.nan)
     inside = np.isin(X, members[:-1])
     expected = np.where(inside, 1.0, 2.0) + np.where(X <= 0.5, 10.0, 20.0)
     np.testing.assert_array_equal(answer(model, X[:, np.newaxis])[:, 0], expected)
+
+
+def lookup(keys: Any, values: Any) -> Any:
+    told = {
+        "keys_tensor": numpy_helper.from_array(np.array(keys)),
+        "values_tensor": numpy_helper.from_array(np.array(values)),
+        "default_tensor": numpy_helper.from_array(np.array([-1.0])),
+    }
+    return graph("LabelEncoder", "ai.onnx.ml", told)
+
+
+def test_a_number_is_looked_up_bit_for_bit_with_one_zero_and_one_nan() -> None:
+    keys = [1.5, 0.0, np.nan, TINY, HUGE, 2.0**53]
+    model = lookup(keys, np.arange(6.0))
+    with np.errstate(over="ignore"):
+        beside = [np.nextafter(key, end) for key in keys for end in (-np.inf, np.inf)]
+    asked = [*keys, -0.0, -np.nan, *beside, 1.0, np.inf]
+    table = dict(zip(keys, np.arange(6.0), strict=True))
+    expected = [2.0 if x != x else table.get(x, -1.0) for x in asked]
+    np.testing.assert_array_equal(answer(model, [asked])[0], expected)
+
+
+@pytest.mark.parametrize("op", ["Max", "Min"])
+def test_limits_are_numpys_and_let_nan_through(op: str) -> None:
+    x = np.array([[np.nan, -np.inf, -1.0, -0.0, 0.0, TINY, 1.0, np.inf]])
+    model = graph(op)
+    model.graph.initializer.append(numpy_helper.from_array(np.array(0.0), "c"))
+    model.graph.node[0].input.append("c")
+    function = {"Max": np.maximum, "Min": np.minimum}[op]
+    np.testing.assert_array_equal(answer(model, x), function(x, 0.0))
+
+
+def test_a_running_sum_takes_one_number_after_the_other() -> None:
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(40, 300)) * 10.0 ** rng.integers(-12, 12, size=(40, 300))
+    model = graph("CumSum")
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1), "axis"))
+    model.graph.node[0].input.append("axis")
+    np.testing.assert_array_equal(answer(model, x), np.cumsum(x, axis=1))
+
+
+def test_a_cast_to_float32_rounds_as_numpys_does() -> None:
+    bits = np.random.default_rng(7).integers(-(2**63), 2**63 - 1, size=20_000)
+    x = bits.view(np.float64)[np.newaxis]
+    model = graph("Cast", "", {"to": TensorProto.FLOAT})
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.testing.assert_array_equal(answer(model, x), x.astype(np.float32))
 
 
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div"])

@@ -117,6 +117,9 @@ class Telling:
                 continue
             where = f"tree {sum(t is not None for (t, _), _ in pairs[:i])}"
             if tree is None or other is None:
+                if len(found.value) == len(expected.value):
+                    sides = [sorted(set(each.tolist()))[:2] for each in (values, others)]
+                    raise Contradicted(f"{sides[0]} as term {i} where scikit-learn has {sides[1]}")
                 raise NotUnderstood(f"{where} is a constant on one side alone")
             if tree.key != other.key:
                 self._questions_apart(tree, other, where, compare)

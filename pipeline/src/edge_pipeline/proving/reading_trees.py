@@ -18,6 +18,9 @@ __all__ = ["tree_ensemble"]
 _LEQ, _MEMBER = 0, 6
 _AVERAGE, _SUM = 0, 1
 
+MOST_CODES = 20_000
+"""A set's numbers lie below: tests/build_side/test_proof_assumptions.py asks for as many."""
+
 MOST_LEAF_VALUES = 50_000_000
 """Leaves times targets that are looked at; a larger ensemble is probed."""
 
@@ -99,6 +102,9 @@ def _members(
     ends = np.flatnonzero(np.isnan(values))
     if len(ends) != len(nodes) or ends[-1] != len(values) - 1:
         raise NotUnderstood("TreeEnsemble with sets that are not one a node")
+    whole = values[~np.isnan(values)]
+    if not ((whole >= 0) & (whole < MOST_CODES) & (whole == np.trunc(whole))).all():
+        raise NotUnderstood("TreeEnsemble with a set of other than whole numbers")
     starts = np.append(0, ends[:-1] + 1)
     sets = [frozenset(values[a:b].tolist()) for a, b in zip(starts, ends, strict=True)]
     return dict(zip(nodes.tolist(), sets, strict=True))

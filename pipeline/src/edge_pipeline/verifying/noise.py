@@ -27,6 +27,9 @@ STIRRED = 8
 ROOM = 16.0
 """A difference may be so many times the largest movement seen: of few tries none is the worst."""
 
+TIED = 1e-12
+"""Two scores of a row are one where they are so close, relative to the largest of all rows."""
+
 _SEED = 20
 
 
@@ -60,11 +63,41 @@ def is_noise(
         return False
     if expected.dtype.kind != "f":
         moves = np.logical_or.reduce([answer != expected for answer in answers])
-        return bool((moves | (found == expected)).all())
+        explained = moves | (found == expected)
+        return bool((explained | _tied(estimator, sample, table, expected, found)).all())
     apart, room = _apart(found, expected), np.zeros(expected.shape)
     for answer in answers:
         room = np.maximum(room, _apart(answer, expected))
     return bool(((apart <= allowed) | (apart <= ROOM * room)).all())
+
+
+def _tied(
+    estimator: Any, sample: Sample, table: pd.DataFrame, expected: NDArray[Any], found: NDArray[Any]
+) -> NDArray[np.bool_]:
+    """Where scikit-learn's own scores of the two labels are as good as equal.
+
+    Far outside, scores run into their limits, and stand still there.
+    """
+    nowhere = np.zeros(expected.shape, dtype=np.bool_)
+    classes = getattr(estimator, "classes_", None)
+    if expected.ndim != 1 or not isinstance(classes, np.ndarray) or classes.ndim != 1:
+        return nowhere
+    for method in ("decision_function", "predict_proba"):
+        output = Output(method, method, "float64", None)
+        scores = _asked(estimator, sample, output, table) if hasattr(estimator, method) else None
+        if scores is None or scores.dtype.kind != "f":
+            continue
+        if scores.ndim == 1 and len(classes) == 2:
+            scores = np.stack([np.zeros(len(scores)), scores], axis=1)
+        if scores.shape != (len(expected), len(classes)) or not set(found) <= set(classes):
+            continue
+        rows = np.arange(len(expected))
+        place = {label: i for i, label in enumerate(classes.tolist())}
+        pair = [
+            scores[rows, [place[label] for label in each.tolist()]] for each in (expected, found)
+        ]
+        nowhere |= _apart(*pair) <= TIED * np.maximum(magnitude(scores), 1e-300)
+    return nowhere
 
 
 def _asked(
