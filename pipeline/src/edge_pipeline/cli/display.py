@@ -188,7 +188,9 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(header):
         cells = [row[place] for row in held if row[place]]
-        right = bool(cells) and all(cell.replace(",", "")[:1].isdigit() for cell in cells)
+        right = bool(cells) and all(
+            cell.replace(",", "").replace(".", "").isdigit() for cell in cells
+        )
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in held:
         table.add_row(*row)
