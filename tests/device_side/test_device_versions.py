@@ -21,7 +21,7 @@ def test_a_release_known_to_fail_is_refused_with_its_issue(
     version: str, machine: str, issue: int
 ) -> None:
     with pytest.raises(UnsupportedRuntimeError, match=rf"#{issue}\); install 1\.2"):
-        check_version(version, machine, "1.20.0")
+        check_version(version, machine, "1.20.0", features=())
 
 
 @pytest.mark.parametrize(
