@@ -50,7 +50,7 @@ with edge_runtime.load(sys.argv[1]) as model:
 
 BUILD = """
 import edge_pipeline
-edge_pipeline.build(sys.argv[1], output=sys.argv[2])
+edge_pipeline.build(sys.argv[1], output=sys.argv[2], report=True)
 """
 
 

@@ -87,10 +87,10 @@ class Browser:
             self._out.close()
         self._profile.cleanup()
 
-    def open(self, page: Path, *, width: int, dark: bool) -> None:
+    def open(self, page: Path, *, width: int, dark: bool, media: str = "") -> None:
         """Load a page at a width and in a theme, and wait until all is there."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-        self._call("Emulation.setEmulatedMedia", features=theme)
+        self._call("Emulation.setEmulatedMedia", media=media, features=theme)
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,

@@ -68,6 +68,14 @@ def test_the_page_fits_its_window_and_follows_the_theme(
     assert browser.asked_for == [report.written.page.as_uri()]
 
 
+def test_paper_is_white_whatever_the_screen_is(
+    browser: Browser, hostile: edge_pipeline.Report
+) -> None:
+    assert hostile.written is not None
+    browser.open(hostile.written.page, width=800, dark=True, media="print")
+    assert browser.value(DRAWN)["paper"] == "rgb(255, 255, 255)"
+
+
 def test_what_a_page_loads_or_complains_of_would_be_seen(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

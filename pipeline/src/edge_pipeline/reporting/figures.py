@@ -7,9 +7,11 @@ drawing serves a light page, a dark one and a printed one.
 from __future__ import annotations
 
 import io
+import logging
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from edge_pipeline.reporting.evaluation import (
@@ -315,7 +317,7 @@ def _drawn(name: str, draw: Callable[[Any], None], *, height: float, width: floa
     from matplotlib.figure import Figure
 
     style: Any = {**_STYLE, "svg.hashsalt": name}
-    with mpl.rc_context(style), warnings.catch_warnings():
+    with mpl.rc_context(style), warnings.catch_warnings(), _unlogged("matplotlib.font_manager"):
         warnings.simplefilter("ignore")  # a letter that matplotlib's font lacks, the browser has
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
@@ -323,6 +325,18 @@ def _drawn(name: str, draw: Callable[[Any], None], *, height: float, width: floa
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return _for_page(text.getvalue(), name)
+
+
+@contextmanager
+def _unlogged(name: str) -> Iterator[None]:
+    """Keep a logger silent: that fonts are looked for the first time is no news to anybody."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _for_page(svg: str, name: str) -> str:
