@@ -1,6 +1,8 @@
 """A real Dask cluster of two worker processes: the same search, nothing lost with a worker."""
 
+import importlib.util
 import os
+import re
 import signal
 import threading
 import time
@@ -149,18 +151,24 @@ def test_the_file_from_a_cluster_has_the_bytes_of_the_file_from_here(
     assert there == build(folder, folder / "here.onnx").path.read_bytes()
 
 
-def test_a_sealed_model_answers_inside_the_workers(folder: Path, cluster: Any) -> None:
+def test_the_code_of_the_page_answers_inside_the_workers(
+    root: Path, folder: Path, cluster: Any
+) -> None:
+    page = (root / "docs/scale.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (folder / "page.py").write_text(code, encoding="utf-8")
+    # Not among the imported modules: like a script, it travels to the workers by its code.
+    spec = importlib.util.spec_from_file_location("page", folder / "page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     path = build(folder, folder / "boats.onnx").path
     frame = pd.read_csv(folder / "boats.csv").drop(columns="kind")
-    parts = [frame.iloc[i : i + 60] for i in range(0, 300, 60)]
-    with (
-        edge_runtime.load(path) as model,
-        distributed.Client(cluster.scheduler_address, set_as_default=False) as client,
-    ):
-        answers = client.gather(client.map(model.predict, parts))
-        where = client.gather(client.submit(lambda part: os.getpid(), parts[0]))
-        assert np.array_equal(np.concatenate(answers), model.predict(frame))
-    assert where != os.getpid()
+    found = module.answer_all(str(path), frame, cluster.scheduler_address, 60)
+    with edge_runtime.load(path) as model:
+        assert found["answer"].tolist() == model.predict(frame).tolist()
+    assert found.drop(columns="answer").equals(frame)
 
 
 def test_the_command_makes_a_cluster_of_its_own(folder: Path) -> None:
