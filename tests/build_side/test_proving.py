@@ -75,6 +75,14 @@ def proofs(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
     return dict(prove(model.graph, estimator, model.schema, model.outputs))
 
 
+def both(rows: int = 150) -> Any:
+    return np.stack([classes(rows), two(rows).astype(str)], axis=1)
+
+
+def targets(rows: int = 150) -> Any:
+    return np.stack([target(rows), numbers(rows)[:, 1]], axis=1)
+
+
 few: Any = {"n_estimators": 5, "random_state": 0}
 
 TREES = {
@@ -99,6 +107,14 @@ TREES = {
     "ada of numbers": (ensemble.AdaBoostRegressor(**few), target),
     "bagging": (ensemble.BaggingClassifier(max_features=0.5, **few), classes),
     "bagging of numbers": (ensemble.BaggingRegressor(**few), target),
+    "tree of two targets": (tree.DecisionTreeClassifier(), both),
+    "forest of two targets": (ensemble.RandomForestClassifier(**few), both),
+    "extra forest of two targets": (ensemble.ExtraTreesRegressor(**few), targets),
+    "bagging of two targets": (ensemble.BaggingRegressor(**few), targets),
+    "boosting by the absolute error": (
+        ensemble.GradientBoostingRegressor(loss="absolute_error", **few),
+        target,
+    ),
     "isolation": (ensemble.IsolationForest(contamination=0.1, **few), classes),
     "embedding": (ensemble.RandomTreesEmbedding(**few), classes),
 }
