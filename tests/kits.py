@@ -27,12 +27,13 @@ ROWS = "x\n1\n2\n"
 def wheels_for(machine: str, python: str) -> Path:
     """A folder of what a kit needs on *machine*, the versions that are installed here."""
     wanted = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "onnxruntime")]
+    wanted += ["pip", "cryptography"]
     folder = ROOT / ".cache" / "-".join(["wheels", machine, python, *wanted]).replace("==", "-")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # pytest-xdist: one worker fetches
         if not (folder / ".complete").exists():
-            _fetch(folder, machine, python, [*wanted, "pip"])
+            _fetch(folder, machine, python, wanted)
             (folder / ".complete").touch()
     return folder
 

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import metadata
 from pathlib import Path
 
 import edge_pipeline
@@ -112,6 +113,17 @@ def test_the_onnxruntime_that_ends_a_cortex_a53_or_a72_is_refused_for_their_boar
 def test_for_the_board_whose_cpu_runs_it_that_onnxruntime_is_only_too_old(line_file: Path) -> None:
     with pytest.raises(UnsupportedRuntimeError, match=r"expected 1\.\d+.* or later"):
         edge_pipeline.make_kit(line_file, board="5", pins=["onnxruntime==1.21.0"])
+
+
+def test_the_extra_for_signatures_brings_what_checks_them(make: Make) -> None:
+    if "signing" not in (metadata("edge-runtime").get_all("Provides-Extra") or ()):
+        pytest.skip("THE INSTALLED edge-runtime IS OLDER THAN ITS EXTRAS; pip install it again")
+    arguments = {"platform": None, "board": "zero2", "python": "3.11"}
+    kit = make(extras=["signing"], **arguments)
+    plain = make(**arguments)
+    more = {package.name for package in kit.packages} - {package.name for package in plain.packages}
+    assert "cryptography" in more
+    assert kit.runtime_id != plain.runtime_id
 
 
 def test_a_folder_without_the_wheels_is_named_with_what_it_lacks(

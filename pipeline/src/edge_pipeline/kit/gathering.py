@@ -81,8 +81,7 @@ def gather(wanted: Wanted, folder: Path) -> Gathered:
     """
     pins = _pinned(wanted)
     own = runtime_wheel(folder)
-    for unknown in set(wanted.extras) - set(EXTRAS):
-        raise KitError(f"edge-runtime has no extra {unknown!r}; expected {', '.join(EXTRAS)}")
+    _check_extras(wanted, own)
     here = {name: f"=={installed_version(name)}" for name in _VERIFIED_WITH if name not in pins}
     notes: list[str] = []
     try:
@@ -100,6 +99,18 @@ def gather(wanted: Wanted, folder: Path) -> Gathered:
     root = Requirement(f"edge-runtime[{','.join(wanted.extras)}]")
     needed = required_by([root], wheels, wanted.target.markers)
     return Gathered({name: wheels[name] for name in needed}, pip, notes)
+
+
+def _check_extras(wanted: Wanted, own: Wheel) -> None:
+    provided = own.metadata.get_all("Provides-Extra") or ()
+    for extra in wanted.extras:
+        if extra not in EXTRAS:
+            raise KitError(f"edge-runtime has no extra {extra!r}; expected {', '.join(EXTRAS)}")
+        if extra not in provided:  # an editable install whose pyproject.toml has changed since
+            raise KitError(
+                f"the metadata of the installed edge-runtime do not know the extra {extra!r}; "
+                "install edge-runtime again"
+            )
 
 
 def _pinned(wanted: Wanted) -> dict[str, str]:
