@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -203,6 +204,29 @@ def test_old_tree_operators_of_a_users_converter_are_accepted():
     beside = VotingRegressor([("t", tree), ("d", DecisionTreeRegressor())]).fit(X, X[:, 0])
     with pytest.raises(ConversionError, match="an old tree operator"):
         convert(beside, X)
+
+
+def test_a_converter_of_a_user_that_writes_a_scan_is_refused():
+    class Near(KNeighborsRegressor):
+        def predict(self, X):
+            return super().predict(X) + 0.0
+
+    def shapes(operator):
+        operator.outputs[0].type = DoubleTensorType([None, 1])
+
+    def converter(scope, operator, container):
+        plain = KNeighborsRegressor(2).fit(X, X[:, 0])
+        node = OnnxSubEstimator(
+            plain,
+            operator.inputs[0],
+            op_version=container.target_opset,
+            output_names=operator.outputs[:1],
+        )
+        node.add_to(scope, container)
+
+    update_registered_converter(Near, "NearOfAUser", shapes, converter)
+    with pytest.raises(UnsupportedEstimatorError, match="writes Scan"):
+        convert(Near(2).fit(X, X[:, 0]), X)
 
 
 class Fits(LogisticRegression):

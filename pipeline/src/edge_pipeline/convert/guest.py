@@ -28,6 +28,9 @@ __all__ = ["guest", "is_registered_by_user"]
 
 # What skl2onnx calls a classifier's second output depends on an option.
 _CLASSIFIER_OUTPUT = {"predict": 0, "predict_proba": 1, "decision_function": 1}
+_UNBOUNDED = frozenset({"Scan", "SequenceMap"})
+"""What the device's scan of a graph refuses, though a converter may well write it."""
+
 _OTHER_OUTPUT = {"predict": 0, "transform": 0, "score_samples": 1, "decision_function": 1}
 
 
@@ -67,6 +70,13 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> T
         model = _foreign_model(estimator, method, inputs)
     except Exception as error:  # skl2onnx raises whatever its converters raise
         raise context.refuse(f"skl2onnx refuses {kind.__name__} in float64: {error}") from error
+    unbounded = sorted({node.op_type for node in model.graph.node} & _UNBOUNDED)
+    if unbounded:
+        raise context.refuse(
+            f"skl2onnx's converter of {kind.__name__} writes {' and '.join(unbounded)}, whose "
+            "number of steps nothing in the file bounds, so the device refuses it; write a Loop, or "
+            "CDist (option optim='cdist')"
+        )
     table = _CLASSIFIER_OUTPUT if hasattr(estimator, "classes_") else _OTHER_OUTPUT
     position = table.get(method)
     if position is None or position >= len(model.graph.output):
