@@ -74,8 +74,8 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> T
     if unbounded:
         raise context.refuse(
             f"skl2onnx's converter of {kind.__name__} writes {' and '.join(unbounded)}, whose "
-            "number of steps nothing in the file bounds, so the device refuses it; write a Loop, or "
-            "CDist (option optim='cdist')"
+            "number of steps nothing in the file bounds, so the device refuses it; write a Loop, "
+            "or CDist (option optim='cdist')"
         )
     table = _CLASSIFIER_OUTPUT if hasattr(estimator, "classes_") else _OTHER_OUTPUT
     position = table.get(method)
