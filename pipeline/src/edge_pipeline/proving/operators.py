@@ -256,8 +256,9 @@ def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[An
     axis, last = attributes.get("axis", 0), attributes.get("select_last_index", 0)
     if items.ndim != 1 or axis not in (-1, 1) or (last and len(items) != 2):
         raise NotUnderstood("ArgMax over another axis than the columns, or of the last of equals")
-    if len(items) == 2 and (last or _is_negative_of(*items)):
-        less = constant(0.0) if _is_negative_of(*items) else items[0]
+    if len(items) == 2:
+        about_zero = _is_zero(items[0]) or _is_negative_of(*items)
+        less = constant(0.0) if about_zero else items[0]
         index = apply("to int", apply("greater or equal" if last else "greater", items[1], less))
     else:
         index = apply("argmax", *items)

@@ -10,7 +10,6 @@ from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
-from edge_pipeline.convert.special import expit
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
@@ -48,12 +47,12 @@ def _outputs(net: Any, X: Tensor) -> Tensor:
 
 
 def _of_two(net: Any, X: Tensor) -> Tensor:
-    """Minus the output and the output of a network for two classes, before the activation.
+    """Zero and the output of a network for two classes, before the activation.
 
-    The label is the larger one's, and the logistic function of each its probability: two nodes
-    where one output takes six.
+    The label is the larger one's, and the logistic function is their softmax: two nodes where one
+    output takes six.
     """
-    return _forward(net, X, np.array([-1.0, 1.0]))
+    return _forward(net, X, np.array([0.0, 1.0]))
 
 
 def _regression(_: Context, net: Any, X: Tensor) -> Tensor:
@@ -64,7 +63,7 @@ def _regression(_: Context, net: Any, X: Tensor) -> Tensor:
 def _probabilities(_: Context, net: Any, X: Tensor) -> Tensor:
     if net.n_outputs_ == 1:
         # To the last digit of tiny ones, too: OneVsRestClassifier chooses the largest of several.
-        return expit(_of_two(net, X))
+        return ops.softmax(_of_two(net, X))
     return _outputs(net, X)
 
 
