@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from edge_runtime.bundle import checking
 from edge_runtime.bundle.json_reading import read_json
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
@@ -264,27 +265,30 @@ class Manifest:
             } if len(value) == 14 and outputs:
                 return cls(
                     name=name,
-                    version=_whole(version, "version", least=1),
+                    version=checking.whole(version, "version", least=1),
                     task=task,
                     estimator=estimator,
-                    created_by=_texts(created_by),
+                    created_by=checking.texts(created_by),
                     schema=Schema.from_json(schema),
                     outputs=tuple(_output(item) for item in outputs),
-                    classes={key: _labels(item) for key, item in classes.items()},
+                    classes={key: checking.labels(item) for key, item in classes.items()},
                     parity=Parity(
                         float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
                     ),
                     golden=GoldenRows(
-                        tuple(_row(row) for row in rows),
-                        {key: _answers(item) for key, item in answers.items()},
+                        tuple(checking.row(row) for row in rows),
+                        {key: checking.answers(item) for key, item in answers.items()},
                     ),
                     requires=Requirements(
-                        {key: _whole(item, "opset", least=1) for key, item in opsets.items()},
+                        {
+                            key: checking.whole(item, "opset", least=1)
+                            for key, item in opsets.items()
+                        },
                         onnxruntime,
                     ),
-                    baseline={key: _figures(item) for key, item in baseline.items()},
-                    metrics=_figures(metrics),
-                    limits=_figures(limits),
+                    baseline={key: checking.figures(item) for key, item in baseline.items()},
+                    metrics=checking.figures(metrics),
+                    limits=checking.figures(limits),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
@@ -345,76 +349,12 @@ def _evidence(value: Any) -> OutputEvidence:
             and (formula is None or isinstance(formula, str))
         ):
             return OutputEvidence(
-                _whole(rows, "rows"),
-                _whole(differing, "differing"),
+                checking.whole(rows, "rows"),
+                checking.whole(differing, "differing"),
                 float(worst),
                 level,
-                _whole(undetermined, "undetermined"),
+                checking.whole(undetermined, "undetermined"),
                 None if bound is None else float(bound),
                 formula,
             )
     raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")
-
-
-def _row(value: Any) -> tuple[Cell, ...]:
-    if not isinstance(value, list):
-        raise IntegrityError(f"manifest: a golden row must be a list, found {value!r:.80}")
-    if _CELLS.issuperset(map(type, value)):  # at once: a start has thousands of them to read
-        return tuple(value)
-    for cell in value:
-        if not (_is_cell(cell) or isinstance(cell, dict | list)):
-            raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
-    return tuple(value)
-
-
-def _whole(value: Any, what: str, *, least: int = 0) -> int:
-    if type(value) is not int or value < least:
-        raise IntegrityError(
-            f"manifest: {what} must be a whole number of at least {least}, found {value!r:.80}"
-        )
-    return value
-
-
-def _labels(value: Any) -> Sequence[Any]:
-    """Class labels, or a list of them for each of several targets."""
-    if not isinstance(value, list):
-        raise IntegrityError(f"manifest: not a list of class labels: {value!r:.80}")
-    for item in value:
-        if not (_is_cell(item) or (isinstance(item, list) and all(map(_is_cell, item)))):
-            raise IntegrityError(f"manifest: not a class label: {item!r:.80}")
-    return value
-
-
-def _answers(value: Any) -> Any:
-    """Answers of golden rows: lists of cells, as deep as the answer has axes."""
-    if not isinstance(value, list):
-        raise IntegrityError(f"manifest: not a list of answers: {value!r:.80}")
-    if _CELLS.issuperset(map(type, value)):
-        return value
-    for item in value:
-        if isinstance(item, list):
-            _answers(item)
-        elif not _is_cell(item):
-            raise IntegrityError(f"manifest: not an answer: {item!r:.80}")
-    return value
-
-
-def _figures(value: Any) -> Mapping[str, float]:
-    """Names and numbers."""
-    if not isinstance(value, dict) or not _NUMBERS.issuperset(map(type, value.values())):
-        raise IntegrityError(f"manifest: expected names and numbers, found {value!r:.80}")
-    return value
-
-
-def _texts(value: Mapping[str, Any]) -> Mapping[str, str]:
-    if not all(isinstance(item, str) for item in value.values()):
-        raise IntegrityError(f"manifest: expected names and texts, found {value!r:.80}")
-    return value
-
-
-_NUMBERS = frozenset((int, float))
-_CELLS = frozenset((str, int, float, bool, type(None)))
-
-
-def _is_cell(value: Any) -> bool:
-    return value is None or isinstance(value, str | int | float)
