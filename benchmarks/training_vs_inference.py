@@ -4,8 +4,9 @@
     python benchmarks/training_vs_inference.py --show figures.json
 
 Measured are the whole commands that a person types, each in a process of its own:
-`edge-pipeline build models/penguins` in .venv and `edge-runtime predict dist/penguins.onnx`
-in .venv-device, in turn.  Standard library only: see `run_once`.
+`edge-pipeline build models/penguins --no-report` in .venv and
+`edge-runtime predict dist/penguins.onnx` in .venv-device, in turn.  Standard library only: see
+`run_once`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import measuring
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".venv/bin"
@@ -66,6 +67,7 @@ def measure(repetitions: int) -> dict[str, Any]:
         build: list[str | Path] = [
             BUILD / "edge-pipeline",
             "build",
+            "--no-report",
             "models/penguins",
             "--output",
             out,
@@ -80,12 +82,12 @@ def measure(repetitions: int) -> dict[str, Any]:
                 inference.append(other)
     single = _json_from(BUILD / "python", HERE / "one_row.py", "models/penguins", MODEL)
     return {
-        "machine": _machine(),
+        "machine": measuring.machine(),
         "versions": single["versions"],
         "repetitions": {"processes": repetitions, "blocks_of_single_rows": single["blocks"]},
         "training": _side(training, BUILD, "edge-pipeline", single["scikit_learn_us"]),
         "inference": _side(inference, DEVICE, "edge-runtime", single["edge_runtime_us"]),
-        "one_row_ratio": _spread(single["ratio"]),
+        "one_row_ratio": measuring.spread(single["ratio"]),
     }
 
 
@@ -128,11 +130,11 @@ _LINES = (
 def _side(runs: list[Run], folder: Path, name: str, row_us: list[float]) -> dict[str, Any]:
     footprint = _json_from(folder / "python", HERE / "footprint.py", name)
     return {
-        "seconds": _spread([run.seconds for run in runs]),
-        "peak_memory_mb": _spread([run.peak_memory_mb for run in runs]),
+        "seconds": measuring.spread([run.seconds for run in runs]),
+        "peak_memory_mb": measuring.spread([run.peak_memory_mb for run in runs]),
         "installed_mb": footprint["installed_mb"],
         "packages": len(footprint["packages"]),
-        "one_row_us": _spread(row_us),
+        "one_row_us": measuring.spread(row_us),
     }
 
 
@@ -141,12 +143,6 @@ def _json_from(*command: str | Path) -> Any:
     if done.returncode:
         sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{done.stderr}")
     return json.loads(done.stdout)
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    tenths = statistics.quantiles(values, n=10, method="inclusive")
-    ends = {"low": tenths[0], "median": statistics.median(values), "high": tenths[-1]}
-    return {name: round(value, 4) for name, value in ends.items()}
 
 
 def _median(value: float | dict[str, float]) -> float:
@@ -160,25 +156,6 @@ def _cell(value: float | dict[str, float]) -> str:
     digits = 0 if value["median"] >= 100 else 1 if value["median"] >= 10 else 2
     low, median, high = (f"{value[name]:.{digits}f}" for name in ("low", "median", "high"))
     return f"{median} ({low}-{high})"
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-
-
-def _processor() -> str:
-    # /proc/cpuinfo has "model name" on x86, and "Model" (the board) on a Raspberry Pi.
-    facts: dict[str, str] = {}
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition(":")
-        facts.setdefault(name.strip(), value.strip())
-    return facts.get("model name") or facts.get("Model") or platform.machine()
 
 
 def main() -> None:
