@@ -154,3 +154,17 @@ def test_the_page_on_performance_shows_the_figures_that_the_benchmarks_wrote() -
         assert run["blocks"] >= 9
         assert {"processor", "cores", "python", "load_average"} <= set(run["machine"])
         assert {"onnxruntime", "numpy"} <= set(run["versions"])
+
+
+def test_the_page_on_auto_shows_the_figures_that_its_benchmark_wrote() -> None:
+    run = json.loads((FIGURES.parent / "auto.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/auto.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- auto -->")[2].partition("<!-- end -->")[0]
+    assert {"processor", "cores", "python", "load_average"} <= set(run["machine"])
+    assert len(re.findall(r"^\| \w+ \(\d+ rows\)", table, re.MULTILINE)) == len(run["figures"])
+    for name, found in run["figures"].items():
+        line = next(line for line in table.splitlines() if line.startswith(f"| {name} ("))
+        means = [sum(values) / len(values) for values in found["scores"].values()]
+        assert f"{means[0]:.4f}" in line
+        assert f"{max(means[1:]):.4f} ({found['best_by_hand']})" in line
+        assert f"{found['auto_to_best']:.3f}" in line
