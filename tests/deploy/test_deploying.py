@@ -121,7 +121,7 @@ def test_a_kit_for_another_board_is_refused_before_it_is_copied(
 def test_a_board_with_another_python_is_told_which_kit_to_make(
     served: Board, versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
 ) -> None:
-    reach("ssh \"$@\" | sed 's/^python=.*/python=3.99/; s/^installed=.*//'")
+    reach("ssh \"$@\" | sed 's/^machine=/python=3.99\\n&/; s/^installed=.*//'")
     empty = str(tmp_path / "empty")
     (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
     assert done.outcome == "failed"

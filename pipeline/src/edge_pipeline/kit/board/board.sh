@@ -29,10 +29,11 @@ lock() {
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
     [ -z "${EDGE_LOCKED:-}" ] || return 0
     exec 9>"$base/.lock"
-    found=python3
+    found=${EDGE_PYTHON:-python3}
     for other in "$base"/.runtimes/*/bin/python; do
-        command -v python3 >/dev/null 2>&1 || found=$other
+        command -v "$found" >/dev/null 2>&1 || found=$other
     done
+    command -v "$found" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
     # Lets go of itself when this process and its children end, however they end.
     "$found" -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
         stop "another installation has been running at $base for 5 minutes; end it, and try again"
@@ -67,7 +68,8 @@ probe() {
     tell libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
     tell board "$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
     for found in 11 12 13 14 15 16; do
-        if command -v "python3.$found" >/dev/null 2>&1; then tell python "3.$found"; fi
+        # Whoever names a Python there has one that no name tells the version of.
+        if [ -z "${EDGE_PYTHON:-}" ] && command -v "python3.$found" >/dev/null 2>&1; then tell python "3.$found"; fi
     done
     tell folder "$base"
     tell current "$(target_of "$base/$name/current")"
