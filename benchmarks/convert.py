@@ -1,11 +1,14 @@
 """What exactness costs: our float64 graphs against skl2onnx's float32 graphs of the same models.
 
-    python benchmarks/convert.py [--only NAME ...] [--blocks N]
+    python benchmarks/convert.py [--only NAME ...] [--blocks N] [--show JSON]
 
 Prints JSON.  For every model: seconds to convert and bytes of the graph, and microseconds of one
 call for one row and for 1,000 rows, both graphs called in turn in one process, through onnxruntime
 with the settings of a small device (one thread, no arena).  Asked are labels and probabilities, or
 predictions.  A ratio is ours by theirs, block by block; below 1 ours is faster or smaller.
+
+onnxruntime computes every node of a graph, whatever is asked for.  Ours may have one output more
+than theirs (decision_function); ``one_row_same_outputs_us`` is without it.
 """
 
 from __future__ import annotations
@@ -13,22 +16,24 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import edge_pipeline
+import measuring
 import numpy as np
+import onnx
 import onnxruntime
 import pandas as pd
+import reporting
+from onnx.utils import Extractor
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.compose import ColumnTransformer
@@ -40,7 +45,7 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -58,6 +63,8 @@ class Case:
     estimator: Any
     X: Any
     rows: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """For skl2onnx."""
 
 
 def numbers(n: int, classes: int = 2) -> tuple[Any, Any]:
@@ -70,6 +77,11 @@ def numbers(n: int, classes: int = 2) -> tuple[Any, Any]:
 def on_numbers(estimator: Any, n: int = 1000, classes: int = 2) -> Case:
     X, y = numbers(n, classes)
     return Case(estimator.fit(X[:n], y[:n]), X[:n], X[n:])
+
+
+def with_cdist(estimator: Any) -> Case:
+    """skl2onnx with onnxruntime's own operator for distances, which it offers and does not take."""
+    return replace(on_numbers(estimator), options={"optim": "cdist"})
 
 
 def columns_case() -> Case:
@@ -117,6 +129,8 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "MLP (100)": lambda: on_numbers(MLPClassifier(max_iter=30, random_state=SEED)),
     "SVC (RBF)": lambda: on_numbers(SVC()),
     "k nearest neighbours": lambda: on_numbers(KNeighborsClassifier()),
+    "k nearest neighbours, cdist": lambda: with_cdist(KNeighborsClassifier()),
+    "k nearest neighbours, regressor, cdist": lambda: with_cdist(KNeighborsRegressor()),
     "15 columns": columns_case,
 }
 
@@ -153,7 +167,8 @@ def theirs(case: Case, repetitions: int) -> Graph:
     else:
         kinds = [FloatTensorType] * N_NUMBERS + [StringTensorType] * N_WORDS
         types = [(c, kind([None, 1])) for c, kind in zip(case.X.columns, kinds, strict=True)]
-    options = {"zipmap": False} if hasattr(case.estimator, "classes_") else None
+    zipped = {"zipmap": False} if hasattr(case.estimator, "classes_") else {}
+    options = {id(case.estimator): {**zipped, **case.options}}
     seconds, proto = timed(
         lambda: to_onnx(case.estimator, initial_types=types, options=options), repetitions
     )
@@ -196,29 +211,54 @@ def compare(case: Case, blocks: int, repetitions: int) -> dict[str, Any]:
     }
     sizes = result["graph_bytes"]
     sizes["ratio"] = round(sizes["ours"] / sizes["theirs"], 3)
-    for what, cut, calls in (("one_row_us", 1, 300), ("rows_1000_us", BATCH, 3)):
+    if len(sessions["ours"].get_outputs()) > len(graphs["ours"].outputs):
+        sessions["cut"] = session(cut(graphs["ours"]))
+        graphs["cut"] = graphs["ours"]
+    for what, rows, calls in (("one_row_us", 1, CALLS), ("rows_1000_us", BATCH, 1)):
         found: dict[str, list[float]] = {side: [] for side in graphs}
+        starts = range(0, BATCH, rows)
         feeds = {
-            side: [graph.feeds(case.rows[i : i + cut]) for i in range(0, min(calls, BATCH), cut)]
+            side: [graph.feeds(case.rows[i : i + rows]) for i in starts] * 2
             for side, graph in graphs.items()
         }
+        turn = 0
         for _ in range(blocks):
             for side, graph in graphs.items():
-                found[side].append(microseconds(sessions[side], graph.outputs, feeds[side], calls))
-        result[what] = pair(found)
+                # Other rows each turn: the CPU remembers which way the last ones took in trees.
+                first = turn * calls % len(starts)
+                turn += 1
+                asked = feeds[side][first : first + calls]
+                found[side].append(microseconds(sessions[side], graph.outputs, asked))
+        result[what] = pair({side: found[side] for side in ("ours", "theirs")})
+        if rows == 1 and "cut" in found:
+            same = {"ours": found["cut"], "theirs": found["theirs"]}
+            result["one_row_same_outputs_us"] = pair(same)
     return result
 
 
-def microseconds(model: Any, outputs: list[str], feeds: Sequence[Any], calls: int) -> float:
+CALLS = 30
+"""Of one row in a block: a third of a millisecond, so that few blocks are interrupted."""
+
+
+def cut(graph: Graph) -> bytes:
+    """*graph* without the nodes that only other outputs need."""
+    model = onnx.load_from_string(graph.content)
+    inputs = [given.name for given in model.graph.input]
+    small = Extractor(model).extract_model(inputs, graph.outputs)
+    content: bytes = small.SerializeToString()
+    return content
+
+
+def microseconds(model: Any, outputs: list[str], feeds: Sequence[Any]) -> float:
     """Mean time of a call, over different rows, so that no row stays in the cache."""
     started = time.perf_counter_ns()
-    for i in range(calls):
-        model.run(outputs, feeds[i % len(feeds)])
-    return (time.perf_counter_ns() - started) / calls / 1000
+    for given in feeds:
+        model.run(outputs, given)
+    return (time.perf_counter_ns() - started) / len(feeds) / 1000
 
 
 def pair(found: Mapping[str, list[float]]) -> dict[str, Any]:
-    """Both sides and their ratio: median, smallest and largest.
+    """Both sides and their ratio: median, 10th and 90th percentile.
 
     On a busy machine the ratio of the best blocks is the steadiest figure.
     """
@@ -229,38 +269,73 @@ def pair(found: Mapping[str, list[float]]) -> dict[str, Any]:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    figures = {"median": statistics.median(values), "min": min(values), "max": max(values)}
+    figures = measuring.spread(values) if len(values) > 1 else dict.fromkeys(_SPREAD, values[0])
     return {name: float(f"{value:.4g}") for name, value in figures.items()}
+
+
+_SPREAD = ("low", "median", "high")
+
+
+def show(models: Mapping[str, Any]) -> str:
+    """The table of docs/performance.md."""
+    heading = ["ours to skl2onnx's float32", "one row, us", "ratio", "same outputs", "1,000 rows"]
+    lines = [[*heading, "to convert", "bytes"]]
+    for name, told in models.items():
+        if "skipped" in told:
+            lines.append([name, told["skipped"], "", "", "", "", ""])
+            continue
+        row = told["one_row_us"]
+        sides = (row["ours"], row["theirs"])
+        lines.append(
+            [
+                name,
+                " to ".join(f"{side['median']:,.1f}" for side in sides),
+                _ratio(row),
+                _ratio(told["one_row_same_outputs_us"])
+                if "one_row_same_outputs_us" in told
+                else "",
+                _ratio(told["rows_1000_us"]),
+                f"{told['convert_s']['ratio_of_best']:.2f}",
+                f"{told['graph_bytes']['ratio']:.2f}",
+            ]
+        )
+    return measuring.table(lines)
+
+
+def _ratio(told: Mapping[str, Any]) -> str:
+    """Of the medians of blocks, and of the quickest of them."""
+    return f"{told['ratio']['median']:.2f}; {told['ratio_of_best']:.2f}"
+
+
+PACKAGES = ("onnxruntime", "skl2onnx", "scikit-learn", "numpy", "onnx")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", nargs="*", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--blocks", type=int, default=15)
+    parser.add_argument("--blocks", type=int, default=200)
     parser.add_argument("--repetitions", type=int, default=3, help="of each conversion")
+    parser.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
     asked = parser.parse_args()
+    if asked.show:
+        print(reporting.page(json.loads(asked.show.read_text(encoding="utf-8")), show))
+        return
     warnings.simplefilter("ignore")
-    results: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name in asked.only:
         print(name, file=sys.stderr)
         try:
-            results[name] = compare(CASES[name](), asked.blocks, asked.repetitions)
+            figures[name] = compare(CASES[name](), asked.blocks, asked.repetitions)
         except Exception as error:  # one side refuses the model: there is nothing to compare
-            results[name] = {"skipped": f"{type(error).__name__}: {error}"[:300]}
-    packages = ("onnxruntime", "skl2onnx", "scikit-learn", "numpy", "onnx")
-    print(
-        json.dumps(
-            {
-                "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
-                "python": platform.python_version(),
-                "versions": {package: version(package) for package in packages},
-                "blocks": asked.blocks,
-                "conversions": asked.repetitions,
-                "models": results,
-            },
-            indent=1,
-        )
-    )
+            figures[name] = {"skipped": f"{type(error).__name__}: {error}"[:300]}
+    run = {
+        "machine": measuring.machine(),
+        "versions": measuring.versions(*PACKAGES),
+        "blocks": asked.blocks,
+        "conversions": asked.repetitions,
+        "figures": figures,
+    }
+    print(json.dumps(run, indent=1))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import batch
 import cold_start
+import convert
 import latency
 import memory
 import memory_limit
@@ -24,6 +25,7 @@ RESULTS = ROOT / "benchmarks/results"
 TABLES = {
     "latency": latency.show,
     "batch": batch.show,
+    "convert": convert.show,
     "cold_start": cold_start.show,
     "memory": memory.show,
     "memory_limit": memory_limit.show,
