@@ -107,9 +107,11 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         # longdouble's item() is a longdouble again, a datetime64's may be an int.
         value = value.item() if value.dtype.kind in "fiubOU" and value.dtype.char != "g" else value
+    # Of a subclass the number that it is, not what it says that it is.
     if isinstance(value, float):
-        return float(value)
+        return float.__float__(value)
     if isinstance(value, int):
+        value = int.__int__(value)
         try:
             number = float(value)
         except OverflowError:
@@ -117,7 +119,7 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
         if number == value:
             return number
         raise InputError(
-            f"the integer {str(value)[:40]} is no exact float64; expected at most 2**53 in "
+            f"the integer {_digits(value)} is no exact float64; expected at most 2**53 in "
             "magnitude",
             row=row,
             column=column.name,
@@ -129,6 +131,11 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
         row=row,
         column=column.name,
     )
+
+
+def _digits(value: int) -> str:
+    # str() refuses more than some thousand digits.
+    return str(value)[:40] if value.bit_length() < 10_000 else "of more than 3,000 digits"
 
 
 def _is_masked(value: Any) -> bool:

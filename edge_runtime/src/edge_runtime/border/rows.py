@@ -19,7 +19,7 @@ from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
 from edge_runtime.border.columns import unmasked
 from edge_runtime.border.tables import Border, with_text_names
 from edge_runtime.bundle.schema import Schema
-from edge_runtime.errors import InputError
+from edge_runtime.errors import EdgeRuntimeError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,6 +144,17 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     def cells(row: Any) -> Sequence[Any]:
         if is_one_cell:
             return (row,)
+        try:
+            return from_row(row)
+        except (EdgeRuntimeError, MemoryError):
+            raise
+        except Exception as error:  # the methods of a stranger's class may raise anything
+            raise InputError(
+                f"the {type(row).__name__} cannot be read as a row: {type(error).__name__} "
+                f"({str(error)[:100]}); pass a dict, a sequence or a 1-d array"
+            ) from error
+
+    def from_row(row: Any) -> Sequence[Any]:
         if isinstance(row, Mapping):
             try:
                 picked: Sequence[Any] = pick(row)
@@ -162,13 +173,26 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
                     "several rows use predict"
                 )
             row = unmasked(row)
+        elif hasattr(row, "columns") or hasattr(row, "column_names"):
+            raise InputError(
+                f"expected one row of {width} cells, found a table ({type(row).__name__}); for "
+                "several rows use predict, for one of them predict_one(table.iloc[0])"
+            )
         elif hasattr(row, "to_dict"):  # a pandas row: its cells have names
-            return cells(row.to_dict())
+            named = row.to_dict()
+            if not isinstance(named, Mapping):
+                raise InputError(
+                    f"expected a row of {width} cells, found {type(row).__name__}, whose to_dict "
+                    "gives no dict"
+                )
+            return from_row(named)
         elif isinstance(row, str | bytes | bytearray) or not isinstance(row, Sequence):
             raise InputError(
                 f"expected a row of {width} cells (dict, sequence or 1-d array), found "
                 f"{type(row).__name__}"
             )
+        elif not isinstance(row, list | tuple):
+            row = tuple(row)  # what it holds, whatever it says of its length
         if len(row) != width:
             raise InputError(f"expected {width} cells, found {len(row)}")
         return cast("Sequence[Any]", row)

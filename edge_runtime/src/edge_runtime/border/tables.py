@@ -20,7 +20,7 @@ from edge_runtime.border.columns import (
     whole_numbers_to_float64,
 )
 from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Schema
-from edge_runtime.errors import InputError
+from edge_runtime.errors import EdgeRuntimeError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,10 +100,25 @@ class Border:
         InputError
             The table, a column or a cell is not what the schema says.
         """
+        try:
+            return self._feeds(X)
+        except (EdgeRuntimeError, MemoryError):
+            raise
+        except Exception as error:  # the methods of a stranger's class may raise anything
+            raise InputError(
+                f"the {type(X).__name__} cannot be read as a table: {type(error).__name__} "
+                f"({str(error)[:100]}); pass an array, a data frame or a list of rows"
+            ) from error
+
+    def _feeds(self, X: Any) -> tuple[Feeds, int]:
         if isinstance(X, np.ndarray):
             return self._from_array(X if type(X) is np.ndarray else unmasked(X))
         if isinstance(X, Mapping):
             return self._from_columns(list(X), X.__getitem__)
+        if isinstance(X, memoryview):
+            return self._from_array(np.asarray(X))
+        if hasattr(X, "collect") and hasattr(X, "explain"):  # polars, not computed yet
+            raise InputError(f"expected a table, found a {type(X).__name__}; pass X.collect()")
         if isinstance(X, str | bytes | bytearray):
             raise InputError(f"expected a table, found one {type(X).__name__}; pass a list of rows")
         if hasattr(X, "toarray"):
