@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer, MissingIndicator, SimpleImputer
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder
 
 RNG = np.random.default_rng(0)
@@ -148,3 +148,9 @@ def test_a_word_that_is_none_cannot_be_an_answer(tmp_path: Any) -> None:
     imputer = SimpleImputer(strategy="most_frequent").fit(NONE_FOR_A_GAP)
     with pytest.raises(UnsupportedEstimatorError, match="end with an encoder, or fill"):
         edge_pipeline.export(imputer, NONE_FOR_A_GAP, tmp_path / "m.onnx")
+
+
+def test_marks_beside_filled_columns_are_numbers_to_whoever_follows() -> None:
+    union = make_union(SimpleImputer(), MissingIndicator(error_on_new=False))
+    model = fitted(make_pipeline(union, Ridge()), EMPTY, np.arange(60.0))
+    assert_same(model, EMPTY, UNSEEN)

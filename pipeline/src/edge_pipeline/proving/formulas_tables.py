@@ -195,7 +195,7 @@ def _side_by_side(oracle: Oracle, union: Any, X: Sequence[Expr]) -> list[Expr]:
         if not _does_nothing(transformer):
             chosen = oracle.transformed(transformer, chosen)
         columns += _weighted(union, name, chosen)
-    return columns
+    return _of_one_dtype(columns)
 
 
 def _union(oracle: Oracle, union: Any, X: Sequence[Expr]) -> list[Expr]:
@@ -205,7 +205,16 @@ def _union(oracle: Oracle, union: Any, X: Sequence[Expr]) -> list[Expr]:
             continue
         made = list(X) if _does_nothing(transformer) else oracle.transformed(transformer, X)
         columns += _weighted(union, name, made)
-    return columns
+    return _of_one_dtype(columns)
+
+
+def _of_one_dtype(columns: list[Expr]) -> list[Expr]:
+    """*columns* as ``np.hstack`` has them: MissingIndicator's truths are numbers beside numbers."""
+    truths = [c.op == "map" and isinstance(c.value.default, bool) for c in columns]
+    if all(truths):
+        return columns
+    pairs = zip(columns, truths, strict=True)
+    return [apply("to float", column) if truth else column for column, truth in pairs]
 
 
 def _weighted(union: Any, name: str, columns: list[Expr]) -> list[Expr]:
