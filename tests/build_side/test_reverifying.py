@@ -12,7 +12,7 @@ from edge_pipeline.cli import cli
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.verifying.reverifying import verify_file
 from edge_runtime.bundle.layout import pack, unpack
-from edge_runtime.bundle.manifest import Manifest, OutputEvidence
+from edge_runtime.bundle.manifest import Manifest, OutputEvidence, Parity
 
 SOURCE = """
 import numpy as np
@@ -58,7 +58,7 @@ def claiming(path: Path, **more: object) -> Path:
     bundle = unpack(path.read_bytes())
     parity = bundle.manifest.parity
     told: OutputEvidence = parity.outputs["predict"]._replace(**more)  # type: ignore[arg-type]
-    parity = parity._replace(outputs={**parity.outputs, "predict": told})
+    parity = Parity(parity.tolerance, {**parity.outputs, "predict": told})
     manifest: Manifest = replace(bundle.manifest, parity=parity)
     path.write_bytes(pack(bytes(bundle.graph), manifest))
     return path
