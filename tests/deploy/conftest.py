@@ -81,7 +81,8 @@ def start_sshd(folder: Path) -> Board:
         f"AuthorizedKeysFile {folder}/user.pub\nPasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\n"
         "PermitRootLogin prohibit-password\nMaxStartups 100\n"
-        f'SetEnv EDGE_MODELS="{folder}/edge" EDGE_PYTHON="{sys.executable}"\n'
+        f'SetEnv EDGE_MODELS="{folder}/edge" EDGE_PYTHON="{sys.executable}" '
+        f'XDG_CONFIG_HOME="{folder}/config"\n'
     )
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     (folder / "ssh_config").write_text(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,20 +78,13 @@ def test_a_model_that_the_board_refuses_is_not_switched_to(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str, tmp_path: Path
 ) -> None:
     """The board trusts a key since then, and nobody has signed the model."""
-    key = edge_pipeline.make_signing_key(tmp_path / "key.pem", password=None)
+    edge_pipeline.make_signing_key(tmp_path / "key.pem", password=None)
     runtime = served.models / fresh / "current/runtime/bin/edge-runtime"
-    config = {**os.environ, "HOME": str(Path.home())}
-    config.pop("XDG_CONFIG_HOME", None)
-    store = Path.home() / ".config/edge-runtime/trust"
-    if store.exists():
-        pytest.skip("this user trusts keys already")
-    try:
-        add = [runtime, "trust", "add", tmp_path / "key.pub.pem"]
-        subprocess.run(add, env=config, check=True, capture_output=True)
-        (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    finally:
-        (store / f"{key.key_id}.pem").unlink()
-        store.rmdir()
+    store = served.folder / "config/edge-runtime/trust"
+    add = [runtime, "trust", "add", tmp_path / "key.pub.pem", "--trust-store", store]
+    subprocess.run(add, check=True, capture_output=True)
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    shutil.rmtree(store)
     assert done.outcome == "failed"
     assert "unsigned" in done.error
     assert "the version before still answers" in done.error
