@@ -37,7 +37,7 @@ def boards(result: Result) -> str:
         lines.append(
             [
                 *(name, cpu, run["python"], run["onnxruntime"], run["numpy"]),
-                f"{len(run['models'])} load",
+                f"{len(run['models'])} answer",
                 *(_outcome(tests["all"]), _outcome(tests["hostile"])),
             ]
         )
