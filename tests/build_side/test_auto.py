@@ -9,6 +9,10 @@ from edge_pipeline.building import build
 from edge_pipeline.data.dataset import load_dataset
 from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.training.fitting import train
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 
 @pytest.mark.parametrize("task", ["clustering", "anomaly", "transform"])
@@ -62,3 +66,30 @@ def test_a_linear_model_is_taken_unless_another_is_plainly_better(
     assert found.chosen.family == family
     best = max(one.score for one in found.candidates)
     assert found.chosen.score >= best - found.chosen.spread
+
+
+def test_of_equal_accuracies_the_smaller_log_loss_is_taken(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": np.concatenate([rng.normal(-4, 1, 60), rng.normal(4, 1, 60)])})
+    frame["y"] = np.repeat(["u", "v"], 60)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    (tmp_path / "recipe.toml").write_text(
+        'name = "t"\ntask = "classification"\n[data]\nfile = "t.csv"\ntarget = "y"\n'
+        '[estimator]\npreset = "auto"\nfamilies = ["linear"]\n[search]\nmeasured = 0\n'
+    )
+    recipe = read_recipe(tmp_path)
+    dataset = load_dataset(recipe)
+    found = train(recipe, dataset).search
+    assert found is not None
+    assert {one.score for one in found.candidates} == {1.0}
+    losses = {
+        one.parameters["C"]: cross_val_score(
+            make_pipeline(StandardScaler(), LogisticRegression(C=one.parameters["C"])),
+            dataset.X_train,
+            dataset.y_train,
+            cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0),
+            scoring="neg_log_loss",
+        ).mean()
+        for one in found.candidates
+    }
+    assert found.chosen.parameters["C"] == max(losses, key=losses.__getitem__) != 1.0

@@ -50,6 +50,8 @@ class Found:
         Number of a candidate to the unfitted estimator that it stands for.
     finalists
         Numbers of those that were scored on all rows, or None when all were.
+    finer
+        Number of a candidate to the score that tells equals apart, where there is one.
     preferred
         Number of one that goes before the best, which is better by chance as likely as not.
     """
@@ -60,21 +62,20 @@ class Found:
     candidates: list[Candidate] = field(default_factory=list)
     estimators: dict[int, Any] = field(default_factory=dict)
     finalists: frozenset[int] | None = None
+    finer: dict[int, float] = field(default_factory=dict)
     preferred: int | None = None
     baseline: float | None = None
     stopped: str = ""
 
     def best_first(self) -> list[Candidate]:
-        """Those that were scored, the best first, earlier ones before their equals."""
+        """Those that were scored, the best first; equals by the finer score, then as tried."""
 
-        def rank(one: Candidate) -> tuple[bool, bool, float, int]:
+        def rank(one: Candidate) -> tuple[bool, bool, float, float, int]:
             late = self.finalists is not None and one.number not in self.finalists
-            return (
-                one.number != self.preferred,
-                late,
-                -float(f"{one.score:.{SCORE_DIGITS}g}"),
-                one.number,
-            )
+            score = float(f"{one.score:.{SCORE_DIGITS}g}")
+            finer = self.finer.get(one.number, math.nan)
+            finer = -math.inf if math.isnan(finer) else float(f"{finer:.{SCORE_DIGITS}g}")
+            return one.number != self.preferred, late, -score, -finer, one.number
 
         return sorted((one for one in self.candidates if not math.isnan(one.score)), key=rank)
 
@@ -96,6 +97,13 @@ def search_presets(recipe: Recipe, dataset: Dataset, watcher: Watcher, engine: E
         by_family.setdefault(preset.family, []).append(preset)
     run = Run(recipe, _searched(recipe, dataset, AUTO_ROWS), scoring, watcher, engine)
     run.max_seconds = run.max_seconds or AUTO_SECONDS
+    if (
+        recipe.task == "classification"
+        and dataset.y_train is not None
+        and dataset.y_train.ndim == 1
+    ):
+        # Few rows have few accuracies; probabilities tell more.
+        run.finer = "neg_log_loss"
     run.total = len(tried)
     order: list[Preset] = []
 
@@ -129,6 +137,7 @@ def search_presets(recipe: Recipe, dataset: Dataset, watcher: Watcher, engine: E
         preset = order[outcome.number]
         found.candidates.append(outcome.candidate(preset.family, preset.parameters))
         found.estimators[outcome.number] = preset.pipeline()
+        found.finer[outcome.number] = outcome.finer
     found.preferred = _as_good_and_linear(run, found)
     return found
 

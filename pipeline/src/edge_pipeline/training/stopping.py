@@ -39,7 +39,7 @@ class _StoppedError(Exception):
 class Outcome:
     """How one candidate did; *iteration* counts the rounds of a halving search.
 
-    *folds* has its score on each fold.
+    *folds* has its score on each fold; *finer* the score that tells equals apart.
     """
 
     number: int
@@ -50,6 +50,7 @@ class Outcome:
     iteration: int = 0
     fault: str = ""
     folds: tuple[float, ...] = ()
+    finer: float = math.nan
 
     def candidate(self, family: str, parameters: Mapping[str, Any]) -> Candidate:
         """The same as told in the report."""
@@ -75,6 +76,7 @@ class Run:
         self.outcomes: list[Outcome] = []
         self.stopped = ""
         self.total: int | None = None
+        self.finer: str | None = None
         self.max_seconds = None if recipe.search is None else recipe.search.max_seconds
         self.splitter = folds(recipe, rows)
         self.folds: int = self.splitter.get_n_splits(rows.X, rows.y, rows.groups)
@@ -94,7 +96,9 @@ class Run:
             No candidate could be fitted, or the cluster lost its workers again and again.
         """
         self._started = time.perf_counter()
-        search.set_params(scoring=self.scoring, cv=self.splitter)
+        # scikit-learn calls a single scorer "score".
+        several = {"score": self.scoring, "finer": self.finer}
+        search.set_params(scoring=several if self.finer else self.scoring, cv=self.splitter)
         search.run = self
         with warnings.catch_warnings(), one_thread(len(self.rows.X)):
             # What each of many candidates warns about is noise; the chosen one warns again.
@@ -183,6 +187,7 @@ class Run:
                 0 if more is None else int(more["iter"][i]),
                 "" if np.isfinite(score) else "failed on some folds",
                 tuple(float(results[f"split{n}_test_score"][at]) for n in range(self.folds)),
+                float(results["mean_test_finer"][at]) if self.finer else math.nan,
             )
             self._add(one)
         return results
