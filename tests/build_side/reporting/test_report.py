@@ -329,6 +329,31 @@ def test_the_commands_write_the_page_and_name_it(
     assert not (tmp_path / "y.report.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("task", "estimator"),
+    [
+        ("regression", "sklearn.linear_model.LinearRegression"),
+        ("classification", "sklearn.tree.DecisionTreeClassifier"),
+    ],
+)
+def test_several_targets_are_judged_together(task: str, estimator: str, tmp_path: Path) -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+    signs = (table > 0).astype(int)
+    targets = signs if task == "classification" else table * 2
+    table.assign(u=targets["a"], v=targets["b"]).to_csv(tmp_path / "t.csv", index=False)
+    recipe = (
+        f'name = "both"\ntask = "{task}"\ndata = {{ file = "t.csv", target = ["u", "v"] }}\n'
+        f'estimator = {{ class = "{estimator}" }}\n'
+    )
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    report = edge_pipeline.build(tmp_path, tmp_path / "both.onnx", report=True)
+    assert report.written is not None
+    found = report.written.evaluation
+    assert found.scores[0].value > 0.9 > found.scores[0].dummy
+    assert len(found.residuals) == (2 if task == "regression" else 0)
+    assert "scores" not in found.left_out
+
+
 def test_a_search_is_told_with_its_front_and_what_was_chosen(tmp_path: Path) -> None:
     recipe = """
 name = "searched"

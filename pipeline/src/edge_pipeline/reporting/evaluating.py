@@ -20,7 +20,7 @@ from edge_pipeline.errors import MeasuringError
 from edge_pipeline.measuring.asking import answers_of, take
 from edge_pipeline.reporting.curves import calibration, confusion, ranking, residuals
 from edge_pipeline.reporting.evaluation import Counts, Group, Importance
-from edge_pipeline.reporting.scores import answered, bootstrap, scores_of, wilson
+from edge_pipeline.reporting.scores import answered, bootstrap, class_labels, scores_of, wilson
 
 __all__ = ["USUAL_METRICS", "Asked", "Sections", "evaluate"]
 
@@ -88,8 +88,15 @@ class Sections:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 made = make()
-        except (ValueError, TypeError, ArithmeticError, MeasuringError) as error:
-            # scikit-learn refuses by these what makes no sense of such rows: one class alone, say.
+        except (
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            AttributeError,
+            MeasuringError,
+        ) as error:
+            # scikit-learn refuses by these what makes no sense of such rows: one class alone, say,
+            # or a metric of probabilities where there are none.
             self.left_out[name] = " ".join(str(error).split())[:300]
             return None
         if made is not None and not (isinstance(made, Sequence) and not made):
@@ -112,7 +119,7 @@ def evaluate(model: Model, asked: Asked, sections: Sections) -> int:
     classes = list(model.manifest.classes.get("predict", ()))
     several = y.ndim > 1
     task = asked.task if asked.task in USUAL_METRICS else "regression"
-    judged = answered(task, answers, [] if several else classes)
+    judged = answered(task, answers, classes)
     sections.add(
         "scores",
         lambda: scores_of(
@@ -239,7 +246,7 @@ class _Served(BaseEstimator):  # type: ignore[misc]
         self.model = model
         self.classes = classes
         if len(classes):
-            self.classes_ = np.asarray(classes)
+            self.classes_ = class_labels(classes)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -273,7 +280,7 @@ def _importance(
     if len(y) > SHUFFLED_ROWS:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(y))[:SHUFFLED_ROWS])
         rows, y = take(rows, chosen.tolist()), y[chosen]
-    classes = [] if y.ndim > 1 else list(model.manifest.classes.get("predict", ()))
+    classes = list(model.manifest.classes.get("predict", ()))
     kind = _ServedClasses if task == "classification" else _ServedNumbers
     found = permutation_importance(
         kind(model, classes), rows, y, scoring=metric, n_repeats=SHUFFLES, random_state=seed

@@ -15,7 +15,7 @@ from sklearn.metrics import get_scorer
 
 from edge_pipeline.reporting.evaluation import Score
 
-__all__ = ["DUMMY", "Answered", "answered", "bootstrap", "scores_of", "wilson"]
+__all__ = ["DUMMY", "Answered", "answered", "bootstrap", "class_labels", "scores_of", "wilson"]
 
 Z = 1.959963984540054
 """Of the normal distribution, for 95 %."""
@@ -30,6 +30,13 @@ DUMMY = {
 """What the dummy does."""
 
 
+def class_labels(classes: Sequence[Any]) -> Any:
+    """The ``classes_`` of an estimator: an array, or one for each of several targets."""
+    if isinstance(classes[0], list | tuple):
+        return [np.asarray(labels) for labels in classes]
+    return np.asarray(classes)
+
+
 class Answered(BaseEstimator):  # type: ignore[misc]
     """An estimator whose answers are known: its rows are their positions.
 
@@ -40,7 +47,7 @@ class Answered(BaseEstimator):  # type: ignore[misc]
         self.answers = answers
         self.classes = classes
         if len(classes):
-            self.classes_ = np.asarray(classes)
+            self.classes_ = class_labels(classes)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
