@@ -74,6 +74,17 @@ def test_a_word_may_stand_for_a_gap() -> None:
     assert_same(fitted(make_pipeline(imputer, OneHotEncoder()), WORDS), WORDS, WORDS[::-1])
 
 
+def test_a_word_fills_the_strings_of_a_frame_that_has_whole_numbers_too() -> None:
+    X = pd.DataFrame({"year": [2007, 2008, 2009] * 20, "island": ["a", np.nan, "c", "b"] * 15})
+    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    model = make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), encode).fit(X)
+    assert_same(model, X, X)
+    X["year"] = X["year"].astype(float).where(X["year"] > 2007)
+    imputer = SimpleImputer(strategy="constant", fill_value="?").fit(X)
+    with pytest.raises(UnsupportedEstimatorError, match="an imputer of its own"):
+        edge_pipeline.convert(imputer, X)
+
+
 @pytest.mark.parametrize("features", ["missing-only", "all"])
 def test_an_indicator_tells_the_gaps(features: Any) -> None:
     indicator = MissingIndicator(features=features, error_on_new=False)

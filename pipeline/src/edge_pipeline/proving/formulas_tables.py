@@ -143,7 +143,9 @@ def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
     for x, fill in zip(X, imputer.statistics_.tolist(), strict=True):
         if isinstance(fill, float) and fill != fill and not imputer.keep_empty_features:
             continue
-        if not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
+        if isinstance(fill, str) and not is_text(x):
+            fill = float("nan")  # for a gap, if there is one, what nobody would fill in
+        elif not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
             fill = float(np.asarray(fill).astype(imputer._fill_dtype))
         replacement = str(MISSING_STRING if is_gap(fill) else fill) if is_text(x) else float(fill)
         columns.append(looked_up(x, [imputer.missing_values], [replacement], SELF))

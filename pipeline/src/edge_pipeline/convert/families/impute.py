@@ -33,10 +33,21 @@ def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame
     start = 0
     for run in frame.select(kept).runs() if len(kept) else []:
         fills = statistics[kept[start : start + run.width]]
+        if not run.is_string and any(isinstance(fill, str) for fill in fills):
+            # Of a column of numbers without gaps, the fill is never used.
+            if not pd.isna(imputer.missing_values) or run.graph.may_hold_nan(run):
+                raise context.refuse(
+                    f"fill_value={imputer.fill_value!r} is text and a column holds numbers with "
+                    "gaps; give each kind of column an imputer of its own"
+                )
+            fills = np.array([np.nan if isinstance(fill, str) else fill for fill in fills])
         parts.append(_filled(imputer, run, fills))
         start += run.width
     answer = with_indicator(context, imputer, frame, parts)
-    fills = list(statistics[kept])
+    fills = [
+        np.nan if isinstance(fill, str) and not tensor.is_string else fill
+        for fill, (tensor, _) in zip(statistics[kept], frame.select(kept).columns, strict=True)
+    ]
     context.filled(answer, frame.select(kept), imputer.missing_values, fills)
     return answer
 
