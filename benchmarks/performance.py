@@ -13,6 +13,7 @@ from pathlib import Path
 import batch
 import cold_start
 import convert
+import footprint
 import latency
 import memory
 import memory_limit
@@ -28,6 +29,7 @@ TABLES = {
     "convert": convert.show,
     "cold_start": cold_start.show,
     "memory": memory.show,
+    "footprint": footprint.show,
     "memory_limit": memory_limit.show,
     "parts": parts.show,
 }

@@ -53,6 +53,8 @@ def main(
 
 def page(run: dict[str, Any], show: Callable[[Any], str]) -> str:
     """A run's table, and below it what is needed to judge it."""
+    if "blocks" not in run:  # sizes do not vary
+        return show(run["figures"])
     where = run["machine"]
     named = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     how = run.get("how") or INTERLEAVED.format(blocks=run["blocks"])
