@@ -24,7 +24,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import Binarizer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
 x, word = variable("numbers", 0), variable("strings", 0, textual=True)
@@ -132,6 +132,15 @@ def test_trees_of_every_kind_are_proven_and_labels_bit_for_bit(name: str) -> Non
 def test_trees_behind_encoders_and_imputers_are_proven() -> None:
     forest = make_pipeline(columns(), ensemble.RandomForestClassifier(**few))
     assert {p.level for p in proofs(forest, table(), classes()).values()} == {"proven"}
+
+
+def test_trees_behind_a_binarizer_are_proven_whatever_way_training_gave_to_nan() -> None:
+    X = numbers()
+    model = make_pipeline(Binarizer(threshold=0.3), tree.ExtraTreeClassifier(random_state=0))
+    found = proofs(model, X, two())
+    walked = model[-1].tree_
+    assert (walked.missing_go_to_left[walked.children_left >= 0] == 1).any()
+    assert {p.level for p in found.values()} == {"proven"}, found
 
 
 def test_categories_of_a_histogram_booster_are_proven() -> None:

@@ -196,7 +196,13 @@ def may_be_nan(x: Expr) -> bool:
     if x.op in ("add", "sub", "mul", "div") and x.args[1].op == "const":
         c = x.args[1].value
         return not (isinstance(c, float) and math.isfinite(c) and c) or may_be_nan(x.args[0])
-    return x.op != "to float" or may_be_nan(x.args[0])
+    return x.op not in _WHOLE and (x.op != "to float" or may_be_nan(x.args[0]))
+
+
+_WHOLE = frozenset(
+    {"greater", "greater or equal", "equal", "and", "or", "not", "isnan", "to bool", "to int"}
+)
+"""What answers with truth values or whole numbers, of which none is NaN."""
 
 
 def _answers(x: Expr, members: frozenset[float] | None, last: float, nan: bool) -> Expr:
