@@ -1,7 +1,7 @@
-"""Put the tables of benchmarks/results into docs/performance.md, between their markers.
+"""Put the tables of benchmarks/results into docs/performance.md and memory.md, between markers.
 
-python benchmarks/performance.py            # rewrite the page
-python benchmarks/performance.py --check    # 1 when the page shows other figures
+python benchmarks/performance.py            # rewrite the pages
+python benchmarks/performance.py --check    # 1 when a page shows other figures
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import parts
 import reporting
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/performance.md"
 RESULTS = ROOT / "benchmarks/results"
 TABLES = {
     "latency": latency.show,
@@ -30,30 +29,34 @@ TABLES = {
     "cold_start": cold_start.show,
     "memory": memory.show,
     "footprint": footprint.show,
-    "memory_limit": memory_limit.show,
     "parts": parts.show,
+}
+PAGES = {
+    ROOT / "docs/performance.md": TABLES,
+    ROOT / "docs/memory.md": {"memory_limit": memory_limit.show},
 }
 
 
-def rendered(page: str) -> str:
+def rendered(path: Path) -> str:
     """The page with the tables of the newest results."""
-    for name, show in TABLES.items():
+    page = path.read_text(encoding="utf-8")
+    for name, show in PAGES[path].items():
         run = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
         table = reporting.page(run, show)
         before, mark, after = page.partition(f"<!-- {name} -->\n")
         _, end, after = after.partition("<!-- end -->")
         if not (mark and end):
-            sys.exit(f"edge: {PAGE.name} has no place for the table {name}")
+            sys.exit(f"edge: {path.name} has no place for the table {name}")
         page = f"{before}{mark}\n{table}\n\n{end}{after}"
     return page
 
 
 def main() -> int:
-    page = PAGE.read_text(encoding="utf-8")
-    wanted = rendered(page)
+    wanted = {path: rendered(path) for path in PAGES}
     if "--check" in sys.argv:
-        return int(page != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
+        return int(any(path.read_text(encoding="utf-8") != page for path, page in wanted.items()))
+    for path, page in wanted.items():
+        path.write_text(page, encoding="utf-8")
     return 0
 
 
