@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import batch
 import cold_start
@@ -22,7 +24,8 @@ import reporting
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results"
-TABLES = {
+Tables = Mapping[str, Callable[[Any], str]]
+TABLES: Tables = {
     "latency": latency.show,
     "batch": batch.show,
     "convert": convert.show,
@@ -31,7 +34,7 @@ TABLES = {
     "footprint": footprint.show,
     "parts": parts.show,
 }
-PAGES = {
+PAGES: Mapping[Path, Tables] = {
     ROOT / "docs/performance.md": TABLES,
     ROOT / "docs/memory.md": {"memory_limit": memory_limit.show},
 }
