@@ -37,6 +37,7 @@ def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
     ("text", "values"),
     [
         ("a;b\n1,5;x\n-2;y\n", [1.5, -2.0]),
+        ("a;b\n1,030;x\n-0,126;y\n", [1.03, -0.126]),
         ("a;b\n1.5;x\n2;y\n", [1.5, 2.0]),
         ('a,b\n"1.5",x\n2,y\n', [1.5, 2.0]),
     ],
@@ -54,9 +55,11 @@ def test_marks_between_thousands_are_refused_with_the_key_that_reads_them(tmp_pa
     assert read["a"].tolist() == [1000.0, 1234567.5, 12.0]
 
 
-def test_words_with_commas_and_spaces_are_no_thousands() -> None:
-    frame = pd.DataFrame({"a": ["12 345 main street", "1,2", "x"]})
-    assert plain_columns(frame, {}, "t")["a"].tolist() == frame["a"].tolist()
+@pytest.mark.parametrize(
+    "words", [["12 345 main street", "1,2", "x"], ["0,126", "-0,030", "1,500"]]
+)
+def test_words_with_commas_and_spaces_are_no_thousands(words: list[str]) -> None:
+    assert plain_columns(pd.DataFrame({"a": words}), {}, "t")["a"].tolist() == words
 
 
 @pytest.mark.parametrize(

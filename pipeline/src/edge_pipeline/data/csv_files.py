@@ -275,8 +275,8 @@ def _decimal(rows: Sequence[Sequence[str]], separator: str, thousands: str | Non
             continue
         if any("." in cell for cell in cells):
             return "."
-        # 1,000 may be a thousand; 1,5 and 1,0000 are fractions.
-        found = found or any(re.search(r",(?!\d{3}$)", cell) for cell in cells)
+        # 1,000 may be a thousand; 1,5 and 1,0000 and 0,126 are fractions.
+        found = found or any(re.search(r"^[+-]?0*,|,(?!\d{3}$)", cell) for cell in cells)
     return "," if found else "."
 
 

@@ -257,7 +257,8 @@ def kind_of(column: pd.Series[Any]) -> str:
 
 _WIDE = re.compile(r"\s*[+-]?\d{16,}\s*")
 _PLAIN = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
-_GROUPED = re.compile(r"\s*[+-]?\d{1,3}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
+# A group leads with no zero: 0,126 is a fraction.
+_GROUPED = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
 
 
 def _kind(column: pd.Series[Any]) -> str:
@@ -319,8 +320,11 @@ def thousands_in(column: pd.Series[Any]) -> str:
         return ""
     found = [_GROUPED.fullmatch(word) for word in words]
     marks = {match[1] for match in found if match}
-    alike = all(match or _PLAIN.fullmatch(word) for match, word in zip(found, words, strict=True))
-    return marks.pop() if alike and len(marks) == 1 else ""
+    if len(marks) != 1:
+        return ""
+    mark = marks.pop()
+    others = [word for match, word in zip(found, words, strict=True) if not match]
+    return mark if all(_PLAIN.fullmatch(word) and mark not in word for word in others) else ""
 
 
 def _as(column: pd.Series[Any], kind: str) -> pd.Series[Any]:
