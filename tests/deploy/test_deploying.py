@@ -130,7 +130,8 @@ def test_an_unknown_host_key_is_refused_whatever_the_configuration_says(
     lax = tmp_path / "lax"
     text = (served.folder / "ssh_config").read_text()
     lax.write_text(text.replace(f"{served.folder}/known_hosts", f"{tmp_path}/none"))
-    lax.write_text(lax.read_text() + "  StrictHostKeyChecking no\n")
+    settings = ("StrictHostKeyChecking no", "NoHostAuthenticationForLocalhost yes")
+    lax.write_text(lax.read_text() + "".join(f"  {setting}\n" for setting in settings))
     reach(config=lax)
     (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
     assert done.outcome == "failed"
@@ -224,12 +225,22 @@ def test_an_inventory_that_is_none_is_refused_by_its_key(
 def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:
-    odd = tmp_path / 'it\'s "here"; touch $HOME'
+    odd = tmp_path / "it's here; touch *&"
     subprocess.run(["cp", "-a", "--link", served.models, odd], check=True)
     (done,) = edge_pipeline.deploy(versions[3.0], ["board"], folder=str(odd), name=fresh)
     assert done.outcome == "deployed", done.error
     assert os.readlink(odd / fresh / "current").endswith(done.current)
     assert served.answer(fresh) == 2.0
+
+
+def test_a_folder_that_a_shell_would_read_is_refused_before_anything_is_copied(
+    versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
+) -> None:
+    folder = f"{tmp_path}/$(touch {tmp_path}/touched)"
+    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=folder)
+    assert done.outcome == "failed"
+    assert "name another folder" in done.error
+    assert {path.name for path in tmp_path.iterdir()} == {"first"}
 
 
 def test_the_command_prints_a_line_a_host_and_exits_1_if_one_failed(

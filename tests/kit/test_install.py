@@ -87,6 +87,73 @@ def test_a_second_run_changes_nothing_and_says_so(unpacked: Unpacked, installed:
     assert tree(installed) == before
 
 
+def test_a_folder_may_have_blanks_and_what_lies_in_the_current_one_does_not_matter(
+    unpacked: Unpacked, tmp_path: Path
+) -> None:
+    here = tmp_path / "where the owner's programs & notes are"
+    here.mkdir()
+    for module in ("signal.py", "struct.py", "fcntl.py"):  # a board's owner has such files
+        (here / module).write_text("raise SystemExit(f'{__file__} was run')\n")
+    models = here / "100% mine"
+    command = ["sh", unpacked.folder / "install.sh", "--folder", models.name]
+    done = run(["sh", "-c", 'cd "$0" && umask 077 && exec "$@"', here, *command])
+    assert done.returncode == 0, done.stderr
+    assert answer(models) == [2.0, 4.0]
+    unit = (models / "line/edge-line.service").read_text()
+    quoted = str(models).replace("%", "%%")
+    assert f'ExecStart="{quoted}/line/current/runtime/bin/edge-runtime" check' in unit
+
+
+@pytest.mark.parametrize("name", ['a "b"', "$(touch touched)", "`touch touched`", "a\\b", "a:b"])
+def test_a_folder_in_which_no_environment_would_start_is_refused_by_both_scripts(
+    unpacked: Unpacked, tmp_path: Path, name: str
+) -> None:
+    for script in (["install.sh"], ["board.sh", "list"]):
+        command = ["sh", unpacked.folder / script[0], *script[1:], "--folder", name]
+        done = run(["sh", "-c", 'cd "$0" && exec "$@"', tmp_path, *command])
+        assert done.returncode != 0
+        assert name in done.stderr
+        assert "name another folder" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_home_a_folder_must_be_named(unpacked: Unpacked) -> None:
+    unset = ["env", "-u", "HOME", "-u", "XDG_DATA_HOME", "-u", "EDGE_MODELS", "sh"]
+    for script in (["install.sh"], ["board.sh", "remove", "--name", "line"]):
+        done = run([*unset, unpacked.folder / script[0], *script[1:]])
+        assert done.returncode != 0
+        assert "HOME is not set" in done.stderr
+        assert "--folder" in done.stderr
+
+
+def test_what_happens_to_an_unpacked_kit_afterwards_does_not_reach_the_installed_model(
+    slim: edge_pipeline.Kit, installed: Path, tmp_path: Path
+) -> None:
+    mine = unpack(slim, tmp_path)
+    models = copy(installed, tmp_path)
+    shutil.rmtree(models / "line")
+    assert mine.install(models).returncode == 0
+    (mine.folder / "models/line.onnx").write_bytes(b"written over in place")
+    assert answer(models) == [2.0, 4.0]
+
+
+def test_a_model_that_is_damaged_on_the_board_is_made_whole_and_the_way_back_stays(
+    installed: Path, make: Callable[..., edge_pipeline.Kit], tmp_path: Path
+) -> None:
+    models = copy(installed, tmp_path)
+    newer = unpack(make(kits.line(tmp_path, 3.0), slim=True), tmp_path)
+    assert newer.install(models).returncode == 0
+    model = models / "line/current/model.onnx"
+    model.unlink()
+    model.write_bytes(b"an SD card wears out")
+    done = newer.install(models)
+    assert done.returncode == 0, done.stderr
+    assert answer(models) == [3.0, 6.0]
+    back = run(["sh", models / "board.sh", "rollback", "--name", "line", "--folder", models])
+    assert back.returncode == 0, back.stderr
+    assert answer(models) == [2.0, 4.0]
+
+
 def test_an_installation_that_was_cut_short_is_made_whole_by_the_next(
     unpacked: Unpacked, tmp_path: Path
 ) -> None:

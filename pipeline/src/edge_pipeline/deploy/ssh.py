@@ -25,6 +25,9 @@ __all__ = ["Host"]
 OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
+    # Two settings that would let a host in that known_hosts does not know.
+    "NoHostAuthenticationForLocalhost": "no",
+    "VerifyHostKeyDNS": "no",
     "ConnectTimeout": "20",
     # A connection that was cut shows after a minute, instead of never.
     "ServerAliveInterval": "15",

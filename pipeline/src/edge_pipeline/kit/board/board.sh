@@ -35,11 +35,12 @@ lock() {
     done
     command -v "$found" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
     # Lets go of itself when this process and its children end, however they end.
-    "$found" -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
+    "$found" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
         stop "another installation has been running at $base for 5 minutes; end it, and try again"
 }
 
-digest_of() { sha256sum "$1" | cut -c 1-64; }
+# Not by name: sha256sum marks a line whose name has a backslash.
+digest_of() { sha256sum <"$1" | cut -c 1-64; }
 
 # Points the link $2 to $1 by one rename.
 point() {
@@ -125,7 +126,8 @@ activate() {
     make_release
     told=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
         printf '%s\n' "$told" >&2
-        [ "$old" = "$id" ] || rm -rf "$release"
+        # The version to go back to stays, whatever ails it now.
+        case $id in "$old" | "$(target_of "$home/current/previous")") ;; *) rm -rf "$release" ;; esac
         if [ -n "$old" ]; then kept='the version before still answers'; else kept='nothing was switched'; fi
         stop "the model is refused here, see above; $kept"
     }
@@ -149,12 +151,16 @@ make_release() {
     if [ -f "$release/model.onnx" ] && [ "$(digest_of "$release/model.onnx")" = "$sha256" ]; then return; fi
     rm -rf "$home/releases/.new"
     mkdir "$home/releases/.new"
-    ln "$model" "$home/releases/.new/model.onnx" 2>/dev/null ||
+    # A second name only for what is ours: nobody writes into a part, somebody may into a kit's file.
+    case $model in "$base/.parts/"*) ln "$model" "$home/releases/.new/model.onnx" 2>/dev/null ;; *) false ;; esac ||
         cp "$model" "$home/releases/.new/model.onnx" || stop "cannot copy the model; nothing was switched"
     [ "$(digest_of "$home/releases/.new/model.onnx")" = "$sha256" ] ||
         stop "the model arrived damaged; deploy again"
     ln -s "../../../.runtimes/$runtime" "$home/releases/.new/runtime"
     printf '%s\n' "$sha256" >"$home/releases/.new/.parts"
+    # A damaged release is made anew; the way back from it stays.
+    before=$(readlink -- "$release/previous" 2>/dev/null || true)
+    [ -z "$before" ] || ln -s "$before" "$home/releases/.new/previous"
     [ ! -e "$release" ] || rm -rf "$release"
     mv -T "$home/releases/.new" "$release"
 }
@@ -265,9 +271,15 @@ main() {
         esac
         shift
     done
+    [ "$base" != /.local/share/edge ] || [ -n "${HOME:-}" ] ||
+        stop "HOME is not set; name the folder of the models: --folder FOLDER"
     # A remote shell has not expanded the tilde of a quoted folder.
     # shellcheck disable=SC2088
     case $base in /*) ;; '~/'*) base=$HOME/${base#'~/'} ;; *) base=$PWD/$base ;; esac
+    case $base in *[\"\$\`\\:]*)
+        stop "a folder of models must not have any of \" \$ \` \\ : in its name, found $base; name another folder: --folder FOLDER"
+        ;;
+    esac
     case $command in list | assemble) ;; *)
         case $name in
         '' | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]* | runtime | board.sh | uninstall.sh) stop "expected --name NAME, a model's name on this board" ;;

@@ -71,13 +71,13 @@ find_python() {
     fi
     command -v "$python" >/dev/null 2>&1 ||
         stop "no '$python' on this system; Python $kit_python is needed: sudo apt install python3"
-    found=$("$python" -c 'import sys, struct, sysconfig as s
+    found=$("$python" -I -c 'import sys, struct, sysconfig as s
 print("%s-%d.%d-%d%s" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P"), "t" if s.get_config_var("Py_GIL_DISABLED") else ""))') ||
         stop "'$python' does not start; name another one: --python PYTHON"
     version=${found#*-}
     [ "$found" = "cpython-$kit_python-64" ] ||
         stop "'$python' is $found, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${version%-*}"
-    "$python" -c 'import venv' 2>/dev/null ||
+    "$python" -I -c 'import venv' 2>/dev/null ||
         stop "'$python' cannot make virtual environments; sudo apt install python3-venv"
 }
 
@@ -105,17 +105,17 @@ check_parts() {
 
 # Whether the environment of this kit is there, whole, and its Python still starts.
 is_installed() {
-    [ -f "$runtime/.complete" ] && "$runtime/bin/python" -c 'import edge_runtime' 2>/dev/null
+    [ -f "$runtime/.complete" ] && "$runtime/bin/python" -I -c 'import edge_runtime' 2>/dev/null
 }
 
 # pip comes with the kit and stays outside: the board's own may be old, or missing.
 build_runtime() {
-    "$python" -m venv --without-pip "$runtime" &&
+    "$python" -I -m venv --without-pip "$runtime" &&
         "$runtime/bin/python" "$kit/wheels/$kit_pip/pip" --isolated --quiet --no-cache-dir \
             --disable-pip-version-check install --no-index --find-links "$kit/wheels" \
             --require-hashes --only-binary :all: --no-compile -r "$kit/requirements.txt" &&
         cp -R "$kit/licences" "$kit/sbom.cdx.json" "$runtime/" &&
-        sha256sum "$kit"/wheels/*.whl "$kit"/*.* >"$runtime/.sums" &&
+        (cd "$kit" && sha256sum wheels/*.whl ./*.*) >"$runtime/.sums" &&
         cut -c 1-64 "$runtime/.sums" >"$runtime/.parts" &&
         sync && : >"$runtime/.complete"
 }
@@ -164,7 +164,14 @@ main() {
         esac
         shift
     done
+    [ "$base" != /.local/share/edge ] || [ -n "${HOME:-}" ] ||
+        misuse "HOME is not set; name the folder of the models: --folder FOLDER"
     case $base in /*) ;; *) base=$PWD/$base ;; esac
+    case $base in *[\"\$\`\\:]*)
+        # pip writes it into a line of shell, venv refuses the colon.
+        misuse "no environment can be made in $base: a folder's name must not have any of \" \$ \` \\ : in it; name another folder: --folder FOLDER"
+        ;;
+    esac
     runtime=$base/.runtimes/$kit_runtime
     unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
@@ -177,7 +184,7 @@ main() {
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
     if [ -z "${EDGE_LOCKED:-}" ]; then
         exec 9>"$base/.lock"
-        "$python" -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
+        "$python" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
             stop "another installation has been running at $base for 5 minutes; end it, and run this again"
     fi
     install_runtime
