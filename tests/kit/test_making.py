@@ -15,7 +15,7 @@ import edge_pipeline
 import kits
 import pytest
 from edge_pipeline.errors import KitError
-from edge_pipeline.kit.archive import read_kit
+from edge_pipeline.kit.archive import pack, read_kit
 from edge_pipeline.kit.runtime_wheel import runtime_wheel
 from edge_runtime.errors import NotABundleError, UnsupportedRuntimeError
 
@@ -208,6 +208,30 @@ def test_a_kit_that_is_damaged_is_refused(
     path = tmp_path / "kit.tar.gz"
     path.write_bytes({"cut": raw[: len(raw) // 2], "other": b"no archive"}.get(damage, raw))
     with pytest.raises(KitError, match=r"cut short|not as it was packed|is no kit"):
+        read_kit(path)
+
+
+def test_a_kit_of_which_any_byte_was_changed_is_refused_or_is_the_same_kit(tmp_path: Path) -> None:
+    told = dict.fromkeys(("name", "board", "machine", "python", "runtime_id"), "x") | {"format": 1}
+    parts = {"kit.json": json.dumps(told).encode(), "a.txt": bytes(range(256)) + b"ab" * 2000}
+    path = pack(parts, "x-kit", tmp_path / "kit.tar.gz")
+    raw, packed = path.read_bytes(), read_kit(path).parts
+    refused = 0
+    for place in range(len(raw)):
+        path.write_bytes(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :])
+        try:
+            assert read_kit(path).parts == packed
+        except KitError:
+            refused += 1
+    assert refused > len(raw) // 2
+
+
+@pytest.mark.parametrize(
+    "told", ["[" * 100_000, '{"format": 1}', '{"format": 1, "name": []}', "[]"]
+)
+def test_a_kit_that_does_not_say_what_it_is_for_is_refused(tmp_path: Path, told: str) -> None:
+    path = pack({"kit.json": told.encode()}, "x-kit", tmp_path / "kit.tar.gz")
+    with pytest.raises(KitError, match="is no kit"):
         read_kit(path)
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ SUMS = "SHA256SUMS"
 
 MAX_UNPACKED_BYTES = 2 * 1024**3
 """Of a kit that is read; ours take 50 MB."""
+
+# What is read of kit.json.
+_TOLD = ("name", "board", "machine", "python", "runtime_id")
 
 _PART = re.compile(r"[A-Za-z0-9_.+@-]+(?:/[A-Za-z0-9_.+@-]+){0,8}")
 
@@ -107,7 +111,7 @@ def read_kit(path: str | os.PathLike[str]) -> Contents:
                 stream = archive.extractfile(entry)
                 parts[name] = stream.read() if stream is not None else b""
                 folders.add(folder)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise KitError(
             f"{os.fspath(path)} is no kit, or was cut short ({error}); edge-pipeline kit makes one"
         ) from error
@@ -133,11 +137,14 @@ def _told(path: str, parts: Mapping[str, bytes]) -> dict[str, Any]:
     try:
         told = json.loads(parts["kit.json"])
         found = told["format"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise KitError(f"{path} is no kit: it has no kit.json") from error
     if found != FORMAT or not isinstance(told, dict):
         raise KitError(
             f"{path} is a kit of format {found!r:.20}, expected {FORMAT}; update edge-pipeline, or "
             "make the kit again"
         )
+    for key in _TOLD:
+        if not isinstance(told.get(key), str):
+            raise KitError(f"{path} is no kit: its kit.json does not say {key!r}")
     return told
