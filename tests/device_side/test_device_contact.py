@@ -40,6 +40,23 @@ def test_it_tells_what_the_first_contact_took(parts: Parts) -> None:
     assert 0 <= used["cpu_seconds"] < 60
 
 
+def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_file: Path) -> None:
+    """Only root may raise a hard limit, and services are often given some."""
+    script = (
+        "import os, resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
+        "from edge_runtime.contact import _lowered\n"
+        "assert _lowered(60, resource.getrlimit(resource.RLIMIT_CPU)[1]) == (30, 30)\n"
+        "assert _lowered(20, 30) == (20, 20)\n"
+        "assert _lowered(60, resource.RLIM_INFINITY) == (60, 60)\n"
+        "import edge_runtime\n"
+        "print(edge_runtime.load(sys.argv[1], isolate=True).predict([[1.0, 2.0, 3.0]]).shape)\n"
+    )
+    command = [sys.executable, "-c", script, bundle_file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(1,)\n", "")
+
+
 def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
     with pytest.raises(IntegrityError, match="no output"):
         first_contact(

@@ -112,7 +112,7 @@ def serve() -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, _lowered(most, resource.getrlimit(kind)[1]))
     _be_the_first_to_go()
     outcome: dict[str, Any]
     try:
@@ -128,6 +128,13 @@ def serve() -> None:
     os.write(1, json.dumps(outcome).encode())
     # Not through the destructors of a graph that may have damaged the heap.
     os._exit(0)
+
+
+def _lowered(most: int, hard: int) -> tuple[int, int]:
+    """A limit of *most*, or of what the caller's own hard limit leaves: raising that needs root."""
+    # -1 is RLIM_INFINITY.
+    lower = most if hard < 0 else min(most, hard)
+    return lower, lower
 
 
 def _try_out(graph_bytes: int) -> None:
