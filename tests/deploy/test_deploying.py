@@ -1,5 +1,6 @@
 """A model goes to a board through a real sshd; what is asked of ssh is never less than strict."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import edge_pipeline
+import kits
 import pytest
 from edge_pipeline.errors import DeployError
 
@@ -17,6 +19,12 @@ from .conftest import Board
 pytestmark = pytest.mark.xdist_group("deploy")
 
 Reach = Callable[..., None]
+
+
+def forget(board: Board, model: Path) -> None:
+    """Have the board not hold *model* as a part; other tests may have sent it within the hour."""
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    (board.models / ".parts" / digest).unlink(missing_ok=True)
 
 
 def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
@@ -35,6 +43,7 @@ def test_what_is_there_is_not_copied_again(
 ) -> None:
     (same,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, name=fresh)
     assert (same.outcome, same.sent_bytes) == ("unchanged", 0)
+    forget(served, versions[3.0])
     (newer,) = edge_pipeline.deploy(versions[3.0], ["board"], install=kit, name=fresh)
     assert newer.outcome == "deployed"
     assert newer.sent_bytes == versions[3.0].stat().st_size
@@ -220,6 +229,54 @@ def test_an_inventory_that_is_none_is_refused_by_its_key(
     (tmp_path / "hosts.toml").write_text(text)
     with pytest.raises(DeployError, match=words):
         edge_pipeline.deploy(versions[2.0], inventory=tmp_path / "hosts.toml")
+
+
+def test_a_deployment_is_not_hindered_by_others_to_the_same_board(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str, tmp_path: Path
+) -> None:
+    """Whole ones, that clean up after themselves, between each two of its connections."""
+    kit = edge_pipeline.make_kit(
+        versions[3.0],
+        tmp_path / "other.kit.tar.gz",
+        platform="x86-64",
+        python=kits.HERE,
+        slim=True,
+        wheels=kits.wheels_for("x86_64", kits.HERE),
+    )
+    forget(served, versions[3.0])
+    shutil.rmtree(served.models / ".runtimes" / kit.runtime_id, ignore_errors=True)
+    between: list[tuple[str, edge_pipeline.Deployed]] = []
+
+    def watch(host: str, doing: str) -> None:
+        (other,) = edge_pipeline.deploy(versions[4.0], ["board"], name=fresh)
+        between.append((doing.split()[0], other))
+
+    (done,) = edge_pipeline.deploy(
+        versions[3.0], ["board"], install=kit.path, name=fresh, watch=watch
+    )
+    assert done.outcome == "deployed", done.error
+    assert [moment for moment, _ in between] == ["asking", "copying", "installing", "checking"]
+    assert [other.error for _, other in between] == [""] * 4
+    assert served.answer(fresh) == 3.0
+    assert done.previous == between[-1][1].current
+    edge_pipeline.roll_back(fresh, ["board"])
+    assert served.answer(fresh) == 4.0
+
+
+def test_what_another_deployment_is_copying_is_left_alone(
+    served: Board, versions: dict[float, Path], reach: Reach, fresh: str
+) -> None:
+    arriving = served.models / ".parts/.arriving-another"
+    old = served.models / ".parts/.arriving-old"
+    for folder in (arriving, old):
+        folder.mkdir()
+        (folder / ("0" * 64)).write_text("half a part")
+    os.utime(old, (1, 1))
+    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert done.outcome == "deployed", done.error
+    assert (arriving / ("0" * 64)).exists()
+    assert not old.exists()
+    shutil.rmtree(arriving)
 
 
 def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(

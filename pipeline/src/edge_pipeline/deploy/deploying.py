@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -251,7 +252,7 @@ def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> Deploye
     size = sum(map(len, sent.values()))
     if sent:
         job.watch(host, f"copying {size / 1e6:.1f} MB")
-        place.host.send(sent, f"{facts['folder']}/.parts/.arriving")
+        place.host.send(sent, f"{facts['folder']}/.parts/.arriving-{secrets.token_hex(8)}")
     if kit is not None and installs:
         job.watch(host, "installing the runtime")
         sums = _digest(kit.parts[SUMS])

@@ -100,7 +100,7 @@ class Host:
         DeployError
             The connection was cut, or the disk there is full; some files may be cut short.
         """
-        script = 'mkdir -p "$1" && tar -xf - -C "$1"'
+        script = 'mkdir -p "$1" && tar -xmf - -C "$1"'
         command = " ".join(map(quote, ["sh", "-c", script, "sh", folder]))
         self._talk(command, [_tarred(name, raw) for name, raw in parts.items()] + [_TAR_END])
 

@@ -59,8 +59,12 @@ sort_arrivals() {
         digest=$(basename -- "$part")
         if [ "$(digest_of "$part")" = "$digest" ]; then mv "$part" "$base/.parts/$digest"; fi
     done
-    rm -rf "$base"/.parts/.arriving*
+    # Others may be copying here at this moment; what is this old was cut off.
+    find "$base/.parts" -maxdepth 1 -name '.arriving*' -mmin +60 -exec rm -rf {} +
 }
+
+# Whether $1 was made or asked for within the hour: another deployment may be about to use it.
+is_fresh() { [ -n "$(find "$1" -maxdepth 0 -mmin -60 2>/dev/null)" ]; }
 
 # Facts of this board, and which of the parts, named by digest, are not here.
 probe() {
@@ -82,6 +86,8 @@ probe() {
     for wanted in $parts; do
         if [ ! -f "$base/.parts/$wanted" ] || [ "$(digest_of "$base/.parts/$wanted")" != "$wanted" ]; then
             tell missing "$wanted"
+        else
+            touch "$base/.parts/$wanted" 2>/dev/null || true
         fi
     done
 }
@@ -143,6 +149,7 @@ activate() {
         tell outcome deployed
     fi
     point ".runtimes/$runtime" "$base/runtime"
+    rm -f "$base/.runtimes/$runtime/.waiting"
     finish "$old"
 }
 
@@ -222,12 +229,13 @@ prune() {
     done
     used=$(for link in "$base"/*/releases/*/runtime "$base/runtime"; do target_of "$link"; done)
     for found in "$base"/.runtimes/*; do
-        case "$used" in *"$(basename -- "$found")"*) ;; *) rm -rf "$found" ;; esac
+        case "$used" in *"$(basename -- "$found")"*) continue ;; esac
+        is_fresh "$found/.waiting" || rm -rf "$found"
     done
     for found in "$base"/.parts/*; do
         [ -f "$found" ] || continue
         grep -qsF -- "$(basename -- "$found")" "$base"/*/releases/*/.parts "$base"/.runtimes/*/.parts ||
-            rm -f "$found"
+            is_fresh "$found" || rm -f "$found"
     done
 }
 

@@ -188,7 +188,11 @@ main() {
             stop "another installation has been running at $base for 5 minutes; end it, and run this again"
     fi
     install_runtime
-    [ "$only" = runtime ] && exit 0
+    if [ "$only" = runtime ]; then
+        # Nothing refers to it yet: board.sh lets it wait for its model.
+        : >"$runtime/.waiting"
+        exit 0
+    fi
 
     sed "s|@FOLDER@|$(printf '%s' "$base" | sed 's/[\\&|]/\\&/g; s/%/%%/g')|g" \
         "$kit/edge-$kit_name.service" >"$base/.unit.new"
