@@ -13,7 +13,7 @@ from edge_pipeline import MeasuringError, bench_files, compare_files
 from edge_pipeline.cli import cli
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,31 @@ def test_files_and_rows_that_do_not_fit_are_refused(
         compare_files(files["sure"], files["rough"], rows, target="z")
     with pytest.raises(MeasuringError, match="answers none of the 200 rows"):
         compare_files(files["sure"], files["sure"], rows.assign(a="words"))
+
+
+def test_several_targets_say_which_changes_are_for_the_better(
+    rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    X = rows[["a", "b"]]
+    true = {
+        "labels": pd.DataFrame({"u": (X["a"] > 0).astype(int), "v": (X["b"] > 0).astype(int)}),
+        "numbers": pd.DataFrame({"u": X["a"] * 2.0, "v": X["b"]}),
+    }
+    for kind, tree in (("labels", DecisionTreeClassifier), ("numbers", DecisionTreeRegressor)):
+        files = []
+        for depth in (1, 8):
+            files.append(tmp_path / f"{kind}{depth}.onnx")
+            fitted = tree(max_depth=depth, random_state=0).fit(X, true[kind])
+            edge_pipeline.export(fitted, X, files[-1])
+        table = X.assign(**true[kind])
+        found = compare_files(files[0], files[1], table, target=["u", "v"])
+        assert found.changed
+        assert found.right_after is not None
+        assert found.right_before is not None
+        assert found.right_after > 0.9 * len(found.changed)
+        assert found.right_before < 0.1 * len(found.changed)
+        with pytest.raises(MeasuringError, match="2 answers a row, and 1 columns were named"):
+            compare_files(files[0], files[1], table, target="u")
 
 
 def run(*arguments: str | Path) -> Any:

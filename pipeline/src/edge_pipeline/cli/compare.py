@@ -35,7 +35,7 @@ MAX_ROWS = 20
     required=True,
     help="CSV, Parquet or Arrow file with the rows to ask.",
 )
-@click.option("--target", help="Column with the right answers.")
+@click.option("--target", multiple=True, help="Column with the right answers; again for several.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
@@ -50,7 +50,7 @@ def compare_command(
     before: Path,
     after: Path,
     table: Path,
-    target: str | None,
+    target: tuple[str, ...],
     tolerance: float,
     as_json: bool,
 ) -> None:
@@ -58,7 +58,9 @@ def compare_command(
 
     Exit 1 if an answer, a refusal or the schema changed, as diff does.
     """
-    found = edge_pipeline.compare_files(before, after, table, target=target, tolerance=tolerance)
+    found = edge_pipeline.compare_files(
+        before, after, table, target=target or None, tolerance=tolerance
+    )
     if as_json:
         display.show_json(found.to_json())
         ctx.exit(0 if found.is_same else 1)

@@ -27,7 +27,7 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV, Parquet or Arrow file with rows that training did not see.",
 )
-@click.option("--target", help="Column with the right answers.")
+@click.option("--target", multiple=True, help="Column with the right answers; again for several.")
 @click.option("--date", help="Of the training, in words of yours.")
 @click.option(
     "-o",
@@ -39,7 +39,7 @@ Examples:
 def report_command(
     file: Path,
     table: Path | None,
-    target: str | None,
+    target: tuple[str, ...],
     date: str | None,
     output: Path | None,
     as_json: bool,
@@ -49,7 +49,9 @@ def report_command(
     A card in Markdown with the same facts goes beside it.  What only the build knows is read in
     NAME.report.json beside FILE; rows with a target give figures without it.
     """
-    written = edge_pipeline.write_report(file, rows=table, target=target, date=date, output=output)
+    written = edge_pipeline.write_report(
+        file, rows=table, target=target or None, date=date, output=output
+    )
     if as_json:
         display.show_json(written.evaluation.model_dump(mode="json"))
         return

@@ -6,11 +6,11 @@ It says how much a change matters: how sure both files were, and which of them w
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column
 from edge_runtime.model import Model, load
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasuringError
 from edge_pipeline.measuring.asking import Answers, answers_of, read_rows, rows_for, take
+from edge_pipeline.measuring.judging import how_many_right
 
 __all__ = ["Changed", "Comparison", "compare_files"]
 
@@ -184,7 +185,7 @@ def compare_files(
     after: str | os.PathLike[str],
     rows: Any,
     *,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     tolerance: float = 1e-9,
 ) -> Comparison:
     """Ask two sealed files the same rows.
@@ -195,8 +196,8 @@ def compare_files(
         A CSV, Parquet or Arrow file, or rows as the models take them.  Columns that a model does
         not know are left out.
     target
-        Column of *rows* with the right answers: then the result says which changes are for the
-        better.
+        Column of *rows* with the right answers, or several: then the result says which changes are
+        for the better.
     tolerance
         Largest difference of two numbers that counts as none, relative to the largest magnitude of
         the answers.
@@ -232,7 +233,9 @@ def compare_files(
         ]
         changed, worst = _changed(a, b, both, tolerance, scores)
         schema_changes = tuple(_schema_changes(one.manifest, other.manifest))
-        right = _right(table, target, changed)
+        right: tuple[int | None, int | None] = (None, None)
+        if target is not None:
+            right = how_many_right(table, target, changed)
         return Comparison(
             one.manifest,
             other.manifest,
@@ -337,24 +340,6 @@ def _confidence(scores: NDArray[Any] | None) -> tuple[list[float], list[float]] 
         return None
     ordered = np.sort(scores, axis=1)
     return ordered[:, -1].tolist(), (ordered[:, -1] - ordered[:, -2]).tolist()
-
-
-def _right(
-    table: Any, target: str | None, changed: tuple[Changed, ...]
-) -> tuple[int | None, int | None]:
-    """How many of the changed rows each file had right."""
-    if target is None:
-        return None, None
-    if not isinstance(table, pd.DataFrame) or target not in table.columns:
-        raise MeasuringError(f"the rows have no column {target!r}, which the target should be")
-    known = [(row, table[target].iloc[row.row - 1]) for row in changed]
-    if changed and changed[0].difference is not None:
-        closer = [abs(row.after - y) < abs(row.before - y) for row, y in known]
-        return closer.count(False), closer.count(True)
-    return (
-        sum(str(row.before) == str(y) for row, y in known),
-        sum(str(row.after) == str(y) for row, y in known),
-    )
 
 
 def _schema_changes(one: Manifest, other: Manifest) -> list[str]:

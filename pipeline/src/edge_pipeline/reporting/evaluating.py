@@ -24,6 +24,7 @@ from edge_pipeline.reporting.scores import answered, bootstrap, class_labels, sc
 
 __all__ = ["USUAL_METRICS", "Asked", "Sections", "evaluate"]
 
+MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
 USUAL_METRICS = {
     "classification": ("accuracy", "balanced_accuracy"),
     "regression": ("r2", "neg_mean_absolute_error"),
@@ -100,7 +101,7 @@ class Sections:
             self.left_out[name] = " ".join(str(error).split())[:300]
             return None
         if made is not None and not (isinstance(made, Sequence) and not made):
-            self.found[name] = made
+            self.found[name] = tuple(made) if isinstance(made, list) else made
         return made
 
 
@@ -115,15 +116,22 @@ def evaluate(model: Model, asked: Asked, sections: Sections) -> int:
         sections.add("answers", lambda: _counts(given.given))
         return len(given.refused)
     y = np.asarray(asked.y)[given.rows]
+    if _width(y) != _width(given.given):
+        raise MeasuringError(
+            f"the model gives {_width(given.given)} answers a row, and the target has {_width(y)} "
+            "columns; name one for each"
+        )
     answers = {"predict": given.given, **_scores(model, rows)}
     classes = list(model.manifest.classes.get("predict", ()))
     several = y.ndim > 1
     task = asked.task if asked.task in USUAL_METRICS else "regression"
     judged = answered(task, answers, classes)
+    usual = MULTI_LABEL_METRICS if several and task == "classification" else USUAL_METRICS[task]
+    metrics = asked.metrics or usual
     sections.add(
         "scores",
         lambda: scores_of(
-            asked.metrics or USUAL_METRICS[task],
+            metrics,
             judged,
             y,
             task=task,
@@ -150,7 +158,7 @@ def evaluate(model: Model, asked: Asked, sections: Sections) -> int:
         sections.found["groups_of"] = (
             "share of wrong answers" if task == "classification" else "mean absolute error"
         )
-    metric = (asked.metrics or USUAL_METRICS[task])[0]
+    metric = metrics[0]
     if sections.add("importance", lambda: _importance(model, rows, y, task, metric, asked.seed)):
         sections.found["importance_of"] = metric
     return len(given.refused)
@@ -173,6 +181,10 @@ def _counts(answers: NDArray[Any]) -> Counts:
     labels, counts = np.unique(answers.astype(str), return_counts=True)
     order = np.argsort(-counts)[:COMMONEST_ANSWERS]
     return Counts(labels=tuple(labels[order].tolist()), counts=tuple(int(n) for n in counts[order]))
+
+
+def _width(answers: NDArray[Any]) -> int:
+    return answers.shape[1] if answers.ndim > 1 else 1
 
 
 def _errors(y: NDArray[Any], given: NDArray[Any], task: str) -> NDArray[np.float64]:

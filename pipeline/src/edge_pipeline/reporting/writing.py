@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from edge_pipeline.errors import MeasuringError
 from edge_pipeline.measuring.asking import read_rows, rows_for
 from edge_pipeline.measuring.bare import measure_file
+from edge_pipeline.measuring.judging import right_answers
 from edge_pipeline.reporting.curves import LEARNING_FOLDS, LEARNING_SHARES, learning_curves
 from edge_pipeline.reporting.evaluating import USUAL_METRICS, Asked, Sections, evaluate
 from edge_pipeline.reporting.evaluation import (
@@ -79,7 +80,7 @@ def write_report(
     path: str | os.PathLike[str],
     *,
     rows: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     date: str | None = None,
     output: str | os.PathLike[str] | None = None,
 ) -> WrittenReport:
@@ -93,7 +94,7 @@ def write_report(
     rows
         A CSV, Parquet or Arrow file, or a frame; rows that training did not see.
     target
-        Column of *rows* with the right answers.
+        Column of *rows* with the right answers, or several.
     date
         Of the training, in the words of whoever reads it; replaces that of the build.
     output
@@ -108,6 +109,8 @@ def write_report(
     OSError
         A file cannot be read or written.
     """
+    if rows is None and target is not None:
+        raise MeasuringError("a target is a column of rows, and no rows are given")
     path = Path(path)
     raw = path.read_bytes()
     bundle = unpack(raw)
@@ -216,20 +219,24 @@ def _learn(
         sections.found.pop("learning", None)
 
 
-def _evaluated(path: Path, before: Evaluation, rows: Any, target: str | None) -> Evaluation:
+def _evaluated(
+    path: Path, before: Evaluation, rows: Any, target: str | Sequence[str] | None
+) -> Evaluation:
     """*before* with what *rows* show, which need not be those of the build."""
     sections = Sections()
     with load(path) as model:
         table = read_rows(rows, model.schema)
         y = None
         if target is not None:
-            if not isinstance(table, pd.DataFrame) or target not in table.columns:
-                raise MeasuringError(f"the rows have no column {target!r}, which the target is")
-            table = table[table[target].notna()]
-            y = _like_labels(table[target].to_numpy(), model.manifest.classes.get("predict", ()))
+            known = right_answers(table, target)
+            table = table[known.notna().all(axis="columns")]
+            values = right_answers(table, target).to_numpy()
+            values = values[:, 0] if values.shape[1] == 1 else values
+            y = _like_labels(values, model.manifest.classes.get("predict", ()))
         asked = Asked(rows_for(model.schema, table), y, model.manifest.task)
         refused = evaluate(model, asked, sections)
     name = Path(rows).name if isinstance(rows, str | Path) else type(rows).__name__
+    names = target if target is None or isinstance(target, str) else ", ".join(target)
     told = before.source or Source(name=name, sha256=_digest(table, y), what="the rows asked")
     return before.model_copy(
         update={
@@ -238,7 +245,7 @@ def _evaluated(path: Path, before: Evaluation, rows: Any, target: str | None) ->
             "left_out": {**before.left_out, **sections.left_out},
             "dummy": None,
             "source": told.model_copy(
-                update={"rows_test": len(table), "rows_refused": refused, "target": target}
+                update={"rows_test": len(table), "rows_refused": refused, "target": names}
             ),
         }
     )
