@@ -160,6 +160,12 @@ def test_the_recipe_reads_back_with_what_was_seen(table: Path, tmp_path: Path) -
     assert edge_pipeline.load_dataset(edge_pipeline.read_recipe(start.recipe)).rows == ROWS
 
 
+def test_texts_are_no_target_of_a_regression(table: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="'kind' holds no numbers, which task 'regression'"):
+        init(table, tmp_path / "m", target="kind", task="regression")
+    assert not (tmp_path / "m").exists()
+
+
 def test_a_recipe_that_exists_is_not_written_over(table: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("mine", encoding="utf-8")
     with pytest.raises(RecipeError, match="exists already, and is not written over"):

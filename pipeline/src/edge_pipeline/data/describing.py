@@ -167,6 +167,12 @@ def described(
             raise DatasetError(f"{source.name}: no row has a value of {listed(targets)}")
         task = task or _task(source, rows, targets)
     task = str(task)
+    words = [c.name for c in columns if c.name in targets and c.kind in ("string", "dates")]
+    if task == "regression" and words:
+        raise DatasetError(
+            f"{source.name}: the target {words[0]!r} holds no numbers, which task 'regression' "
+            "learns; leave the task out, or name another column"
+        )
     if targets:
         columns = _checked_for_leaks(columns, rows, targets, task)
     balance = _balance(rows, targets, task)
