@@ -26,6 +26,16 @@ def test_a_csv_stream_is_answered_in_order_with_line_numbers(run: Run, bundle_fi
     ]
 
 
+def test_the_input_may_follow_the_options(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(GOOD)
+    _, expected, _ = run("predict", bundle_file, rows, "--proba")
+    assert run("predict", bundle_file, "--proba", rows) == (0, expected, "")
+    assert run("predict", "--proba", bundle_file, rows) == (0, expected, "")
+    code, _, err = run("predict", bundle_file, "--proba", rows, "more.csv")
+    assert (code, "unrecognized arguments: " in err) == (2, True)
+
+
 def test_probabilities_stand_beside_the_prediction(run: Run, bundle_file: Path) -> None:
     code, out, _ = run("predict", bundle_file, "--proba", stdin=GOOD)
     head, *rows = rows_of(out)

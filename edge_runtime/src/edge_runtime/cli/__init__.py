@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Arguments without the program's name; those of the process when None.
     """
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parsed(argv)
         command: Callable[[argparse.Namespace], int] = arguments.command
         if sys.stdout is None and _answers_on_stdout(arguments):
             return _refuse("standard output is closed, nobody would read the answer; open it")
@@ -69,6 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Arguments by name, whichever of INPUT and the options comes first."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if len(rest) == 1 and not rest[0].startswith("-") and getattr(arguments, "input", "") == "-":
+        # argparse gives an optional INPUT its default as soon as an option follows FILE.
+        arguments.input = rest[0]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
 
 
 def _refuse(message: str) -> int:
