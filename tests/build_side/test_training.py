@@ -1,6 +1,7 @@
 """Training: what is learnt is shown, the same twice, and what goes wrong is named."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,26 @@ def test_what_the_estimator_warns_about_is_kept(changed: Callable[..., Path]) ->
     assert len(fitted.warnings) == 1
     assert "converge" in fitted.warnings[0]
     assert "\n" not in fitted.warnings[0]
+
+
+def test_one_label_everywhere_is_refused_before_anything_is_learnt(recipe_file: Path) -> None:
+    recipe = read_recipe(recipe_file)
+    rows = load_dataset(recipe)
+    assert rows.y_train is not None
+    same = replace(rows, y_train=np.full_like(rows.y_train, rows.y_train[0]))
+    with pytest.raises(TrainingError, match="two labels or more"):
+        train(recipe, same)
+
+
+def test_a_label_of_the_test_rows_alone_is_told(recipe_file: Path) -> None:
+    recipe = read_recipe(recipe_file)
+    rows = load_dataset(recipe)
+    assert rows.y_test is not None
+    y_test = rows.y_test.astype(object)
+    y_test[0] = "galleon"
+    told = train(recipe, replace(rows, y_test=y_test)).warnings
+    assert [note for note in told if "'galleon' is in 1 of the test rows" in note]
+    assert not [note for note in train(recipe, rows).warnings if "test rows" in note]
 
 
 def test_clusters_are_learnt_without_a_target(changed: Callable[..., Path]) -> None:

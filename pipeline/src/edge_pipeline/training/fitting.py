@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,6 +101,7 @@ def train(
         A parameter has a value that the estimator does not take.
     """
     started = time.perf_counter()
+    unlearnt = _unlearnt_labels(recipe, dataset)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         learnt, found = None, None
@@ -120,6 +122,7 @@ def train(
         loss_curve=_losses(estimator) if learnt is None else learnt.losses,
         linear=_linear_terms(estimator, dataset),
         warnings=(
+            *unlearnt,
             *(learnt.notes if learnt else ()),
             *dict.fromkeys(" ".join(str(w.message).split()) for w in heard),
         ),
@@ -128,6 +131,26 @@ def train(
     )
     watcher.fitted(fitted)
     return fitted
+
+
+def _unlearnt_labels(recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
+    """Notes of labels that the test rows alone have; one label everywhere is refused."""
+    y = dataset.y_train
+    if recipe.task != "classification" or y is None or y.ndim > 1 or dataset.parts is not None:
+        return ()
+    labels = set(y.tolist())
+    if len(labels) == 1:
+        raise TrainingError(
+            f"every training row has the label {labels.pop()!r}; expected two labels or more; add "
+            'rows of another one, or use task = "anomaly" to tell rows unlike these'
+        )
+    alone = {} if dataset.y_test is None else Counter(dataset.y_test.tolist())
+    return tuple(
+        f"label {label!r} is in {count} of the test rows and in no training row; the model never "
+        "answers it; add rows of it, or change split.seed"
+        for label, count in alone.items()
+        if label not in labels
+    )
 
 
 def _fitted(
