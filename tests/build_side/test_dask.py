@@ -50,7 +50,7 @@ ccp_alpha = { low = 1e-4, high = 1e-1, scale = "log" }
 def cluster() -> Iterator[Any]:
     """Two workers, each a process of its own."""
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit="1GiB"
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit="1GiB"
     ) as made:
         yield made
 

@@ -89,7 +89,7 @@ def _client(engine: Engine) -> Iterator[Any]:
                 LocalCluster(
                     n_workers=_cores() if engine.jobs < 0 else engine.jobs,
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",  # any free port; None is 8787
                 )
             )
         try:
