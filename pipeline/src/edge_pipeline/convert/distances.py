@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context
 from edge_pipeline.convert.kernels import kernel
+from edge_pipeline.convert.learnt import learnt_array
 from edge_pipeline.convert.loops import map_rows
 from edge_pipeline.convert.norms import blas_lengths, euclidean_squares, numpy_lengths
 from edge_pipeline.convert.tensor import Tensor
@@ -66,10 +67,7 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
         and only then is the noise worth its nodes.
     """
     name, params = model.effective_metric_, model.effective_metric_params_
-    Y = model._fit_X
-    if hasattr(Y, "toarray"):
-        Y = Y.toarray()
-    Y = np.asarray(Y, dtype=np.float64)
+    Y = learnt_array(model._fit_X)
     if model._fit_method == "brute" and name in _BRUTE:
         return _BRUTE[name](Y, exact)
     if name == "precomputed":

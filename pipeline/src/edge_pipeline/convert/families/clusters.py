@@ -10,6 +10,7 @@ from sklearn import cluster as cl
 
 from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Converter, Methods
+from edge_pipeline.convert.learnt import learnt_array
 from edge_pipeline.convert.norms import euclidean_squares, numpy_lengths
 from edge_pipeline.convert.tensor import Tensor
 
@@ -18,9 +19,7 @@ __all__ = ["CONVERTERS"]
 
 def _shifted_distances(X: Tensor, centers: Any) -> Tensor:
     """Squared distances less the row's own square, which no choice depends on: |c|² - 2 x·c."""
-    if hasattr(centers, "toarray"):  # AffinityPropagation keeps rows of its training table
-        centers = centers.toarray()
-    centers = np.asarray(centers, dtype=np.float64)
+    centers = learnt_array(centers)  # AffinityPropagation keeps rows of its training table
     answer: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
     return answer
 

@@ -11,6 +11,7 @@ from edge_pipeline.convert import ops
 from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.families.neighbors import k_nearest
 from edge_pipeline.convert.kernels import EXACT, ROUNDING, kernel, squared_distances
+from edge_pipeline.convert.learnt import learnt_array
 from edge_pipeline.convert.tensor import Tensor
 from edge_pipeline.convert.tracing_call import trace
 
@@ -65,8 +66,7 @@ def _doubt_cancelled(context: Context, model: Any, X: Tensor) -> None:
 
 
 def _known(model: Any) -> Any:
-    rows = model.X_.toarray() if hasattr(model.X_, "toarray") else model.X_
-    return np.asarray(rows, dtype=np.float64)
+    return learnt_array(model.X_)
 
 
 def _label(context: Context, model: Any, X: Tensor) -> Tensor:

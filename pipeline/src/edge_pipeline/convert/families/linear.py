@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import linear_model as lm
 from sklearn._loss import link as links
 from sklearn.svm import LinearSVC, LinearSVR
 
 from edge_pipeline.convert import ops, special
 from edge_pipeline.convert.context import Answer, Context, Methods
+from edge_pipeline.convert.learnt import learnt_array
 from edge_pipeline.convert.tensor import Tensor
 
 __all__ = ["CONVERTERS", "choose", "linear_scores", "second_score", "shared_out"]
@@ -20,16 +20,9 @@ __all__ = ["CONVERTERS", "choose", "linear_scores", "second_score", "shared_out"
 
 def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
     """``X @ coef_.T + intercept_``, in the shape that ``coef_`` asks for."""
-    weights, bias = _dense(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
+    weights, bias = learnt_array(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
     answer: Tensor = X @ np.atleast_2d(weights).T + bias
     return ops.squeeze(answer, 1) if weights.ndim == 1 else answer
-
-
-def _dense(coefficients: Any) -> NDArray[np.float64]:
-    """*coefficients* as an array, also after ``sparsify()``."""
-    if hasattr(coefficients, "toarray"):
-        coefficients = coefficients.toarray()
-    return np.asarray(coefficients, dtype=np.float64)
 
 
 def linear_scores(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -51,7 +44,7 @@ def _is_narrow(model: Any) -> bool:
 
 def _two_columns(model: Any, X: Tensor) -> Tensor:
     """Scores of two classes: zero, and the decision function."""
-    weights = np.vstack([np.zeros(X.width), _dense(model.coef_)]).T
+    weights = np.vstack([np.zeros(X.width), learnt_array(model.coef_)]).T
     bias = np.append(0.0, np.asarray(model.intercept_, dtype=np.float64))
     scores: Tensor = X @ weights + bias
     return scores
@@ -150,7 +143,7 @@ _INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
 
 def _one_class_score(_: Context, model: Any, X: Tensor) -> Tensor:
     """SGDOneClassSVM.decision_function."""
-    product: Tensor = X @ _dense(model.coef_).reshape(-1, 1) + -float(model.offset_[0])
+    product: Tensor = X @ learnt_array(model.coef_).reshape(-1, 1) + -float(model.offset_[0])
     return ops.squeeze(product, 1)
 
 

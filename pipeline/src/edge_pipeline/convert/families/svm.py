@@ -19,6 +19,7 @@ from edge_pipeline.convert import kernels, ops, special
 from edge_pipeline.convert.context import Context, Methods
 from edge_pipeline.convert.families.linear import second_score
 from edge_pipeline.convert.graph import Graph
+from edge_pipeline.convert.learnt import learnt_array
 from edge_pipeline.convert.loops import iterate
 from edge_pipeline.convert.tensor import Tensor
 
@@ -47,7 +48,7 @@ def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
         return _called(context, machine, X) @ _all_rows(machine, weights) + bias
     if machine.kernel == "precomputed":
         return X @ _all_rows(machine, weights) + bias
-    vectors = _dense(machine.support_vectors_)
+    vectors = learnt_array(machine.support_vectors_)
     if machine.kernel == "linear":
         return X @ (vectors.T @ weights) + bias
     gamma = float(machine._gamma)
@@ -63,7 +64,7 @@ def _weights(machine: Any) -> NDArray[np.float64]:
     libsvm keeps the coefficients of pair (i, j) for the vectors of class i in row j - 1, for those
     of class j in row i.
     """
-    rows = _dense(machine._dual_coef_)
+    rows = learnt_array(machine._dual_coef_)
     if machine._impl not in _CLASSIFIERS:
         return rows.T
     ends = np.cumsum(machine._n_support)
@@ -80,10 +81,6 @@ def _pairs(n_classes: int) -> Pairs:
     return [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
 
 
-def _dense(matrix: Any) -> NDArray[np.float64]:
-    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, dtype=np.float64)
-
-
 def _all_rows(machine: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights for every training row, zero where it is no support vector."""
     full = np.zeros((machine.shape_fit_[0], weights.shape[1]))
@@ -97,7 +94,7 @@ def _called(context: Context, machine: Any, X: Tensor) -> Tensor:
     given: dict[str, Any] = {}
     if isinstance(function, partial) and not function.args:
         function, given = function.func, dict(function.keywords)
-    rows = _dense(machine._BaseLibSVM__Xfit)
+    rows = learnt_array(machine._BaseLibSVM__Xfit)
     for name, known in PAIRWISE_KERNEL_FUNCTIONS.items():
         if function is known:
             return kernels.kernel(context, name, X, rows, **given)
