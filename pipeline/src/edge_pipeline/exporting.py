@@ -19,7 +19,7 @@ from edge_runtime.bundle.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from edge_pipeline.arguments import check_description, check_tolerance, own_score, writable
-from edge_pipeline.convert.converting import convert_sample, sample_for
+from edge_pipeline.convert.converting import OnnxModel, convert_sample, sample_for
 from edge_pipeline.data.sample import Sample, take_sample, with_infinity
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.measuring.bare import Measured
@@ -33,7 +33,14 @@ from edge_pipeline.verifying.as_given import (
     refuse_other_arithmetic,
     refuses_float64,
 )
-from edge_pipeline.verifying.verify import EXACT, NONE_REFUSED, Refused, requirements, verify
+from edge_pipeline.verifying.verify import (
+    EXACT,
+    NONE_REFUSED,
+    Refused,
+    VerifiedModel,
+    requirements,
+    verify,
+)
 
 if TYPE_CHECKING:
     from edge_pipeline.reporting.writing import WrittenReport
@@ -214,15 +221,9 @@ def export(
         oracle = in_float64(estimator) if narrow else estimator
         model = convert_sample(oracle, sample)
     with _timed("verify", seconds, tell):
-        try:
-            verified = verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
-        except ParityError:
-            if narrow or not is_single(sample):
-                raise
-            # What it learnt in float32 makes it compute in float32 whatever it is asked in.
-            oracle = in_float64(estimator)
-            model = convert_sample(oracle, sample)
-            verified = verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        model, oracle, verified = _verified(
+            model, oracle, sample, unseen, tolerance, may_widen=is_single(sample) and not narrow
+        )
         notes = refuse_other_arithmetic(estimator, oracle, X_finite, sample, model, tolerance)
     manifest = Manifest(
         name=name or path.stem,
@@ -257,6 +258,27 @@ def export(
         verified.refused,
         measured,
     )
+
+
+def _verified(
+    model: OnnxModel,
+    oracle: Any,
+    sample: Sample,
+    unseen: pd.DataFrame | None,
+    tolerance: float,
+    *,
+    may_widen: bool,
+) -> tuple[OnnxModel, Any, VerifiedModel]:
+    """Model, oracle and what was verified: of float64 where learning in float32 is to blame."""
+    try:
+        return model, oracle, verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+    except ParityError:
+        if not may_widen:
+            raise
+    # What it learnt in float32 makes it compute in float32 whatever it is asked in.
+    oracle = in_float64(oracle)
+    model = convert_sample(oracle, sample)
+    return model, oracle, verify(model, oracle, sample, unseen=unseen, tolerance=tolerance)
 
 
 def task_of(estimator: Any) -> str:
