@@ -57,7 +57,7 @@ def claiming(path: Path, **more: object) -> Path:
     """The same file with other evidence of its labels in it."""
     bundle = unpack(path.read_bytes())
     parity = bundle.manifest.parity
-    told: OutputEvidence = parity.outputs["predict"]._replace(**more)  # type: ignore[arg-type]
+    told: OutputEvidence = replace(parity.outputs["predict"], **more)  # type: ignore[arg-type]
     parity = Parity(parity.tolerance, {**parity.outputs, "predict": told})
     manifest: Manifest = replace(bundle.manifest, parity=parity)
     path.write_bytes(pack(bytes(bundle.graph), manifest))

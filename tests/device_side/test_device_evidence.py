@@ -21,7 +21,7 @@ def told(evidence: OutputEvidence) -> Manifest:
     "evidence",
     [
         PROVEN,
-        PROVEN._replace(level="bounded", bound=1e-12),
+        replace(PROVEN, level="bounded", bound=1e-12),
         OutputEvidence(9, 0, 0.0),
         OutputEvidence(9, 0, 0.0, formula="SVC.predict has no formula"),
     ],
@@ -48,6 +48,6 @@ def test_evidence_reads_back_as_it_was_written(evidence: OutputEvidence) -> None
     ],
 )
 def test_evidence_that_contradicts_itself_is_refused(spoilt: dict[str, Any]) -> None:
-    raw = told(PROVEN._replace(**spoilt)).to_bytes()
+    raw = told(replace(PROVEN, **spoilt)).to_bytes()
     with pytest.raises(IntegrityError, match=r"evidence|undetermined"):
         Manifest.from_bytes(raw)

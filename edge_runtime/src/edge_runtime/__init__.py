@@ -5,6 +5,11 @@
 >>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
 """
 
+# First, and as near to the caller as can be.  Deeper among our own modules the frames of numpy's
+# import cross the end of one of the interpreter's 16 KB blocks of frames, again and again: CPython
+# 3.11 then maps and frees a block at every call, 700 times, 6 ms of processor time (measured).
+import numpy as _numpy  # noqa: F401, I001
+
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.manifest import Manifest

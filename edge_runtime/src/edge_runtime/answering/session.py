@@ -31,7 +31,7 @@ Left unset, onnxruntime 1.32 reads external data of a graph that it is given as 
 current directory (measured).
 """
 
-_NO_MEMORY = re.compile("bad_?alloc|out of memory|failed to allocate", re.IGNORECASE)
+_NO_MEMORY = "(?i)bad_?alloc|out of memory|failed to allocate"
 """onnxruntime tells it as Fail, RuntimeException or even InvalidArgument (measured on 1.32)."""
 
 _ELEMENT_TYPES: Mapping[str, type[np.generic]] = {
@@ -81,7 +81,7 @@ class Session:
                 enable_fallback=0,
             )
         except Exception as error:  # onnxruntime's classes share no root of their own
-            if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            if isinstance(error, MemoryError) or re.search(_NO_MEMORY, str(error)):
                 raise NotEnoughMemoryError(
                     f"not enough memory for a graph of {len(graph):,} bytes: {_first_line(error)}; "
                     "end other programs, or build a smaller model"

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from edge_runtime.bundle import checking
 from edge_runtime.bundle.json_reading import read_json
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
-from edge_runtime.records import field, record
+from edge_runtime.records import as_dict, field, record
 
 __all__ = [
     "LEVELS",
@@ -75,7 +75,8 @@ class Output:
     item: int | None = None
 
 
-class OutputEvidence(NamedTuple):
+@record(frozen=True, slots=True)
+class OutputEvidence:
     """How one output is known to be scikit-learn's, and how it compared on the parity rows.
 
     Attributes
@@ -200,7 +201,7 @@ class Manifest:
             "parity": {
                 "tolerance": self.parity.tolerance,
                 "outputs": {
-                    name: evidence._asdict() for name, evidence in self.parity.outputs.items()
+                    name: as_dict(evidence) for name, evidence in self.parity.outputs.items()
                 },
             },
             "golden": {

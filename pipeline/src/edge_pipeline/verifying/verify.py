@@ -238,7 +238,8 @@ def _proven(
                     output=name,
                 )
             yield told
-        evidence[name] = evidence[name]._replace(
+        evidence[name] = replace(
+            evidence[name],
             level=proof.level,
             bound=proof.bound,
             formula=proof.formula or proof.reason[:LONGEST_REASON] or None,
@@ -334,7 +335,8 @@ def _compare_group(
             far.setdefault(output.name, f"no more than a note, far outside training: {told}")
             continue
         before = evidence.get(output.name, OutputEvidence(0, 0, 0.0))
-        evidence[output.name] = before._replace(
+        evidence[output.name] = replace(
+            before,
             rows=before.rows + len(expected),
             worst=max(before.worst, gap),
             undetermined=before.undetermined + int(np.count_nonzero(~asked.kept)),
