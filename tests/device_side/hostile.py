@@ -74,8 +74,13 @@ def model(
     """A model whose graph hands ``numbers`` on as ``predict``, besides *nodes*."""
     every = [*nodes, node("Identity", ["numbers"], ["predict"])]
     body = graph(every, inputs=inputs, outputs=outputs, initializers=initializers, more=more_graph)
+    return with_opsets(body, opsets) + more
+
+
+def with_opsets(body: bytes, opsets: Sequence[tuple[str, int]]) -> bytes:
+    """A model of the graph *body*."""
     wanted = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
-    return integer(1, 10) + wanted + message(7, body) + more
+    return integer(1, 10) + wanted + message(7, body)
 
 
 def described(opsets: Sequence[tuple[str, int]] = (("", 21),)) -> Manifest:

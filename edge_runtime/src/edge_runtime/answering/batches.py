@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from edge_runtime.answering.answers import as_named, as_trained, squeezed
-from edge_runtime.answering.questions import Question, Questions, joined
+from edge_runtime.answering.question import Question
+from edge_runtime.answering.questions import Questions, joined
 from edge_runtime.border import Border
 from edge_runtime.border.columns import are_finite
 from edge_runtime.bundle.manifest import Output

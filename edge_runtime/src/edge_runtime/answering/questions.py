@@ -1,34 +1,32 @@
-"""A model's graph in, for each question the smallest session that answers it out.
+"""A model's graph in, for each question the session that answers it out.
 
 The whole graph is loaded first, and proves itself on the golden rows.  A question that is asked a
-second time gets a session of its own, without the nodes that only other outputs need: logistic
-regression answers labels in 2.6 us instead of 4.2 (measured, 20 columns, onnxruntime 1.32).
+second time gets a quicker form; see the module ``forms``.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is; its import takes 0.5 ms
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.golden import golden_feeds
+from edge_runtime.answering.question import Feeds, Question
 from edge_runtime.answering.session import Session
 from edge_runtime.bundle.manifest import Manifest, Output
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
-from edge_runtime.errors import InferenceError, InputError, IntegrityError, UnsupportedRuntimeError
-from edge_runtime.records import record
+from edge_runtime.errors import IntegrityError
 from edge_runtime.scan.graph_reading import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.answering.narrowing import Narrowed
+    from edge_runtime.answering.tally import TallySession
     from edge_runtime.border.deriving import Deriver
 
-__all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Question", "Questions", "joined"]
+__all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "Questions", "joined"]
 
 MAX_NARROWED_BYTES = 1 << 20
 """Largest graph that is cut: a session has a copy of its constants, and a graph beyond spends its
@@ -40,63 +38,6 @@ ROWS_AT_ONCE = 4096
 100,000 rows of 64 columns through a neural network: 78 ms so, 230 ms in one go (measured on 2 cores
 of an EPYC, onnxruntime 1.32, without its memory arena), and memory stays flat.
 """
-
-Feeds: TypeAlias = "Mapping[str, NDArray[Any]]"
-
-
-@record(frozen=True, slots=True)
-class Question:
-    """Some outputs, and the session to ask for them.
-
-    Attributes
-    ----------
-    names
-        What the session calls them.
-    labels
-        For each of them None, or the table in which the session gives positions.
-    squeezed
-        Of each of them, whether its second axis, of length 1, is to be taken away.
-    proves_finite, in_one_go
-        What the only output tells of the numbers; see the module ``witness``.
-    """
-
-    session: Session
-    outputs: tuple[Output, ...]
-    names: list[str]
-    labels: tuple[NDArray[Any] | None, ...]
-    squeezed: tuple[bool, ...]
-    proves_finite: bool = False
-    in_one_go: bool = False
-
-    def ask(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The graph's arrays, which :meth:`answers` makes scikit-learn's of."""
-        return self.session.run(self.names, feeds)
-
-    def answers(self, found: Sequence[NDArray[Any]], n_rows: int) -> list[NDArray[Any]]:
-        """What the trained estimator would give.
-
-        Raises
-        ------
-        InferenceError
-            The graph contradicts its manifest.
-        """
-        return [
-            as_trained(array, output, n_rows)
-            if labels is None
-            else as_named(array, labels, output, n_rows)
-            for array, output, labels in zip(
-                self.shaped(found), self.outputs, self.labels, strict=True
-            )
-        ]
-
-    def shaped(self, found: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """The graph's arrays, those of one column as vectors where that is to be."""
-        if True not in self.squeezed:
-            return found
-        return [
-            squeezed(array, output) if flat else array
-            for array, output, flat in zip(found, self.outputs, self.squeezed, strict=True)
-        ]
 
 
 class Questions:
@@ -196,7 +137,7 @@ class Questions:
         """Be usable in a process that has just been forked off: its other threads are gone."""
         self._lock = allocate_lock()
 
-    def sessions(self) -> list[Session]:
+    def sessions(self) -> list[Session | TallySession]:
         """All that were made so far."""
         return [self.session, *(question.session for question in self._settled.values())]
 
@@ -237,42 +178,17 @@ class Questions:
                 self._seen.add(key)
                 return whole
             if key not in self._settled:
-                self._settled[key] = self._witnessed(self._narrowed(outputs) or whole)
+                self._settled[key] = self._quickest(whole)
             return self._settled[key]
 
-    def _witnessed(self, question: Question) -> Question:
-        """*question* with what its answers prove, where they prove something."""
-        if self._source is None or len(question.outputs) != 1:
-            return question
-        # Not at the top, as in _narrowed.
-        from edge_runtime.answering.witness import witness
-
-        told = witness(self._source[1], question.outputs[0].name)
-        q = question
-        return Question(q.session, q.outputs, q.names, q.labels, q.squeezed, *told)
-
-    def _narrowed(self, outputs: tuple[Output, ...]) -> Question | None:
-        """A question that is proven to be answered as the whole graph answers it."""
+    def _quickest(self, whole: Question) -> Question:
         if self._source is None or not self._manifest.golden.rows:
-            return None
+            return whole
         # Not at the top: whoever asks once does not come here.
-        from edge_runtime.answering.narrowing import narrowed
+        from edge_runtime.answering.forms import quickest
 
-        found = narrowed(*self._source, [output.name for output in outputs])
-        if found is None:
-            return None
-        try:
-            question = _asked_of(found, outputs, self._threads)
-            blocks, n_rows = golden_feeds(self._manifest)
-            feeds = self.ready(blocks)
-            narrow, whole = (
-                item.answers(item.ask(feeds), n_rows) for item in (question, self.whole(outputs))
-            )
-        # The whole graph has proven itself: nothing is lost but speed.
-        except (UnsupportedRuntimeError, InferenceError, InputError):
-            return None
-        # To the last bit: onnxruntime may order the arithmetic of another graph otherwise.
-        return question if all(map(_is_same, narrow, whole)) else None
+        blocks, n_rows = golden_feeds(self._manifest)
+        return quickest(whole, *self._source, (self.ready(blocks), n_rows), threads=self._threads)
 
 
 def joined(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
@@ -286,22 +202,6 @@ def joined(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any
         for array, place in zip(part, whole, strict=True):
             place[start:end] = array
     return whole
-
-
-def _asked_of(found: Narrowed, outputs: tuple[Output, ...], threads: int) -> Question:
-    tables = tuple(
-        None if labels is None else as_trained(labels, output, len(labels))
-        for labels, output in zip(found.labels, outputs, strict=True)
-    )
-    session = Session(found.graph, threads=threads)
-    return Question(session, outputs, list(found.names), tables, found.squeezed)
-
-
-def _is_same(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    if a.dtype != b.dtype or a.shape != b.shape:
-        return False
-    # The bytes of an array of objects are addresses.
-    return a.tolist() == b.tolist() if a.dtype.kind == "O" else a.tobytes() == b.tobytes()
 
 
 def _some_row(schema: Schema) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from edge_runtime.answering.answers import as_named, as_trained, plain
-from edge_runtime.answering.questions import Question, Questions
+from edge_runtime.answering.question import Question
+from edge_runtime.answering.questions import Questions
 from edge_runtime.answering.session import inference_error
 from edge_runtime.border import Border, RowWriter, row_writer
 from edge_runtime.border.columns import CELLS_ONE_THREAD_SUMS, are_finite

@@ -55,7 +55,7 @@ Opsets = dict[str, int]
 
 @record(frozen=True, slots=True)
 class Tensor:
-    """A stored tensor: its ONNX element type and size, and where its bytes lie.
+    """A stored tensor: its ONNX element type, size and shape, and where its bytes lie.
 
     ``start`` and ``end`` are those of ``raw_data``, or equal when it is stored otherwise.
     """
@@ -63,16 +63,17 @@ class Tensor:
     name: bytes
     kind: int
     elements: int
+    shape: tuple[int, ...]
     start: int
     end: int
 
 
 class Node:
-    """One node, with those of its attributes that the scan looks into.
+    """One node, with those of its attributes that are looked into, and the place of its bytes.
 
-    ``ints`` are lists of whole numbers; ``runs`` are long ones, as places, tags included;
-    ``tensors`` are attributes of one tensor; ``modes`` is the list of strings ``nodes_modes`` of a
-    tree ensemble.
+    ``integers`` are attributes of one whole number, ``ints`` lists of them; ``runs`` are long ones,
+    as places, tags included; ``tensors`` are attributes of one tensor; ``modes`` is the list of
+    strings ``nodes_modes`` of a tree ensemble.
     """
 
     # No dataclass: two of them would cost a start 0.5 ms.
@@ -81,20 +82,24 @@ class Node:
         "bodies",
         "domain",
         "inputs",
+        "integers",
         "ints",
         "modes",
         "op",
         "outputs",
+        "place",
         "runs",
         "tensors",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, place: tuple[int, int]) -> None:
+        self.place = place
         self.op = self.domain = b""
         self.inputs: list[bytes] = []
         self.outputs: list[bytes] = []
         self.attributes: set[bytes] = set()
         self.bodies: list[tuple[bytes, Scope]] = []
+        self.integers: dict[bytes, int] = {}
         self.ints: dict[bytes, list[int]] = {}
         self.runs: dict[bytes, tuple[int, int]] = {}
         self.tensors: dict[bytes, Tensor] = {}
@@ -197,7 +202,7 @@ class _Reader:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise UnsafeGraphError(f"the graph has more than {MAX_NODES} nodes; {REMEDY}")
-        raw, node = self._raw, Node()
+        raw, node = self._raw, Node((start, end))
         for tag, a, b in fields(raw, start, end, self._budget):
             if tag == 0x0A:
                 node.inputs.append(raw[a:b])
@@ -221,6 +226,7 @@ class _Reader:
 
     def _attribute(self, start: int, end: int, node: Node, scope: Scope, depth: int) -> None:
         raw, name = self._raw, b""
+        integer: int | None = None
         ints: list[int] = []
         run: tuple[int, int] | None = None
         body: Scope | None = None
@@ -228,6 +234,8 @@ class _Reader:
         for tag, a, b in fields(raw, start, end, self._budget, ATTRIBUTE_RUNS):
             if tag == 0x0A:
                 name = raw[a:b]
+            elif tag == 0x18:
+                integer = a
             elif tag == 0x40:
                 ints.append(a)
             elif tag == -0x40:
@@ -253,6 +261,8 @@ class _Reader:
         if name in node.attributes:
             raise twice(f"attributes called {shown(name)}")
         node.attributes.add(name)
+        if integer is not None:
+            node.integers[name] = integer
         if body is not None:
             node.bodies.append((name, body))
         if tensor is not None:
@@ -306,7 +316,7 @@ class _Reader:
                 f"tensor {shown(name)} says that it has {elements} elements, and holds {found}; "
                 f"{REMEDY}"
             )
-        return Tensor(name, kind, elements, *place)
+        return Tensor(name, kind, elements, tuple(dims), *place)
 
     def _packed_elements(self, tag: int, start: int, end: int) -> int:
         item = PACKED[tag]
