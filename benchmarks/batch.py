@@ -19,6 +19,7 @@ OWN = "session.run, our graph"
 
 
 def measure(blocks: int) -> dict[str, Any]:
+    import compiled
     import contenders
 
     found: dict[str, Any] = {}
@@ -35,7 +36,7 @@ def measure(blocks: int) -> dict[str, Any]:
                 calls["session.run, skl2onnx float32"] = theirs
             if n_rows <= SLOW:
                 calls["scikit-learn"] = lambda e=subject.estimator, x=rows: e.predict(x)
-                calls |= contenders.tree_compilers(subject, n_rows) if n_rows == 1000 else {}
+                calls |= compiled.tree_compilers(subject, n_rows) if n_rows == 1000 else {}
             several = blocks if n_rows <= SLOW else max(7, blocks // 30)
             samples = measuring.interleaved(calls, blocks=several)
             found[subject.name][str(n_rows)] = measuring.compared(samples, OWN)

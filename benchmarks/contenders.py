@@ -1,4 +1,4 @@
-"""Models to measure, and everybody who answers with them: onnxruntime, scikit-learn, trees in C.
+"""Models to measure, and everybody who answers with them by a graph: onnxruntime, skl2onnx.
 
 Each model comes with one row and batches, as each contender wants them: what is measured is the
 answer, not the making of its input.
@@ -32,10 +32,6 @@ import edge_runtime
 
 RECIPES = ("linear", "fuel", "penguins", "digits")
 ROOT = Path(__file__).resolve().parent.parent
-MAX_COMPILED_NODES = 40_000
-"""Of a forest in C; gcc takes minutes beyond."""
-
-TREES = ("RandomForestClassifier", "GradientBoostingRegressor")
 
 
 @dataclass(frozen=True)
@@ -167,32 +163,3 @@ def skl2onnx_float32(subject: Subject, n_rows: int) -> Callable[[], Any] | None:
         feeds = {theirs.get_inputs()[0].name: rows.astype(np.float32)}
     names = [theirs.get_outputs()[0].name]
     return lambda: theirs.run(names, feeds)
-
-
-def tree_compilers(subject: Subject, n_rows: int) -> dict[str, Callable[[], Any]]:
-    """Treelite's interpreter and tl2cgen's C, where both are installed; for trees alone."""
-    if type(subject.estimator).__name__ not in TREES:
-        return {}
-    try:
-        import tl2cgen
-        import treelite
-    except ImportError:
-        return {}
-    trees = treelite.sklearn.import_model(subject.estimator)
-    rows = subject.rows(n_rows)
-    found = {"treelite": lambda: treelite.gtil.predict(trees, rows, nthread=1)}
-    if _nodes(subject.estimator) > MAX_COMPILED_NODES:
-        return found
-    folder = tempfile.mkdtemp()
-    library = Path(folder, "model.so")
-    tl2cgen.export_lib(
-        trees, toolchain="gcc", libpath=str(library), params={"parallel_comp": 2}, verbose=False
-    )
-    compiled = tl2cgen.Predictor(str(library), nthread=1)
-    batch = tl2cgen.DMatrix(rows.astype(trees.input_type))
-    found["tl2cgen, compiled C"] = lambda: compiled.predict(batch)
-    return found
-
-
-def _nodes(forest: Any) -> int:
-    return sum(tree.tree_.node_count for tree in np.ravel(forest.estimators_))

@@ -18,6 +18,7 @@ OWN = "session.run, our graph"
 
 
 def measure(blocks: int) -> dict[str, Any]:
+    import compiled
     import contenders
 
     found = {}
@@ -36,7 +37,7 @@ def measure(blocks: int) -> dict[str, Any]:
         if hasattr(model, "predict_proba"):
             calls["predict_proba_one, dict"] = lambda m=model, d=as_dict: m.predict_proba_one(d)
         calls["scikit-learn"] = lambda e=subject.estimator, x=one: e.predict(x)
-        calls |= contenders.tree_compilers(subject, 1)
+        calls |= compiled.tree_compilers(subject, 1) | compiled.code_generators(subject)
         samples = measuring.interleaved(calls, blocks=blocks)
         base = BASE if theirs is not None else OWN
         figures = measuring.compared(samples, base)
