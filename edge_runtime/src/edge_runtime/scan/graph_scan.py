@@ -21,7 +21,6 @@ from edge_runtime.bundle.schema import NUMBERS, STRINGS
 from edge_runtime.errors import IntegrityError, UnsafeGraphError
 from edge_runtime.scan.graph_fields import REMEDY, shown
 from edge_runtime.scan.graph_reading import Node, Scope, Tensor, read_graph
-from edge_runtime.scan.tree_scan import TREES, check_trees
 from edge_runtime.versions import check_opsets
 
 __all__ = ["MAX_STEPS", "scan"]
@@ -31,6 +30,7 @@ MAX_STEPS = 100_000_000
 over 10,000 columns takes a tenth of that."""
 
 _ML, _MICROSOFT = b"ai.onnx.ml", b"com.microsoft"
+_TREES = frozenset({b"TreeEnsemble", b"TreeEnsembleClassifier", b"TreeEnsembleRegressor"})
 _MICROSOFT_OPS = frozenset({b"CDist", b"MurmurHash3", b"Tokenizer"})
 """Of onnxruntime's own operators, those that converters write."""
 
@@ -78,7 +78,10 @@ def scan(raw: bytes, manifest: Manifest) -> Scope:
         scope, steps = waiting.pop()
         for node in scope.nodes:
             _check_operator(node)
-            if node.op in TREES and node.domain == _ML:
+            if node.op in _TREES and node.domain == _ML:
+                # Not at the top: most of a start is spent on modules.
+                from edge_runtime.scan.tree_scan import check_trees
+
                 check_trees(node, raw)
             inner = _check_loop(node, scope, main, raw, steps) if node.op == b"Loop" else steps
             for name, body in node.bodies:

@@ -19,12 +19,10 @@ from edge_runtime.scan.wire import read_run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MAX_TREE_DEPTH", "TREES", "check_trees", "whole_numbers"]
+__all__ = ["MAX_TREE_DEPTH", "check_trees", "whole_numbers"]
 
 MAX_TREE_DEPTH = 4_096
 """Nodes from root to leaf; grown without limit on 100,000 rows, trees have some hundred."""
-
-TREES = frozenset({b"TreeEnsemble", b"TreeEnsembleClassifier", b"TreeEnsembleRegressor"})
 
 _MEMBER = 6
 """Mode of a node that asks for a set of numbers."""
@@ -38,7 +36,7 @@ def check_trees(node: Node, raw: bytes) -> None:
     Parameters
     ----------
     node
-        A node of one of the operators :data:`TREES`.
+        A node ``TreeEnsemble``, ``TreeEnsembleClassifier`` or ``TreeEnsembleRegressor``.
     raw
         The graph's bytes, which hold its lists.
     """
