@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from device_side.device_forests import COLUMNS, Stumps, stumps
 from device_side.hostile import ints, node, number, stored
-from edge_runtime.answering.tally import FEW_ROWS, OPEN, TallySession, packed
+from edge_runtime.answering.tally import FEW_ROWS, TallySession, packed
 from edge_runtime.model import Model
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 import edge_runtime
 
@@ -38,38 +36,6 @@ def tied(names: Any = ("b", "a")) -> Stumps:
 
 TIES = np.array(np.meshgrid([-1.0, 2.0], [-1.0, 2.0], [-1.0, 2.0])).reshape(3, -1).T
 CLEAR = np.array([[0.5, -1.0, 2.0], [-1.0, 0.5, -1.0], [2.0, 0.5, -1.0], [0.5, 2.0, 2.0]])
-
-
-@st.composite
-def cases(draw: Any) -> tuple[Any, Any]:
-    """Probabilities of leaves, and the leaves that some rows end at, one a tree."""
-    seed = draw(st.integers(0, 2**32 - 1))
-    n_classes, n_trees = draw(st.integers(2, 6)), draw(st.integers(1, 200))
-    random = np.random.default_rng(seed)
-    parts = draw(st.sampled_from([1, 2, 3, 10, 97, None]))
-    forest = stumps(n_trees, range(n_classes), seed, parts_of=parts)
-    table = forest.probabilities.reshape(-1, n_classes)
-    return table, random.integers(len(table), size=(20, n_trees))
-
-
-@given(cases())
-def test_what_the_votes_decide_is_the_largest_sum_in_order(case: Any) -> None:
-    table, leaves = case
-    made = packed(table, leaves.shape[1])
-    assume(made is not None)
-    assert made is not None
-    weights, tally = made
-    means = np.cumsum(table[leaves], axis=1)[:, -1] / leaves.shape[1]
-    best, ordered = means.argmax(axis=1), np.sort(means, axis=1)
-    # In any order: the sums are whole numbers below 2**53.
-    sums = weights[leaves][:, ::-1].sum(axis=1)
-    assert sums.max() < 2.0**53
-    found = tally.positions(sums)
-    assert found.tolist() == [tally.position(value) for value in sums.tolist()]
-    decided = found != OPEN
-    assert (found[decided] == best[decided]).all()
-    # Twice the margin is a lead that cannot be overlooked.
-    assert decided[ordered[:, -1] - ordered[:, -2] > 2 * tally.margin / tally.total].all()
 
 
 def test_few_rows_are_read_as_many_are() -> None:
