@@ -19,6 +19,8 @@ from edge_pipeline.kit.wheels import Member, Wheel, write_wheel
 
 __all__ = ["runtime_wheel"]
 
+_TOP_LEVEL = ("edge_runtime", "edge_runtime_command.py")
+
 _WHEEL = "Wheel-Version: 1.0\nGenerator: edge-pipeline\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 # Caches: Python's, and those of tools that ran in a checkout.
@@ -48,10 +50,10 @@ def runtime_wheel(folder: Path) -> Wheel:
             f"{edge_runtime.__version__}; install it again"
         )
     _check_unchanged(installed)
-    package = Path(edge_runtime.__file__).parent
+    code = Path(edge_runtime.__file__).parent.parent
     members = {
-        f"edge_runtime/{path.relative_to(package).as_posix()}": Member(path.read_bytes())
-        for path in _own_files(package, installed)
+        path.relative_to(code).as_posix(): Member(path.read_bytes())
+        for path in _own_files(code, installed)
     }
     info = f"edge_runtime-{installed.version}.dist-info"
     members |= {f"{info}/{name}": Member(raw) for name, raw in _metadata(installed).items()}
@@ -59,15 +61,16 @@ def runtime_wheel(folder: Path) -> Wheel:
     return write_wheel(folder / f"edge_runtime-{installed.version}-py3-none-any.whl", members)
 
 
-def _own_files(package: Path, installed: Distribution) -> list[Path]:
-    """What the installer recorded; of an editable install, what lies in the package's folders."""
+def _own_files(code: Path, installed: Distribution) -> list[Path]:
+    """What the installer recorded; of an editable install, what lies in the folder of the code."""
     recorded = [
         Path(str(installed.locate_file(listed)))
         for listed in installed.files or ()
-        if listed.parts[0] == package.name
+        if listed.parts[0] in _TOP_LEVEL
     ]
-    found = recorded or [path for path in package.rglob("*") if path.is_file()]
-    return [path for path in found if not _SKIPPED.search(path.relative_to(package).as_posix())]
+    inside = (path for name in _TOP_LEVEL for path in (code / name, *(code / name).rglob("*")))
+    found = recorded or [path for path in inside if path.is_file()]
+    return [path for path in found if not _SKIPPED.search(path.relative_to(code).as_posix())]
 
 
 def _metadata(installed: Distribution) -> dict[str, bytes]:
