@@ -7,7 +7,6 @@ and switches by one rename.  Whatever goes wrong before that, the version that w
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -20,6 +19,7 @@ from typing import Any
 from edge_runtime.bundle.opening import open_bundle
 
 from edge_pipeline.deploy.inventory import Place, named_places, read_inventory
+from edge_pipeline.deploy.telling import bench_of, every, facts_of
 from edge_pipeline.errors import DeployError, EdgePipelineError
 from edge_pipeline.kit.archive import SUMS, Contents, read_kit
 from edge_pipeline.kit.making import board_name
@@ -28,6 +28,9 @@ __all__ = ["Deployed", "deploy", "roll_back"]
 
 JOBS = 8
 """Hosts served at once, unless told otherwise."""
+
+OUTCOMES = frozenset({"deployed", "unchanged", "rolled back"})
+"""What a board that did as asked calls it."""
 
 Watch = Callable[[str, str], None]
 """Called with a host's name and what is being done there."""
@@ -73,7 +76,7 @@ class Deployed:
     def broken_limits(self) -> list[str]:
         """Limits of the model that the board does not keep."""
         limits = self.bench.get("limits", {})
-        return sorted(name for name, limit in limits.items() if not limit.get("kept", True))
+        return sorted(name for name, limit in limits.items() if not limit["kept"])
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -151,7 +154,7 @@ def deploy(
         kit = Path(install) if install else place.kit
         return _deploy(host, place, job, None if kit is None else kits[kit])
 
-    return _on_all(places, one, jobs)
+    return _onevery(places, one, jobs)
 
 
 def roll_back(
@@ -187,9 +190,9 @@ def roll_back(
     def one(host: str, place: Place) -> Deployed:
         (watch or _unwatched)(host, "switching back")
         arguments = ["rollback", "--machine", "--name", name, *_folder(place)]
-        return _finished(host, _facts(place.host.run(_script(), arguments)))
+        return _finished(host, facts_of(place.host.run(_script(), arguments)))
 
-    return _on_all(_places(hosts, inventory, folder), one, jobs)
+    return _onevery(_places(hosts, inventory, folder), one, jobs)
 
 
 def _places(
@@ -212,7 +215,7 @@ def _places(
     return places
 
 
-def _on_all(
+def _onevery(
     places: Mapping[str, Place], one: Callable[[str, Place], Deployed], jobs: int
 ) -> list[Deployed]:
     def guarded(item: tuple[str, Place]) -> Deployed:
@@ -236,15 +239,15 @@ def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> Deploye
     told = place.host.run(
         _script(), ["probe", "--machine", "--name", job.name, "--parts", wanted, *_folder(place)]
     )
-    facts = _facts(told)
-    installed = _all(told, "installed")
+    facts = facts_of(told)
+    installed = every(told, "installed")
     _check_board(place, facts, kit)
     installs = kit is not None and kit.told["runtime_id"] not in installed
     if kit is not None and installs:
-        _check_python(place, kit, _all(told, "python"))
+        _check_python(place, kit, every(told, "python"))
     if installs:
         parts |= kit_parts
-    missing = _all(told, "missing")
+    missing = every(told, "missing")
     sent = {
         digest: parts[digest]
         for digest in sorted(parts.keys() & missing, key=lambda d: len(parts[d]))
@@ -261,17 +264,23 @@ def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> Deploye
     arguments = ["activate", "--machine", "--name", job.name, "--sha256", job.sha256]
     if kit is not None:
         arguments += ["--runtime", kit.told["runtime_id"]]
-    done = _facts(place.host.run(_script(), [*arguments, *_folder(place)]))
+    done = facts_of(place.host.run(_script(), [*arguments, *_folder(place)]))
     return replace(_finished(host, done), sent_bytes=size, board=_board(facts))
 
 
 def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None) -> None:
     """Refuse before anything is copied what the board would refuse afterwards."""
+    if not facts.get("folder"):
+        raise DeployError(
+            "it does not say where its models are; something else answers before the shell: look "
+            f"at what `ssh {place.ssh} true` prints",
+            host=place.ssh,
+        )
     machine = facts.get("machine", "unknown")
     if kit is None:
         if not facts.get("runtime"):
             raise DeployError(
-                f"no runtime is installed in {facts.get('folder', 'its folder')}; make a kit for "
+                f"no runtime is installed in {facts['folder']}; make a kit for "
                 f"it (it is {machine}): edge-pipeline kit, and deploy with --install KIT",
                 host=place.ssh,
             )
@@ -296,28 +305,16 @@ def _check_python(place: Place, kit: Contents, found: Set[str]) -> None:
 
 
 def _finished(host: str, facts: Mapping[str, str]) -> Deployed:
-    try:
-        bench = json.loads(facts.get("bench", "{}"))
-    except ValueError:  # the bench failed and said so in words; the model has been checked
-        bench = {}
+    outcome = facts.get("outcome", "")
+    is_told = outcome in OUTCOMES
     return Deployed(
         host,
-        facts.get("outcome", "failed"),
-        "" if "outcome" in facts else "the board did not say what it did; deploy again",
+        outcome if is_told else "failed",
+        "" if is_told else "the board did not say what it did; deploy again",
         current=facts.get("current", ""),
         previous=facts.get("previous", ""),
-        bench=bench,
+        bench=bench_of(facts),
     )
-
-
-def _facts(told: str) -> dict[str, str]:
-    return dict(line.partition("=")[::2] for line in told.splitlines() if "=" in line)
-
-
-def _all(told: str, name: str) -> Set[str]:
-    """Every value that was told by this name."""
-    start = f"{name}="
-    return {line.removeprefix(start) for line in told.splitlines() if line.startswith(start)}
 
 
 def _board(facts: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import IO
 
+from edge_pipeline.deploy.telling import MAX_BYTES, readable
 from edge_pipeline.errors import DeployError
 
 __all__ = ["Host"]
@@ -39,6 +40,9 @@ OPTIONS = {
     "RemoteCommand": "none",
 }
 """What ssh is told, over the user's configuration."""
+
+MOST_SECONDS = 30 * 60
+"""One step on a board: a pip that installs onnxruntime from an SD card takes two minutes."""
 
 _ADDRESS = re.compile(r"[A-Za-z0-9_\[][^\s'\"`$\\;&|<>(){}*?!\x00-\x1f\x7f]{0,254}")
 _CONNECTION_FAILED = 255
@@ -116,17 +120,33 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
+            late = threading.Event()
+
+            def give_up() -> None:
+                late.set()
+                process.kill()
+
+            watch = threading.Timer(MOST_SECONDS, give_up)
+            watch.start()
             try:
                 out, err = _exchange(process, chunks)
             except BaseException:
                 process.kill()
                 raise
+            finally:
+                watch.cancel()
+        if late.is_set():
+            raise DeployError(
+                f"it took more than {MOST_SECONDS // 60} minutes over one step; look at the board, "
+                "and deploy again",
+                host=self.address,
+            )
         if process.returncode == 0:
-            return out.decode("utf-8", errors="replace")
+            return readable(out)
         raise DeployError(self._told(process.returncode, err), host=self.address)
 
     def _told(self, status: int, err: bytes) -> str:
-        text = err.decode("utf-8", errors="replace").strip()
+        text = readable(err).strip()
         if status == _CONNECTION_FAILED:
             for words, remedy in _REMEDIES:
                 if words in text:
@@ -145,7 +165,9 @@ def _exchange(process: subprocess.Popen[bytes], chunks: Sequence[bytes]) -> tupl
     found = [b""] * len(streams)
 
     def read(place: int, stream: IO[bytes]) -> None:
-        found[place] = stream.read()
+        found[place] = stream.read(MAX_BYTES)
+        while stream.read(MAX_BYTES):  # whoever says more is let talk, and not listened to
+            pass
 
     readers = [threading.Thread(target=read, args=item, daemon=True) for item in enumerate(streams)]
     for reader in readers:

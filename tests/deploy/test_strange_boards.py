@@ -1,0 +1,118 @@
+"""Whatever answers instead of a board: an error or a table, never a command to the terminal."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from edge_pipeline.cli import cli
+from edge_pipeline.deploy import ssh
+from edge_pipeline.deploy.deploying import deploy
+
+Answering = Callable[[str], Path]
+PROBED = "folder=/home/pi/edge\nmachine=aarch64\nbits=64\nruntime=r\nboard=Pi\n"
+GOOD = "outcome=deployed\ncurrent=c-1\nprevious=\n"
+
+
+@pytest.fixture
+def answering(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: dict[float, Path]
+) -> Answering:
+    """Have every host answer with what a shell script prints; gives a model to deploy."""
+
+    def put(script: str) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        (folder / "ssh").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+        (folder / "ssh").chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder), prepend=":")
+        return versions[2.0]
+
+    return put
+
+
+def steps(probed: str, activated: str) -> str:
+    """What is printed for each of the two steps of a deployment that copies nothing."""
+    return (
+        f'case "$*" in *probe*) printf %s {shlex.quote(probed)};; '
+        f"*) printf %s {shlex.quote(activated)};; esac"
+    )
+
+
+def test_a_board_that_does_as_it_should_is_believed(answering: Answering) -> None:
+    bench = {"timings": [{"call": "predict_one", "latency_us": {"p50": 4.5}}], "load_ms": 2}
+    model = answering(steps(PROBED, f"{GOOD}bench={json.dumps(bench)}\n"))
+    (done,) = deploy(model, ["pi"])
+    assert (done.outcome, done.board, done.current) == ("deployed", "Pi", "c-1")
+    assert done.bench["load_ms"] == 2
+
+
+@pytest.mark.parametrize(
+    "bench",
+    [
+        "[]",
+        "7",
+        "{",
+        '{"timings": 3}',
+        '{"timings": [1]}',
+        '{"limits": {"a": 1}}',
+        '{"load_ms": []}',
+    ],
+)
+def test_a_bench_of_another_form_counts_as_none(answering: Answering, bench: str) -> None:
+    model = answering(steps(PROBED, f"{GOOD}bench={bench}\n"))
+    result = CliRunner().invoke(cli, ["deploy", str(model), "pi", "--quiet"])
+    assert (result.exit_code, result.exception) == (0, None)
+    assert "deployed" in result.output
+
+
+@pytest.mark.parametrize(
+    ("probed", "activated", "words"),
+    [
+        ("", GOOD, "ssh pi true"),
+        ("Welcome\nmachine=aarch64\n", GOOD, "ssh pi true"),
+        (PROBED, "", "did not say what it did"),
+        (PROBED, "outcome=conquered\n", "did not say what it did"),
+    ],
+)
+def test_a_board_that_says_less_or_something_else_has_failed(
+    answering: Answering, probed: str, activated: str, words: str
+) -> None:
+    (done,) = deploy(answering(steps(probed, activated)), ["pi"])
+    assert done.outcome == "failed"
+    assert words in done.error
+
+
+def test_no_board_commands_the_terminal(answering: Answering) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+    model = answering(steps(PROBED.replace("=Pi", f"=Pi{evil}"), GOOD.replace("c-1", f"c{evil}-1")))
+    result = CliRunner().invoke(cli, ["deploy", str(model), "pi"])
+    assert result.exit_code == 0
+    assert "Pi?" in result.output
+    told = result.output.replace("\n", "")
+    assert not {c for c in told if ord(c) < 32 or 127 <= ord(c) < 160}
+
+
+def test_nor_does_one_that_fails(answering: Answering) -> None:
+    (done,) = deploy(answering(r"printf 'edge: \033[2Jno' >&2; exit 3"), ["pi"])
+    assert (done.outcome, done.error) == ("failed", "?[2Jno")
+
+
+def test_a_board_that_never_stops_talking_is_not_kept_in_memory(answering: Answering) -> None:
+    model = answering("head -c 50000000 /dev/zero | tr '\\0' x; echo; echo folder=/late")
+    (done,) = deploy(model, ["pi"])
+    assert done.outcome == "failed"
+    assert "ssh pi true" in done.error  # what comes late is not heard
+
+
+def test_a_board_that_takes_for_ever_is_given_up(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "MOST_SECONDS", 1)
+    (done,) = deploy(answering("exec sleep 600"), ["pi"])
+    assert done.outcome == "failed"
+    assert "minutes over one step" in done.error
