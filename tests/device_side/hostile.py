@@ -119,6 +119,7 @@ def trees(
     *,
     modes: Sequence[int] = (),
     members: Sequence[float] = (),
+    splits: Any = None,
     **lists: Sequence[int],
 ) -> bytes:
     """A TreeEnsemble (opset 5) whose false branches are the only leaf."""
@@ -143,7 +144,7 @@ def trees(
         number("aggregate_function", 1),
         stored("nodes_modes", np.array(modes or [0] * n, dtype=np.uint8)),
         *sets,
-        stored("nodes_splits", np.full(n, 1e300)),
+        stored("nodes_splits", np.full(n, 1e300) if splits is None else splits),
         stored("leaf_weights", np.array([1.0])),
         domain="ai.onnx.ml",
     )

@@ -288,6 +288,10 @@ def test_a_tree_must_be_a_tree() -> None:
         (trees([1, 0], [0, 1], nodes_falsenodeids=[0, 2**40]), "leaf that is none"),
         (trees([1, 0], [0, 1], nodes_falseleafs=[1, 2]), "neither 0 nor 1"),
         (node("TreeEnsemble", ["numbers"], ["y"], domain="ai.onnx.ml"), "lacks"),
+        (trees([1, 0], [0, 1], tree_roots=[0, 0]), "inside another one, or twice"),
+        (trees([1, 0], [0, 1], tree_roots=[0, 1]), "inside another one, or twice"),
+        (trees([1, 0], [0, 1], leaf_targetids=[0, 0]), "different lengths"),
+        (trees([1, 0], [0, 1], splits=np.array(1.0)), "different lengths"),
         (trees([1, 0], [0, 1], modes=[0]), "different lengths"),
         (trees([1, 0], [0, 1], modes=[0, 6]), "lacks membership_values"),
         (trees([1, 0], [0, 1], modes=[6, 6], members=[1.0, nan]), "set of numbers that is none"),
@@ -329,3 +333,33 @@ def test_a_tree_of_the_older_operator_must_be_a_tree() -> None:
     ):
         with pytest.raises(UnsafeGraphError, match=words):
             check(tree)
+
+
+def test_an_attribute_has_one_name_and_its_modes_are_those_of_that_name() -> None:
+    # protobuf takes the last name, and onnxruntime walks what that says.
+    two = message(1, "nodes_modes") + strings("classlabels_strings", ["LEAF", "LEAF"])
+    refused(model([node("Identity", ["numbers"], ["y"], two)]), "two names in one attribute")
+    nameless = b"".join(message(9, v) for v in ("a", "b")) + integer(20, 8)
+    refused(model([node("Identity", ["numbers"], ["y"], nameless)]), "has no name")
+    late = b"".join(message(9, mode) for mode in ("BRANCH_LEQ", "LEAF", "LEAF")) + integer(20, 8)
+    lists = (
+        ints("nodes_treeids", [0, 0, 0]),
+        ints("nodes_nodeids", [0, 1, 2]),
+        ints("nodes_truenodeids", [0, 0, 0]),
+        ints("nodes_falsenodeids", [2, 0, 0]),
+    )
+    cyclic = node(
+        "TreeEnsembleRegressor",
+        ["numbers"],
+        ["y"],
+        *lists,
+        late + message(1, "nodes_modes"),
+        domain="ai.onnx.ml",
+    )
+    with pytest.raises(UnsafeGraphError, match="cycle"):
+        scan(model([cyclic], opsets=TREE_OPSETS), described(TREE_OPSETS))
+
+
+def test_a_name_is_text() -> None:
+    raw = model([node("Identity", ["numbers"], ["qqqq"])])
+    refused(raw.replace(b"qqqq", b"q\xff\xfeq"), "no UTF-8")

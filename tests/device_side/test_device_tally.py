@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from device_side.device_forests import COLUMNS, Stumps, stumps
 from device_side.hostile import ints, node, number, stored
-from edge_runtime.answering.tally import FEW_ROWS, TallySession, packed
+from edge_runtime.answering.tally import FEW_ROWS, OPEN, Tally, TallySession, packed
 from edge_runtime.model import Model
 
 import edge_runtime
+from edge_runtime import NotEnoughMemoryError
 
 RANDOM = np.random.default_rng(3)
 GOLDEN = RANDOM.normal(size=(16, COLUMNS))
@@ -181,3 +182,37 @@ def test_a_graph_that_says_something_else_than_its_votes_keeps_them_out() -> Non
     swapped = np.roll(np.arange(2 * N) // 2, 2)
     trees = FOREST.trees(leaf_targetids=ints("leaf_targetids", swapped.tolist()))
     assert not is_tallied(FOREST, {"told": trees})
+
+
+def test_a_margin_a_tenth_smaller_would_decide_wrongly() -> None:
+    # Votes of both leaves are rounded as far as can be, and in opposite ways.
+    n_trees, vote_bits, nearly = 1000, 30, 2.0**-20
+    unit, middle = 2.0**vote_bits, 2.0 ** (vote_bits - 1)
+    second = np.array([middle + 0.5 - nearly, middle - 0.5 - nearly]) / unit
+    table = np.column_stack([1 - second, second])
+    made = packed(table, n_trees)
+    assert made is not None
+    weights, tally = made
+    smaller = Tally(tally.n_classes, tally.bits, tally.total, int(0.9 * tally.margin))
+    wrong = {tally: 0, smaller: 0}
+    for n_first in range(n_trees):
+        leaves = np.repeat([0, 1], [n_first, n_trees - n_first])
+        best = np.cumsum(table[leaves], axis=0)[-1].argmax()
+        for way in wrong:
+            found = way.position(float(weights[leaves].sum()))
+            wrong[way] += found not in (OPEN, best)
+    assert wrong[tally] == 0
+    assert wrong[smaller] > 0
+
+
+def test_a_device_without_memory_for_a_second_graph_goes_on_with_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(*_: Any, **__: Any) -> Any:
+        raise NotEnoughMemoryError("not enough memory for a graph")
+
+    monkeypatch.setattr("edge_runtime.answering.forms.Session", none_left)
+    with edge_runtime.load(FOREST.parts(GOLDEN).sealed()) as model:
+        for _ in range(4):
+            assert [model.predict_one(row) for row in X[:5]] == FOREST.labels(X[:5]).tolist()
+        assert model._questions._settled[("predict",)].session is model._questions.session

@@ -49,6 +49,20 @@ def test_labels_of_rows_that_training_did_not_see(
         assert [model.predict_one(row) for row in rows] == expected.tolist()
 
 
+def test_labels_of_rows_with_gaps(tmp_path: Path) -> None:
+    X, y = load_wine(return_X_y=True)
+    random = np.random.default_rng(5)
+    train = np.where(random.random(X.shape) < 0.3, np.nan, X)
+    rows = np.where(random.random(X.shape) < 0.5, np.nan, random.permuted(X, axis=0))
+    estimator = RandomForestClassifier(50, max_depth=4, random_state=0).fit(train, y)
+    with opened(estimator, train, tmp_path / "forest.onnx") as model:
+        model.warm_up()
+        assert isinstance(model._questions._settled[("predict",)].session, TallySession)
+        expected = estimator.predict(rows).tolist()
+        assert model.predict(rows).tolist() == expected
+        assert [model.predict_one(row) for row in rows] == expected
+
+
 @pytest.mark.parametrize("n_trees", [2, 4, 10, 100])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_labels_of_rows_that_tie(n_trees: int, n_classes: int, tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ from edge_runtime.answering.narrowing import narrowed
 from edge_runtime.answering.question import Feeds, Question
 from edge_runtime.answering.session import Session
 from edge_runtime.answering.witness import witness
-from edge_runtime.errors import InferenceError, InputError, UnsupportedRuntimeError
+from edge_runtime.errors import (
+    InferenceError,
+    InputError,
+    NotEnoughMemoryError,
+    UnsupportedRuntimeError,
+)
 from edge_runtime.scan.graph_reading import Scope
 
 if TYPE_CHECKING:
@@ -26,6 +31,15 @@ __all__ = ["MOST_OPEN", "quickest"]
 MOST_OPEN = 1 / 4
 """Share of the golden rows that packed votes may leave open: asking twice costs 1.5 times as much,
 so from a half on they would not pay."""
+
+
+_REFUSALS = (
+    UnsupportedRuntimeError,
+    InferenceError,
+    InputError,
+    NotEnoughMemoryError,
+    MemoryError,
+)
 
 
 def quickest(
@@ -44,32 +58,35 @@ def quickest(
     threads
         Threads that one call may use.
     """
-    found = _narrow(whole, graph, main, golden, threads)
-    if len(found.outputs) > 1:
-        return found
-    return _tallied(found, graph, main, golden, threads) or _witnessed(found, main)
+    ways = [_narrowed] if len(whole.outputs) > 1 else [_narrowed, _tallied]
+    found = whole
+    for way in ways:
+        try:
+            form = way(found, graph, main, golden[0], threads)
+            if form is not None and _answers_alike(form, found, golden):
+                found = form
+        # The whole graph has proven itself: nothing is lost but speed.
+        except _REFUSALS:
+            continue
+    return found if len(found.outputs) > 1 else _witnessed(found, main)
 
 
-def _narrow(
-    whole: Question, graph: bytes, main: Scope, golden: tuple[Feeds, int], threads: int
-) -> Question:
+def _narrowed(
+    whole: Question, graph: bytes, main: Scope, _: Feeds, threads: int
+) -> Question | None:
     found = narrowed(graph, main, whole.names)
     if found is None:
-        return whole
+        return None
     tables = tuple(
         None if labels is None else as_trained(labels, output, len(labels))
         for labels, output in zip(found.labels, whole.outputs, strict=True)
     )
-    try:
-        session = Session(found.graph, threads=threads)
-    except UnsupportedRuntimeError:
-        return whole
-    form = Question(session, whole.outputs, list(found.names), tables, found.squeezed)
-    return form if _answers_alike(form, whole, golden) else whole
+    session = Session(found.graph, threads=threads)
+    return Question(session, whole.outputs, list(found.names), tables, found.squeezed)
 
 
 def _tallied(
-    question: Question, graph: bytes, main: Scope, golden: tuple[Feeds, int], threads: int
+    question: Question, graph: bytes, main: Scope, rows: Feeds, threads: int
 ) -> Question | None:
     if all(node.op != b"TreeEnsemble" for node in main.nodes):
         return None
@@ -79,17 +96,12 @@ def _tallied(
     found = tallied(graph, main, question.names[0])
     if found is None:
         return None
-    feeds, _ = golden
-    try:
-        sums = Session(found.graph, threads=threads)
-        opened = found.tally.positions(sums.run([found.name], feeds)[0][:, 0]) == OPEN
-    except (UnsupportedRuntimeError, InferenceError):
-        return None
+    sums = Session(found.graph, threads=threads)
+    opened = found.tally.positions(sums.run([found.name], rows)[0][:, 0]) == OPEN
     if opened.mean() > MOST_OPEN:
         return None
     session = TallySession(sums, found.name, found.tally, question.session)
-    form = Question(session, question.outputs, question.names, question.labels, question.squeezed)
-    return form if _answers_alike(form, question, golden) else None
+    return Question(session, question.outputs, question.names, question.labels, question.squeezed)
 
 
 def _witnessed(question: Question, main: Scope) -> Question:
@@ -101,11 +113,7 @@ def _witnessed(question: Question, main: Scope) -> Question:
 def _answers_alike(form: Question, question: Question, golden: tuple[Feeds, int]) -> bool:
     """To the last bit: onnxruntime may order the arithmetic of another graph otherwise."""
     feeds, n_rows = golden
-    try:
-        ours, theirs = (q.answers(q.ask(feeds), n_rows) for q in (form, question))
-    # The whole graph has proven itself: nothing is lost but speed.
-    except (InferenceError, InputError):
-        return False
+    ours, theirs = (q.answers(q.ask(feeds), n_rows) for q in (form, question))
     return all(map(_is_same, ours, theirs))
 
 

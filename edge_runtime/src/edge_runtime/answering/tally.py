@@ -38,7 +38,8 @@ MOST_VOTE_BITS = 30
 sums' own rounding, 2**-53 of them an addition, stays below one unit for 2,896 trees."""
 
 MAX_TREES = 1 << 16
-"""Beyond, a lead might vanish when the sums are divided by the number of trees."""
+"""A bound with room: a lead that decides is at least 2**-29 of one tree's vote, hence 2**-45 of a
+mean, and two means below 1 that are so far apart are different numbers in float64."""
 
 LEAST_CERTAINTY = 1 / 64
 """A lead of this share of all votes must decide; with coarser numbers too many rows stay open."""
@@ -83,7 +84,7 @@ class Tally:
         if first - ordered[-2] <= self.margin:
             return OPEN
         found = votes.index(first) + 1
-        return found if found < self.n_classes else 0
+        return found if found < self.n_classes else 0  # the first class stands last
 
     def positions(self, packed_sums: NDArray[np.float64]) -> NDArray[np.int64]:
         """The same for many rows; shapes (n_rows,)."""
@@ -127,7 +128,10 @@ def packed(probabilities: NDArray[np.float64], n_trees: int) -> tuple[NDArray[An
     exact = probabilities * unit
     votes = np.rint(exact)
     votes[:, 0] = unit - votes[:, 1:].sum(axis=1)
-    # Both sums may be off, each by the rounding of every vote and of every addition in float64.
+    # Two sums are compared.  Each is off by the rounding of every vote, which is measured, and
+    # scikit-learn's by that of every addition, at most n_trees times half an ulp of n_trees
+    # (Higham 2002, sec. 3.1).  One unit more is for the rounding of these lines themselves, and
+    # leaves a lead that dividing both sums cannot undo.
     rounding = float(np.abs(votes - exact).max(initial=0.0)) * n_trees
     additions = n_trees * n_trees * unit * 2.0**-MANTISSA_BITS
     margin = int(np.ceil(2 * (rounding + additions))) + 1
@@ -151,7 +155,7 @@ class TallySession:
     tally
         How to read them.
     exact
-        The session that gives the label's position for every row.
+        The session that gives the label's position for every row, from the same feeds.
     """
 
     def __init__(

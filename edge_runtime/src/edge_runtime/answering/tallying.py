@@ -48,11 +48,13 @@ def tallied(raw: bytes, main: Scope, position: str) -> Tallied | None:
     if found is None:
         return None
     trees, leaves, table = found
-    made = packed(table, leaves.n_trees)
+    # Of the leaves that there are: the coarsest rounding of these is what counts.
+    used, places = np.unique(leaves.weights, return_inverse=True)
+    made = packed(table[used.astype(np.int64)], leaves.n_trees)
     if made is None:
         return None
     weights, tally = made
-    node = _with_weights(raw, trees, weights[leaves.weights.astype(np.int64)])
+    node = _with_weights(raw, trees, weights[places])
     place = next(i for i, node in enumerate(main.nodes) if node is trees)
     graph = rewritten(raw, main, trees.outputs, {place: node})
     return None if graph is None else Tallied(graph, trees.outputs[0].decode(), tally)
@@ -77,22 +79,22 @@ def _soft_votes(
 ) -> tuple[Node, _Leaves, NDArray[np.float64]] | None:
     """The ensemble that tells each tree's leaf, its leaves, and the probabilities of each."""
 
-    def made(name: bytes, op: bytes, n_inputs: int, **numbers: int) -> list[bytes]:
-        """What the node *op* makes *name* of; nothing where it is another, or does it otherwise."""
-        node = main.makers.get(name)
+    def made(name: bytes | None, op: bytes, n_inputs: int, **numbers: int) -> list[Any]:
+        """What the node *op* makes *name* of: names, or None if it is another or does otherwise."""
+        node = None if name is None else main.makers.get(name)
         if node is None or (node.op, node.domain, len(node.inputs)) != (op, b"", n_inputs):
-            return [b""] * n_inputs
+            return [None] * n_inputs
         wanted = {key.encode(): value for key, value in numbers.items()}
         same = node.integers == wanted and node.attributes == wanted.keys()
-        return node.inputs if same else [b""] * n_inputs
+        return node.inputs if same else [None] * n_inputs
 
-    def number(name: bytes) -> float | None:
+    def constant(name: bytes | None) -> NDArray[Any] | None:
+        tensor = None if name is None else main.tensors.get(name)
+        return None if tensor is None else stored(raw, tensor)
+
+    def number(name: bytes | None) -> float | None:
         values = constant(name)
         return None if values is None or values.size != 1 else values.item()
-
-    def constant(name: bytes) -> NDArray[Any] | None:
-        tensor = main.tensors.get(name)
-        return None if tensor is None else stored(raw, tensor)
 
     (mean,) = made(name, b"ArgMax", 1, axis=1, keepdims=0)
     total, divisor = made(mean, b"Div", 2)
@@ -100,7 +102,8 @@ def _soft_votes(
     rows, axis = made(sums, b"CumSum", 2)
     table, places = made(rows, b"Gather", 2, axis=0)
     (told,) = made(places, b"Cast", 1, to=_INT64)
-    trees, probabilities = main.makers.get(told), constant(table)
+    trees = None if told is None else main.makers.get(told)
+    probabilities = constant(table)
     if trees is None or (trees.op, trees.domain) != _TREES or probabilities is None:
         return None
     leaves = _leaves(trees, raw)
@@ -121,7 +124,10 @@ def _soft_votes(
 
 
 def _leaves(node: Node, raw: bytes) -> _Leaves | None:
-    """None where their weights are no float64, or not every leaf hangs on one tree."""
+    """None where their weights are no float64, or not every leaf hangs on one tree.
+
+    The way from the roots down ends because the scan has seen that these are trees.
+    """
     tensor = node.tensors.get(b"leaf_weights")
     weights = None if tensor is None or tensor.kind != _FLOAT64 else stored(raw, tensor)
     targets, roots = (whole_numbers(node, raw, name) for name in (b"leaf_targetids", b"tree_roots"))

@@ -225,7 +225,9 @@ class _Reader:
         return node
 
     def _attribute(self, start: int, end: int, node: Node, scope: Scope, depth: int) -> None:
-        raw, name = self._raw, b""
+        raw = self._raw
+        name: bytes | None = None
+        modes: list[bytes] = []
         integer: int | None = None
         ints: list[int] = []
         run: tuple[int, int] | None = None
@@ -233,6 +235,8 @@ class _Reader:
         tensor: Tensor | None = None
         for tag, a, b in fields(raw, start, end, self._budget, ATTRIBUTE_RUNS):
             if tag == 0x0A:
+                if name is not None:
+                    raise twice("names in one attribute")
                 name = raw[a:b]
             elif tag == 0x18:
                 integer = a
@@ -253,14 +257,17 @@ class _Reader:
             elif tag == 0x52:
                 self._tensor(a, b)
             elif tag == 0x4A:
-                if name == b"nodes_modes":
-                    node.modes.append(raw[a:b])
+                modes.append(raw[a:b])
             elif tag not in ATTRIBUTE_PLAIN:
                 raise refused("attribute", tag)
         # The name may stand anywhere in the message.
+        if name is None:
+            raise WireError("an attribute has no name")
         if name in node.attributes:
             raise twice(f"attributes called {shown(name)}")
         node.attributes.add(name)
+        if name == b"nodes_modes":
+            node.modes = modes
         if integer is not None:
             node.integers[name] = integer
         if body is not None:
@@ -354,9 +361,13 @@ def _elements(dims: list[int], name: bytes) -> int:
 
 
 def _define(scope: Scope) -> None:
-    """Note who makes which name, and that nobody else does."""
+    """Note who makes which name, that nobody else does, and that it is text."""
     makers = scope.makers
     for node in scope.nodes:
+        try:
+            b" ".join(node.outputs).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise WireError("a name is no UTF-8") from error
         for name in node.outputs:
             if name:
                 if name in makers:

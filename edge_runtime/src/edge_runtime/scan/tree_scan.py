@@ -40,8 +40,11 @@ def check_trees(node: Node, raw: bytes) -> None:
     raw
         The graph's bytes, which hold its lists.
     """
-    edges = _edges if node.op == b"TreeEnsemble" else _edges_by_id
-    sides, n_nodes = edges(node, raw)
+    roots: _Ints = np.zeros(0, dtype=np.int64)
+    if node.op == b"TreeEnsemble":
+        sides, n_nodes, roots = _edges(node, raw)
+    else:
+        sides, n_nodes = _edges_by_id(node, raw)
     # The last one stands for "none", and is its own parent.
     kind = np.int32 if n_nodes < 2**31 - 1 else np.int64
     parent: NDArray[Any] = np.full(n_nodes + 1, n_nodes, dtype=kind)
@@ -51,6 +54,7 @@ def check_trees(node: Node, raw: bytes) -> None:
         parent[children] = parents
     if np.count_nonzero(parent != n_nodes) != sum(len(children) for _, children in sides):
         raise _unsafe("has a node with two parents")
+    is_inside = (parent[roots] != n_nodes).any()
     # Every round doubles the distance to the ancestor, until there is none.
     distance = 1
     while (parent != n_nodes).any():
@@ -58,10 +62,16 @@ def check_trees(node: Node, raw: bytes) -> None:
             raise _unsafe(f"has a cycle, or a tree deeper than {MAX_TREE_DEPTH}")
         parent = np.take(parent, parent)
         distance *= 2
+    # onnxruntime copies a tree as often as its root is listed.
+    if is_inside or len(np.unique(roots)) != len(roots):
+        raise _unsafe("has a tree inside another one, or twice")
 
 
-def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
-    """Parents and their children, way by way, and how many nodes; leaves are numbered apart."""
+def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int, _Ints]:
+    """Parents and their children, way by way, how many nodes, and roots.
+
+    Leaves are numbered apart.
+    """
     lists = [
         whole_numbers(node, raw, name)
         for name in (
@@ -87,7 +97,14 @@ def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
             raise _unsafe("has a leaf that is none")
         sides.append((np.flatnonzero(inner), np.compress(inner, children)))
     _check_sets(node, raw, len(lists[0]))
-    return sides, len(lists[0])
+    for name, length in ((b"nodes_splits", len(lists[0])), (b"leaf_weights", n_leaves)):
+        tensor = node.tensors.get(name)
+        if tensor is None:
+            raise _unsafe(f"lacks {name.decode()}")
+        # Of no axis, 1.28 ends the process.
+        if tensor.shape != (length,):
+            raise _unsafe("has lists of different lengths")
+    return sides, len(lists[0]), roots
 
 
 def _check_sets(node: Node, raw: bytes, n_nodes: int) -> None:
