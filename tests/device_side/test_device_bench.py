@@ -90,12 +90,13 @@ def test_rows_of_ones_own_take_the_place_of_the_golden_ones(parts: Parts) -> Non
             measure(model, rows=1, seconds=0.001, questions=[["nonsense"] * width])
 
 
-def test_a_limit_of_another_kind_is_named_and_not_judged(
+def test_a_limit_that_nothing_was_measured_for_is_not_called_kept(
     run: Run, tmp_path: Path, parts: Parts
 ) -> None:
     code, told = bench(run, tmp_path / "m.onnx", parts, max_price=1.0)
-    assert (code, told["limits"]["max_price"]["found"]) == (0, None)
-    assert "not measured here" in run("bench", tmp_path / "m.onnx", *QUICK)[1]
+    assert code == 1
+    assert told["limits"]["max_price"] == {"limit": 1.0, "found": None, "kept": None}
+    assert "NOT MEASURED" in run("bench", tmp_path / "m.onnx", *QUICK)[1]
 
 
 @pytest.mark.parametrize("make", ["mixed", "text", "two_targets", "transformer"])

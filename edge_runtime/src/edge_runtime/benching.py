@@ -59,10 +59,10 @@ class Limit(NamedTuple):
     found: float | None
 
     @property
-    def is_kept(self) -> bool:
-        """Whether what was found is within the bound."""
+    def is_kept(self) -> bool | None:
+        """Whether what was found is within the bound; None when nothing was found."""
         if self.found is None:
-            return True
+            return None
         return self.found >= self.limit if self.is_least else self.found <= self.limit
 
     @property
@@ -116,7 +116,8 @@ def held_to(
     """What was found against each limit of the manifest.
 
     ``max_latency_us`` bounds the 99th percentile of ``predict_one``, or of batches of one row
-    where there is none; ``max_peak_memory_mb`` the process, ``max_model_bytes`` the file.  What
+    where there is none; ``max_peak_memory_mb`` the process, the largest batch included;
+    ``max_model_bytes`` the file.  What
     only the build could measure is read in the manifest: ``max_label_flips``, and ``min_NAME`` of
     the metric NAME.
     """

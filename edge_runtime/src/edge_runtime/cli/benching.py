@@ -17,7 +17,7 @@ __all__ = ["print_bench"]
 
 
 def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: str | None) -> int:
-    """Measure the bundle on this machine; 1 when it is over one of its limits."""
+    """Measure the bundle on this machine; 1 when a limit is broken, or could not be measured."""
     trusted = trusted_keys(store)
     started = time.perf_counter()
     with load(path, trusted_keys=trusted) as model:
@@ -70,7 +70,7 @@ def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Li
     for limit in limits:
         bound = f"at {'least' if limit.is_least else 'most'} {limit.limit:,.10g}"
         if limit.found is None:
-            print(f"{limit.name:<20} {bound}: not measured here")
+            print(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
         else:
             verdict = "kept" if limit.is_kept else "BROKEN"
             found = f"{limit.found:.4f}" if limit.is_least else f"{limit.found:,.1f}"

@@ -74,9 +74,9 @@ class Deployed:
 
     @property
     def broken_limits(self) -> list[str]:
-        """Limits of the model that the board does not keep."""
+        """Limits of the model that the board does not keep, or does not know."""
         limits = self.bench.get("limits", {})
-        return sorted(name for name, limit in limits.items() if not limit["kept"])
+        return sorted(name for name, limit in limits.items() if limit["kept"] is not True)
 
     def to_json(self) -> dict[str, Any]:
         """For ``--json``."""

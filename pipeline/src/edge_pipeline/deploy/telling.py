@@ -39,7 +39,7 @@ class _Timing(BaseModel):
 
 
 class _Limit(BaseModel):
-    kept: bool
+    kept: bool | None
 
 
 class _Bench(BaseModel):
