@@ -2,10 +2,13 @@
 
 import io
 import itertools
+import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,9 @@ import numpy as np
 import pytest
 from device_side import device_models
 from device_side.device_streams import GOOD, LABELS, Run, rows_of
-from edge_runtime.cli.jobs import Done, in_processes
+from edge_runtime.cli.jobs import in_processes
 from edge_runtime.cli.lines import MAX_LINE_CHARACTERS, PIECE_CHARACTERS, Lines
-from edge_runtime.cli.reading import Block
+from edge_runtime.cli.reading import Block, Done
 
 from edge_runtime import InferenceError, InputError
 
@@ -77,8 +80,8 @@ JSON_LINES = [
     *('{"x0":1,"x1":2,"x2":3}', "[1,2,3]", "[1,2.5,-3e-7]", '{"x2":3,"x0":1,"x1":2}', "", "  "),
     *("[1,2]", "[1,2,3,4]", '{"x0":1}', "[1,2", "3]", "1,2", "[1,2,3],[1,2,3]", "{", "null", "7"),
     *('{"x0":1,"x0":1,"x1":2,"x2":3}', "[1,2,NaN]", "[1,2,9007199254740993]", '[1,2,"3"]'),
-    *("[" * 2000, "[1,2," + "9" * 5000 + "]", '"edge-runtime: between two lines"', "]["),
-    '[1,2,3],"edge-runtime: between two lines",[1,2,3]',
+    *("[" * 2000, "[1,2," + "9" * 5000 + "]", "-Infinity", '"-Infinity"', "]["),
+    *("[1,2,3],-Infinity,[1,2,3]", r'[1,2,3],"\u002dInfinity",[1,2,3]', "[1,2,-Infinity]", "[1,2"),
 ]
 
 
@@ -94,6 +97,30 @@ def test_json_lines_mean_the_same_in_chunks_of_every_size(
     one_by_one = run(*asked, "--chunk", "1", stdin=stream)
     assert run(*asked, "--chunk", "1000", stdin=stream) == one_by_one
     assert run(*asked, "--chunk", "11", "--jobs", "2", stdin=stream) == one_by_one
+
+
+@pytest.mark.parametrize("mark", ["edge-runtime: betwee\\u006e two lines", "\\u002dInfinity"])
+def test_no_broken_json_lines_become_rows_by_what_a_neighbour_holds(
+    run: Run, mixed_file: Path, mark: str
+) -> None:
+    row = '[1.5,"Paris",2,true,"x"]'
+    lines = [f'{row},"{mark}",{row}', "[1.5", '2,true,"x"]', *([row] * 7)]
+    stream = "\n".join(lines).encode()
+    code, out, err = run("predict", mixed_file, "--format", "jsonl", stdin=stream)
+    assert (code, err.splitlines()[-1]) == (1, "edge-runtime: 7 rows answered, 3 refused")
+    assert [json.loads(line)["line"] for line in out.splitlines()] == list(range(4, 11))
+
+
+@pytest.mark.parametrize("chunk", [1, 8, 1000])
+def test_the_lines_after_a_stray_quote_keep_their_order(
+    run: Run, bundle_file: Path, chunk: int
+) -> None:
+    lines = ["x0,x1,x2", *(["1,2,3"] * 4000)]
+    lines[1000] = '"1,2,3'  # the last of a chunk of 1000, and of 8
+    stream = "\n".join(lines).encode()
+    code, out, _ = run("predict", bundle_file, "--chunk", chunk, stdin=stream)
+    assert code == 1
+    assert [int(row[0]) for row in rows_of(out)[1:]] == [*range(2, 1001), *range(1002, 4002)]
 
 
 @pytest.mark.parametrize("options", [(), ("--proba",), ("--method", "decision_function")])
@@ -193,6 +220,25 @@ def test_a_process_that_dies_or_fails_is_told() -> None:
         list(in_processes(die, blocks, 2))
     with pytest.raises(InferenceError, match="of 0"):
         list(in_processes(fail, blocks, 2))
+
+
+def test_a_process_that_dies_while_it_waits_is_told_after_what_the_others_answered() -> None:
+    def tell(block: Any) -> Done:
+        return Done(str(os.getpid()), 1, [])
+
+    found: list[str] = []
+
+    def ask() -> None:
+        for done in in_processes(tell, [Block(i, [""]) for i in range(9)], 2):
+            found.append(done.text)
+            if len(found) == 1:  # it has answered, and has got nothing else yet
+                os.kill(int(done.text), signal.SIGKILL)
+                while len(multiprocessing.active_children()) > 1:
+                    time.sleep(0.001)
+
+    with pytest.raises(InferenceError, match="ended before its time"):
+        ask()
+    assert len(set(found)) == len(found) == 2
 
 
 def test_a_reader_that_leaves_ends_all_processes(bundle_file: Path) -> None:

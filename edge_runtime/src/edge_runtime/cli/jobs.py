@@ -10,38 +10,20 @@ import multiprocessing
 import signal
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from itertools import cycle
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any
 
-from edge_runtime.cli.reading import BadRow, Chunk
+from edge_runtime.cli.reading import Chunk, Done
 from edge_runtime.errors import InferenceError
 
-__all__ = ["Done", "in_processes"]
-
-
-class Done(NamedTuple):
-    """What became of a chunk.
-
-    Attributes
-    ----------
-    text
-        To be written.
-    n_answered
-        Rows in it.
-    bad
-        Rows that were refused.
-    """
-
-    text: str
-    n_answered: int
-    bad: list[BadRow]
+__all__ = ["in_processes"]
 
 
 def in_processes(
     work: Callable[[Chunk], Done], chunks: Iterable[Chunk], jobs: int
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """``map(work, chunks)``, by as many processes as *jobs* says.
 
     Raises
@@ -72,7 +54,12 @@ def in_processes(
             if len(waiting) == jobs:
                 yield _received(waiting.popleft())
             end = next(turns)
-            end.send(chunk)
+            try:
+                end.send(chunk)
+            except OSError as error:  # it ended while it had nothing to do
+                failure = InferenceError(_ENDED_EARLY)
+                failure.__cause__ = error
+                break
             waiting.append(end)
         while waiting:
             yield _received(waiting.popleft())
@@ -95,9 +82,20 @@ def _started(work: Callable[[Chunk], Done], others: list[Connection]) -> tuple[A
         # Python 3.12 warns of forks beside other threads.  A model with one thread has none, and
         # numpy's are made anew after a fork (OpenBLAS, pthread_atfork).
         warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
+        # Until it has its own handlers: it would tell of a Ctrl-C with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()
     return process, ours
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDED_EARLY = (
+    "a process that answers rows has ended before its time; if memory ran out, ask for fewer --jobs"
+)
 
 
 def _serve(work: Callable[[Chunk], Done], end: Connection, not_ours: list[Connection]) -> None:
@@ -105,10 +103,13 @@ def _serve(work: Callable[[Chunk], Done], end: Connection, not_ours: list[Connec
         other.close()
     # Ctrl-C is for the first process, which then closes its ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # the first process's handlers clean up its files
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     while True:
         try:
             chunk = end.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the first process has closed its end, or is no more
             return
         try:
             done: Any = work(chunk)
@@ -124,10 +125,7 @@ def _received(end: Connection) -> Done:
     try:
         done = end.recv()
     except (EOFError, OSError) as error:
-        raise InferenceError(
-            "a process that answers rows has ended before its time; if memory ran out, ask for "
-            "fewer --jobs"
-        ) from error
+        raise InferenceError(_ENDED_EARLY) from error
     if isinstance(done, Exception):
         raise done
     return done  # type: ignore[no-any-return]

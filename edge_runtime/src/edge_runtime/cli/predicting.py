@@ -8,8 +8,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from edge_runtime.border import Border, ExtraColumns, row_writer
 from edge_runtime.border.rows import Slots
-from edge_runtime.cli.jobs import Done, in_processes
 from edge_runtime.cli.notes import note
-from edge_runtime.cli.reading import BadRow, Block, Chunk, CsvReader, JsonReader, Row
+from edge_runtime.cli.reading import BadRow, Block, Chunk, CsvReader, Done, JsonReader, Row
 from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter, open_target
 from edge_runtime.errors import InferenceError, InputError
@@ -78,13 +77,27 @@ def predict(job: Job) -> int:
             return Done(writer.text(lines, answers), len(lines), bad)
 
         target.write(writer.header(answer([])[1]))
-        for done in map(work, reader) if job.jobs == 1 else in_processes(work, reader, job.jobs):
+        for done in files.enter_context(_every_one(work, reader, job.jobs)):
             for row in done.bad:
                 complain(row)
             target.write(done.text)
             target.flush()
             tally.count(done.n_answered, len(done.bad))
     return tally.close()
+
+
+@contextmanager
+def _every_one(
+    work: Callable[[Chunk], Done], chunks: Iterable[Chunk], jobs: int
+) -> Iterator[Iterable[Done]]:
+    if jobs == 1:
+        yield map(work, chunks)
+        return
+    # Here, because it costs 20 ms: multiprocessing brings sockets, subprocess and tempfile along.
+    from edge_runtime.cli.jobs import in_processes
+
+    with closing(in_processes(work, chunks, jobs)) as done:
+        yield done
 
 
 def _clash(job: Job) -> str | None:

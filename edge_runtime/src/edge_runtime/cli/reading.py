@@ -20,7 +20,7 @@ from edge_runtime.cli.cells import cell_reader
 from edge_runtime.cli.lines import MAX_LINE_CHARACTERS, Lines
 from edge_runtime.errors import InputError
 
-__all__ = ["BadRow", "Block", "Chunk", "CsvReader", "JsonReader", "Row"]
+__all__ = ["BadRow", "Block", "Chunk", "CsvReader", "Done", "JsonReader", "Row"]
 
 MAX_ROW_LINES = 100
 """Most lines that one quoted CSV row may span; beyond, its quote was never closed."""
@@ -55,6 +55,24 @@ class Block(NamedTuple):
 
 
 Chunk = Block | list[Row | BadRow]
+
+
+class Done(NamedTuple):
+    """What became of a chunk.
+
+    Attributes
+    ----------
+    text
+        To be written.
+    n_answered
+        Rows in it.
+    bad
+        Rows that were refused.
+    """
+
+    text: str
+    n_answered: int
+    bad: list[BadRow]
 
 
 class CsvReader:
@@ -139,18 +157,19 @@ class JsonReader:
 
     def table(self, block: Block) -> Any:
         """As :meth:`CsvReader.table`."""
-        # A mark between the lines, or two of them could spell one row, and another one two.
+        # A mark between the lines, or two of them could spell one row, and another one two.  It is
+        # a constant: a text can be spelt in many ways (\u002d), a constant in one, and is counted.
         if self._one_cell:
             return None
         text = f",{_MARK},".join(block.lines)
         if text.count(_MARK) != len(block.lines) - 1:
             return None
         try:
-            found = json.loads(f"[{text}]", object_pairs_hook=_unique)
+            found = _MARKED.decode(f"[{text}]")
         except (ValueError, RecursionError):
             return None
         rows, marks = found[::2], found[1::2]
-        whole = len(found) == 2 * len(block.lines) - 1 and marks.count(_MARK[1:-1]) == len(marks)
+        whole = len(found) == 2 * len(block.lines) - 1 and marks.count(_BETWEEN) == len(marks)
         return rows if whole and set(map(type, rows)) in ({dict}, {list}) else None
 
     def rows(self, block: Block) -> list[Row | BadRow]:
@@ -165,7 +184,7 @@ class JsonReader:
                 yield _json_row(number, text, self._order)
 
 
-_MARK = '"edge-runtime: between two lines"'
+_MARK = "-Infinity"  # which no model takes: of a block that holds it the lines are read one by one
 
 
 def _header(lines: Lines) -> list[str]:
@@ -228,9 +247,10 @@ def _records(lines: Lines, width: int | None) -> Iterator[Row | BadRow]:
                 yield Row(taken[0][0], cells)
                 continue
             message = f"expected {width} cells, found {len(cells)}"
-        yield BadRow(taken[0][0], message)
+        # Before anything is yielded: whoever asks may take lines of the stream in between.
         lines.push_back(taken[1:])
         reader = csv.reader(feed(), strict=True)  # the old one may be within a quote
+        yield BadRow(taken[0][0], message)
 
 
 _TOO_LONG = f"the line is longer than {MAX_LINE_CHARACTERS} characters"
@@ -247,3 +267,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(row) != len(pairs):
         raise ValueError("a key appears twice")
     return row
+
+
+_BETWEEN = object()
+_CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), _MARK: _BETWEEN}
+_MARKED = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_CONSTANTS.__getitem__)
