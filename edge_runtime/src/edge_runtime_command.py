@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 __all__ = ["main"]
 
@@ -16,6 +17,21 @@ def main() -> int:
     is left alone.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from edge_runtime.cli import main as run  # which imports numpy
-
+    try:
+        from edge_runtime.cli import main as run  # which imports numpy
+    except KeyboardInterrupt:  # that takes a while: long enough for a Ctrl-C
+        return 130
+    except ImportError as error:
+        return _refuse(error)
     return run()
+
+
+def _refuse(error: ImportError) -> int:
+    first: BaseException = error
+    while first.__cause__ is not None:  # numpy's own text is two pages of advice about it
+        first = first.__cause__
+    why = " ".join(str(first).split())[:300]
+    if sys.stderr is not None:
+        told = f"edge-runtime: cannot start ({why}); install edge-runtime and numpy anew"
+        print(told, file=sys.stderr)
+    return 1

@@ -99,10 +99,11 @@ def test_json_lines_may_be_objects_or_arrays_and_answer_as_json(run: Run, mixed_
 
 
 def test_the_file_name_tells_the_format(run: Run, bundle_file: Path, tmp_path: Path) -> None:
-    rows = tmp_path / "rows.JSONL"
-    rows.write_text("[1, 2, 3]\n")
-    _, out, _ = run("predict", bundle_file, rows)
-    assert json.loads(out) == {"line": 1, "prediction": LABELS[0]}
+    for name in ("rows.JSONL", "rows.ndjson", "rows.json"):
+        rows = tmp_path / name
+        rows.write_text("[1, 2, 3]\n")
+        _, out, _ = run("predict", bundle_file, rows)
+        assert json.loads(out) == {"line": 1, "prediction": LABELS[0]}
 
 
 def test_extra_columns_are_ignored_by_choice(run: Run, bundle_file: Path) -> None:
@@ -113,6 +114,10 @@ def test_extra_columns_are_ignored_by_choice(run: Run, bundle_file: Path) -> Non
     code, out, _ = run(*arguments, stdin=stream.replace(b",id", b",other"))
     assert (code, rows_of(out)[1]) == (0, ["2", LABELS[0]])
     row = b'{"id": 7, "x0": 1, "x1": 2, "x2": 3}'
+    for options, refused in ((("--format", "csv"), b"x0,x1,x2,id\n"), (("--format", "jsonl"), row)):
+        _, _, err = run("predict", bundle_file, *options, stdin=refused)
+        assert "(--extra-columns ignore)" in err
+        assert "extra_columns" not in err
     code, out, _ = run(*arguments, "--format", "jsonl", stdin=row)
     assert (code, json.loads(out)["prediction"]) == (0, LABELS[0])
 
@@ -315,6 +320,23 @@ def test_misuse_exits_with_2_and_says_how(run: Run, arguments: tuple[str, ...]) 
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert "usage: edge-runtime" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("predcit", "FILE"), "; did you mean predict?"),
+        (("trust", "ad", "KEY"), "; did you mean add?"),
+        (("predict", "FILE", "--method", "predict_prob"), "; did you mean predict_proba?"),
+        (("predict", "FILE", "--probba"), "--probba; did you mean --proba?"),
+        (("predict", "FILE", "--Chunk=7"), "--Chunk=7; did you mean --chunk?"),
+        (("info", "FILE", "--jsn"), "--jsn; did you mean --json?"),
+        (("info", "FILE", "--zzz"), "unrecognized arguments: --zzz"),
+    ],
+)
+def test_what_was_nearly_said_is_offered(run: Run, arguments: tuple[str, ...], meant: str) -> None:
+    code, _, err = run(*arguments)
+    assert (code, err.splitlines()[-1].endswith(meant)) == (2, True)
 
 
 def test_help_and_version_exit_with_0(run: Run) -> None:

@@ -48,3 +48,36 @@ def test_no_thread_is_started() -> None:
 def test_the_script_is_this_function() -> None:
     script = Path(sys.executable).with_name("edge-runtime")
     assert "from edge_runtime_command import main" in script.read_text()
+
+
+BEGINNING = """
+import sys
+class Finder:
+    def find_spec(self, name, *more):
+        if name == "numpy":
+            raise {error}
+sys.meta_path.insert(0, Finder())
+import edge_runtime_command
+sys.exit(edge_runtime_command.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        ("KeyboardInterrupt", 130, ""),
+        (
+            "ImportError('two\\nlines')",
+            1,
+            "edge-runtime: cannot start (two lines); install edge-runtime and numpy anew\n",
+        ),
+    ],
+)
+def test_a_start_that_is_interrupted_or_fails_is_no_traceback(
+    error: str, code: int, told: str
+) -> None:
+    source = BEGINNING.format(error=error)
+    found = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (code, "", told)

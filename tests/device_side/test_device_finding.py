@@ -50,7 +50,8 @@ def test_a_name_that_no_model_has_is_refused_with_those_that_there_are(
 ) -> None:
     code, out, err = run("info", "tinny")
     assert (code, out) == (1, "")
-    assert "models here are tiny" in err
+    assert "models here are tiny; did you mean tiny?: tinny" in err
+    assert "did you mean" not in run("info", "zzz")[2]
 
 
 @pytest.mark.parametrize("name", ["../edge/tiny", ".", "-", "tiny/current"])

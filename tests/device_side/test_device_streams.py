@@ -1,15 +1,22 @@
 """Broken and odd streams: what is told of a bad row, and that the stream goes on."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 from pathlib import Path
 
 import numpy as np
 import pytest
+from device_side import device_models
 from device_side.device_streams import GOOD, LABELS, Run, rows_of
 
 BAD_JSON = {
-    "not JSON": (b"{", "not a JSON row"),
+    "not JSON": (b'{"x0": 1', "not a JSON row: Expecting ',' delimiter, at character"),
+    "an array of rows begins": (b'[{"x0":1,"x1":2,"x2":3},', "jq -c '.[]' takes an array apart"),
+    "an array of rows": (b'[{"x0":1,"x1":2,"x2":3}]', "jq -c '.[]' takes an array apart"),
+    "an array begins": (b"[", "jq -c '.[]' takes an array apart"),
     "a number": (b"3", "expected an object or an array"),
     "null": (b"null", "expected an object or an array"),
     "a key twice": (b'{"x0":1,"x0":2,"x1":2,"x2":3}', "a key appears twice"),
@@ -23,7 +30,10 @@ BAD_JSON = {
     "infinity": (b"[1,2,-Infinity]", "expected a finite number"),
     "overflow": (b"[1,2,1e999]", "expected a finite number"),
     "huge integer": (b"[1,2," + b"9" * 400 + b"]", "no exact float64"),
-    "more digits than Python reads": (b"[1,2," + b"9" * 5000 + b"]", "not a JSON row"),
+    "more digits than Python reads": (
+        b"[1,2," + b"9" * 5000 + b"]",
+        "not a JSON row: a number of thousands of digits",
+    ),
     "nested without end": (b"[" * 100_000, "nested too deep"),
     "no UTF-8": (b'[1,2,"\xff"]', "expected a number"),
     "a lone surrogate": (b'[1,2,"\\ud800"]', "expected a number"),
@@ -48,7 +58,7 @@ def test_a_bad_json_line_is_told_and_the_stream_goes_on(
 
 
 BAD_CSV = {
-    "text": (b"1,abc,3", "column 'x1': expected a number, found the text 'abc'"),
+    "text": (b"1,abc,3", "found the text 'abc'; correct it, or leave the row out"),
     "missing": (b"1,,3", "column 'x1': expected a number, found a missing value"),
     "NA": (b"1,NA,3", "missing value"),
     "infinity": (
@@ -56,14 +66,14 @@ BAD_CSV = {
         "expected a finite number, found -inf; this model does not take infinity",
     ),
     "underscores": (b"1,1_000,3", "found the text '1_000'"),
-    "a comma for a point": (b'1,"1,5",3', "found the text '1,5'"),
+    "a comma for a point": (b'1,"-1,5",3', "(with a decimal point: -1.5)"),
     "Arabic digits": ("1,\u0661,3".encode(), "expected a number"),
     "hexadecimal": (b"1,0x10,3", "expected a number"),
     "true": (b"1,true,3", "expected a number"),
     "an integer beyond float64": (b"1,9007199254740993,3", "no exact float64"),
     "a cell too few": (b"1,2", "expected 3 cells, found 2"),
     "a cell too many": (b"1,2,3,4", "expected 3 cells, found 4"),
-    "no UTF-8": (b"1,\xff\xfe,3", "expected a number"),
+    "no UTF-8": (b"1,\xff\xfe,3", "name the stream's --encoding"),
     "a NUL": (b"1,2\x00,3", "expected a number"),
     "a quote never closed": (b'1,"2,3', "a quote is opened and not closed"),
     "text after a quote": (b'1,"2"x,3', "not CSV"),
@@ -202,9 +212,26 @@ HEADERS = {
     "a column missing": (b"x0,x1\n1,2\n", "'x2': column missing"),
     "a column too many": (b"x0,x1,x2,y\n1,2,3,4\n", "does not know 'y'"),
     "a column twice": (b"x0,x1,x2,x1\n1,2,3,4\n", "'x1' appears twice"),
-    "semicolons": (b"x0;x1;x2\n1;2;3\n", "'x0': column missing"),
-    "UTF-16": ("x0,x1,x2\n1,2,3\n".encode("utf-16"), "pass --encoding utf-16"),
-    "binary": (bytes(range(256)) * 4, "line 1|column missing"),
+    "semicolons": (b"x0;x1;x2\n1;2,5;3\n", "separated by semicolons; write commas"),
+    "tabs": (b'"x0"\t"x1"\t"x2"\n', "separated by tabs"),
+    "no header": (b"1,2.5,-3e4\n4,0,-2\n", "put one with the columns' names above it"),
+    "other names": (b"a;b\n1;2\n", "column missing: expected 'x0', 'x1', 'x2', found 'a;b'"),
+    "a JSON object": (b'{"x0":1,"x1":2,"x2":3}\n', "pass --format jsonl"),
+    "a JSON array": (b"[\n[1,2,3]\n]\n", "pass --format jsonl"),
+    "UTF-16": ("x0,x1,x2\n1,2,3\n".encode("utf-16"), "pass --encoding utf-16\n"),
+    "UTF-16-LE": ("x0,x1,x2\n1,2,3\n".encode("utf-16-le"), "pass --encoding utf-16-le\n"),
+    "UTF-16-BE": ("x0,x1,x2\n1,2,3\n".encode("utf-16-be"), "pass --encoding utf-16-be\n"),
+    "UTF-32": ("x0,x1,x2\n1,2,3\n".encode("utf-32"), "pass --encoding utf-32\n"),
+    "UTF-32-LE": ("x0,x1,x2\n1,2,3\n".encode("utf-32-le"), "pass --encoding utf-32-le\n"),
+    "UTF-32-BE": ("x0,x1,x2\n1,2,3\n".encode("utf-32-be"), "pass --encoding utf-32-be\n"),
+    "gzip": (gzip.compress(GOOD * 100), "compressed by gzip; pipe it: gunzip -c FILE |"),
+    "gzip with a quote": (gzip.compress(GOOD)[:10] + b'"' * 7, "compressed by gzip"),
+    "bzip2": (bz2.compress(GOOD), "bunzip2 -c FILE |"),
+    "xz": (lzma.compress(GOOD), "xz -dc FILE |"),
+    "zstd": (b"\x28\xb5\x2f\xfd\x04\x00", "zstd -dc FILE |"),
+    "a workbook": (b"PK\x03\x04\x14\0\6\0", "save it as CSV"),
+    "Parquet": (b"PAR1\x15\x04", "is Parquet"),
+    "binary": (bytes(range(256)) * 4, "line 1 or column missing"),
 }
 
 
@@ -215,17 +242,74 @@ def test_a_header_that_does_not_fit_is_refused_in_one_line(
     stream, words = HEADERS[name]
     code, out, err = run("predict", bundle_file, stdin=stream)
     assert (code, out) == (1, "")
-    assert any(word in err for word in words.split("|"))
+    assert any(word in err for word in words.split(" or "))
     assert len(err.splitlines()) == 1
+    assert err.rstrip("\n").isprintable()
+
+
+def test_compressed_json_lines_are_told_to_be_compressed(run: Run, bundle_file: Path) -> None:
+    stream = gzip.compress(b"[1,2,3]\n")
+    code, out, err = run("predict", bundle_file, "--format", "jsonl", stdin=stream)
+    assert (code, out) == (1, "")
+    assert "compressed by gzip; pipe it" in err.splitlines()[0]
+
+
+def test_one_row_is_one_row_and_one_cell_one_cell(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(device_models.text().sealed())
+    name = device_models.text().manifest.schema.names[0]
+    code, _, err = run("predict", path, stdin=f"{name}\na word\na,b\n".encode())
+    assert code == 1
+    assert err.splitlines() == [
+        "line 3: expected 1 cell, found 2",
+        "edge-runtime: 1 row answered, 1 refused",
+    ]
+
+
+def test_a_method_that_the_model_lacks_is_told_before_anything_is_read(
+    run: Run, mixed_file: Path
+) -> None:
+    code, _, err = run("predict", mixed_file, "absent.csv", "--proba")
+    assert (code, "has predict" in err) == (1, True)
 
 
 def test_other_encodings_are_read_by_name(run: Run, bundle_file: Path) -> None:
     stream = GOOD.decode().encode("utf-16")
     assert run("predict", bundle_file, "--encoding", "utf-16", stdin=stream)[0] == 0
-    code, _, err = run("predict", bundle_file, "--encoding", "utf-16", stdin=stream[:-1])
-    assert (code, "not utf-16" in err) == (1, True)
+    code, out, err = run("predict", bundle_file, "--encoding", "utf-16", stdin=stream[:-1])
+    assert (code, [row[0] for row in rows_of(out)[1:]]) == (1, ["2", "3"])
+    assert err.startswith("line 4: column 'x2'")
     code, _, err = run("predict", bundle_file, "--encoding", "klingon", stdin=GOOD)
     assert (code, "klingon" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bad"),
+    [
+        ("utf-16-le", b"\x00\xdc"),
+        ("utf-16", b"\x41\xdc"),
+        ("utf-32-be", b"\x00\x11\x00\x41"),
+        ("utf-8", b"\xff"),
+        ("shift_jis", b"\x81"),
+    ],
+)
+def test_what_is_no_text_costs_its_own_row_in_every_encoding(
+    run: Run, bundle_file: Path, encoding: str, bad: bytes
+) -> None:
+    lines = ["x0,x1,x2\n", *(["1,2,3\n"] * 900), "1,2,?\n", *(["1,2,3\n"] * 99)]
+    stream = "".join(lines).encode(encoding).replace("?".encode(encoding)[-len(bad) :], bad)
+    code, out, err = run("predict", bundle_file, "--encoding", encoding, stdin=stream)
+    assert code == 1
+    assert [int(row[0]) for row in rows_of(out)[1:]] == [*range(2, 902), *range(903, 1002)]
+    assert err.splitlines()[0].startswith("line 902: column 'x2': expected a number")
+
+
+def test_a_byte_order_mark_belongs_to_no_name_in_utf_8_by_any_name(
+    run: Run, bundle_file: Path
+) -> None:
+    for name in ("utf-8", "UTF8", "u8"):
+        code, _, err = run("predict", bundle_file, "--encoding", name, stdin=b"\xef\xbb\xbf" + GOOD)
+        assert (code, err) == (0, "")
 
 
 def test_a_header_alone_gives_a_header_alone(run: Run, bundle_file: Path) -> None:

@@ -11,13 +11,13 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, get_args
+from typing import Any, NoReturn, TextIO, get_args
 
 import edge_runtime
 from edge_runtime.border import ExtraColumns
 from edge_runtime.bundle.manifest import METHODS
 from edge_runtime.cli.finding import bundle_path
-from edge_runtime.cli.notes import note
+from edge_runtime.cli.notes import note, some_were_lost
 from edge_runtime.errors import EdgeRuntimeError
 
 __all__ = ["main"]
@@ -36,11 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv
         Arguments without the program's name; those of the process when None.
     """
+    code = _run(argv)
+    if some_were_lost():
+        _silence(sys.stderr)  # nothing can be said there; the exit code is what is left
+        return code or REFUSED
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parsed(argv)
         command: Callable[[argparse.Namespace], int] = arguments.command
         if sys.stdout is None and _answers_on_stdout(arguments):
             return _refuse("standard output is closed, nobody would read the answer; open it")
+        _wait_for_pipes()
         code = command(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -48,10 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else MISUSE
     except BrokenPipeError:
         # Whoever read our output has gone, and knows it: nothing to say.
-        _silence_stdout()
+        _silence(sys.stdout)
         return REFUSED
     except EdgeRuntimeError as error:
-        return _refuse(str(error))
+        from edge_runtime.cli.hints import in_words_of_the_command
+
+        return _refuse(in_words_of_the_command(str(error)))
     except UnicodeDecodeError as error:
         return _refuse(f"the input is not {error.encoding}; name its --encoding")
     except UnicodeEncodeError as error:
@@ -61,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnicodeError as error:  # utf-16 without a byte order mark, punycode
         return _refuse(f"the input cannot be decoded ({error}); name another --encoding")
     except OSError as error:
-        _silence_stdout()
+        _silence(sys.stdout)
         where = f": {error.filename}" if error.filename else ""
         return _refuse(f"{error.strerror or error}{where}")
     except MemoryError:
@@ -79,8 +90,21 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         # argparse gives an optional INPUT its default as soon as an option follows FILE.
         arguments.input = rest[0]
     elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        from edge_runtime.cli.hints import for_option
+
+        parser = getattr(arguments, "parser", parser)
+        meant = for_option(rest[0], parser.format_usage())
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
     return arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says which choice was nearly made."""
+
+    def error(self, message: str) -> NoReturn:
+        from edge_runtime.cli.hints import with_choice
+
+        super().error(with_choice(message))
 
 
 def _refuse(message: str) -> int:
@@ -95,22 +119,33 @@ def _answers_on_stdout(arguments: argparse.Namespace) -> bool:
     return arguments.command is not _trust or arguments.action == "list"
 
 
-def _silence_stdout() -> None:
+def _wait_for_pipes() -> None:
+    """Make the standard streams blocking.
+
+    A parent (node, asyncio) may leave them otherwise: then a pipe that is empty reads as its end,
+    and of what a full one does not take the rest is lost.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        try:
+            os.set_blocking(stream.fileno(), True)
+        except (AttributeError, OSError, ValueError):  # closed, or no file, as in a test
+            continue
+
+
+def _silence(stream: TextIO | None) -> None:
     """Let what is still buffered go nowhere, or Python complains about it once more at exit."""
-    if sys.stdout is None:
+    if stream is None:
         return
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-    except (OSError, ValueError):  # stdout is no file, as in a test
+    except (OSError, ValueError):  # it is no file, as in a test
         return
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="edge-runtime", description="Predict with a sealed scikit-learn model."
-    )
+    parser = _Parser(prog="edge-runtime", description="Predict with a sealed scikit-learn model.")
     parser.add_argument("--version", action="version", version=edge_runtime.__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     info = _with_bundle(commands, "info", _info, "print what a bundle says of itself")
@@ -126,7 +161,7 @@ def _with_bundle(
     commands: Any, name: str, command: Callable[[argparse.Namespace], int], told: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=told)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, parser=parser)
     parser.add_argument("file", metavar="FILE", type=bundle_path, help="the bundle, or its name")
     parser.add_argument(
         "--trust-store", metavar="FOLDER", help="go by the keys in this folder alone"
@@ -166,9 +201,20 @@ def _add_predict(commands: Any) -> None:
         commands, "predict", _predict, "answer every row of a CSV or JSON lines stream"
     )
     predict.add_argument(
-        "input", metavar="INPUT", nargs="?", default="-", help="rows; - or absent: standard input"
+        "input",
+        metavar="INPUT",
+        nargs="?",
+        default="-",
+        type=_file_name,
+        help="rows; - or absent: standard input",
     )
-    predict.add_argument("-o", "--output", metavar="OUT", help="file to write, whole or not at all")
+    predict.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=_output_name,
+        help="file to write, whole or not at all; -: standard output",
+    )
     what = predict.add_mutually_exclusive_group()
     what.add_argument("--method", choices=METHODS, help="method to ask (default: predict)")
     what.add_argument(
@@ -176,7 +222,10 @@ def _add_predict(commands: Any) -> None:
     )
     predict.add_argument("--json", action="store_true", help="print JSON lines")
     predict.add_argument(
-        "--errors", metavar="FILE", help="write refused rows here as JSON lines, not to stderr"
+        "--errors",
+        metavar="FILE",
+        type=_errors_name,
+        help="write refused rows here as JSON lines, not to stderr",
     )
     predict.add_argument(
         "--extra-columns",
@@ -217,7 +266,7 @@ def _add_trust_commands(commands: Any) -> None:
     }
     for action, (what, operand) in told.items():
         command = actions.add_parser(action, help=what)
-        command.set_defaults(command=_trust, action=action)
+        command.set_defaults(command=_trust, action=action, parser=command)
         if operand:
             command.add_argument("operand", metavar=operand)
         else:
@@ -293,7 +342,25 @@ def _predict(arguments: argparse.Namespace) -> int:
 
 
 def _format_of(name: str) -> str:
-    return "jsonl" if name.lower().endswith((".jsonl", ".ndjson")) else "csv"
+    return "jsonl" if name.lower().endswith((".jsonl", ".ndjson", ".json")) else "csv"
+
+
+def _file_name(name: str) -> str:
+    if not name:
+        raise argparse.ArgumentTypeError("expected the name of a file, found an empty one")
+    return name
+
+
+def _output_name(name: str) -> str | None:
+    return None if name == "-" else _file_name(name)
+
+
+def _errors_name(name: str) -> str:
+    if name == "-":
+        raise argparse.ArgumentTypeError(
+            "expected the name of a file, found '-'; without --errors they go to standard error"
+        )
+    return _file_name(name)
 
 
 def _rows(text: str) -> int:
@@ -323,4 +390,7 @@ def _encoding(name: str) -> str:
         "".encode(name)
     except (LookupError, UnicodeError) as error:
         raise argparse.ArgumentTypeError(f"Python knows no encoding {name!r}") from error
-    return name
+    import codecs
+
+    # Its byte order mark belongs to no column's name, whoever names the encoding.
+    return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name

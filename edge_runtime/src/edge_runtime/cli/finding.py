@@ -30,9 +30,10 @@ def bundle_path(argument: str) -> str:
     if os.path.isfile(path):
         return path
     if names := _names(folder):
-        raise FileNotFoundError(
-            errno.ENOENT, f"no such file, and the models here are {', '.join(names)}", argument
-        )
+        from edge_runtime.cli.hints import for_choice
+
+        told = f"no such file, and the models here are {', '.join(names)}"
+        raise FileNotFoundError(errno.ENOENT, told + for_choice(argument, names), argument)
     return argument
 
 

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["note"]
+__all__ = ["note", "some_were_lost"]
+
+_lost = [0]
 
 
 def note(message: str = "", *, end: str = "\n") -> None:
-    """Print *message* to standard error.
+    """Print *message* to standard error; what cannot be printed is counted, and costs no result.
 
     Where that is closed nobody listens: ``print(file=None)`` would print among the results.
     """
-    if sys.stderr is not None:
+    if sys.stderr is None:
+        return
+    try:
         print(message, end=end, file=sys.stderr, flush=True)
+    except OSError:  # its disk is full, or its reader has gone
+        _lost[0] += 1
+
+
+def some_were_lost() -> bool:
+    """Whether a note could not be printed since this was asked last."""
+    lost, _lost[0] = _lost[0], 0
+    return lost > 0

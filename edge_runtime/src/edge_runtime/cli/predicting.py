@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import stat
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
 from edge_runtime.border import Border, ExtraColumns, row_writer
 from edge_runtime.border.rows import Slots
+from edge_runtime.bundle.schema import Schema
 from edge_runtime.cli.notes import note
 from edge_runtime.cli.reading import BadRow, Block, Chunk, CsvReader, Done, JsonReader, Row
+from edge_runtime.cli.streams import (
+    clash,
+    open_errors,
+    open_source,
+    open_target,
+    put,
+    replaces_input,
+)
 from edge_runtime.cli.trusting import trusted_keys
-from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter, open_target
+from edge_runtime.cli.writing import Answers, CsvWriter, JsonWriter
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.model import Model, load
 
 __all__ = ["Job", "predict"]
+
+Methods: TypeAlias = dict[str, Callable[[Any], Any]]
+"""What is asked of the model, by name."""
 
 PROGRESS_SECONDS = 0.5
 """How often a terminal is told how far it is."""
@@ -54,21 +65,28 @@ def predict(job: Job) -> int:
 
     2 when one file was named for two things, of which one would destroy the other.
     """
-    clash = _clash(job)
-    if clash is not None:
-        note(f"edge-runtime: {clash}; name another file")
+    fault = clash(source=job.source, target=job.target, errors=job.errors, bundle=job.bundle)
+    if fault is not None:
+        note(f"edge-runtime: {fault}; name another file")
         return 2
-    tally = _Tally()
     trusted = trusted_keys(job.trust_store)
-    with load(job.bundle, trusted_keys=trusted) as model, ExitStack() as files:
-        border = Border(model.schema, extra_columns=job.extra_columns)
-        source = files.enter_context(_open_source(job))
-        complain = _complainer(job, files)
+    with _files_removed_on_signals(), load(job.bundle, trusted_keys=trusted) as model:
+        methods = {method: getattr(model, method) for method in _methods(model, job)}
+        return _answer_stream(job, model, methods)
+
+
+def _answer_stream(job: Job, model: Model, methods: Methods) -> int:
+    tally = _Tally()
+    border = Border(model.schema, extra_columns=job.extra_columns)
+    in_place = replaces_input(job.source, job.target)
+    with ExitStack() as files:
+        source = files.enter_context(open_source(job.source, job.encoding))
         target = files.enter_context(open_target(job.target))
+        complain = _complainer(job, files)  # closed first: the output must not outlive its refusals
         reader = (JsonReader if job.format == "jsonl" else CsvReader)(
             source, border, job.chunk_rows
         )
-        answer = _Answerer(model, border, _methods(model, job), reader)
+        answer = _Answerer(model.schema, border, methods, reader)
         as_json = job.as_json or job.format == "jsonl"
         writer = (JsonWriter if as_json else CsvWriter)(model.manifest)
 
@@ -76,14 +94,54 @@ def predict(job: Job) -> int:
             lines, answers, bad = answer(chunk)
             return Done(writer.text(lines, answers), len(lines), bad)
 
-        target.write(writer.header(answer([])[1]))
+        put(writer.header(answer([])[1]), target, job.target)
         for done in files.enter_context(_every_one(work, reader, job.jobs)):
             for row in done.bad:
                 complain(row)
-            target.write(done.text)
-            target.flush()
+            put(done.text, target, job.target, flush=True)
             tally.count(done.n_answered, len(done.bad))
-    return tally.close()
+        code = tally.close()
+        if tally.refused and in_place:
+            raise InputError(
+                f"{job.target} is left as it was: it is INPUT, and its refused rows would be lost; "
+                "name another file with -o"
+            )
+    return code
+
+
+@contextmanager
+def _files_removed_on_signals() -> Iterator[None]:
+    """End by SIGTERM and SIGHUP as always, but not before what is half written is removed."""
+    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, _raise_ended)
+    ended: _EndedError | None = None
+    try:
+        yield
+    except _EndedError as error:
+        ended = error
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+    if ended is not None:
+        signal.raise_signal(ended.number)
+
+
+class _EndedError(BaseException):
+    """SIGTERM or SIGHUP has come."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _raise_ended(number: int, _frame: object) -> None:
+    raise _EndedError(number)
+
+
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
@@ -100,50 +158,22 @@ def _every_one(
         yield done
 
 
-def _clash(job: Job) -> str | None:
-    """Which two names are one file, unless both may be: -o replaces INPUT once all is read."""
-    source = _identity(sys.stdin if job.source == "-" else job.source)
-    target = _identity(sys.stdout if job.target is None else job.target)
-    errors, bundle = _identity(job.errors), _identity(job.bundle)
-    pairs = {
-        "--errors and INPUT": (errors, source),
-        "--errors and the output": (errors, target),
-        "--errors and the bundle": (errors, bundle),
-        "-o and the bundle": (target, bundle),
-    }
-    for names, (one, other) in pairs.items():
-        if one is not None and one == other:
-            return f"{names} are the same file"
-    return None
-
-
-def _identity(file: str | TextIO | None) -> object:
-    """What is equal for two names of one file; None for a device or pipe, which may be shared."""
-    if file is None:
-        return None
-    try:
-        status = os.stat(file if isinstance(file, str) else file.fileno())
-    except (OSError, ValueError):  # no such file yet, or a stream in memory
-        return os.path.realpath(file) if isinstance(file, str) else None
-    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
-
-
 class _Answerer:
     """Sorts a chunk into rows with their answers, and rows that are refused."""
 
     def __init__(
         self,
-        model: Model,
+        schema: Schema,
         border: Border,
-        methods: tuple[str, ...],
+        methods: Methods,
         reader: CsvReader | JsonReader,
     ) -> None:
         self._reader = reader
-        self._methods = {method: getattr(model, method) for method in methods}
+        self._methods = methods
         check, self._names = row_writer(border), border.schema.names
         one_cell = border.schema.kind in ("dicts", "lists")
         self._check = (lambda cells, slots: check(cells[0], slots)) if one_cell else check
-        self._slots = Slots(model.schema)
+        self._slots = Slots(schema)
 
     def __call__(self, chunk: Chunk) -> tuple[Sequence[int], Answers, list[BadRow]]:
         """The lines of the rows that are answered, their answers, and the rows that are not."""
@@ -216,7 +246,8 @@ class _Tally:
             note()
         if not self.refused:
             return 0
-        note(f"edge-runtime: {self.answered} rows answered, {self.refused} refused")
+        rows = "row" if self.answered == 1 else "rows"
+        note(f"edge-runtime: {self.answered} {rows} answered, {self.refused} refused")
         return 1
 
 
@@ -228,34 +259,17 @@ def _methods(model: Model, job: Job) -> tuple[str, ...]:
     return ("predict",) if "predict" in model.methods else model.methods[:1]
 
 
-@contextmanager
-def _open_source(job: Job) -> Iterator[TextIO]:
-    """The rows as text; a byte that is none becomes a lone surrogate, which the border refuses."""
-    decoding: dict[str, Any] = {
-        "encoding": job.encoding,
-        "errors": "surrogateescape",
-        "newline": "",  # csv tells line ends inside quotes from those between rows
-    }
-    if job.source != "-":
-        with open(job.source, **decoding) as stream:
-            yield stream
-        return
-    if sys.stdin is None:
-        raise InputError("standard input is closed; name a file")
-    stream = io.TextIOWrapper(sys.stdin.buffer, **decoding)
-    try:
-        yield stream
-    finally:
-        stream.detach()  # or it would close the process's own standard input
-
-
 def _complainer(job: Job, files: ExitStack) -> Callable[[BadRow], None]:
-    if job.errors is None:
-        return lambda bad: note(f"line {bad.line}: {bad.message}")
-    stream = files.enter_context(open(job.errors, "w", encoding="utf-8"))  # noqa: SIM115 (it is one)
+    stream = None if job.errors is None else files.enter_context(open_errors(job.errors))
 
     def complain(bad: BadRow) -> None:
-        row = {"line": bad.line, "column": bad.column, "message": bad.message}
-        stream.write(json.dumps(row) + "\n")
+        from edge_runtime.cli.hints import in_words_of_the_command  # which few streams need
+
+        message = in_words_of_the_command(bad.message, job.format)
+        if stream is None:
+            note(f"line {bad.line}: {message}")
+            return
+        row = {"line": bad.line, "column": bad.column, "message": message}
+        put(f"{json.dumps(row)}\n", stream, job.errors)
 
     return complain

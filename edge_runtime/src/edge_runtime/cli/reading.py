@@ -91,8 +91,7 @@ class CsvReader:
         if border.schema.kind in ("dicts", "lists"):
             raise InputError(f"a row is one of {border.schema.kind}, not CSV; pass --format jsonl")
         self._lines = Lines(stream)
-        self._names = _header(self._lines)
-        border.check_names(self._names)
+        self._names = _header(self._lines, border)
         self._border = border
         self._chunk_rows = max(1, min(chunk_rows, MAX_CHUNK_CELLS // len(self._names)))
         self._columns = columns_reader(border.schema, self._names)
@@ -187,14 +186,29 @@ class JsonReader:
 _MARK = "-Infinity"  # which no model takes: of a block that holds it the lines are read one by one
 
 
-def _header(lines: Lines) -> list[str]:
+def _header(lines: Lines, border: Border) -> list[str]:
+    """The names in the first line that is not blank, which are those of the schema."""
+    first = next(lines, None)
+    if first is not None:
+        lines.push_back([first])
     header = next((r for r in _records(lines, None) if isinstance(r, BadRow) or r.cells), None)
     if header is None:
         raise InputError("the input is empty: expected a header line with the column names")
-    if isinstance(header, BadRow):
-        raise InputError(f"line {header.line}: {header.message}")
-    if header.cells[0].startswith(_UTF_16_READ_AS_UTF_8):
-        raise InputError("the input is UTF-16; pass --encoding utf-16")
+    try:
+        if isinstance(header, BadRow):
+            raise InputError(f"line {header.line}: {header.message}")
+        border.check_names(header.cells)
+    except InputError as error:
+        from edge_runtime.cli.hints import for_beginning, for_header
+
+        line = (first and first[1]) or ""
+        told = for_beginning(line)
+        if told is not None:
+            raise InputError(told) from error
+        told = for_header(line, border.schema.names)
+        if told is not None:
+            raise InputError(f"{error}; {told}") from error
+        raise
     return header.cells
 
 
@@ -205,11 +219,22 @@ def _json_row(number: int, text: str, order: Callable[[Any], Any]) -> Row | BadR
             raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
         return Row(number, list(order(value)))
     except InputError as error:
-        return BadRow(number, str(error), error.column)
+        return BadRow(number, f"{error}{_advice(number, text)}", error.column)
     except RecursionError:
         return BadRow(number, "not a row: nested too deep")
+    except json.JSONDecodeError as error:  # its own line number is always 1
+        told = f"{error.msg}, at character {error.pos + 1}"
     except ValueError as error:
-        return BadRow(number, f"not a JSON row: {error}")
+        # What Python says of too many digits is about its settings.
+        told = "a number of thousands of digits" if "digits" in str(error) else str(error)
+    return BadRow(number, f"not a JSON row: {told}{_advice(number, text)}")
+
+
+def _advice(number: int, text: str) -> str:
+    from edge_runtime.cli.hints import for_beginning, for_json_array
+
+    told = for_beginning(text) if number == 1 else None
+    return for_json_array(text) if told is None else f"; {told}"
 
 
 class _QuoteNeverClosedError(Exception):
@@ -246,7 +271,7 @@ def _records(lines: Lines, width: int | None) -> Iterator[Row | BadRow]:
             if width is None or len(cells) in (0, width) or _is_blank(cells):
                 yield Row(taken[0][0], cells)
                 continue
-            message = f"expected {width} cells, found {len(cells)}"
+            message = f"expected {width} cell{'s' * (width != 1)}, found {len(cells)}"
         # Before anything is yielded: whoever asks may take lines of the stream in between.
         lines.push_back(taken[1:])
         reader = csv.reader(feed(), strict=True)  # the old one may be within a quote
@@ -254,7 +279,6 @@ def _records(lines: Lines, width: int | None) -> Iterator[Row | BadRow]:
 
 
 _TOO_LONG = f"the line is longer than {MAX_LINE_CHARACTERS} characters"
-_UTF_16_READ_AS_UTF_8 = ("\udcff\udcfe", "\udcfe\udcff")
 _NEVER_CLOSED = "a quote is opened and not closed"
 
 

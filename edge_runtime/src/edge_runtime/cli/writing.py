@@ -1,4 +1,4 @@
-"""Answers in, CSV or JSON lines out; a file appears whole or not at all."""
+"""Answers in, CSV or JSON lines out."""
 
 from __future__ import annotations
 
@@ -6,22 +6,16 @@ import csv
 import io
 import json
 import math
-import os
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import Manifest, cell_to_json
-from edge_runtime.errors import InputError
 
-__all__ = ["CsvWriter", "JsonWriter", "open_target"]
+__all__ = ["Answers", "CsvWriter", "JsonWriter"]
 
 Answers = Mapping[str, Sequence[NDArray[Any]]]
 """Method to its arrays: one, or one a target."""
@@ -84,43 +78,6 @@ _NAMES = {
     "predict_proba": ("probability", "probabilities"),
 }
 """Method to its name in CSV and in JSON, where it is not its own."""
-
-
-@contextmanager
-def open_target(path: str | None) -> Iterator[TextIO]:
-    """Standard output when *path* is None, else a file that appears whole at the end.
-
-    Nothing appears when the block raises.  A device or pipe is written to as it is.
-    """
-    if path is None:
-        if sys.stdout is None:
-            raise InputError("standard output is closed; name a file (-o)")
-        yield sys.stdout
-        return
-    target = Path(path)
-    if target.exists() and not target.is_file():
-        with target.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        return
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.chmod(0o666 & ~_umask())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    # The only way to read it is to set it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _csv_columns(
