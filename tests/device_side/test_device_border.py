@@ -170,6 +170,98 @@ def test_two_columns_of_one_name_are_refused(classifier: Model) -> None:
         classifier.predict(frame)
 
 
+def test_of_many_columns_the_first_that_comes_twice_is_named(classifier: Model) -> None:
+    class Name(str):
+        compared = 0
+
+        def __eq__(self, other: object) -> bool:
+            Name.compared += 1
+            return str.__eq__(self, str(other))
+
+        __hash__ = str.__hash__
+
+    names = [Name(f"column {i}") for i in range(2000)]
+    with pytest.raises(InputError, match="'column 7' appears twice"):
+        Border(classifier.schema).check_names([*names, Name("column 7")])
+    assert Name.compared < 10_000  # each with each would be two million
+
+
+@pytest.mark.parametrize("lengths", [(1, 3, 3), (3, 1, 3), (3, 3, 4), (1, 1, 1)])
+def test_a_frame_whose_columns_are_not_as_long_as_it_is_refused(
+    classifier: Model, lengths: tuple[int, ...]
+) -> None:
+    class Uneven(Frame):
+        def __len__(self) -> int:
+            return 3
+
+    frame = Uneven({n: np.zeros(k) for n, k in zip("abc", lengths, strict=True)})
+    with pytest.raises(InputError, match=r"as the table has rows, found [14]"):
+        classifier.predict(frame)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"x0": 1.0, "x1": 2.0, "X2": 3.0}, "did you mean 'x2' by 'X2'?"),
+        ({"x0": 1.0, "x1": 2.0, " x2": 3.0}, "did you mean 'x2' by ' x2'?"),
+        ({"x0": 1.0, "X1": 2.0, "X2": 3.0}, "did you mean 'x1' by 'X1', 'x2' by 'X2'?"),
+        ({"x0": 1.0, "x1": 2.0, "width": 3.0}, "not know 'width': rename it if it is 'x2'"),
+        ({"x0": 1.0, "width": 3.0, "z": 4}, "; the model does not know 'width', 'z'$"),
+        ({"x0": 1.0, "x1": 2.0}, "expected 'x2', found 'x0', 'x1'$"),
+        ({}, "expected 'x0', 'x1', 'x2', found no columns$"),
+    ],
+)
+@pytest.mark.parametrize("extra", ["refuse", "ignore"])
+def test_a_missing_column_is_guessed_among_the_unknown_ones(
+    healthy_bundle: bytes, row: dict[str, float], words: str, extra: Any
+) -> None:
+    with edge_runtime.load(healthy_bundle, extra_columns=extra) as model:
+        columns = {name: [cell] for name, cell in row.items()}
+        for ask in (
+            lambda: model.predict_one(row),
+            lambda: model.predict([row]),
+            lambda: model.predict(columns),
+        ):
+            with pytest.raises(InputError, match=words.replace("?", r"\?$")):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("island", "Island"), ("island", "islnd"), ("island", "\ufeffisland")]
+)
+def test_a_misspelt_name_is_guessed(name: str, found: str) -> None:
+    border = Border(Schema("table", (Column(name, "float64"), Column("sex", "string"))))
+    with pytest.raises(InputError) as caught:
+        border.check_names([found, "sex"])
+    assert str(caught.value).endswith(f"; did you mean {name!r} by {found!r}?")
+
+
+def test_a_list_of_rows_in_place_of_one_is_told_from_a_row(classifier: Model) -> None:
+    row = {"x0": 1.0, "x1": 2.0, "x2": 3.0}
+    for given, words in (
+        ([row], "found a list of one dict; pass the dict itself"),
+        ([[1.0, 2.0, 3.0]], "found a list of one list; pass the list itself"),
+        ([row] * 3, "found a list of 3 dicts; for several rows use predict"),
+        ([row] * 2, "found a list of 2 dicts; for several rows use predict"),
+    ):
+        with pytest.raises(InputError, match=f"expected one row, {words}"):
+            classifier.predict_one(given)
+
+
+def test_one_cell_and_one_column_are_not_plural(text_model: Model) -> None:
+    border = Border(Schema("table", (Column("x", "float64"),)))
+    write, slots = row_writer(border), Slots(border.schema)
+    for ask, words in (
+        (lambda: write([1.0, 2.0], slots), "expected 1 cell, found 2"),
+        (lambda: write(3.0, slots), "a row of 1 cell \\("),
+        (lambda: write([{"x": 1.0}], slots), "found a list of one dict; pass the dict itself"),
+        (lambda: border.feeds([[1.0, 2.0]]), "expected 1 cell, found 2"),
+        (lambda: border.feeds(np.zeros((2, 3))), "expected 1 column, found 3"),
+    ):
+        with pytest.raises(InputError, match=words):
+            ask()
+
+
 def test_extra_columns_can_be_ignored_by_choice(healthy_bundle: bytes) -> None:
     with edge_runtime.load(healthy_bundle, extra_columns="ignore") as model:
         table = {"id": ["a"], "x0": [1.0], "x1": [2.0], "x2": [3.0]}

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from device_side import device_models
+from edge_runtime.border import Border
+from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
 
+import edge_runtime
 from edge_runtime import InputError, Model
 
 ROWS = [
@@ -96,3 +100,68 @@ def test_an_unnamed_frame_suits_a_model_trained_on_an_array(classifier: Model) -
     X = [[1.0, 2.0, 3.0], [4.0, 0.0, -2.0]]
     frame = pandas.DataFrame(X)
     assert classifier.predict(frame).tolist() == device_models.labels(X).tolist()  # type: ignore[union-attr]
+
+
+def column_of(library: str, cells: list[int | None]) -> Any:
+    package = pytest.importorskip(library.split()[0])
+    match library:
+        case "pandas":
+            return package.DataFrame({"x": package.Series(cells, dtype="Int64")})
+        case "pandas category":
+            return package.DataFrame({"x": package.Series(package.Categorical(cells))})
+        case "polars":
+            return package.DataFrame({"x": cells})
+        case "pyarrow array":
+            return {"x": package.array(cells)}
+    return package.table({"x": cells})
+
+
+@pytest.mark.parametrize(
+    "library", ["pandas", "pandas category", "polars", "pyarrow", "pyarrow array"]
+)
+def test_a_whole_number_that_float64_cannot_hold_is_refused_beside_a_gap_too(library: str) -> None:
+    schema = Schema("table", (Column("x", "int64", missing=True),))
+    large = [2**53, None, -(2**53) - 1]
+    with pytest.raises(InputError, match="9007199254740993 is no exact float64") as caught:
+        Border(schema).feeds(column_of(library, large))
+    assert (caught.value.row, caught.value.column) == (2, "x")
+    feeds, _ = Border(schema).feeds(column_of(library, [2**53, None, -(2**60)]))
+    np.testing.assert_array_equal(feeds[NUMBERS][:, 0], [2.0**53, np.nan, -(2.0**60)])
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_gap_in_a_dictionary_column_of_arrow_is_missing(chunked: bool) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    columns = {
+        "x": pyarrow.array([3, None, 4]).dictionary_encode(),
+        "s": pyarrow.array(["a", None, "b"]).dictionary_encode(),
+    }
+    schema = Schema(
+        "table", (Column("x", "int64", missing=True), Column("s", "string", missing=True))
+    )
+    feeds, _ = Border(schema).feeds(pyarrow.table(columns) if chunked else columns)
+    np.testing.assert_array_equal(feeds[NUMBERS][:, 0], [3.0, np.nan, 4.0])
+    assert feeds[STRINGS][:, 0].tolist() == ["a", MISSING_STRING, "b"]
+
+
+def test_a_name_that_a_pandas_row_has_twice_is_refused(classifier: Model) -> None:
+    pandas = pytest.importorskip("pandas")
+    for names in (["x0", "x1", "x2", "x2"], ["x0", "x1", "x1"]):
+        row = pandas.Series([1.0] * len(names), index=names)
+        with pytest.raises(InputError, match=f"{names[-1]!r} appears twice"):
+            classifier.predict_one(row)
+
+
+def test_a_pandas_row_without_the_models_names_is_told_to_become_an_array(
+    classifier: Model,
+) -> None:
+    pandas = pytest.importorskip("pandas")
+    row = pandas.Series([1.0, 2.0, 3.0])
+    with pytest.raises(InputError, match=r"trained without names: pass row\.to_numpy\(\)"):
+        classifier.predict_one(row)
+    assert classifier.predict_one(row.to_numpy()) == device_models.labels([[1.0, 2.0, 3.0]])[0]
+    row.index = ["x2", "x0", "x1"]
+    assert classifier.predict_one(row) == device_models.labels([[2.0, 3.0, 1.0]])[0]
+    table = edge_runtime.load(device_models.classifier(kind="table").sealed())
+    with pytest.raises(InputError, match="column missing"):
+        table.predict_one(pandas.Series([1.0, 2.0, 3.0]))

@@ -237,9 +237,9 @@ def test_external_data_is_not_read(
             Session(graph)
 
 
-@pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2"])
+@pytest.mark.parametrize("threads", [0, -1, True, 1.0, "2", 1025, 10**9])
 def test_threads_must_be_a_whole_number(healthy_bundle: bytes, threads: object) -> None:
-    with pytest.raises(ValueError, match="threads"):
+    with pytest.raises(ValueError, match="threads must be a whole number from 1 to 1,024"):
         edge_runtime.load(healthy_bundle, threads=threads)  # type: ignore[arg-type]
 
 

@@ -108,6 +108,8 @@ SAME = {
     "user dict": lambda: collections.UserDict(x2=ROW[2], x0=ROW[0], x1=ROW[1]),
     "chain map": lambda: collections.ChainMap({"x2": -2.0}, {"x0": 4.0, "x1": 0.0}),
     "read-only dict": lambda: types.MappingProxyType({"x1": 0.0, "x0": 4.0, "x2": -2.0}),
+    "default dict": lambda: collections.defaultdict(float, {"x1": 0.0, "x0": 4.0, "x2": -2.0}),
+    "ordered dict": lambda: collections.OrderedDict(x1=0.0, x0=4.0, x2=-2.0),
 }
 
 

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from edge_runtime.model import Model
     from edge_runtime.trust.store import TrustedKeys
 
-__all__ = ["Closed", "Origin", "keep_for_ever", "watch_forks"]
+__all__ = ["MAX_THREADS", "Closed", "Origin", "check_threads", "keep_for_ever", "watch_forks"]
+
+MAX_THREADS = 1024
+"""Of one model; onnxruntime starts them all as it loads, and asks for memory for each."""
+
+
+def check_threads(threads: object) -> None:
+    """Raise ValueError for what is no sensible number of threads."""
+    if type(threads) is not int or not 1 <= threads <= MAX_THREADS:
+        raise ValueError(
+            f"threads must be a whole number from 1 to {MAX_THREADS:,}, found {threads!r}"
+        )
 
 
 class Closed:

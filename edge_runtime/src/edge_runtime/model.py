@@ -15,7 +15,7 @@ from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.opening import BundleSource, bundle_source, open_bundle
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import BundleError, MethodNotAvailableError, NotEnoughMemoryError
-from edge_runtime.lifecycle import Closed, Origin, keep_for_ever, watch_forks
+from edge_runtime.lifecycle import Closed, Origin, check_threads, keep_for_ever, watch_forks
 from edge_runtime.scan.graph_scan import scan
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ class Model:
         threads: int,
         origin: Origin | None = None,
     ) -> None:
-        if type(threads) is not int or threads < 1:
-            raise ValueError(f"threads must be a whole number of at least 1, found {threads!r}")
+        check_threads(threads)
         self._border = Border(manifest.schema, extra_columns=extra_columns)
         versions.check_version(
             versions.installed_onnxruntime(), platform.machine(), manifest.requires.onnxruntime

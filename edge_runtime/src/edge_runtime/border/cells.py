@@ -1,4 +1,8 @@
-"""One cell in, the float or str that the graph reads out, or an InputError naming its column."""
+"""One cell in, the float or str that the graph reads out, or an InputError naming its column.
+
+What a cell is, its type says: ``isinstance`` would believe a ``__class__`` that lies.  Whatever a
+stranger's methods raise becomes an InputError too.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +12,27 @@ from typing import Any
 import numpy as np
 
 from edge_runtime.bundle.schema import MISSING_STRING, Column
-from edge_runtime.errors import InputError
+from edge_runtime.errors import EdgeRuntimeError, InputError
 
-__all__ = ["EXACT_INTEGERS", "is_missing", "number_cell", "refuse_number", "text_cell"]
+__all__ = [
+    "EXACT_INTEGERS",
+    "is_missing",
+    "kind_name",
+    "number_cell",
+    "refuse_number",
+    "text_cell",
+    "told",
+]
 
 EXACT_INTEGERS = 2**53
 """Every integer up to this magnitude is a float64 (IEEE 754 binary64, 53 bits of significand)."""
 
 NAN = math.nan
+
+_LONG_BITS = 10_000
+
+_NUMPY = (np.generic, np.ndarray)
+_NEVER_MISSING = (str, bytes, list, tuple, dict, np.ndarray, complex, np.complexfloating)
 
 
 def number_cell(value: Any, column: Column, row: int | None = None) -> float:
@@ -26,7 +43,12 @@ def number_cell(value: Any, column: Column, row: int | None = None) -> float:
     InputError
         Not a number, not exactly a float64, infinite, or missing where training saw none.
     """
-    number = _exact(value, column, row)
+    try:
+        number = _exact(value, column, row)
+    except (EdgeRuntimeError, MemoryError):
+        raise
+    except Exception as error:
+        raise _unreadable(value, "a number", error, column, row) from error
     if math.isfinite(number) and (column.type != "bool" or number in (0.0, 1.0)):
         return number
     if number != number and column.missing:
@@ -42,7 +64,16 @@ def text_cell(value: Any, column: Column, row: int | None = None) -> str:
     InputError
         Not a string, one that UTF-8 or the graph cannot carry, or missing where training saw none.
     """
-    if isinstance(value, str):
+    try:
+        return _text(value, column, row)
+    except (EdgeRuntimeError, MemoryError):
+        raise
+    except Exception as error:
+        raise _unreadable(value, "text", error, column, row) from error
+
+
+def _text(value: Any, column: Column, row: int | None) -> str:
+    if issubclass(type(value), str):
         # A subclass (numpy.str_, an enumeration) is reduced to its characters: str(value) may
         # print something else.
         text = value if type(value) is str else str.__str__(value)
@@ -68,13 +99,13 @@ def is_missing(value: Any) -> bool:
     """Whether *value* is None, NaN, NaT, pandas.NA or a masked cell."""
     if value is None or _is_masked(value):
         return True
-    if isinstance(value, str | bytes | list | tuple | dict | np.ndarray):
+    if issubclass(type(value), _NEVER_MISSING):
         return False
     try:
         differs = value != value
     except Exception:  # a stranger's __ne__ may raise anything: then it is no missing value
         return False
-    if isinstance(differs, bool | np.bool_):
+    if type(differs) in (bool, np.bool_):
         return bool(differs)  # False is not missing, although False != False is False too
     # pandas.NA answers every comparison with itself, and is not imported here.
     return differs is value
@@ -104,13 +135,17 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
         return value
     if _is_masked(value):
         return NAN
-    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+    kind = type(value)
+    if issubclass(kind, _NUMPY):
+        plain = np.asarray(value)  # without the methods of a subclass
         # longdouble's item() is a longdouble again, a datetime64's may be an int.
-        value = value.item() if value.dtype.kind in "fiubOU" and value.dtype.char != "g" else value
+        if plain.ndim == 0 and plain.dtype.kind in "fiubOU" and plain.dtype.char != "g":
+            value = plain.item()
+            kind = type(value)
     # Of a subclass the number that it is, not what it says that it is.
-    if isinstance(value, float):
+    if issubclass(kind, float):
         return float.__float__(value)
-    if isinstance(value, int):
+    if issubclass(kind, int):
         value = int.__int__(value)
         try:
             number = float(value)
@@ -135,12 +170,16 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
 
 def _digits(value: int) -> str:
     # str() refuses more than some thousand digits.
-    return str(value)[:40] if value.bit_length() < 10_000 else "of more than 3,000 digits"
+    return str(value)[:40] if value.bit_length() < _LONG_BITS else "of more than 3,000 digits"
 
 
 def _is_masked(value: Any) -> bool:
     # Of the cell behind a mask numpy gives whatever lies there, a zero say.
-    return isinstance(value, np.ma.MaskedArray) and value.ndim == 0 and bool(value.mask)
+    return (
+        issubclass(type(value), np.ma.MaskedArray)
+        and value.ndim == 0
+        and bool(np.ma.getmaskarray(value))
+    )
 
 
 def _fault_in_text(text: str) -> str | None:
@@ -158,14 +197,50 @@ def _fault_in_text(text: str) -> str | None:
     return None
 
 
+def _unreadable(
+    value: Any, wanted: str, error: Exception, column: Column, row: int | None
+) -> InputError:
+    return InputError(
+        f"expected {wanted}, found {_describe(value)}, which cannot be read: {told(error)}",
+        row=row,
+        column=column.name,
+    )
+
+
 def _describe(value: Any) -> str:
+    try:
+        return _described(value)
+    except Exception:  # a stranger's __str__ may raise anything
+        return f"an object of type {kind_name(value)}"
+
+
+def _described(value: Any) -> str:
     kind = type(value)
-    if isinstance(value, np.ndarray):
+    if issubclass(kind, np.ndarray):
         return f"an array of shape {value.shape}"
-    if isinstance(value, str):
+    if issubclass(kind, str):
         return f"the text {str.__str__(value)[:60]!r}"
-    if isinstance(value, list | tuple | dict | set):
-        return f"a {kind.__name__} of {len(value)}"
-    if isinstance(value, bool | int | float | complex | bytes | np.generic):
-        return f"{str(value)[:60]} ({kind.__name__})"
-    return f"an object of type {kind.__name__}"
+    if issubclass(kind, list | tuple | dict | set):
+        return f"a {kind_name(value)} of {len(value)}"
+    if kind is int and value.bit_length() >= _LONG_BITS:
+        return f"an integer {_digits(value)}"
+    if issubclass(kind, int | float | complex | bytes | np.generic):
+        return f"{str(value)[:60]} ({kind_name(value)})"
+    return f"an object of type {kind_name(value)}"
+
+
+def kind_name(value: Any) -> str:
+    """The name of *value*'s type, whatever its metaclass says."""
+    return str(_TYPE_NAME(type(value)))[:60]
+
+
+def told(error: Exception) -> str:
+    """Type and text of a stranger's *error*, whose own ``__str__`` may raise."""
+    try:
+        text = str(error)[:100]
+    except Exception:
+        return kind_name(error)
+    return f"{kind_name(error)} ({text})"
+
+
+_TYPE_NAME = type.__dict__["__name__"].__get__

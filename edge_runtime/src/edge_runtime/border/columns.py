@@ -22,6 +22,7 @@ __all__ = [
     "Cells",
     "are_finite",
     "check_numbers",
+    "exported",
     "number_column",
     "text_column",
     "unmasked",
@@ -102,6 +103,25 @@ def unmasked(array: NDArray[Any]) -> NDArray[Any]:
     shown = np.array(array.data, dtype=object)
     shown[np.ma.getmaskarray(array)] = None
     return shown
+
+
+def exported(column: Any) -> NDArray[Any]:
+    """A pandas, polars or pyarrow *column* as an array, no cell of it rounded."""
+    if hasattr(column, "to_pylist"):  # pyarrow
+        if hasattr(column.type, "index_type"):  # for a gap it gives what the dictionary begins with
+            column = column.cast(column.type.value_type)
+        cells = np.asarray(column)
+    else:
+        cells = np.asarray(column.to_numpy())
+    if cells.dtype.kind != "f" or isinstance(getattr(column, "dtype", None), np.dtype):
+        return cells
+    # Whole numbers beside a gap come as floats, which may have been rounded.
+    with np.errstate(invalid="ignore"):
+        large = np.abs(cells) >= EXACT_INTEGERS
+    as_list = getattr(column, "to_list", None) or getattr(column, "to_pylist", None)
+    if as_list is None or not large.any():
+        return cells
+    return np.array(as_list(), dtype=object)
 
 
 def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) -> NDArray[Any]:

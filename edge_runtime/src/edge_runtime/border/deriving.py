@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_runtime.border.cells import kind_name, told
 from edge_runtime.bundle.schema import CELLS, NUMBERS, Schema
 from edge_runtime.errors import InputError
 
@@ -102,5 +103,13 @@ class Deriver:
                 counts = count(cells[place])
             except self._unreadable as error:
                 raise InputError(str(error), row=row, column=self._names[place]) from error
+            except MemoryError:
+                raise
+            except Exception as error:  # the methods of a stranger's class may raise anything
+                raise InputError(
+                    f"the {kind_name(cells[place])} cannot be read: {told(error)}",
+                    row=row,
+                    column=self._names[place],
+                ) from error
             for column, value in counts.items():
                 yield start + column, value

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from edge_runtime.border.cells import EXACT_INTEGERS, number_cell, text_cell
+from edge_runtime.border.cells import EXACT_INTEGERS, kind_name, number_cell, text_cell, told
 from edge_runtime.border.columns import unmasked
-from edge_runtime.border.tables import Border, with_text_names
+from edge_runtime.border.tables import Border, as_text, counted, with_text_names
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import EdgeRuntimeError, InputError
 
@@ -66,35 +66,47 @@ def row_writer(border: Border) -> RowWriter:
     textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
     pack = struct.Struct(f"{len(numeric)}d").pack_into
     are_plain, are_text = _PLAIN_TYPES.issuperset, _TEXT.issuperset
+    table_in_place_of = _table_finder(schema)
 
     def write(row: Any, slots: Slots) -> None:
         kind = type(row)
         try:
-            if kind is dict and (len(row) == width or (not strict and are_text(map(type, row)))):
-                found = pick(row)
-            elif kind in _SEQUENCES and len(row) == width:
-                found = row
-            elif kind is np.ndarray and row.shape == shape and row.dtype.char in _PLAIN_DTYPES:
-                found = row.tolist()
-            else:
+            try:
+                if kind is dict and (
+                    len(row) == width or (not strict and are_text(map(type, row)))
+                ):
+                    found = pick(row)
+                elif kind is list and len(found := tuple(row)) == width:
+                    pass  # nobody changes a tuple meanwhile
+                elif kind is tuple and len(row) == width:
+                    found = row
+                elif kind is np.ndarray and row.shape == shape and row.dtype.char in _PLAIN_DTYPES:
+                    found = row.tolist()
+                else:
+                    found = cells(row)
+            except KeyError:
                 found = cells(row)
-        except KeyError:
-            found = cells(row)
-        if numeric:
-            numbers = found if only_numbers else numbers_of(found)
-            if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags, full):
-                for place, i, column in numeric:
-                    slots.numbers[0, place] = number_cell(found[i], column)
-            else:
-                pack(slots.memory, 0, *numbers)
-        for place, i, column in textual:
-            cell = found[i]
-            quick = type(cell) is str and cell.isascii()
-            slots.text[place] = cell if quick else text_cell(cell, column)
-        if check_closed is not None:
-            check_closed(slots.numbers[0], slots.text)
-        if derive is not None:
-            derive(sources_of(found), slots.numbers, slots.touched)
+            if numeric:
+                numbers = found if only_numbers else numbers_of(found)
+                if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags, full):
+                    for place, i, column in numeric:
+                        slots.numbers[0, place] = number_cell(found[i], column)
+                else:
+                    pack(slots.memory, 0, *numbers)
+            for place, i, column in textual:
+                cell = found[i]
+                quick = type(cell) is str and cell.isascii()
+                slots.text[place] = cell if quick else text_cell(cell, column)
+            if check_closed is not None:
+                check_closed(slots.numbers[0], slots.text)
+            if derive is not None:
+                derive(sources_of(found), slots.numbers, slots.touched)
+        except (EdgeRuntimeError, MemoryError) as error:
+            if isinstance(error, InputError) and (nested := table_in_place_of(row)):
+                raise InputError(nested) from error
+            raise
+        except Exception as error:  # a stranger's method, or a row that changes meanwhile
+            raise _unreadable(row, error) from error
 
     return write
 
@@ -124,7 +136,6 @@ def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
     return lambda cells: [cells[key] for key in keys]
 
 
-_SEQUENCES = frozenset((tuple, list))
 _PLAIN_TYPES = frozenset(
     (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
 )
@@ -138,8 +149,9 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
     names, width = schema.names, len(schema.columns)
     pick = _picker(names)
     check_names = border.check_names
-    strict = border.extra_columns == "refuse"
     is_one_cell = schema.kind in ("dicts", "lists")
+    known = frozenset(names)
+    table_in_place_of = _table_finder(schema)
 
     def cells(row: Any) -> Sequence[Any]:
         if is_one_cell:
@@ -149,21 +161,15 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
         except (EdgeRuntimeError, MemoryError):
             raise
         except Exception as error:  # the methods of a stranger's class may raise anything
-            raise InputError(
-                f"the {type(row).__name__} cannot be read as a row: {type(error).__name__} "
-                f"({str(error)[:100]}); pass a dict, a sequence or a 1-d array"
-            ) from error
+            raise _unreadable(row, error) from error
 
     def from_row(row: Any) -> Sequence[Any]:
         if isinstance(row, Mapping):
-            try:
-                picked: Sequence[Any] = pick(row)
-            except KeyError:
-                picked = ()
-            if picked and (len(row) == width or (not strict and _TEXT.issuperset(map(type, row)))):
-                return picked
-            check_names(list(row))
-            return picked or pick(with_text_names(row))
+            # By its own names, and never asked for another: it might make one up (defaultdict).
+            given = list(row)
+            if len(given) != width or known.symmetric_difference(given):
+                check_names(given)
+            return pick(with_text_names(row))
         if isinstance(row, str) and schema.kind == "text":
             return (row,)
         if isinstance(row, np.ndarray):
@@ -175,26 +181,66 @@ def cells_of_row(border: Border) -> Callable[[Any], Sequence[Any]]:
             row = unmasked(row)
         elif hasattr(row, "columns") or hasattr(row, "column_names"):
             raise InputError(
-                f"expected one row of {width} cells, found a table ({type(row).__name__}); for "
-                "several rows use predict, for one of them predict_one(table.iloc[0])"
+                f"expected one row of {counted(width, 'cell')}, found a table ({kind_name(row)}); "
+                "for several rows use predict, for one of them predict_one(table.iloc[0])"
             )
         elif hasattr(row, "to_dict"):  # a pandas row: its cells have names
-            named = row.to_dict()
-            if not isinstance(named, Mapping):
-                raise InputError(
-                    f"expected a row of {width} cells, found {type(row).__name__}, whose to_dict "
-                    "gives no dict"
-                )
-            return from_row(named)
+            return from_row(_named(row, border))
         elif isinstance(row, str | bytes | bytearray) or not isinstance(row, Sequence):
             raise InputError(
-                f"expected a row of {width} cells (dict, sequence or 1-d array), found "
-                f"{type(row).__name__}"
+                f"expected a row of {counted(width, 'cell')} (dict, sequence or 1-d array), found "
+                f"{kind_name(row)}"
             )
-        elif not isinstance(row, list | tuple):
-            row = tuple(row)  # what it holds, whatever it says of its length
-        if len(row) != width:
-            raise InputError(f"expected {width} cells, found {len(row)}")
-        return cast("Sequence[Any]", row)
+        found = tuple(row)  # what it holds now, whatever it says of its length
+        if len(found) != width:
+            nested = table_in_place_of(found)
+            raise InputError(nested or f"expected {counted(width, 'cell')}, found {len(found)}")
+        return found
 
     return cells
+
+
+def _named(row: Any, border: Border) -> Mapping[Any, Any]:
+    """The cells of a pandas *row* by their names, of which a dict would hide one that is twice."""
+    schema = border.schema
+    width = counted(len(schema.columns), "cell")
+    named = row.to_dict()
+    if not isinstance(named, Mapping):
+        raise InputError(
+            f"expected a row of {width}, found {kind_name(row)}, whose to_dict gives no dict"
+        )
+    given = list(row.keys()) if hasattr(row, "keys") else list(named)
+    if len(given) != len(named):
+        border.check_names(given)
+    by_position = schema.kind in ("array", "vector") and len(given) == len(schema.columns)
+    if by_position and set(as_text(given)) != set(schema.names):
+        raise InputError(
+            f"expected a row of {width}, found a {kind_name(row)} with names of its own; the "
+            "model was trained without names: pass row.to_numpy()"
+        )
+    return named
+
+
+def _table_finder(schema: Schema) -> Callable[[Any], str | None]:
+    """What says that a row is a list of rows; None when it is not."""
+    if not {column.type for column in schema.columns}.isdisjoint(("dict", "list")):
+        return lambda row: None
+
+    def found(row: Any) -> str | None:
+        if type(row) not in (list, tuple) or not row:
+            return None
+        name = kind_name(row[0])
+        if not issubclass(type(row[0]), dict | list | tuple):
+            return None
+        if len(row) == 1:
+            return f"expected one row, found a list of one {name}; pass the {name} itself"
+        return f"expected one row, found a list of {len(row)} {name}s; for several rows use predict"
+
+    return found
+
+
+def _unreadable(row: Any, error: Exception) -> InputError:
+    return InputError(
+        f"the {kind_name(row)} cannot be read as a row: {told(error)}; pass a dict, a sequence or "
+        "a 1-d array"
+    )

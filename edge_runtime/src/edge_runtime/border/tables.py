@@ -5,21 +5,24 @@ Data frames are recognised by what they can do; neither pandas nor polars is imp
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from edge_runtime.border.cells import kind_name, told
 from edge_runtime.border.columns import (
     Cells,
     are_finite,
     check_numbers,
+    exported,
     number_column,
     text_column,
     unmasked,
     whole_numbers_to_float64,
 )
-from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Schema
+from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Column, Schema
 from edge_runtime.errors import EdgeRuntimeError, InputError
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 _FLOAT64 = np.dtype(np.float64)
 _TEXT = frozenset((str,))
 _SHOWN_NAMES = 5
+_MOST_GUESSED = 200
+"""Unknown names that are compared with a missing one: a comparison takes some microseconds."""
 
 
 class Border:
@@ -106,8 +111,8 @@ class Border:
             raise
         except Exception as error:  # the methods of a stranger's class may raise anything
             raise InputError(
-                f"the {type(X).__name__} cannot be read as a table: {type(error).__name__} "
-                f"({str(error)[:100]}); pass an array, a data frame or a list of rows"
+                f"the {kind_name(X)} cannot be read as a table: {told(error)}; pass an array, a "
+                "data frame or a list of rows"
             ) from error
 
     def _feeds(self, X: Any) -> tuple[Feeds, int]:
@@ -129,7 +134,9 @@ class Border:
             return self._from_frame(X)
         if hasattr(X, "column_names"):  # an Arrow table
             return self._from_columns(list(X.column_names), X.column)
-        if hasattr(X, "to_numpy") or hasattr(X, "__array__"):
+        if hasattr(X, "to_numpy"):
+            return self._from_array(exported(X))
+        if hasattr(X, "__array__"):
             return self._from_array(np.asarray(X))
         if isinstance(X, Sequence):
             return self._from_rows(X)
@@ -146,19 +153,18 @@ class Border:
         names = as_text(names)
         found = set(names)
         if len(found) != len(names):
-            twice = [name for name in found if names.count(name) > 1]
-            raise InputError(f"the column name {twice[0]!r} appears twice; rename one", row=row)
+            twice = next(name for name, times in Counter(names).items() if times > 1)
+            raise InputError(f"the column name {twice!r} appears twice; rename one", row=row)
         missing = [name for name in self.schema.names if name not in found]
+        extra = [name for name in names if name not in self._names]
         if missing:
             raise InputError(
-                f"column missing: expected {_listed(missing)}, found {_listed(names)}",
+                f"column missing: expected {_listed(missing)}, found "
+                f"{_listed(names) if names else 'no columns'}{_guess(missing, extra)}",
                 row=row,
                 column=missing[0],
             )
-        if self.extra_columns == "ignore":
-            return
-        extra = [name for name in names if name not in self._names]
-        if extra:
+        if extra and self.extra_columns != "ignore":
             raise InputError(
                 f"the model does not know {_listed(extra)}; leave that out, or have extra columns "
                 'ignored (extra_columns="ignore")',
@@ -180,7 +186,7 @@ class Border:
             )
         if X.shape[1] != self._width:
             raise InputError(
-                f"expected {self._width} columns, found {X.shape[1]}; they are, in order: "
+                f"expected {counted(self._width, 'column')}, found {X.shape[1]}; in order: "
                 f"{_listed(self.schema.names)}"
             )
         if self._only_numbers and X.dtype.kind in "fiub" and X.dtype.char != "g":
@@ -198,7 +204,7 @@ class Border:
         if by_position and set(as_text(names)) != self._names:
             # Trained without names, so position is all there is.
             if len(names) != self._width:
-                raise InputError(f"expected {self._width} columns, found {len(names)}")
+                raise InputError(f"expected {counted(self._width, 'column')}, found {len(names)}")
             position = dict(zip(self.schema.names, names, strict=True))
             if len(set(names)) == len(names):
                 return self._blocks(len(X), lambda i: _cells(X[position[self.schema.names[i]]]))
@@ -223,8 +229,8 @@ class Border:
         if isinstance(X[0], str) or (self.schema.kind == "text" and X[0] is None):
             if self.schema.kind != "text":
                 raise InputError(
-                    f"expected rows of {self._width} cells, found a list of str; pass a list of "
-                    "rows, or a dict of columns"
+                    f"expected rows of {counted(self._width, 'cell')}, found a list of str; pass a "
+                    "list of rows, or a dict of columns"
                 )
             return self._blocks(len(X), lambda _: X)
         width = self._width
@@ -232,12 +238,12 @@ class Border:
             is_row = isinstance(cells, Sequence) or (isinstance(cells, np.ndarray) and cells.ndim)
             if not is_row or isinstance(cells, str | bytes | bytearray):
                 raise InputError(
-                    f"expected a row of {width} cells, found {type(cells).__name__}; for one row "
-                    "use predict_one(row)",
+                    f"expected a row of {counted(width, 'cell')}, found {kind_name(cells)}; for "
+                    "one row use predict_one(row)",
                     row=row,
                 )
             if len(cells) != width:
-                raise InputError(f"expected {width} cells, found {len(cells)}", row=row)
+                raise InputError(f"expected {counted(width, 'cell')}, found {len(cells)}", row=row)
         return self._blocks(len(X), lambda i: [cells[i] for cells in X])
 
     def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
@@ -257,15 +263,27 @@ class Border:
         """Fill the blocks from ``cells(position in the schema)``."""
         schema = self.schema
         feeds: Feeds = {}
+
+        def checked(i: int, column_of: Callable[[Cells, Column], Any]) -> Any:
+            column = schema.columns[i]
+            found = column_of(_flat(cells(i)), column)
+            if len(found) != n_rows:  # one cell would be spread over all rows
+                raise InputError(
+                    f"expected {counted(n_rows, 'cell')}, as the table has rows, found "
+                    f"{len(found)}",
+                    column=column.name,
+                )
+            return found
+
         if schema.numeric:
             numbers = np.empty((n_rows, len(schema.numeric)))
             for place, i in enumerate(schema.numeric):
-                numbers[:, place] = number_column(_flat(cells(i)), schema.columns[i])
+                numbers[:, place] = checked(i, number_column)
             feeds[NUMBERS] = numbers
         if schema.textual:
             strings = np.empty((n_rows, len(schema.textual)), dtype=object)
             for place, i in enumerate(schema.textual):
-                strings[:, place] = text_column(_flat(cells(i)), schema.columns[i])
+                strings[:, place] = checked(i, text_column)
             feeds[STRINGS] = strings
         if self.closed:
             self.closed.check_blocks(feeds)
@@ -275,7 +293,7 @@ class Border:
                 if schema.columns[i].is_string:
                     raw[:, place] = feeds[STRINGS][:, schema.textual.index(i)]
                 else:  # one by one: numpy would take a list of lists for a matrix
-                    for row, cell in enumerate(_flat(cells(i))):
+                    for row, cell in enumerate(checked(i, _as_they_are)):
                         raw[row, place] = cell
             feeds[CELLS] = raw
         return feeds, n_rows
@@ -290,7 +308,13 @@ def as_text(names: list[Any]) -> list[Any]:
 
 def with_text_names(row: Mapping[Any, Any]) -> dict[Any, Any]:
     """*row* with its names as in the schema."""
-    return dict(zip(as_text(list(row)), row.values(), strict=True))
+    names = list(row)
+    return dict(zip(as_text(names), [row[name] for name in names], strict=True))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: 1 cell, 2 cells."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _cells(column: Any) -> Cells:
@@ -298,15 +322,19 @@ def _cells(column: Any) -> Cells:
     if isinstance(column, np.ndarray):
         return unmasked(column)
     if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow
-        return np.asarray(column.to_numpy())
+        return exported(column)
     if hasattr(column, "__array__"):
         return np.asarray(column)
     if isinstance(column, str | bytes) or not isinstance(column, Sequence):
         raise InputError(
-            f"expected a column of cells, found {type(column).__name__}; for one row use "
+            f"expected a column of cells, found {kind_name(column)}; for one row use "
             "predict_one(row)"
         )
     return column
+
+
+def _as_they_are(cells: Cells, _: Column) -> Cells:
+    return cells
 
 
 def _flat(cells: Cells) -> Cells:
@@ -319,3 +347,16 @@ def _listed(names: Iterable[Any]) -> str:
     shown = [repr(name) for name in names]
     more = len(shown) - _SHOWN_NAMES
     return ", ".join(shown[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _guess(missing: list[str], extra: list[Any]) -> str:
+    """What the missing columns may have been called, for the end of a message."""
+    if not extra:
+        return ""
+    from edge_runtime.border.guessing import likely  # rows seldom need it
+
+    pairs = likely(tuple(missing[:_SHOWN_NAMES]), tuple(extra[:_MOST_GUESSED]))
+    if not pairs:
+        renamed = f": rename it if it is {missing[0]!r}" if len(missing) == len(extra) == 1 else ""
+        return f"; the model does not know {_listed(extra)}{renamed}"
+    return "; did you mean " + ", ".join(f"{name!r} by {found!r}" for name, found in pairs) + "?"
