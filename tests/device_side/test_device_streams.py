@@ -23,7 +23,7 @@ BAD_JSON = {
     "a key too few": (b'{"x0":1,"x1":2}', "column missing"),
     "a key too many": (b'{"x0":1,"x1":2,"x2":3,"y":4}', "does not know 'y'"),
     "a cell too few": (b"[1,2]", "expected 3 cells, found 2"),
-    "text for a number": (b'[1,2,"3"]', "expected a number, found the text '3'"),
+    "text for a number": (b'[1,2,"3"]', "found the text '3'; write it as a number"),
     "a list for a number": (b"[1,2,[3]]", "a list of 1"),
     "NaN": (b"[1,2,NaN]", "missing value"),
     "null cell": (b"[1,2,null]", "missing value"),
@@ -58,7 +58,10 @@ def test_a_bad_json_line_is_told_and_the_stream_goes_on(
 
 
 BAD_CSV = {
-    "text": (b"1,abc,3", "found the text 'abc'; correct it, or leave the row out"),
+    "text": (
+        b"1,abc,3",
+        "column 'x1': expected a number, found the text 'abc'; correct it, or leave the row out",
+    ),
     "missing": (b"1,,3", "column 'x1': expected a number, found a missing value"),
     "NA": (b"1,NA,3", "missing value"),
     "infinity": (
@@ -212,7 +215,10 @@ HEADERS = {
     "a column missing": (b"x0,x1\n1,2\n", "'x2': column missing"),
     "a column too many": (b"x0,x1,x2,y\n1,2,3,4\n", "does not know 'y'"),
     "a column twice": (b"x0,x1,x2,x1\n1,2,3,4\n", "'x1' appears twice"),
-    "semicolons": (b"x0;x1;x2\n1;2,5;3\n", "separated by semicolons; write commas"),
+    "semicolons": (
+        b"x0;x1;x2\n1;2,5;3\n",
+        "'x2', in the first line, found 'x0;x1;x2'; the cells seem to be separated by semicolons",
+    ),
     "tabs": (b'"x0"\t"x1"\t"x2"\n', "separated by tabs"),
     "no header": (b"1,2.5,-3e4\n4,0,-2\n", "put one with the columns' names above it"),
     "other names": (b"a;b\n1;2\n", "column missing: expected 'x0', 'x1', 'x2', found 'a;b'"),

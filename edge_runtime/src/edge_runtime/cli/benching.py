@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.benching import Limit, Timing, held_to, measure, peak_memory_mb
+from edge_runtime.cli.notes import counted
 from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.model import load
 from edge_runtime.versions import installed_onnxruntime
@@ -62,7 +63,7 @@ def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Li
     names = list(timings[0].latency_us)
     print(f"\n{'microseconds a call':<20}{''.join(f'{name:>12}' for name in names)}{'calls':>9}")
     for timing in timings:
-        what = f"{timing.rows:,} rows" if timing.rows else "predict_one"
+        what = counted(timing.rows, "row") if timing.rows else "predict_one"
         cells = "".join(f"{timing.latency_us[name]:12,.1f}" for name in names)
         print(f"{what:<20}{cells}{timing.calls:9,}")
     if limits:

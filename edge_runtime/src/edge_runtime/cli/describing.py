@@ -11,6 +11,7 @@ from edge_runtime.bundle.layout import Seal
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.opening import Opened, open_bundle
 from edge_runtime.bundle.schema import Column
+from edge_runtime.cli.notes import counted
 from edge_runtime.cli.trusting import trusted_keys
 from edge_runtime.model import load
 from edge_runtime.trust.store import TrustedKeys
@@ -115,7 +116,7 @@ def _info_lines(bundle: Opened, trusted: TrustedKeys | None) -> Iterable[tuple[s
     yield "answers", ", ".join(f"{o.name} ({o.dtype})" for o in m.outputs)
     for output, labels in m.classes.items():
         yield f"classes of {output}", _shortened(labels)
-    yield "input", f"{len(m.schema.columns)} columns, trained on {m.schema.kind}"
+    yield "input", f"{counted(len(m.schema.columns), 'column')}, trained on {m.schema.kind}"
     for column in m.schema.columns:
         yield f"  {column.name}", _column_line(column)
     yield "parity", _parity_line(m)
@@ -146,7 +147,7 @@ def _golden_line(manifest: Manifest) -> str:
     if not rows:
         return "none in the bundle: nothing was proved by asking"
     return (
-        f"{rows} rows answered here as scikit-learn did: labels equal, numbers within "
+        f"{counted(rows, 'row')} answered here as scikit-learn did: labels equal, numbers within "
         f"{manifest.parity.tolerance:g}"
     )
 
@@ -157,11 +158,13 @@ def _parity_line(manifest: Manifest) -> str:
     differing = sum(e.differing for e in evidence)
     worst = max((e.worst for e in evidence), default=0.0)
     left_out = max((e.undetermined for e in evidence), default=0)
-    return (
-        f"{rows} rows compared with scikit-learn, {differing} labels differed, largest difference "
-        f"{worst:.1e}, allowed {manifest.parity.tolerance:g}"
-        + (f"; {left_out} rows left out, which scikit-learn does not determine" if left_out else "")
+    told = (
+        f"{counted(rows, 'row')} compared with scikit-learn, {counted(differing, 'label')} "
+        f"differed, largest difference {worst:.1e}, allowed {manifest.parity.tolerance:g}"
     )
+    if left_out:
+        told += f"; {counted(left_out, 'row')} left out, which scikit-learn does not determine"
+    return told
 
 
 def _evidence_lines(manifest: Manifest) -> Iterable[tuple[str, str]]:

@@ -98,7 +98,10 @@ def in_words_of_the_command(message: str, stream_format: str | None = None) -> s
     """*message* with the remedies of the command line in place of Python's."""
     for ours, told in _REMEDIES.items():
         message = message.replace(ours, told)
-    if stream_format != "csv":
+    if stream_format == "jsonl":
+        message = message.replace("; pass it as float or int", "; write it as a number")
+        return message.replace("; pass it as str", "; write it as a text")
+    if stream_format is None:
         return message
     message = message.replace("; pass it as float or int", "; correct it, or leave the row out")
     comma = re.search(r"found the text '\s*([+-]?\d+),(\d+)\s*'", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["note", "some_were_lost"]
+__all__ = ["counted", "note", "some_were_lost"]
 
 _lost = [0]
 
@@ -20,6 +20,11 @@ def note(message: str = "", *, end: str = "\n") -> None:
         print(message, end=end, file=sys.stderr, flush=True)
     except OSError:  # its disk is full, or its reader has gone
         _lost[0] += 1
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 row``, ``1,000 rows``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def some_were_lost() -> bool:

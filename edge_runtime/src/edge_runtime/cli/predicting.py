@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_runtime.border import Border, ExtraColumns, row_writer
 from edge_runtime.border.rows import Slots
 from edge_runtime.bundle.schema import Schema
-from edge_runtime.cli.notes import note
+from edge_runtime.cli.notes import counted, note
 from edge_runtime.cli.reading import BadRow, Block, Chunk, CsvReader, Done, JsonReader, Row
 from edge_runtime.cli.streams import (
     clash,
@@ -237,7 +237,7 @@ class _Tally:
             and sys.stderr is not None
             and sys.stderr.isatty()
         ):
-            note(f"\r{self.answered + self.refused:,} rows", end="")
+            note(f"\r{counted(self.answered + self.refused, 'row')}", end="")
             self.told_at, self.told = now, True
 
     def close(self) -> int:
@@ -246,8 +246,7 @@ class _Tally:
             note()
         if not self.refused:
             return 0
-        rows = "row" if self.answered == 1 else "rows"
-        note(f"edge-runtime: {self.answered} {rows} answered, {self.refused} refused")
+        note(f"edge-runtime: {counted(self.answered, 'row')} answered, {self.refused:,} refused")
         return 1
 
 

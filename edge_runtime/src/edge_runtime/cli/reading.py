@@ -18,6 +18,7 @@ from edge_runtime.border.rows import cells_of_row
 from edge_runtime.cli.blocks import columns_reader
 from edge_runtime.cli.cells import cell_reader
 from edge_runtime.cli.lines import MAX_LINE_CHARACTERS, Lines
+from edge_runtime.cli.notes import counted
 from edge_runtime.errors import InputError
 
 __all__ = ["BadRow", "Block", "Chunk", "CsvReader", "Done", "JsonReader", "Row"]
@@ -207,7 +208,11 @@ def _header(lines: Lines, border: Border) -> list[str]:
             raise InputError(told) from error
         told = for_header(line, border.schema.names)
         if told is not None:
-            raise InputError(f"{error}; {told}") from error
+            names = ", ".join(map(repr, border.schema.names[:5]))
+            raise InputError(
+                f"expected the columns' names, {names}{', …' * (len(border.schema.names) > 5)}, in "
+                f"the first line, found {line.strip()[:60]!r}; {told}"
+            ) from error
         raise
     return header.cells
 
@@ -271,7 +276,7 @@ def _records(lines: Lines, width: int | None) -> Iterator[Row | BadRow]:
             if width is None or len(cells) in (0, width) or _is_blank(cells):
                 yield Row(taken[0][0], cells)
                 continue
-            message = f"expected {width} cell{'s' * (width != 1)}, found {len(cells)}"
+            message = f"expected {counted(width or 0, 'cell')}, found {len(cells)}"
         # Before anything is yielded: whoever asks may take lines of the stream in between.
         lines.push_back(taken[1:])
         reader = csv.reader(feed(), strict=True)  # the old one may be within a quote
