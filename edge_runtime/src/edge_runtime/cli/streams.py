@@ -110,16 +110,12 @@ def put(text: str, stream: TextIO, path: str | None, *, flush: bool = False) -> 
 @contextmanager
 def _replacement(path: str, before: os.stat_result | None) -> Iterator[TextIO]:
     """A file that takes the place of *path*, whose status was *before*, when the block ends."""
-    import tempfile  # 8 ms, and no stream to standard output needs it
-
     place = os.path.realpath(path)
     folder, name = os.path.split(place)
+    # A name of our own, known before the file is there: a signal at any moment finds it removed.
+    part = os.path.join(folder, f".{name[:_PREFIX_CHARACTERS]}.{os.urandom(8).hex()}")
     try:
-        handle, part = tempfile.mkstemp(prefix=f".{name[:_PREFIX_CHARACTERS]}.", dir=folder)
-    except OSError as error:  # which would name the temporary file
-        raise _named(error, path) from error
-    try:
-        with _closing(os.fdopen(handle, "w", encoding="utf-8", newline=""), path) as stream:
+        with _closing(_created(part, path), path) as stream:
             yield stream
             try:
                 stream.flush()
@@ -132,9 +128,21 @@ def _replacement(path: str, before: os.stat_result | None) -> Iterator[TextIO]:
         except OSError as error:
             raise _named(error, path) from error
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is not there, or in its place already
             os.unlink(part)
         raise
+
+
+def _created(part: str, path: str) -> TextIO:
+    """The new file *part*, its owner's alone so far."""
+
+    def opened(name: str, flags: int) -> int:
+        return os.open(name, flags, 0o600)
+
+    try:
+        return open(part, "x", encoding="utf-8", newline="", opener=opened)
+    except OSError as error:  # which would name the temporary file
+        raise _named(error, path) from error
 
 
 @contextmanager
