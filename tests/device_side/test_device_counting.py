@@ -287,6 +287,35 @@ def test_dicts_and_lists_are_rows(
                 model.predict_one(cell)
 
 
+class RaisingDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError("no items")
+
+
+class RaisingLabel(str):
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "reading", "good", "bad"),
+    [
+        ("dicts", "dict", Entries("=", True), {"a": 2.0}, RaisingDict(a=1.0)),
+        ("lists", "list", Items(), ["a", "a"], [RaisingLabel("a")]),
+    ],
+)
+def test_what_an_object_in_a_dict_or_list_raises_is_an_input_error(
+    kind: Any, type_: Any, reading: Reading, good: Any, bad: Any
+) -> None:
+    schema = Schema(kind, (Column("c", type_),), (Derived("c", reading, Vocabulary(("a",))),))
+    with edge_runtime.load(sums(schema, [[good]], [2.0]).sealed()) as model:
+        with pytest.raises(InputError, match=r"column 'c': the \w+ cannot be read: RuntimeError"):
+            model.predict_one(bad)
+        with pytest.raises(InputError, match="row 1, column 'c'"):
+            model.predict([good, bad])
+        assert model.predict_one(good) == 2.0
+
+
 def test_a_table_mixes_numbers_with_columns_that_are_counted() -> None:
     schema = Schema("table", COLUMNS, (BLOCKS[0], BLOCKS[2], BLOCKS[4]))
     rows = [["xx yy XX", 1.5, {"k": 1}, [1]], ["", None, {"k": "v"}, []]]

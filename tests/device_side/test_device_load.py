@@ -281,7 +281,7 @@ print(sorted(sys.modules))
         [sys.executable, "-c", source, bundle_file], capture_output=True, text=True, check=True
     )
     heavy = {"hashlib", "pathlib", "tempfile", "subprocess", "csv", "argparse"}
-    ours = {"features", "derived", "trust", "contact", "signing", "files", "cli"}
+    ours = {"features", "derived", "border.guessing", "trust", "contact", "signing", "files", "cli"}
     loaded = set(ast.literal_eval(done.stdout))
     bare = subprocess.run(
         [sys.executable, "-c", "import numpy, onnxruntime, sys; print(sorted(sys.modules))"],
