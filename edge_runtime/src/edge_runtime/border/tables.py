@@ -40,8 +40,8 @@ Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 _FLOAT64 = np.dtype(np.float64)
 _TEXT = frozenset((str,))
 _SHOWN_NAMES = 5
-_MOST_GUESSED = 200
-"""Unknown names that are compared with a missing one: a comparison takes some microseconds."""
+_MOST_GUESSED = 1000
+"""Unknown names among which a missing one is looked for."""
 
 
 class Border:
@@ -208,16 +208,18 @@ class Border:
             position = dict(zip(self.schema.names, names, strict=True))
             if len(set(names)) == len(names):
                 return self._blocks(len(X), lambda i: _cells(X[position[self.schema.names[i]]]))
-        return self._from_columns(names, X.__getitem__)
+        return self._from_columns(names, X.__getitem__, len(X))
 
-    def _from_columns(self, names: list[Any], column: Callable[[Any], Any]) -> tuple[Feeds, int]:
+    def _from_columns(
+        self, names: list[Any], column: Callable[[Any], Any], n_rows: int | None = None
+    ) -> tuple[Feeds, int]:
         self.check_names(names)
         key = dict(zip(as_text(names), names, strict=True))
         cells = [_cells(column(key[name])) for name in self.schema.names]
         lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
         if len(set(lengths.values())) > 1:
             raise InputError(f"expected columns of one length, found {_listed(lengths.items())}")
-        return self._blocks(len(cells[0]), cells.__getitem__)
+        return self._blocks(len(cells[0]) if n_rows is None else n_rows, cells.__getitem__)
 
     def _from_rows(self, X: Sequence[Any]) -> tuple[Feeds, int]:
         if not len(X):
