@@ -68,6 +68,23 @@ def test_a_name_of_standard_output_adds_to_what_the_shell_adds_to(
     assert name.is_symlink()
 
 
+@pytest.mark.parametrize("option", ["-o", "--errors"])
+def test_what_the_shell_opened_to_add_to_is_added_to(
+    bundle_file: Path, tmp_path: Path, option: str
+) -> None:
+    log = tmp_path / "log"
+    log.write_text("kept\n")
+    with log.open("ab") as stream:
+        number = stream.fileno()
+        call = [*COMMAND, str(bundle_file), option, f"/dev/fd/{number}"]
+        done = subprocess.run(
+            call, input=GOOD + b"bad\n", capture_output=True, pass_fds=[number], check=False
+        )
+    assert done.returncode == 1
+    kept, *added = log.read_text().splitlines()
+    assert (kept, len(added)) == ("kept", 4 if option == "-o" else 1)
+
+
 def test_a_hyphen_is_standard_output(
     run: Run, bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from edge_runtime.errors import InputError
 
@@ -83,7 +83,7 @@ def open_target(path: str | None) -> Iterator[TextIO]:
         return
     before = _status(path)
     if _is_open_already(path) or (before is not None and not stat.S_ISREG(before.st_mode)):
-        with _closing(open(path, "w", encoding="utf-8", newline=""), path) as stream:
+        with _closing(_opened(path), path) as stream:
             yield stream
         return
     with _replacement(path, before) as stream:
@@ -93,7 +93,7 @@ def open_target(path: str | None) -> Iterator[TextIO]:
 @contextmanager
 def open_errors(path: str) -> Iterator[TextIO]:
     """The file of refused rows, written as they come; its name is in what fails."""
-    with _closing(open(path, "w", encoding="utf-8"), path) as stream:
+    with _closing(_opened(path), path) as stream:
         yield stream
 
 
@@ -131,6 +131,12 @@ def _replacement(path: str, before: os.stat_result | None) -> Iterator[TextIO]:
         with suppress(OSError):  # it is not there, or in its place already
             os.unlink(part)
         raise
+
+
+def _opened(path: str) -> TextIO:
+    # What the shell opened it may have opened to add to: 2>> log, and here /dev/stderr.
+    mode: Literal["a", "w"] = "a" if _is_open_already(path) else "w"
+    return open(path, mode, encoding="utf-8", newline="")
 
 
 def _created(part: str, path: str) -> TextIO:
