@@ -14,7 +14,7 @@ from edge_pipeline.deploy import ssh
 from edge_pipeline.deploy.deploying import deploy
 
 Answering = Callable[[str], Path]
-PROBED = "folder=/home/pi/edge\nmachine=aarch64\nbits=64\nruntime=r\nboard=Pi\n"
+PROBED = "folder=/srv/edge\nmachine=aarch64\nbits=64\nruntime=r\nboard=Pi\n"
 GOOD = "outcome=deployed\ncurrent=c-1\nprevious=\n"
 
 
