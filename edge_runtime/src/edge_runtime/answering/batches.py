@@ -8,6 +8,7 @@ what the check has just read from memory.  Every other table goes by the border.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from edge_runtime.answering.answers import as_named, as_trained, squeezed
 from edge_runtime.answering.question import Question
 from edge_runtime.answering.questions import Questions, joined
 from edge_runtime.border import Border
-from edge_runtime.border.columns import are_finite
+from edge_runtime.border.columns import CELLS_ONE_THREAD_SUMS, are_finite
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS
 from edge_runtime.errors import InputError
@@ -45,42 +46,48 @@ def table_answer(
     if several or not border.takes_any_number or not questions.reads_numbers_alone:
         return careful
     width, most = len(border.schema.columns), questions.rows_at_once
-    float64 = np.dtype(np.float64)
+    ndarray, float64 = np.ndarray, np.dtype(np.float64)
     settled: _Ask | None = None
 
     def answer(X: Any) -> Answer:
         nonlocal settled
-        if type(X) is not np.ndarray or X.dtype is not float64 or X.ndim != 2:
+        if (
+            type(X) is not ndarray
+            or X.dtype is not float64
+            or len(shape := X.shape) != 2
+            or shape[1] != width
+            or not shape[0]
+            or not X.flags.c_contiguous
+        ):
             return careful(X)
-        n_rows, n_columns = X.shape
-        if n_columns != width or not n_rows or not X.flags.c_contiguous:
-            return careful(X)
-        ask = settled
-        if ask is None:
-            ask = _asker(about(outputs, key), border, most)
-            if questions.is_settled(key):
-                settled = ask
-        return ask(X)
+        if settled is not None:
+            return settled(X, shape[0])
+        ask = _asker(about(outputs, key), border, most)
+        if questions.is_settled(key):
+            settled = ask
+        return ask(X, shape[0])
 
     return answer
 
 
-_Ask: TypeAlias = "Callable[[NDArray[Any]], NDArray[Any]]"
+_Ask: TypeAlias = "Callable[[NDArray[Any], int], NDArray[Any]]"
 
 
 def _asker(question: Question, border: Border, most: int) -> _Ask:
-    """The function from a block to its answers, which asks for *most* rows at once."""
+    """The function from a block, and its rows, to answers; it asks for *most* rows at once."""
     run, names, proves_finite = question.session.run, question.names, question.proves_finite
     in_one_go, output, flat = question.in_one_go, question.outputs[0], question.squeezed[0]
     labels, done = question.labels[0], np.dtype(output.dtype)
+    vdot, is_small = np.vdot, CELLS_ONE_THREAD_SUMS // max(1, len(border.schema.columns))
 
-    def ask(block: NDArray[Any]) -> NDArray[Any]:
-        n_rows = len(block)
+    def ask(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
         if n_rows > most and not in_one_go:
             return in_slices(block, n_rows)
-        if not proves_finite and not are_finite(block):
+        if not proves_finite and not (
+            isfinite(vdot(block, block)) if n_rows <= is_small else are_finite(block)
+        ):
             border.check_block(block)
-        array = run(names, {NUMBERS: block})[0]
+        (array,) = run(names, {NUMBERS: block})
         if flat:
             array = squeezed(array, output)
         if proves_finite and not are_finite(array):
@@ -95,7 +102,7 @@ def _asker(question: Question, border: Border, most: int) -> _Ask:
     def in_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
         slices = (block[i : i + most] for i in range(0, n_rows, most))
         try:
-            return joined(([ask(part)] for part in slices), n_rows)[0]
+            return joined(([ask(part, len(part))] for part in slices), n_rows)[0]
         except InputError:
             border.check_block(block)  # which counts the rows from the table's first
             raise
