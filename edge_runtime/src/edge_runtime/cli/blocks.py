@@ -36,7 +36,8 @@ def columns_reader(schema: Schema, header: Sequence[str]) -> Callable[[list[str]
     header
         Names of the lines' cells, among them all of the schema.
     """
-    places = [header.index(column.name) for column in schema.columns]
+    place = {name: i for i, name in enumerate(header)}
+    places = [place[column.name] for column in schema.columns]
     width = len(header)
     only_numbers = len(schema.numeric) == len(schema.columns) == width
     in_order = places == list(range(width))

@@ -122,7 +122,8 @@ class CsvReader:
 
     def _rows(self, lines: Lines) -> Iterator[Row | BadRow]:
         names = self._names
-        readers = [(names.index(c.name), cell_reader(c)) for c in self._border.schema.columns]
+        place = {name: i for i, name in enumerate(names)}
+        readers = [(place[c.name], cell_reader(c)) for c in self._border.schema.columns]
         for record in _records(lines, len(names)):
             if isinstance(record, BadRow):
                 yield record
