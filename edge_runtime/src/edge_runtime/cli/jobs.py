@@ -56,9 +56,10 @@ def in_processes(
             end = next(turns)
             try:
                 end.send(chunk)
-            except OSError as error:  # it ended while it had nothing to do
+            except OSError:  # it ended while it had nothing to do
+                # Not with its cause: the frames of that hold a view of what was to be sent, and
+                # CPython 3.12.1 crashes when the two are found to be garbage together.
                 failure = InferenceError(_ENDED_EARLY)
-                failure.__cause__ = error
                 break
             waiting.append(end)
         while waiting:
