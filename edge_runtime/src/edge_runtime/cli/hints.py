@@ -70,11 +70,10 @@ def for_json_array(text: str) -> str:
 
 def for_choice(found: str, known: Iterable[str]) -> str:
     """``did you mean …`` for the one of *known* that *found* nearly is; empty when none is."""
-    import difflib
+    from edge_runtime.border.guessing import likely
 
-    by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(found.lower(), by_lower, n=1, cutoff=0.6)
-    return f"; did you mean {by_lower[near[0]]}?" if near else ""
+    pairs = likely((found,), tuple(known))
+    return f"; did you mean {pairs[0][1]}?" if pairs else ""
 
 
 def for_option(word: str, usage: str) -> str:
