@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["as_dict", "field", "record"]
+__all__ = ["field", "record"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass as record
@@ -32,11 +32,6 @@ else:
     class _Field:
         def __init__(self, make):
             self.make = make
-
-
-def as_dict(item: Any) -> dict[str, Any]:
-    """The fields of a record by name; the values are those of the record."""
-    return {name: getattr(item, name) for name in item.__match_args__}
 
 
 class _Fields:

@@ -16,7 +16,7 @@ from edge_runtime.bundle import checking
 from edge_runtime.bundle.json_reading import read_json
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
-from edge_runtime.records import as_dict, field, record
+from edge_runtime.records import field, record
 
 __all__ = [
     "LEVELS",
@@ -186,6 +186,8 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
+        from dataclasses import asdict  # a device reads manifests, and its start has no time for it
+
         return {
             "name": self.name,
             "version": self.version,
@@ -201,7 +203,7 @@ class Manifest:
             "parity": {
                 "tolerance": self.parity.tolerance,
                 "outputs": {
-                    name: as_dict(evidence) for name, evidence in self.parity.outputs.items()
+                    name: asdict(evidence) for name, evidence in self.parity.outputs.items()
                 },
             },
             "golden": {
