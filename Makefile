@@ -3,7 +3,7 @@
 # Three environments, because the border between them is the project:
 #   .venv         build machine: edge-pipeline and edge-runtime, editable, with the tools
 #   .venv-device  device: the built edge-runtime wheel, numpy, onnxruntime, nothing else
-#   .venv-bare    as the device, plus pytest, for tests/device_side
+#   .venv-bare    as the device, plus pytest, for tests/device
 
 PYTHON ?= python3
 PYTEST_WORKERS ?= auto
@@ -48,9 +48,9 @@ demo: $(MODEL) $(DEVICE) $(FIGURES)  ## train, seal, and predict where no scikit
 test: $(BUILD) test-device  ## every test; those of the device against its wheel first
 	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
 
-test-device: $(BARE)  ## tests/device_side where only wheel, numpy, onnxruntime, pytest are
+test-device: $(BARE)  ## tests/device where only wheel, numpy, onnxruntime, pytest are
 	.venv-bare/bin/python tools/prove_bare.py
-	.venv-bare/bin/python -m pytest tests/device_side
+	.venv-bare/bin/python -m pytest tests/device
 
 bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performance.md shows it
 	.venv/bin/python benchmarks/training_vs_inference.py --measure --repetitions 7 > $(FIGURES)

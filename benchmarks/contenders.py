@@ -18,7 +18,7 @@ import edge_pipeline
 import numpy as np
 import onnxruntime
 import pandas as pd
-from edge_runtime.border import Border
+from edge_runtime.inputs.tables import InputReader
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification, make_regression
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier
@@ -124,7 +124,7 @@ def session(graph: bytes) -> Any:
 def own_graph(subject: Subject, n_rows: int) -> Callable[[], Any]:
     """session.run on our own graph with its input blocks ready made."""
     ours = session(subject.graph)
-    feeds, _ = Border(subject.model.schema).feeds(subject.rows(n_rows))
+    feeds, _ = InputReader(subject.model.schema).feeds(subject.rows(n_rows))
     names = ["predict"]
     return lambda: ours.run(names, feeds)
 

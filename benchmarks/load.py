@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from edge_runtime.bundle.opening import open_bundle
-from edge_runtime.scan.graph_scan import scan
-from edge_runtime.trust.signing import public_key, sign
-from edge_runtime.trust.store import trusted
+from edge_runtime.bundle.bundle_file import open_bundle
+from edge_runtime.graph_safety.rules import scan
+from edge_runtime.trust.keys import trusted
+from edge_runtime.trust.signatures import public_key, sign
 
 import edge_runtime
 

@@ -32,7 +32,7 @@ HOW = "The smallest limit passes {blocks} times."
 CHILD = """
 import sys
 import edge_runtime
-from edge_runtime.answering.golden import golden_row
+from edge_runtime.engine.self_test import golden_row
 kept = []
 for path in sys.argv[1:]:
     model = edge_runtime.load(path)

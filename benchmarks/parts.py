@@ -20,11 +20,11 @@ EMPTY = "an empty function"
 
 def measure(blocks: int) -> dict[str, Any]:
     import contenders
-    from edge_runtime.border import Border, row_writer
-    from edge_runtime.border.columns import are_finite
-    from edge_runtime.border.rows import Slots
+    from edge_runtime.inputs.columns import are_finite
+    from edge_runtime.inputs.rows import RowBuffers, row_writer
+    from edge_runtime.inputs.tables import InputReader
 
-    def copied(row: Any, slots: Slots) -> bool:
+    def copied(row: Any, slots: RowBuffers) -> bool:
         flat = slots.numbers[0]
         flat[...] = row
         return isfinite(np.vdot(flat, flat))
@@ -38,8 +38,8 @@ def measure(blocks: int) -> dict[str, Any]:
         as_dict = (
             dict(zip(names, one[0].tolist(), strict=True)) if is_array else one.iloc[0].to_dict()
         )
-        border = Border(model.schema)
-        write, slots = row_writer(border), Slots(model.schema)
+        border = InputReader(model.schema)
+        write, slots = row_writer(border), RowBuffers(model.schema)
         write(as_dict, slots)
         feeds, _ = border.feeds(one)
         outputs = model._plans["predict"]

@@ -1,4 +1,4 @@
-"""What every test folder shares; imports nothing but pytest, since tests/device_side runs bare."""
+"""What every test folder shares; imports nothing but pytest, since tests/device runs bare."""
 
 import os
 import subprocess

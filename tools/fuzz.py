@@ -23,18 +23,18 @@ with atheris.instrument_imports(include=["edge_runtime"]):
     from edge_runtime.bundle.layout import unpack
     from edge_runtime.bundle.manifest import Manifest
     from edge_runtime.errors import BundleError
-    from edge_runtime.scan.graph_scan import scan
+    from edge_runtime.graph_safety.rules import scan
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 
 def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
     """Target name to what it calls, and the inputs to start from."""
-    from device_side import device_models
-    from device_side.hostile import TREE_OPSETS, body, described, loop, model, trees
-    from device_side.tiny_onnx import tensor
+    from device import models
+    from device.hostile import TREE_OPSETS, body, described, loop, model, trees
+    from device.tiny_onnx import tensor
 
-    parts = [device_models.classifier(), device_models.mixed(), device_models.text()]
+    parts = [models.classifier(), models.mixed(), models.text()]
     told = described(TREE_OPSETS)
     looped = model([loop("n", body())], initializers=[tensor("n", 3)], opsets=TREE_OPSETS)
     tree = model([trees([1, 2, 0], [0, 0, 1])], opsets=TREE_OPSETS)

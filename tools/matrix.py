@@ -3,7 +3,7 @@
     python tools/matrix.py dist/wheel/*.whl dist/*.onnx [--python P ...] [--onnxruntime SPEC ...]
 
 Makes an environment of each pair with the wheel, numpy, onnxruntime and pytest; runs
-`edge-runtime check` on every model and tests/device_side; prints a Markdown table and, with --out,
+`edge-runtime check` on every model and tests/device; prints a Markdown table and, with --out,
 writes JSON.  Exits with 1 when a pair fails.  A pair for which there is no onnxruntime is said to
 be absent, and fails nothing.
 """
@@ -86,7 +86,7 @@ def tried(
         result["models"][model.stem] = rows
         if not rows:
             result["failed"].append(f"{model.stem}: {done.stderr.strip()[:300]}")
-    done = _run([inner, "-m", "pytest", "-q", "tests/device_side"], check=False)
+    done = _run([inner, "-m", "pytest", "-q", "tests/device"], check=False)
     result["tests"] = (done.stdout.strip().splitlines() or ["nothing"])[-1]
     if done.returncode:
         result["failed"].append(done.stdout[-2000:])

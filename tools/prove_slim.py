@@ -3,7 +3,7 @@
     python tools/prove_slim.py MODEL.onnx...
 
 Makes a slim kit for this machine and installs it.  Every model must answer its golden rows exactly
-as the full onnxruntime and numpy do that run this; then tests/device_side runs with the slim ones.
+as the full onnxruntime and numpy do that run this; then tests/device runs with the slim ones.
 Needs a package index.
 """
 
@@ -57,7 +57,7 @@ def main() -> int:
             "-q",
             "-p",
             "no:cacheprovider",
-            "tests/device_side",
+            "tests/device",
         ]
         return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
 

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import click
 import edge_pipeline
-from edge_pipeline.cli import cli
+from edge_pipeline.cli.main import cli
 
 import edge_runtime
 

@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command; see :mod:`edge_runtime.cli`.
+    """Run the command; see :mod:`edge_runtime.cli.main`.
 
     numpy's OpenBLAS starts a thread for every further core as it is imported, and each of them
     spins for some 90 ms: on two cores a command takes 270 ms of processor time with them, and 161
@@ -18,7 +18,7 @@ def main() -> int:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from edge_runtime.cli import main as run  # which imports numpy
+        from edge_runtime.cli.main import main as run  # which imports numpy
     except KeyboardInterrupt:  # that takes a while: long enough for a Ctrl-C
         return 130
     except ImportError as error:

@@ -56,7 +56,7 @@ loaded with edge_runtime and asked on rows that training did not see
 *Worst difference* is relative to the largest magnitude of an answer, rounded up to a power of ten,
 over all methods and variants; labels, integers and booleans are equal everywhere. *Evidence* is
 the weakest level among the outputs on ordinary data ([proof.md](proof.md) tells the levels). *How*
-names the module of `edge_pipeline.convert.families` that converts it.
+names the module of `edge_pipeline.conversion.estimators` that converts it.
 
 {count}
 
@@ -105,7 +105,7 @@ def _rounded_up(gap: float) -> str:
 
 
 def _how(result: dict[str, Any]) -> str:
-    from edge_pipeline.convert.registry import converters_of
+    from edge_pipeline.conversion.registry import converters_of
 
     methods = converters_of(fitted(result["name"]).estimator)
     if not methods:

@@ -155,7 +155,7 @@ def reach(served: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 
 @pytest.fixture(scope="session")
-def first(served: Board, versions: dict[float, Path], kit: Path) -> edge_pipeline.Deployed:
+def first(served: Board, versions: dict[float, Path], kit: Path) -> edge_pipeline.DeployResult:
     """The deployment that installed the runtime: the board answers 2 from then on."""
     with pytest.MonkeyPatch.context() as patch:
         put_ssh_first(served.folder / "first", served.folder / "ssh_config", patch)
@@ -166,7 +166,7 @@ def first(served: Board, versions: dict[float, Path], kit: Path) -> edge_pipelin
 
 @pytest.fixture
 def fresh(
-    served: Board, first: edge_pipeline.Deployed, tmp_path: Path, request: pytest.FixtureRequest
+    served: Board, first: edge_pipeline.DeployResult, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
     """A name on the board that answers 2, and that no other test uses."""
     name = f"m{abs(hash(request.node.nodeid)) % 10**12}"

@@ -71,7 +71,7 @@ class Steps:
 
 
 @pytest.fixture
-def steps(served: Board, first: edge_pipeline.Deployed, tmp_path: Path) -> Steps:
+def steps(served: Board, first: edge_pipeline.DeployResult, tmp_path: Path) -> Steps:
     return Steps(served, tmp_path)
 
 

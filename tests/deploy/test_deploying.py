@@ -28,7 +28,7 @@ def forget(board: Board, model: Path) -> None:
 
 
 def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
-    served: Board, first: edge_pipeline.Deployed, kit: Path
+    served: Board, first: edge_pipeline.DeployResult, kit: Path
 ) -> None:
     assert served.answer() == 2.0
     assert first.current == served.current()
@@ -247,7 +247,7 @@ def test_a_deployment_is_not_hindered_by_others_to_the_same_board(
     )
     forget(served, versions[3.0])
     shutil.rmtree(served.models / ".runtimes" / kit.runtime_id, ignore_errors=True)
-    between: list[tuple[str, edge_pipeline.Deployed]] = []
+    between: list[tuple[str, edge_pipeline.DeployResult]] = []
 
     def watch(host: str, doing: str) -> None:
         (other,) = edge_pipeline.deploy(versions[4.0], ["board"], name=fresh)

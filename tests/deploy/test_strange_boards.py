@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from edge_pipeline.cli import cli
-from edge_pipeline.deploy import ssh
-from edge_pipeline.deploy.deploying import deploy
+from edge_pipeline.cli.main import cli
+from edge_pipeline.deployment import ssh
+from edge_pipeline.deployment.deploy import deploy
 
 Answering = Callable[[str], Path]
 PROBED = "folder=/srv/edge\nmachine=aarch64\nbits=64\nruntime=r\nboard=Pi\n"

@@ -11,18 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from device_side import device_models
-from device_side.hostile import TREE_OPSETS, body, described, loop, model, node, trees
-from device_side.sealing import sealed
-from device_side.tiny_onnx import integer, message, tensor
-from edge_runtime.bundle.json_reading import read_json
+from device import models
+from device.hostile import TREE_OPSETS, body, described, loop, model, node, trees
+from device.sealing import sealed
+from device.tiny_onnx import integer, message, tensor
+from edge_runtime.bundle.json_reader import read_json
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.cli import main
-from edge_runtime.scan.graph_reading import read_graph
-from edge_runtime.scan.graph_scan import scan
-from edge_runtime.scan.wire import Budget, WireError, count_varints, fields, read_run
-from edge_runtime.trust.store import PublicKey
+from edge_runtime.cli.main import main
+from edge_runtime.graph_safety.onnx_reader import read_graph
+from edge_runtime.graph_safety.protobuf_wire import (
+    Budget,
+    WireError,
+    count_varints,
+    fields,
+    read_run,
+)
+from edge_runtime.graph_safety.rules import scan
+from edge_runtime.trust.keys import PublicKey
 
 import edge_runtime
 from edge_runtime import BundleError, EdgeRuntimeError, IntegrityError, UnsafeGraphError
@@ -38,10 +44,10 @@ MANY = settings(max_examples=600, deadline=None, derandomize=True, database=None
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 
 HEALTHY = {
-    "classifier": device_models.classifier(),
-    "mixed": device_models.mixed(),
-    "text": device_models.text(),
-    "two targets": device_models.two_targets(),
+    "classifier": models.classifier(),
+    "mixed": models.mixed(),
+    "text": models.text(),
+    "two targets": models.two_targets(),
 }
 GRAPHS = [
     HEALTHY["classifier"].graph,

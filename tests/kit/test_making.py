@@ -15,8 +15,8 @@ import edge_pipeline
 import kits
 import pytest
 from edge_pipeline.errors import KitError
-from edge_pipeline.kit.archive import pack, read_kit
-from edge_pipeline.kit.runtime_wheel import runtime_wheel
+from edge_pipeline.packaging.kit.archive import pack, read_kit
+from edge_pipeline.packaging.kit.runtime_wheel import runtime_wheel
 from edge_runtime.errors import NotABundleError, UnsupportedRuntimeError
 
 import edge_runtime

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edge_pipeline.kit.slimming import PRUNED
+from edge_pipeline.packaging.kit.slim_wheels import PRUNED
 
 
 def test_the_page_lists_every_pattern_that_a_slim_kit_leaves_out_with_its_reason(

@@ -18,10 +18,10 @@ import edge_pipeline
 import kits
 import pytest
 from edge_pipeline.errors import KitError
-from edge_pipeline.kit.archive import read_kit
-from edge_pipeline.kit.slimming import PRUNED
-from edge_pipeline.kit.slimming import slim as pruned
-from edge_pipeline.kit.wheels import Member, Wheel, write_wheel
+from edge_pipeline.packaging.kit.archive import read_kit
+from edge_pipeline.packaging.kit.slim_wheels import PRUNED
+from edge_pipeline.packaging.kit.slim_wheels import slim as pruned
+from edge_pipeline.packaging.kit.wheels import Member, Wheel, write_wheel
 
 from .conftest import X86_64
 
@@ -152,7 +152,7 @@ def test_slim_and_full_answer_the_golden_rows_bit_for_bit(
 def test_the_device_passes_its_tests_of_models_on_a_slim_runtime(
     installed: Path, root: Path, tmp_path: Path
 ) -> None:
-    """`make slim` runs all of tests/device_side."""
+    """`make slim` runs all of tests/device."""
     borrow = ["pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments"]
     for name in borrow:
         spec = importlib.util.find_spec(name)
@@ -164,7 +164,7 @@ def test_the_device_passes_its_tests_of_models_on_a_slim_runtime(
     done = subprocess.run(
         [
             *command,
-            *(f"tests/device_side/test_device_{n}.py" for n in ("model", "border", "cells")),
+            *(f"tests/device/test_device_{n}.py" for n in ("model", "border", "cells")),
         ],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

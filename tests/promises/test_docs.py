@@ -36,7 +36,7 @@ def build_commands() -> list[str]:
                 found.append(f"{before}{name}")
         return found
 
-    return walk(importlib.import_module("edge_pipeline.cli").cli, "edge-pipeline ")
+    return walk(importlib.import_module("edge_pipeline.cli.main").cli, "edge-pipeline ")
 
 
 def device_commands() -> list[str]:

@@ -22,7 +22,7 @@ def test_importing_the_build_machine_loads_nothing_heavy(
 
 
 def test_the_help_of_the_command_loads_nothing_heavy(in_new_process: Callable[..., str]) -> None:
-    ask = "from edge_pipeline.cli import cli\ncli({}, standalone_mode=False)"
+    ask = "from edge_pipeline.cli.main import cli\ncli({}, standalone_mode=False)"
     for arguments in (["--help"], ["build", "--help"], ["inspect", "--help"]):
         out = in_new_process(ask.format(arguments) + HEAVY)
         assert out.splitlines()[-1] == "[]", arguments
@@ -31,9 +31,9 @@ def test_the_help_of_the_command_loads_nothing_heavy(in_new_process: Callable[..
 
 def test_the_folder_convert_never_hides_the_function(in_new_process: Callable[..., str]) -> None:
     source = """
-from edge_pipeline.convert.converting import convert
+from edge_pipeline.conversion.convert import convert
 import edge_pipeline
-import edge_pipeline.convert.registry
+import edge_pipeline.conversion.registry
 assert edge_pipeline.convert is convert
 from edge_pipeline import convert as again
 assert again is convert
@@ -50,7 +50,7 @@ def test_type_checkers_are_told_the_modules_that_names_come_from() -> None:
         if isinstance(line, ast.ImportFrom)
         for name in line.names
     }
-    assert told == edge_pipeline._LATER
+    assert told == edge_pipeline._LAZY_EXPORTS
     for name, module in told.items():
         assert getattr(edge_pipeline, name) is getattr(import_module(module), name)
     assert set(edge_pipeline.__all__) <= set(dir(edge_pipeline))

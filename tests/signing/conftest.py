@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from device_side import device_models
-from device_side.device_models import Parts
+from device import models
+from device.models import Parts
 
 
 @pytest.fixture(scope="session")
 def parts() -> Parts:
-    return device_models.classifier()
+    return models.classifier()
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +29,13 @@ def other_key() -> Any:
 @pytest.fixture(scope="session")
 def pem(private_key: Any) -> bytes:
     """The public key that the device of these tests trusts."""
-    from edge_runtime.trust.signing import public_key
+    from edge_runtime.trust.signatures import public_key
 
     return public_key(private_key).to_pem()
 
 
 @pytest.fixture(scope="session")
 def signed_bundle(parts: Parts, private_key: Any) -> bytes:
-    from edge_runtime.trust.signing import sign
+    from edge_runtime.trust.signatures import sign
 
     return sign(parts.sealed(), private_key)

@@ -41,7 +41,7 @@ def test_openssl_accepts_what_we_signed(root: Path, folder: Path) -> None:
 def test_openssl_refuses_what_we_refuse(
     root: Path, folder: Path, signed_bundle: bytes, parts: Any, other_key: Any
 ) -> None:
-    from edge_runtime.trust.signing import public_key, sign
+    from edge_runtime.trust.signatures import public_key, sign
 
     path = folder / "penguins.onnx"
     foreign = sign(parts.sealed(), other_key)

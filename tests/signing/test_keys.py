@@ -13,11 +13,11 @@ import edge_pipeline
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from edge_pipeline.cli import cli
+from edge_pipeline.cli.main import cli
 from edge_pipeline.errors import SigningError
-from edge_pipeline.sealing.signing import SigningKey, make_signing_key, public_path, sign
+from edge_pipeline.packaging.signing import SigningKey, make_signing_key, public_path, sign
 from edge_runtime.bundle.layout import read_seal, unpack
-from edge_runtime.trust.store import PublicKey
+from edge_runtime.trust.keys import PublicKey
 from sklearn.linear_model import LinearRegression
 
 import edge_runtime

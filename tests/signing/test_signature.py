@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from device_side import device_models
-from device_side.device_models import Parts
+from device import models
+from device.models import Parts
 from edge_runtime.bundle.layout import (
     SEAL_ENTRY_BYTES,
     pack,
@@ -16,7 +16,7 @@ from edge_runtime.bundle.layout import (
     signed_message,
     unpack,
 )
-from edge_runtime.trust.signing import public_key, sign, verify
+from edge_runtime.trust.signatures import public_key, sign, verify
 
 import edge_runtime
 from edge_runtime import (
@@ -174,7 +174,7 @@ def test_parts_of_two_signed_files_do_not_make_a_third(
     """The same name, or the same graph; each part is good, and the whole is not."""
     old = sign(parts.sealed(version=1), private_key)
     new = sign(parts.sealed(version=2), private_key)
-    twin = device_models.classifier(("x", "y", "z"))
+    twin = models.classifier(("x", "y", "z"))
     other = sign(twin.sealed(), private_key)
     graph, other_graph = bytes(unpack(old).graph), bytes(unpack(other).graph)
     first, second = unpack(old).manifest, unpack(new).manifest

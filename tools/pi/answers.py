@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edge_runtime.answering.golden import golden_rows
+from edge_runtime.engine.self_test import golden_rows
 
 import edge_runtime
 

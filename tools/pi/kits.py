@@ -23,7 +23,7 @@ from pathlib import Path
 
 import edge_pipeline
 import pandas as pd
-from edge_pipeline.kit.archive import SUMS
+from edge_pipeline.packaging.kit.archive import SUMS
 from edge_runtime.errors import EdgeRuntimeError
 from environments import PI, PLACE
 from sklearn.linear_model import LinearRegression
@@ -168,7 +168,7 @@ class Steps:
         self._deployed("roll back", 2.0, edge_pipeline.roll_back("line", host), ssh)
 
     def _deployed(
-        self, what: str, slope: float, told: list[edge_pipeline.Deployed], ssh: Path
+        self, what: str, slope: float, told: list[edge_pipeline.DeployResult], ssh: Path
     ) -> None:
         """Say how a deployment ended, once the board has answered *slope* to 1."""
         (done,) = told

@@ -32,13 +32,13 @@ from roots import UnavailableError
 PLACES = ("zero2:3.11", "4:3.11", "5:3.11", "4:3.13")
 QUICK_PLACES = ("zero2:3.11",)
 QUICK_TESTS = (
-    "tests/device_side/test_device_scan.py",
-    "tests/device_side/test_device_manifest.py",
-    "tests/device_side/test_device_border.py",
-    "tests/device_side/test_device_narrowing.py",
-    "tests/device_side/test_device_versions.py",
+    "tests/device/graph_safety/test_rules.py",
+    "tests/device/bundle/test_manifest.py",
+    "tests/device/inputs/test_tables.py",
+    "tests/device/engine/test_prune_outputs.py",
+    "tests/device/test_onnxruntime_versions.py",
 )
-TESTS = ("tests/device_side", "tests/fuzz")
+TESTS = ("tests/device", "tests/fuzz")
 HOSTILE = ("test_device_scan", "test_device_contact", "test_fuzz")
 """Test modules whose files try to harm whoever opens them."""
 

@@ -16,7 +16,7 @@ from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column, Schema
 from edge_runtime.errors import (
     BundleError,
-    ContactError,
+    IsolationError,
     EdgeRuntimeError,
     FormatVersionError,
     InferenceError,
@@ -37,21 +37,21 @@ from edge_runtime.errors import (
 from edge_runtime.model import Model, load
 
 if TYPE_CHECKING:
-    from edge_runtime.contact import ContactLimits
-    from edge_runtime.trust.store import TrustStore
+    from edge_runtime.isolation import IsolationLimits
+    from edge_runtime.trust.keys import TrustStore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BundleError",
     "Column",
-    "ContactError",
-    "ContactLimits",
     "EdgeRuntimeError",
     "FormatVersionError",
     "InferenceError",
     "InputError",
     "IntegrityError",
+    "IsolationError",
+    "IsolationLimits",
     "Manifest",
     "MethodNotAvailableError",
     "Model",
@@ -72,12 +72,15 @@ __all__ = [
 ]
 
 # Imported when first asked for: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
-_LATER = {"ContactLimits": "edge_runtime.contact", "TrustStore": "edge_runtime.trust.store"}
+_LAZY_EXPORTS = {
+    "IsolationLimits": "edge_runtime.isolation",
+    "TrustStore": "edge_runtime.trust.keys",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY_EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LATER[name]), name)
+    return getattr(import_module(_LAZY_EXPORTS[name]), name)

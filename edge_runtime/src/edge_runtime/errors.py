@@ -11,7 +11,7 @@
     │   │   ├── UnsignedError  nobody has signed it
     │   │   └── UntrustedKeyError  a key has that is unknown here, or revoked
     │   ├── UnsafeGraphError   its graph holds what no bundle may hold
-    │   ├── ContactError       it crashed, hung or bloated the process that tried it first
+    │   ├── IsolationError     it crashed, hung or bloated the process that tried it first
     │   ├── NotEnoughMemoryError  this process cannot get the memory that it needs
     │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
     ├── TrustError             the keys that this device trusts cannot be read or used
@@ -28,12 +28,12 @@ from __future__ import annotations
 
 __all__ = [
     "BundleError",
-    "ContactError",
     "EdgeRuntimeError",
     "FormatVersionError",
     "InferenceError",
     "InputError",
     "IntegrityError",
+    "IsolationError",
     "MethodNotAvailableError",
     "ModelClosedError",
     "NotABundleError",
@@ -111,7 +111,7 @@ class UnsafeGraphError(BundleError):
     """The graph holds what no bundle may hold; onnxruntime has not seen it."""
 
 
-class ContactError(BundleError):
+class IsolationError(BundleError):
     """The process that tried the bundle first crashed, hung, or took more than it may."""
 
 

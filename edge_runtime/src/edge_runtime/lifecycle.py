@@ -10,9 +10,9 @@ from edge_runtime.errors import IntegrityError, ModelClosedError
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
-    from edge_runtime.border import ExtraColumns
+    from edge_runtime.inputs.tables import ExtraColumns
     from edge_runtime.model import Model
-    from edge_runtime.trust.store import TrustedKeys
+    from edge_runtime.trust.keys import TrustedKeys
 
 __all__ = ["MAX_THREADS", "Closed", "Origin", "check_threads", "keep_for_ever", "watch_forks"]
 

@@ -8,20 +8,20 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from edge_runtime import versions
-from edge_runtime.answering.plans import class_labels, plans
-from edge_runtime.border import Border, ExtraColumns
+from edge_runtime import onnxruntime_versions
+from edge_runtime.bundle.bundle_file import BundleSource, bundle_source, open_bundle
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.bundle.opening import BundleSource, bundle_source, open_bundle
 from edge_runtime.bundle.schema import Schema
+from edge_runtime.engine.methods import class_labels, plans
 from edge_runtime.errors import BundleError, MethodNotAvailableError, NotEnoughMemoryError
+from edge_runtime.graph_safety.rules import scan
+from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.lifecycle import Closed, Origin, check_threads, keep_for_ever, watch_forks
-from edge_runtime.scan.graph_scan import scan
 
 if TYPE_CHECKING:
-    from edge_runtime.answering.batches import Answer
-    from edge_runtime.contact import ContactLimits
-    from edge_runtime.trust.store import TrustedKeys, TrustStore
+    from edge_runtime.engine.batch import Answer
+    from edge_runtime.isolation import IsolationLimits
+    from edge_runtime.trust.keys import TrustedKeys, TrustStore
 
 __all__ = ["Model", "load"]
 
@@ -34,7 +34,7 @@ def load(
     extra_columns: ExtraColumns = "refuse",
     threads: int = 1,
     trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
-    isolate: bool | ContactLimits = False,
+    isolate: bool | IsolationLimits = False,
 ) -> Model:
     """Read a bundle, check everything that can be checked, and get it ready to answer.
 
@@ -56,7 +56,7 @@ def load(
         No environment variable and no folder of keys is consulted.
     isolate
         Whether a process of its own tries the file first, within limits of memory and time: then a
-        file that crashes, hangs or bloats onnxruntime is a ContactError.  Takes a second or less.
+        file that crashes, hangs or bloats onnxruntime is a IsolationError.  Takes a second or less.
 
     Raises
     ------
@@ -72,15 +72,15 @@ def load(
     try:
         keys: TrustedKeys | None = None
         if trusted_keys is not None:
-            from edge_runtime.trust.store import trusted
+            from edge_runtime.trust.keys import trusted
 
             keys = trusted(trusted_keys)
         source = bundle_source(source)
         opened = open_bundle(source, trusted=keys)
         if isolate:
-            from edge_runtime.contact import ContactLimits, first_contact
+            from edge_runtime.isolation import IsolationLimits, first_contact
 
-            limits = isolate if isinstance(isolate, ContactLimits) else None
+            limits = isolate if isinstance(isolate, IsolationLimits) else None
             first_contact(opened.graph, opened.manifest, limits)
         origin = Origin(
             source if isinstance(source, bytes) else os.path.abspath(source),
@@ -149,21 +149,23 @@ class Model:
         origin: Origin | None = None,
     ) -> None:
         check_threads(threads)
-        self._border = Border(manifest.schema, extra_columns=extra_columns)
-        versions.check_version(
-            versions.installed_onnxruntime(), platform.machine(), manifest.requires.onnxruntime
+        self._border = InputReader(manifest.schema, extra_columns=extra_columns)
+        onnxruntime_versions.check_version(
+            onnxruntime_versions.installed_onnxruntime(),
+            platform.machine(),
+            manifest.requires.onnxruntime,
         )
-        versions.check_opsets(manifest.requires.opsets)
+        onnxruntime_versions.check_opsets(manifest.requires.opsets)
         self._plans = plans(manifest)
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
-        from edge_runtime.answering.questions import Questions
-        from edge_runtime.answering.single import one_answer
+        from edge_runtime.engine.planner import QueryPlanner
+        from edge_runtime.engine.single_row import one_answer
 
         self.manifest = manifest
         self._threads = threads
         self.origin = origin
-        self._questions = Questions(graph, main, manifest, threads=threads)
+        self._questions = QueryPlanner(graph, main, manifest, threads=threads)
         self._tables: dict[str, Callable[[Any], Answer]] = {}
         predict, proba = (self._plans.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
@@ -190,7 +192,7 @@ class Model:
         The golden rows are replayed when there are any.  Parameters and errors are those of
         :func:`load`; *origin* is what :func:`load` was called with.
         """
-        from edge_runtime.answering.golden import replay
+        from edge_runtime.engine.self_test import replay
 
         model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
         replay(manifest, model._questions.all_answers)
@@ -298,7 +300,7 @@ class Model:
 
         Takes some milliseconds; afterwards the first answer takes as long as the thousandth.
         """
-        from edge_runtime.answering.golden import golden_row
+        from edge_runtime.engine.self_test import golden_row
 
         self._questions.warm_up(self._plans.values())
         row = golden_row(self.manifest)
@@ -364,7 +366,7 @@ class Model:
         )
 
     def _repr_html_(self) -> str:
-        from edge_runtime.showing import as_html  # notebooks alone ask
+        from edge_runtime.notebook_html import as_html  # notebooks alone ask
 
         return as_html(self.manifest)
 
@@ -374,7 +376,7 @@ class Model:
         self._tables = dict.fromkeys(self._plans, closed)
 
     def _table(self, method: str) -> Callable[[Any], Answer]:
-        from edge_runtime.answering.batches import table_answer  # not for whoever asks single rows
+        from edge_runtime.engine.batch import table_answer  # not for whoever asks single rows
 
         made = table_answer(self._questions, self._border, self._plans[method])
         return self._tables.setdefault(method, made)

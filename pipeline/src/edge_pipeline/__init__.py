@@ -5,8 +5,6 @@ What a name needs, scikit-learn and onnx before all, is imported when the name i
 """
 
 import os
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 # Newer onnxruntime wheels send telemetry unless this is set before they are imported.
@@ -19,7 +17,7 @@ from edge_pipeline.errors import (
     EdgePipelineError,
     KitError,
     LimitError,
-    MeasuringError,
+    MeasurementError,
     ParityError,
     RecipeError,
     SealError,
@@ -29,29 +27,31 @@ from edge_pipeline.errors import (
 )
 
 if TYPE_CHECKING:
-    from edge_pipeline.building import build, export_function
-    from edge_pipeline.convert.converting import OnnxModel, convert
+    from edge_pipeline.build_from_recipe import build, export_function
+    from edge_pipeline.conversion.convert import OnnxModel, convert
     from edge_pipeline.data.dataset import Dataset, load_dataset
-    from edge_pipeline.data.describing import ColumnDescription, TableDescription, describe_table
+    from edge_pipeline.data.profile import ColumnDescription, TableDescription, describe_table
     from edge_pipeline.data.recipe import Recipe, read_recipe
-    from edge_pipeline.data.starting import Start, init
-    from edge_pipeline.deploy.deploying import Deployed, deploy, roll_back
-    from edge_pipeline.exporting import Report, export
-    from edge_pipeline.kit.making import Kit, KitPackage, make_kit
-    from edge_pipeline.measuring.bare import Measured, measure_file
-    from edge_pipeline.measuring.benching import Versus, bench_files
-    from edge_pipeline.measuring.comparing import Comparison, compare_files
-    from edge_pipeline.progress import Watcher
-    from edge_pipeline.reporting.drawing import GraphDrawing, draw_graph
-    from edge_pipeline.reporting.evaluation import Evaluation
-    from edge_pipeline.reporting.writing import WrittenReport, write_report
-    from edge_pipeline.sealing.signing import Signed, SigningKey, make_signing_key, sign
+    from edge_pipeline.data.template import InitResult, init
+    from edge_pipeline.deployment.deploy import DeployResult, deploy, roll_back
+    from edge_pipeline.evaluation.benchmark import BenchComparison, bench_pair
+    from edge_pipeline.evaluation.diff import Comparison, compare
+    from edge_pipeline.evaluation.isolated_benchmark import BenchResult, bench
+    from edge_pipeline.evaluation.report.evaluation import Evaluation
+    from edge_pipeline.evaluation.report.graph_drawing import GraphDrawing, draw_graph
+    from edge_pipeline.evaluation.report.write_report import ReportFiles, report
+    from edge_pipeline.export_estimator import ExportResult, export
+    from edge_pipeline.packaging.kit.make_kit import Kit, KitPackage, make_kit
+    from edge_pipeline.packaging.signing import SigningKey, SignResult, make_signing_key, sign
+    from edge_pipeline.progress import ProgressListener
     from edge_pipeline.training.engines import Engine
-    from edge_pipeline.training.fitting import FittedModel, train
-    from edge_pipeline.training.results import Candidate, SearchResult
-    from edge_pipeline.verifying.reverifying import Reverified, verify_file
+    from edge_pipeline.training.fit import FittedModel, train
+    from edge_pipeline.training.search_results import Candidate, SearchResult
+    from edge_pipeline.verification.reverify import VerificationResult, verify
 
 __all__ = [
+    "BenchComparison",
+    "BenchResult",
     "Candidate",
     "ColumnDescription",
     "Comparison",
@@ -59,39 +59,38 @@ __all__ = [
     "Dataset",
     "DatasetError",
     "DeployError",
-    "Deployed",
+    "DeployResult",
     "EdgePipelineError",
     "Engine",
     "Evaluation",
+    "ExportResult",
     "FittedModel",
     "GraphDrawing",
+    "InitResult",
     "Kit",
     "KitError",
     "KitPackage",
     "LimitError",
-    "Measured",
-    "MeasuringError",
+    "MeasurementError",
     "OnnxModel",
     "ParityError",
+    "ProgressListener",
     "Recipe",
     "RecipeError",
-    "Report",
-    "Reverified",
+    "ReportFiles",
     "SealError",
     "SearchResult",
-    "Signed",
+    "SignResult",
     "SigningError",
     "SigningKey",
-    "Start",
     "TableDescription",
     "TrainingError",
     "UnsupportedEstimatorError",
-    "Versus",
-    "Watcher",
-    "WrittenReport",
-    "bench_files",
+    "VerificationResult",
+    "bench",
+    "bench_pair",
     "build",
-    "compare_files",
+    "compare",
     "convert",
     "deploy",
     "describe_table",
@@ -102,86 +101,70 @@ __all__ = [
     "load_dataset",
     "make_kit",
     "make_signing_key",
-    "measure_file",
     "read_recipe",
+    "report",
     "roll_back",
     "sign",
     "train",
-    "verify_file",
-    "write_report",
+    "verify",
 ]
 
-_LATER = {
-    "Candidate": "edge_pipeline.training.results",
-    "ColumnDescription": "edge_pipeline.data.describing",
-    "Comparison": "edge_pipeline.measuring.comparing",
+_LAZY_EXPORTS = {
+    "Candidate": "edge_pipeline.training.search_results",
+    "ColumnDescription": "edge_pipeline.data.profile",
+    "Comparison": "edge_pipeline.evaluation.diff",
     "Dataset": "edge_pipeline.data.dataset",
-    "Deployed": "edge_pipeline.deploy.deploying",
+    "DeployResult": "edge_pipeline.deployment.deploy",
     "Engine": "edge_pipeline.training.engines",
-    "Evaluation": "edge_pipeline.reporting.evaluation",
-    "FittedModel": "edge_pipeline.training.fitting",
-    "GraphDrawing": "edge_pipeline.reporting.drawing",
-    "Kit": "edge_pipeline.kit.making",
-    "KitPackage": "edge_pipeline.kit.making",
-    "Measured": "edge_pipeline.measuring.bare",
-    "OnnxModel": "edge_pipeline.convert.converting",
+    "Evaluation": "edge_pipeline.evaluation.report.evaluation",
+    "FittedModel": "edge_pipeline.training.fit",
+    "GraphDrawing": "edge_pipeline.evaluation.report.graph_drawing",
+    "Kit": "edge_pipeline.packaging.kit.make_kit",
+    "KitPackage": "edge_pipeline.packaging.kit.make_kit",
+    "BenchResult": "edge_pipeline.evaluation.isolated_benchmark",
+    "OnnxModel": "edge_pipeline.conversion.convert",
     "Recipe": "edge_pipeline.data.recipe",
-    "Report": "edge_pipeline.exporting",
-    "Reverified": "edge_pipeline.verifying.reverifying",
-    "SearchResult": "edge_pipeline.training.results",
-    "Signed": "edge_pipeline.sealing.signing",
-    "SigningKey": "edge_pipeline.sealing.signing",
-    "Start": "edge_pipeline.data.starting",
-    "TableDescription": "edge_pipeline.data.describing",
-    "Versus": "edge_pipeline.measuring.benching",
-    "Watcher": "edge_pipeline.progress",
-    "WrittenReport": "edge_pipeline.reporting.writing",
-    "bench_files": "edge_pipeline.measuring.benching",
-    "build": "edge_pipeline.building",
-    "compare_files": "edge_pipeline.measuring.comparing",
-    "convert": "edge_pipeline.convert.converting",
-    "deploy": "edge_pipeline.deploy.deploying",
-    "describe_table": "edge_pipeline.data.describing",
-    "draw_graph": "edge_pipeline.reporting.drawing",
-    "export": "edge_pipeline.exporting",
-    "export_function": "edge_pipeline.building",
-    "init": "edge_pipeline.data.starting",
+    "ExportResult": "edge_pipeline.export_estimator",
+    "VerificationResult": "edge_pipeline.verification.reverify",
+    "SearchResult": "edge_pipeline.training.search_results",
+    "SignResult": "edge_pipeline.packaging.signing",
+    "SigningKey": "edge_pipeline.packaging.signing",
+    "InitResult": "edge_pipeline.data.template",
+    "TableDescription": "edge_pipeline.data.profile",
+    "BenchComparison": "edge_pipeline.evaluation.benchmark",
+    "ProgressListener": "edge_pipeline.progress",
+    "ReportFiles": "edge_pipeline.evaluation.report.write_report",
+    "bench_pair": "edge_pipeline.evaluation.benchmark",
+    "build": "edge_pipeline.build_from_recipe",
+    "compare": "edge_pipeline.evaluation.diff",
+    "convert": "edge_pipeline.conversion.convert",
+    "deploy": "edge_pipeline.deployment.deploy",
+    "describe_table": "edge_pipeline.data.profile",
+    "draw_graph": "edge_pipeline.evaluation.report.graph_drawing",
+    "export": "edge_pipeline.export_estimator",
+    "export_function": "edge_pipeline.build_from_recipe",
+    "init": "edge_pipeline.data.template",
     "load_dataset": "edge_pipeline.data.dataset",
-    "make_kit": "edge_pipeline.kit.making",
-    "make_signing_key": "edge_pipeline.sealing.signing",
-    "measure_file": "edge_pipeline.measuring.bare",
+    "make_kit": "edge_pipeline.packaging.kit.make_kit",
+    "make_signing_key": "edge_pipeline.packaging.signing",
+    "bench": "edge_pipeline.evaluation.isolated_benchmark",
     "read_recipe": "edge_pipeline.data.recipe",
-    "roll_back": "edge_pipeline.deploy.deploying",
-    "sign": "edge_pipeline.sealing.signing",
-    "train": "edge_pipeline.training.fitting",
-    "verify_file": "edge_pipeline.verifying.reverifying",
-    "write_report": "edge_pipeline.reporting.writing",
+    "roll_back": "edge_pipeline.deployment.deploy",
+    "sign": "edge_pipeline.packaging.signing",
+    "train": "edge_pipeline.training.fit",
+    "verify": "edge_pipeline.verification.reverify",
+    "report": "edge_pipeline.evaluation.report.write_report",
 }
 """Public name to the module that it comes from; the imports above tell type checkers the same."""
 
 
-class _Package(types.ModuleType):
-    """Keeps ``edge_pipeline.convert`` the function.
-
-    Whoever first imports something of the folder ``convert`` has Python bind the folder to that
-    name.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _LATER and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
-
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LAZY_EXPORTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return found
+    value = globals()[name] = getattr(import_module(_LAZY_EXPORTS[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -10,7 +10,7 @@
     │   └── UnsupportedEstimatorError  no exact conversion of this estimator is known
     ├── ParityError            the graph answers differently from scikit-learn
     ├── LimitError             the file is larger, slower, hungrier or worse than the recipe allows
-    ├── MeasuringError         a sealed file cannot be measured or compared
+    ├── MeasurementError       a sealed file cannot be measured or compared
     ├── SealError              the bundle was written but does not read back
     ├── SigningError           the private key cannot be made, read or used
     ├── KitError               no kit can be made for the board, or one cannot be read
@@ -30,7 +30,7 @@ __all__ = [
     "EdgePipelineError",
     "KitError",
     "LimitError",
-    "MeasuringError",
+    "MeasurementError",
     "ParityError",
     "RecipeError",
     "SealError",
@@ -124,7 +124,7 @@ class LimitError(EdgePipelineError):
         self.found = found
 
 
-class MeasuringError(EdgePipelineError):
+class MeasurementError(EdgePipelineError):
     """A sealed file cannot be measured here, or two cannot be compared."""
 
 

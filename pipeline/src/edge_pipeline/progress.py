@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_pipeline.data.dataset import Dataset
-    from edge_pipeline.training.fitting import FittedModel
+    from edge_pipeline.training.fit import FittedModel
 
-__all__ = ["SILENT", "Watcher"]
+__all__ = ["SILENT", "ProgressListener"]
 
 
-class Watcher:
+class ProgressListener:
     """Is told what happens, when it happens; override what you want to hear.
 
     This class itself hears nothing.
@@ -47,5 +47,5 @@ class Watcher:
         """Say that training ended."""
 
 
-SILENT = Watcher()
+SILENT = ProgressListener()
 """Hears nothing."""

@@ -18,7 +18,7 @@ from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleEr
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
-    from edge_runtime.trust.store import TrustedKeys
+    from edge_runtime.trust.keys import TrustedKeys
 
 __all__ = [
     "FORMAT",

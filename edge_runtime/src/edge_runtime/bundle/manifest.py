@@ -12,8 +12,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_runtime.bundle import checking
-from edge_runtime.bundle.json_reading import read_json
+from edge_runtime.bundle import manifest_checks
+from edge_runtime.bundle.json_reader import read_json
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import field, record
@@ -268,30 +268,30 @@ class Manifest:
             } if len(value) == 14 and outputs:
                 return cls(
                     name=name,
-                    version=checking.whole(version, "version", least=1),
+                    version=manifest_checks.whole(version, "version", least=1),
                     task=task,
                     estimator=estimator,
-                    created_by=checking.texts(created_by),
+                    created_by=manifest_checks.texts(created_by),
                     schema=Schema.from_json(schema),
                     outputs=tuple(_output(item) for item in outputs),
-                    classes={key: checking.labels(item) for key, item in classes.items()},
+                    classes={key: manifest_checks.labels(item) for key, item in classes.items()},
                     parity=Parity(
                         float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
                     ),
                     golden=GoldenRows(
-                        tuple(checking.row(row) for row in rows),
-                        {key: checking.answers(item) for key, item in answers.items()},
+                        tuple(manifest_checks.row(row) for row in rows),
+                        {key: manifest_checks.answers(item) for key, item in answers.items()},
                     ),
                     requires=Requirements(
                         {
-                            key: checking.whole(item, "opset", least=1)
+                            key: manifest_checks.whole(item, "opset", least=1)
                             for key, item in opsets.items()
                         },
                         onnxruntime,
                     ),
-                    baseline={key: checking.figures(item) for key, item in baseline.items()},
-                    metrics=checking.figures(metrics),
-                    limits=checking.figures(limits),
+                    baseline={key: manifest_checks.figures(item) for key, item in baseline.items()},
+                    metrics=manifest_checks.figures(metrics),
+                    limits=manifest_checks.figures(limits),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
@@ -352,11 +352,11 @@ def _evidence(value: Any) -> OutputEvidence:
             and (formula is None or isinstance(formula, str))
         ):
             return OutputEvidence(
-                checking.whole(rows, "rows"),
-                checking.whole(differing, "differing"),
+                manifest_checks.whole(rows, "rows"),
+                manifest_checks.whole(differing, "differing"),
                 float(worst),
                 level,
-                checking.whole(undetermined, "undetermined"),
+                manifest_checks.whole(undetermined, "undetermined"),
                 None if bound is None else float(bound),
                 formula,
             )

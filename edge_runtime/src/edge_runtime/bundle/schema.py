@@ -6,7 +6,7 @@ The graph sees at most two blocks, whatever the number of columns:
 - ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
 
 Derived columns are counts that the runtime makes from text, dicts or lists
-(edge_runtime.counting.derived).
+(edge_runtime.vectorizers.specification).
 
 A missing number is NaN.  A missing string is :data:`MISSING_STRING`, since an ONNX string
 tensor has no null.
@@ -22,7 +22,7 @@ from edge_runtime.errors import IntegrityError
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
-    from edge_runtime.counting.derived import Derived
+    from edge_runtime.vectorizers.specification import Derived
 
 __all__ = [
     "CELLS",
@@ -231,7 +231,7 @@ def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
     if not blocks:
         return ()
     # Eight dataclasses, 3 ms, which few models need.
-    from edge_runtime.counting.derived import Derived
+    from edge_runtime.vectorizers.specification import Derived
 
     return tuple(Derived.from_json(block) for block in blocks)
 

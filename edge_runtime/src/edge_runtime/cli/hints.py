@@ -70,7 +70,7 @@ def for_json_array(text: str) -> str:
 
 def for_choice(found: str, known: Iterable[str]) -> str:
     """``did you mean …`` for the one of *known* that *found* nearly is; empty when none is."""
-    from edge_runtime.border.guessing import likely
+    from edge_runtime.inputs.suggestions import likely
 
     pairs = likely((found,), tuple(known))
     return f"; did you mean {pairs[0][1]}?" if pairs else ""

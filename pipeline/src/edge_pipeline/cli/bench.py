@@ -11,7 +11,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.measuring.bare import Measured
+    from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 
 __all__ = ["bench_command"]
 
@@ -40,13 +40,13 @@ def bench_command(first: Path, second: Path | None, table: Path | None, as_json:
     this machine; on a device, run edge-runtime bench.
     """
     if second is None:
-        measured = edge_pipeline.measure_file(first, table)
+        measured = edge_pipeline.bench(first, table)
         if as_json:
             display.show_json(measured.to_json())
         else:
             display.show_lines(_lines(measured))
         return
-    versus = edge_pipeline.bench_files(first, second, table)
+    versus = edge_pipeline.bench_pair(first, second, table)
     if as_json:
         display.show_json(versus.to_json())
         return
@@ -68,7 +68,7 @@ def _what(size: int) -> str:
     return "predict_one" if not size else f"{size:,} row{'s' * (size != 1)}"
 
 
-def _lines(measured: Measured) -> list[tuple[str, str]]:
+def _lines(measured: BenchResult) -> list[tuple[str, str]]:
     return [
         ("size", f"{measured.model_bytes:,} bytes"),
         ("load", f"{measured.load_ms:.1f} ms"),

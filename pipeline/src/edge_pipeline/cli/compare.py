@@ -11,7 +11,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.measuring.comparing import Changed
+    from edge_pipeline.evaluation.diff import Changed
 
 __all__ = ["compare_command"]
 
@@ -58,9 +58,7 @@ def compare_command(
 
     Exit 1 if an answer, a refusal or the schema changed, as diff does.
     """
-    found = edge_pipeline.compare_files(
-        before, after, table, target=target or None, tolerance=tolerance
-    )
+    found = edge_pipeline.compare(before, after, table, target=target or None, tolerance=tolerance)
     if as_json:
         display.show_json(found.to_json())
         ctx.exit(0 if found.is_same else 1)

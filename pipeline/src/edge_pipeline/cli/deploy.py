@@ -11,7 +11,7 @@ import click
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.deploy.deploying import Deployed
+    from edge_pipeline.deployment.deploy import DeployResult
 
 __all__ = ["deploy_command"]
 
@@ -68,7 +68,7 @@ def deploy_command(
     known_hosts are used; unknown host keys are refused.  With --rollback, FILE may be the model's
     name alone.
     """
-    from edge_pipeline.deploy.deploying import deploy, roll_back
+    from edge_pipeline.deployment.deploy import deploy, roll_back
 
     watch = None if quiet else _tell
     if rollback:
@@ -100,7 +100,7 @@ def _tell(host: str, doing: str) -> None:
     click.echo(f"{host}: {doing}", err=True)
 
 
-def _show(done: list[Deployed]) -> None:
+def _show(done: list[DeployResult]) -> None:
     rows = [
         [
             one.host,
@@ -124,7 +124,7 @@ def _show(done: list[Deployed]) -> None:
             click.echo(f"{one.host}: over its limits: {', '.join(one.broken_limits)}", err=True)
 
 
-def _figures(one: Deployed) -> list[str]:
+def _figures(one: DeployResult) -> list[str]:
     """What the board measured: loading, one row at the median, peak memory."""
     timings = one.bench.get("timings", [])
     row = next((t["latency_us"]["p50"] for t in timings if t["call"] == "predict_one"), None)

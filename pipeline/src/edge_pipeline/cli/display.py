@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_pipeline.progress import Watcher
+from edge_pipeline.progress import ProgressListener
 
 if TYPE_CHECKING:
     from edge_runtime.bundle.manifest import Manifest, OutputEvidence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from edge_pipeline.data.dataset import Dataset
-    from edge_pipeline.exporting import Report
-    from edge_pipeline.training.fitting import FittedModel, LinearTerms
-    from edge_pipeline.training.results import Candidate, SearchResult
-    from edge_pipeline.verifying.verify import Refused
+    from edge_pipeline.export_estimator import ExportResult
+    from edge_pipeline.training.fit import FittedModel, LinearTerms
+    from edge_pipeline.training.search_results import Candidate, SearchResult
+    from edge_pipeline.verification.verify import Refused
 
 __all__ = [
     "Progress",
@@ -58,7 +58,7 @@ _DOING = {
 }
 
 
-class Progress(Watcher):
+class Progress(ProgressListener):
     """Tells the stages on stderr: a spinner on a terminal, plain lines elsewhere.
 
     Used as a context manager, so that a failure leaves no spinner behind.
@@ -263,7 +263,7 @@ def show_notes(notes: Iterable[str]) -> None:
         click.echo(f"NOTE: {note}", err=True)
 
 
-def file_lines(report: Report) -> list[tuple[str, str]]:
+def file_lines(report: ExportResult) -> list[tuple[str, str]]:
     """Rows that were refused, who signed, and the file written."""
     signed = [("signed by key", report.key_id)] if report.key_id else []
     return [

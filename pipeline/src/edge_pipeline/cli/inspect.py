@@ -45,7 +45,7 @@ def inspect_command(file: Path, as_json: bool, graph: bool, svg: Path | None) ->
     It is read with the device's own reader; the model is not run.  What the build measured is told
     too, when NAME.report.json is still beside FILE.
     """
-    from edge_runtime.bundle.files import write_whole
+    from edge_runtime.bundle.atomic_file import write_whole
     from edge_runtime.bundle.layout import unpack
 
     if graph or svg is not None:
@@ -113,7 +113,7 @@ def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
 
 def _measured(file: Path, sha256: str) -> list[tuple[str, str]]:
     """What the build found out and kept beside the file, if it is about this file."""
-    from edge_pipeline.reporting.evaluation import Evaluation, sidecar_of
+    from edge_pipeline.evaluation.report.evaluation import Evaluation, sidecar_of
 
     sidecar = sidecar_of(file)
     found = Evaluation.read(sidecar) if sidecar.is_file() else None

@@ -14,7 +14,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.sealing.signing import SigningKey
+    from edge_pipeline.packaging.signing import SigningKey
 
 __all__ = ["key_option", "keygen_command", "read_key", "sign_command"]
 
@@ -46,7 +46,7 @@ def key_option(*, required: bool = False) -> Callable[[_Command], _Command]:
 
 def read_key(path: Path) -> SigningKey:
     """The key of ``--key``, once its password is known."""
-    from edge_pipeline.sealing.signing import SigningKey, is_protected
+    from edge_pipeline.packaging.signing import SigningKey, is_protected
 
     password = _password(confirm=False) if is_protected(path) else None
     return SigningKey.read(path, password=password)
@@ -69,7 +69,7 @@ def keygen_command(output: Path, no_password: bool, as_json: bool) -> None:
     The private key is protected by a password, which is asked for or read from
     EDGE_KEY_PASSWORD.  A key that exists is never written over.
     """
-    from edge_pipeline.sealing.signing import public_path
+    from edge_pipeline.packaging.signing import public_path
 
     key = edge_pipeline.make_signing_key(
         output, password=None if no_password else _password(confirm=True)

@@ -10,7 +10,7 @@ import click
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.kit.making import Kit
+    from edge_pipeline.packaging.kit.make_kit import Kit
 
 __all__ = ["kit_command"]
 
@@ -65,7 +65,7 @@ def kit_command(
     The archive holds wheels with their hashes, an installer, licences and an SBOM.  On the board:
     unpack it, and run sh install.sh.
     """
-    from edge_pipeline.kit.making import make_kit
+    from edge_pipeline.packaging.kit.make_kit import make_kit
 
     with display.Progress(quiet=quiet) as progress:
         progress.stage("gathering wheels")

@@ -49,7 +49,7 @@ def report_command(
     A card in Markdown with the same facts goes beside it.  What only the build knows is read in
     NAME.report.json beside FILE; rows with a target give figures without it.
     """
-    written = edge_pipeline.write_report(
+    written = edge_pipeline.report(
         file, rows=table, target=target or None, date=date, output=output
     )
     if as_json:

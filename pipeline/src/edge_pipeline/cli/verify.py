@@ -43,7 +43,7 @@ def verify_command(
             f"--against is {function!r}; expected file.py:function or module:function"
         )
     with display.Progress(quiet=quiet) as progress:
-        result = edge_pipeline.verify_file(file, function, table=table, watcher=progress)
+        result = edge_pipeline.verify(file, function, table=table, watcher=progress)
     display.show_notes(result.notes)
     if as_json:
         display.show_json(result.to_json())

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge_pipeline.data.csv_files import Layout
-from edge_pipeline.data.importing import did_you_mean, find_function, listed, modules_from
+from edge_pipeline.data.csv import Layout
+from edge_pipeline.data.imports import did_you_mean, find_function, listed, modules_from
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.splitting import Rows, moments, split, take
+from edge_pipeline.data.splits import Rows, moments, split, take
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.data.targets import checked_target
 from edge_pipeline.errors import DatasetError
@@ -134,7 +134,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
 
 def _in_parts(recipe: Recipe) -> Dataset:
     """A sample of a table that is read in parts, and the way to the rest."""
-    from edge_pipeline.data.parts import look_through
+    from edge_pipeline.data.out_of_core import look_through
 
     parts = look_through(recipe)
     strings = tuple(name for name in parts.features if parts.types[name] == "string")

@@ -13,14 +13,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 
-from edge_pipeline.data.importing import (
+from edge_pipeline.data.imports import (
     ImportingError,
     did_you_mean,
     find_function,
     listed,
     modules_from,
 )
-from edge_pipeline.data.keys import (
+from edge_pipeline.data.recipe_schema import (
     TABLE,
     DataTable,
     EstimatorTable,
@@ -33,8 +33,8 @@ from edge_pipeline.data.keys import (
     ValidationTable,
 )
 from edge_pipeline.errors import RecipeError
-from edge_pipeline.measuring.limits import LimitsTable
-from edge_pipeline.reporting.evaluation import ReportTable
+from edge_pipeline.evaluation.limits import LimitsTable
+from edge_pipeline.evaluation.report.evaluation import ReportTable
 
 __all__ = ["BUNDLED_DATASETS", "FILE_NAME", "Recipe", "read_recipe"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from edge_pipeline.data.csv_files import Layout, found_layout, opened, read_wide_as_text
+from edge_pipeline.data.csv import Layout, found_layout, opened, read_wide_as_text
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,

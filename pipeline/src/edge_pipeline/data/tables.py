@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge_pipeline.data.csv_files import LARGEST_WHOLE, Layout, read_csv
+from edge_pipeline.data.csv import LARGEST_WHOLE, Layout, read_csv
 from edge_pipeline.errors import DatasetError
 
 __all__ = [

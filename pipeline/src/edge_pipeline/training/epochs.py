@@ -7,8 +7,8 @@ import re
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import Any
 
-from edge_pipeline.progress import SILENT, Watcher
-from edge_pipeline.training.making import last_step
+from edge_pipeline.progress import SILENT, ProgressListener
+from edge_pipeline.training.estimator_factory import last_step
 
 __all__ = ["epochs_told"]
 
@@ -20,7 +20,7 @@ class _EpochLines(io.TextIOBase):
     # neural_network/_multilayer_perceptron.py, _update_no_improvement_count's caller).
     _LINE = re.compile(r"Iteration (\d+), loss = (\S+)")
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: ProgressListener) -> None:
         self._watcher = watcher
         self._rest = ""
 
@@ -32,7 +32,7 @@ class _EpochLines(io.TextIOBase):
         return len(text)
 
 
-def epochs_told(estimator: Any, watcher: Watcher) -> AbstractContextManager[Any]:
+def epochs_told(estimator: Any, watcher: ProgressListener) -> AbstractContextManager[Any]:
     """Have a neural network's own progress lines told to *watcher* while it trains.
 
     Reading what it prints is the one way that leaves its arithmetic alone: a loop of

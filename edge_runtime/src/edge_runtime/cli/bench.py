@@ -1,0 +1,78 @@
+"""``edge-runtime bench``: how fast a model answers here, and whether that is within its limits."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+from edge_runtime.benchmark import Limit, Timing, held_to, measure, peak_memory_mb
+from edge_runtime.cli.notes import counted
+from edge_runtime.cli.trust import trusted_keys
+from edge_runtime.model import load
+from edge_runtime.onnxruntime_versions import installed_onnxruntime
+
+__all__ = ["print_bench"]
+
+
+def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: str | None) -> int:
+    """Measure the bundle on this machine; 1 when a limit is broken, or could not be measured."""
+    trusted = trusted_keys(store)
+    started = time.perf_counter()
+    with load(path, trusted_keys=trusted) as model:
+        load_ms = (time.perf_counter() - started) * 1000
+        timings = measure(model, rows=rows, seconds=seconds)
+        peak_mb = peak_memory_mb()
+        file_bytes = Path(path).stat().st_size
+        limits = held_to(model.manifest, timings, file_bytes=file_bytes, peak_mb=peak_mb)
+        manifest = model.manifest
+    figures: dict[str, Any] = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "onnxruntime": installed_onnxruntime(),
+        "file_bytes": file_bytes,
+        "load_ms": round(load_ms, 3),
+        "peak_memory_mb": round(peak_mb, 1),
+        "timings": [_timing(timing) for timing in timings],
+        "limits": {
+            limit.name: {"limit": limit.limit, "found": limit.found, "kept": limit.is_kept}
+            for limit in limits
+        },
+    }
+    if as_json:
+        print(json.dumps(figures, ensure_ascii=False, allow_nan=False, indent=2))
+    else:
+        _print_table(figures, timings, limits)
+    return 0 if all(limit.is_kept for limit in limits) else 1
+
+
+def _timing(timing: Timing) -> dict[str, Any]:
+    quantiles = {name: round(value, 3) for name, value in timing.latency_us.items()}
+    call = "predict_one" if not timing.rows else "batch"
+    return {"call": call, "rows": timing.rows or 1, "calls": timing.calls, "latency_us": quantiles}
+
+
+def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Limit]) -> None:
+    print(f"{figures['name']} version {figures['version']}, {figures['file_bytes']:,} bytes")
+    print(f"onnxruntime {figures['onnxruntime']}, Python {figures['python']}, {figures['machine']}")
+    print(f"load {figures['load_ms']:.1f} ms, peak memory {figures['peak_memory_mb']:.1f} MB")
+    names = list(timings[0].latency_us)
+    print(f"\n{'microseconds a call':<20}{''.join(f'{name:>12}' for name in names)}{'calls':>9}")
+    for timing in timings:
+        what = counted(timing.rows, "row") if timing.rows else "predict_one"
+        cells = "".join(f"{timing.latency_us[name]:12,.1f}" for name in names)
+        print(f"{what:<20}{cells}{timing.calls:9,}")
+    if limits:
+        print()
+    for limit in limits:
+        bound = f"at {'least' if limit.is_least else 'most'} {limit.limit:,.10g}"
+        if limit.found is None:
+            print(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
+        else:
+            verdict = "kept" if limit.is_kept else "BROKEN"
+            found = f"{limit.found:.4f}" if limit.is_least else f"{limit.found:,.1f}"
+            print(f"{limit.name:<20} {bound}, found {found}: {verdict}")

@@ -1,0 +1,1 @@
+"""Smaller and faster graphs that give the same predictions."""

@@ -1,0 +1,115 @@
+"""Checked cells of text, dicts and lists in, the derived columns of ``numbers`` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_runtime.bundle.schema import CELLS, NUMBERS, Schema
+from edge_runtime.errors import InputError
+from edge_runtime.inputs.cells import kind_name, told
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_runtime.vectorizers.counter import Counter
+
+__all__ = ["MAX_CELLS_AT_ONCE", "DerivedColumns"]
+
+MAX_CELLS_AT_ONCE = 1 << 20
+"""Numbers of a batch that the graph sees at once where columns are derived: 8 MiB.
+
+A vocabulary of 100,000 words makes 0.8 MB of every row.
+"""
+
+
+class DerivedColumns:
+    """Fills the derived columns, block after block, behind the numeric ones."""
+
+    def __init__(self, schema: Schema) -> None:
+        # Not at the top: few models need them.
+        from edge_runtime.vectorizers.counter import UnreadableError, counter
+
+        self._unreadable = UnreadableError
+        names = [schema.names[i] for i in schema.sources]
+        self._names = names
+        self._width = schema.numbers_width
+        start = len(schema.numeric)
+        self._blocks: list[tuple[int, int, Counter]] = []
+        for block in schema.derived:
+            self._blocks.append((names.index(block.column), start, counter(block)))
+            start += block.width
+
+    def widen(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """*feeds* with derived columns behind the numeric ones, and without the raw cells.
+
+        Raises
+        ------
+        InputError
+            Of the first cell that cannot be read.
+        """
+        return next(self.slices(feeds, max(1, len(feeds[CELLS]))))
+
+    def slices(
+        self, feeds: dict[str, NDArray[Any]], step: int
+    ) -> Iterator[dict[str, NDArray[Any]]]:
+        """*feeds*, widened, *step* rows at a time.
+
+        One buffer serves all slices, so that each must be done with before the next: making the
+        eight megabytes of a hashed text anew costs more than the rest of its answer.
+        """
+        n_rows = len(feeds[CELLS])
+        buffer = np.zeros((min(step, n_rows), self._width))
+        touched: list[tuple[int, int]] = []
+        for start in range(0, max(n_rows, 1), step):
+            part = {name: block[start : start + step] for name, block in feeds.items()}
+            for place in touched:
+                buffer[place] = 0.0
+            touched.clear()
+            cells = part.pop(CELLS)
+            numbers = buffer[: len(cells)]
+            known = part.get(NUMBERS)
+            if known is not None:
+                numbers[:, : known.shape[1]] = known
+            for row, found in enumerate(cells):
+                for column, value in self._counted(found, start + row):
+                    numbers[row, column] = value
+                    touched.append((row, column))
+            yield {**part, NUMBERS: numbers}
+
+    def write(self, cells: Sequence[Any], numbers: NDArray[Any], touched: list[int]) -> None:
+        """Put one row's derived columns into *numbers*, of shape (1, width).
+
+        Parameters
+        ----------
+        cells
+            Those of ``schema.sources``.
+        touched
+            Columns that the row before has filled; becomes this row's.
+        """
+        flat = numbers[0]
+        for column in touched:
+            flat[column] = 0.0
+        touched.clear()
+        for column, value in self._counted(cells, None):
+            flat[column] = value
+            touched.append(column)
+
+    def _counted(self, cells: Sequence[Any], row: int | None) -> Iterable[tuple[int, float]]:
+        for place, start, count in self._blocks:
+            try:
+                counts = count(cells[place])
+            except self._unreadable as error:
+                raise InputError(str(error), row=row, column=self._names[place]) from error
+            except MemoryError:
+                raise
+            except Exception as error:  # the methods of a stranger's class may raise anything
+                raise InputError(
+                    f"the {kind_name(cells[place])} cannot be read: {told(error)}",
+                    row=row,
+                    column=self._names[place],
+                ) from error
+            for column, value in counts.items():
+                yield start + column, value

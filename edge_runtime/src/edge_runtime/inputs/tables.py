@@ -1,0 +1,364 @@
+"""What the caller calls a table in, the graph's input blocks out.
+
+Data frames are recognised by what they can do; neither pandas nor polars is imported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Column, Schema
+from edge_runtime.errors import EdgeRuntimeError, InputError
+from edge_runtime.inputs.cells import kind_name, told
+from edge_runtime.inputs.columns import (
+    Cells,
+    are_finite,
+    check_numbers,
+    exported,
+    number_column,
+    text_column,
+    unmasked,
+    whole_numbers_to_float64,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge_runtime.inputs.allowed_values import Closed
+
+__all__ = ["ExtraColumns", "Feeds", "InputReader"]
+
+ExtraColumns = Literal["refuse", "ignore"]
+"""What to do with a column that the schema does not name."""
+
+Feeds: TypeAlias = "dict[str, NDArray[Any]]"
+
+_FLOAT64 = np.dtype(np.float64)
+_TEXT = frozenset((str,))
+_SHOWN_NAMES = 5
+_MOST_GUESSED = 1000
+"""Unknown names among which a missing one is looked for."""
+
+
+class InputReader:
+    """Turns a table into the graph's blocks, or refuses it.
+
+    Parameters
+    ----------
+    schema
+        What the model expects.
+    extra_columns
+        Whether columns that the schema does not name are refused or ignored.
+    """
+
+    def __init__(self, schema: Schema, *, extra_columns: ExtraColumns = "refuse") -> None:
+        if extra_columns not in get_args(ExtraColumns):
+            raise ValueError(
+                f"extra_columns must be one of {get_args(ExtraColumns)}, found {extra_columns!r}"
+            )
+        self.schema = schema
+        self.extra_columns = extra_columns
+        self._names = frozenset(schema.names)
+        self._numeric = tuple(schema.columns[i] for i in schema.numeric)
+        self._only_numbers = len(schema.numeric) == len(schema.columns)
+        self._has_flags = any(column.type == "bool" for column in schema.columns)
+        self._width = len(schema.columns)
+        self.closed: Closed | None = None
+        if any(column.closed for column in schema.columns):
+            from edge_runtime.inputs.allowed_values import Closed  # which few models need
+
+            self.closed = Closed(schema)
+        # The quick way for arrays: nothing is asked of a cell but to be finite.
+        self.takes_any_number = (
+            self._only_numbers
+            and not self._has_flags
+            and not self.closed
+            and not schema.derived
+            and schema.kind != "lists"
+        )
+
+        self.takes_gaps = all(column.missing for column in self._numeric)
+
+    def check_block(self, block: NDArray[Any]) -> None:
+        """Refuse the first cell of a float64 *block*, all columns of it numeric, that is not good.
+
+        Raises
+        ------
+        InputError
+            With the row and the column.
+        """
+        check_numbers(block, self._numeric)
+        if self.closed:
+            self.closed.check_blocks({NUMBERS: block})
+
+    def feeds(self, X: Any) -> tuple[Feeds, int]:
+        """The graph's inputs for *X*, and the number of rows.
+
+        A C-contiguous float64 array of numeric columns is passed on as it is, not copied.
+
+        Raises
+        ------
+        InputError
+            The table, a column or a cell is not what the schema says.
+        """
+        try:
+            return self._feeds(X)
+        except (EdgeRuntimeError, MemoryError):
+            raise
+        except Exception as error:  # the methods of a stranger's class may raise anything
+            raise InputError(
+                f"the {kind_name(X)} cannot be read as a table: {told(error)}; pass an array, a "
+                "data frame or a list of rows"
+            ) from error
+
+    def _feeds(self, X: Any) -> tuple[Feeds, int]:
+        if isinstance(X, np.ndarray):
+            return self._from_array(X if type(X) is np.ndarray else unmasked(X))
+        if isinstance(X, Mapping):
+            return self._from_columns(list(X), X.__getitem__)
+        if isinstance(X, memoryview):
+            return self._from_array(np.asarray(X))
+        if hasattr(X, "collect") and hasattr(X, "explain"):  # polars, not computed yet
+            raise InputError(f"expected a table, found a {type(X).__name__}; pass X.collect()")
+        if isinstance(X, str | bytes | bytearray):
+            raise InputError(f"expected a table, found one {type(X).__name__}; pass a list of rows")
+        if hasattr(X, "toarray"):
+            raise InputError(
+                f"expected a dense table, found the sparse {type(X).__name__}; pass X.toarray()"
+            )
+        if hasattr(X, "columns") and hasattr(X, "to_numpy"):
+            return self._from_frame(X)
+        if hasattr(X, "column_names"):  # an Arrow table
+            return self._from_columns(list(X.column_names), X.column)
+        if hasattr(X, "to_numpy"):
+            return self._from_array(exported(X))
+        if hasattr(X, "__array__"):
+            return self._from_array(np.asarray(X))
+        if isinstance(X, Sequence):
+            return self._from_rows(X)
+        raise InputError(
+            "expected a 2-d array, a data frame, a dict of columns or a list of rows, found "
+            f"{type(X).__name__}"
+        )
+
+    def check_names(self, names: list[Any], *, row: int | None = None) -> None:
+        """Refuse a table or row that lacks a column, repeats one, or has one too many.
+
+        A name that is no str counts by its ``str()``, as in the schema.  *row* goes into the error.
+        """
+        names = as_text(names)
+        found = set(names)
+        if len(found) != len(names):
+            twice = next(name for name, times in Counter(names).items() if times > 1)
+            raise InputError(f"the column name {twice!r} appears twice; rename one", row=row)
+        missing = [name for name in self.schema.names if name not in found]
+        extra = [name for name in names if name not in self._names]
+        if missing:
+            raise InputError(
+                f"column missing: expected {_listed(missing)}, found "
+                f"{_listed(names) if names else 'no columns'}{_guess(missing, extra)}",
+                row=row,
+                column=missing[0],
+            )
+        if extra and self.extra_columns != "ignore":
+            raise InputError(
+                f"the model does not know {_listed(extra)}; leave that out, or have extra columns "
+                'ignored (extra_columns="ignore")',
+                row=row,
+                column=str(extra[0]),
+            )
+
+    def _from_array(self, X: NDArray[Any]) -> tuple[Feeds, int]:
+        if X.ndim == 1 and self.schema.loose:
+            return self._blocks(len(X), lambda _: X)
+        if self.schema.kind == "lists":
+            return self._from_rows(X.tolist())
+        if X.ndim == 1 and self.schema.kind == "vector":
+            X = X[:, np.newaxis]
+        if X.ndim != 2:
+            raise InputError(
+                f"expected a 2-d array (n_samples, {self._width}), found {X.ndim}-d of shape "
+                f"{X.shape}; for one row use predict_one(row) or X.reshape(1, -1)"
+            )
+        if X.shape[1] != self._width:
+            raise InputError(
+                f"expected {counted(self._width, 'column')}, found {X.shape[1]}; in order: "
+                f"{_listed(self.schema.names)}"
+            )
+        if self._only_numbers and X.dtype.kind in "fiub" and X.dtype.char != "g":
+            block = X
+            if X.dtype is not _FLOAT64 or not X.flags.c_contiguous:
+                block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
+            if self._has_flags or self.closed or not are_finite(block):
+                self.check_block(block)
+            return {NUMBERS: block}, len(block)
+        return self._blocks(len(X), lambda i: X[:, i])
+
+    def _from_frame(self, X: Any) -> tuple[Feeds, int]:
+        names = list(X.columns)
+        by_position = self.schema.kind == "array" or self.schema.loose
+        if by_position and set(as_text(names)) != self._names:
+            # Trained without names, so position is all there is.
+            if len(names) != self._width:
+                raise InputError(f"expected {counted(self._width, 'column')}, found {len(names)}")
+            position = dict(zip(self.schema.names, names, strict=True))
+            if len(set(names)) == len(names):
+                return self._blocks(len(X), lambda i: _cells(X[position[self.schema.names[i]]]))
+        return self._from_columns(names, X.__getitem__, len(X))
+
+    def _from_columns(
+        self, names: list[Any], column: Callable[[Any], Any], n_rows: int | None = None
+    ) -> tuple[Feeds, int]:
+        self.check_names(names)
+        key = dict(zip(as_text(names), names, strict=True))
+        cells = [_cells(column(key[name])) for name in self.schema.names]
+        lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"expected columns of one length, found {_listed(lengths.items())}")
+        return self._blocks(len(cells[0]) if n_rows is None else n_rows, cells.__getitem__)
+
+    def _from_rows(self, X: Sequence[Any]) -> tuple[Feeds, int]:
+        if not len(X):
+            return self._blocks(0, lambda _: [])
+        if self.schema.kind in ("dicts", "lists"):
+            return self._blocks(len(X), lambda _: X)
+        if isinstance(X[0], Mapping):
+            return self._from_dicts(X)
+        if isinstance(X[0], str) or (self.schema.kind == "text" and X[0] is None):
+            if self.schema.kind != "text":
+                raise InputError(
+                    f"expected rows of {counted(self._width, 'cell')}, found a list of str; pass a "
+                    "list of rows, or a dict of columns"
+                )
+            return self._blocks(len(X), lambda _: X)
+        width = self._width
+        for row, cells in enumerate(X):
+            is_row = isinstance(cells, Sequence) or (isinstance(cells, np.ndarray) and cells.ndim)
+            if not is_row or isinstance(cells, str | bytes | bytearray):
+                raise InputError(
+                    f"expected a row of {counted(width, 'cell')}, found {kind_name(cells)}; for "
+                    "one row use predict_one(row)",
+                    row=row,
+                )
+            if len(cells) != width:
+                raise InputError(f"expected {counted(width, 'cell')}, found {len(cells)}", row=row)
+        return self._blocks(len(X), lambda i: [cells[i] for cells in X])
+
+    def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
+        rows: Any = X
+        for row, cells in enumerate(X):
+            if not isinstance(cells, Mapping):
+                raise InputError(f"expected a dict, found {type(cells).__name__}", row=row)
+            if len(cells) != self._width or cells.keys() != self._names:
+                names = list(cells)
+                self.check_names(names, row=row)
+                if as_text(names) is not names:
+                    rows = list(X) if rows is X else rows
+                    rows[row] = with_text_names(cells)
+        return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in rows])
+
+    def _blocks(self, n_rows: int, cells: Callable[[int], Cells]) -> tuple[Feeds, int]:
+        """Fill the blocks from ``cells(position in the schema)``."""
+        schema = self.schema
+        feeds: Feeds = {}
+
+        def checked(i: int, column_of: Callable[[Cells, Column], Any]) -> Any:
+            column = schema.columns[i]
+            found = column_of(_flat(cells(i)), column)
+            if len(found) != n_rows:  # one cell would be spread over all rows
+                raise InputError(
+                    f"expected {counted(n_rows, 'cell')}, as the table has rows, found "
+                    f"{len(found)}",
+                    column=column.name,
+                )
+            return found
+
+        if schema.numeric:
+            numbers = np.empty((n_rows, len(schema.numeric)))
+            for place, i in enumerate(schema.numeric):
+                numbers[:, place] = checked(i, number_column)
+            feeds[NUMBERS] = numbers
+        if schema.textual:
+            strings = np.empty((n_rows, len(schema.textual)), dtype=object)
+            for place, i in enumerate(schema.textual):
+                strings[:, place] = checked(i, text_column)
+            feeds[STRINGS] = strings
+        if self.closed:
+            self.closed.check_blocks(feeds)
+        if schema.sources:
+            raw = np.empty((n_rows, len(schema.sources)), dtype=object)
+            for place, i in enumerate(schema.sources):
+                if schema.columns[i].is_string:
+                    raw[:, place] = feeds[STRINGS][:, schema.textual.index(i)]
+                else:  # one by one: numpy would take a list of lists for a matrix
+                    for row, cell in enumerate(checked(i, _as_they_are)):
+                        raw[row, place] = cell
+            feeds[CELLS] = raw
+        return feeds, n_rows
+
+
+def as_text(names: list[Any]) -> list[Any]:
+    """*names* as the schema has them: by ``str()``; the very list when all are str already."""
+    if _TEXT.issuperset(map(type, names)):
+        return names
+    return [name if isinstance(name, str) else str(name) for name in names]
+
+
+def with_text_names(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    """*row* with its names as in the schema."""
+    names = list(row)
+    return dict(zip(as_text(names), [row[name] for name in names], strict=True))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: 1 cell, 2 cells."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _cells(column: Any) -> Cells:
+    """A column of a data frame or a dict of columns as an array or a list."""
+    if isinstance(column, np.ndarray):
+        return unmasked(column)
+    if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow
+        return exported(column)
+    if hasattr(column, "__array__"):
+        return np.asarray(column)
+    if isinstance(column, str | bytes) or not isinstance(column, Sequence):
+        raise InputError(
+            f"expected a column of cells, found {kind_name(column)}; for one row use "
+            "predict_one(row)"
+        )
+    return column
+
+
+def _as_they_are(cells: Cells, _: Column) -> Cells:
+    return cells
+
+
+def _flat(cells: Cells) -> Cells:
+    if isinstance(cells, np.ndarray) and cells.ndim != 1:
+        raise InputError(f"expected a 1-d column, found an array of shape {cells.shape}")
+    return cells
+
+
+def _listed(names: Iterable[Any]) -> str:
+    shown = [repr(name) for name in names]
+    more = len(shown) - _SHOWN_NAMES
+    return ", ".join(shown[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _guess(missing: list[str], extra: list[Any]) -> str:
+    """What the missing columns may have been called, for the end of a message."""
+    if not extra:
+        return ""
+    from edge_runtime.inputs.suggestions import likely  # rows seldom need it
+
+    pairs = likely(tuple(missing[:_SHOWN_NAMES]), tuple(extra[:_MOST_GUESSED]))
+    if not pairs:
+        renamed = f": rename it if it is {missing[0]!r}" if len(missing) == len(extra) == 1 else ""
+        return f"; the model does not know {_listed(extra)}{renamed}"
+    return "; did you mean " + ", ".join(f"{name!r} by {found!r}" for name, found in pairs) + "?"

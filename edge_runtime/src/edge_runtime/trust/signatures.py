@@ -1,0 +1,66 @@
+"""A seal and a key in, a signature or a verdict out: the only module that imports cryptography.
+
+Ed25519 (RFC 8032) over :func:`edge_runtime.bundle.layout.signed_message`.  Needs the extra
+``signing``; everything else in this package works without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_runtime.bundle.layout import Seal, read_seal, replace_seal, signed_message
+from edge_runtime.errors import SignatureError, TrustError
+from edge_runtime.trust.keys import PublicKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+__all__ = ["public_key", "sign", "verify"]
+
+
+def sign(raw: bytes, private_key: Ed25519PrivateKey) -> bytes:
+    """The bundle's bytes with a signature in its seal, in place of whichever was there.
+
+    The same bytes and key give the same signature (RFC 8032, section 5.1.6).
+
+    Raises
+    ------
+    BundleError
+        *raw* is no bundle, or damaged.
+    """
+    seal = read_seal(raw).signed_as(public_key(private_key).key_id)
+    return replace_seal(raw, seal.with_signature(private_key.sign(signed_message(seal)).hex()))
+
+
+def verify(seal: Seal, key: PublicKey) -> None:
+    """Refuse a seal that *key* has not signed.
+
+    Raises
+    ------
+    SignatureError
+        The signature is somebody else's, or was made over other bytes.
+    TrustError
+        The extra is not installed.
+    """
+    try:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    except ImportError as error:
+        raise TrustError(
+            "this device trusts keys, and cannot check their signatures without the package "
+            "cryptography; pip install 'edge-runtime[signing]'"
+        ) from error
+    try:
+        Ed25519PublicKey.from_public_bytes(key.raw).verify(
+            bytes.fromhex(seal.signature), signed_message(seal)
+        )
+    except InvalidSignature as error:
+        raise SignatureError(
+            f"the signature is not that of key {key.key_id} over this file: it was changed after "
+            "it was signed, or somebody forged it; copy it again from the build machine"
+        ) from error
+
+
+def public_key(private_key: Ed25519PrivateKey) -> PublicKey:
+    """The public half."""
+    return PublicKey(private_key.public_key().public_bytes_raw())

@@ -1,0 +1,93 @@
+"""Columns of several dtypes side by side: what a ColumnTransformer takes apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_pipeline.conversion.graph.ops import concatenate, expand_dims, take
+from edge_pipeline.conversion.graph.tensor import Tensor
+
+__all__ = ["Frame", "frame_of", "join", "matrix_of"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Columns by reference: each is a position in a two-dimensional tensor.
+
+    Selecting and reordering columns writes no node; only :meth:`matrix` gathers.
+    """
+
+    columns: tuple[tuple[Tensor, int], ...]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return len(self.columns)
+
+    def select(self, positions: Iterable[int]) -> Frame:
+        """The columns at *positions*, in that order."""
+        return Frame(tuple(self.columns[int(i)] for i in positions))
+
+    def column(self, position: int) -> Tensor:
+        """One column, shape (n_samples, 1)."""
+        return self.select([position]).matrix()
+
+    def runs(self) -> list[Tensor]:
+        """The columns as few tensors as possible, in order."""
+        result: list[Tensor] = []
+        start = 0
+        for i in range(1, self.width + 1):
+            if i == self.width or self.columns[i][0] is not self.columns[start][0]:
+                tensor = self.columns[start][0]
+                result.append(_gather(tensor, [p for _, p in self.columns[start:i]]))
+                start = i
+        return result
+
+    def matrix(self) -> Tensor:
+        """All columns in one tensor; they must be all numbers or all strings."""
+        kinds = {tensor.is_string for tensor, _ in self.columns}
+        if len(kinds) != 1:
+            what = "numbers and strings" if kinds else "no columns"
+            raise ValueError(f"{what} do not make one matrix")
+        return concatenate(self.runs(), 1)
+
+
+def frame_of(X: Tensor | Frame) -> Frame:
+    """*X* as columns."""
+    if isinstance(X, Frame):
+        return X
+    matrix = matrix_of(X)
+    return Frame(tuple((matrix, i) for i in range(matrix.width)))
+
+
+def matrix_of(X: Tensor | Frame) -> Tensor:
+    """*X* as one tensor of two dimensions or more; a vector becomes a column."""
+    if isinstance(X, Frame):
+        return X.matrix()
+    return expand_dims(X, 1) if X.ndim == 1 else X
+
+
+def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
+    """Side by side: one matrix when all are numbers, otherwise a frame."""
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if len(tensors) == len(parts) and len({tensor.is_string for tensor in tensors}) == 1:
+        # Without a look at the columns: a hashed text has a million.
+        return concatenate([tensor for tensor in tensors if tensor.width], 1)
+    frames = [frame_of(part) for part in parts]
+    whole = Frame(tuple(column for frame in frames for column in frame.columns))
+    kinds = {tensor.is_string for tensor, _ in whole.columns}
+    if len(kinds) > 1:
+        return whole
+    tensors = [part if isinstance(part, Tensor) else part.matrix() for part in parts]
+    return concatenate([tensor for tensor in tensors if tensor.width], 1)
+
+
+def _gather(tensor: Tensor, positions: list[int]) -> Tensor:
+    if positions == list(range(tensor.width)):
+        return tensor
+    if positions == list(range(positions[0], positions[0] + len(positions))):
+        return tensor[:, positions[0] : positions[0] + len(positions)]
+    return take(tensor, np.array(positions, dtype=np.int64), 1)

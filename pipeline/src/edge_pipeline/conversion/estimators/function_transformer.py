@@ -1,0 +1,39 @@
+"""FunctionTransformer: the user's function, called once on symbolic input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sklearn.preprocessing import FunctionTransformer
+
+from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.tracing.trace import trace
+
+__all__ = ["CONVERTERS"]
+
+
+def _traced(func: str, kw_args: str) -> Callable[[Context, Any, Tensor | Frame], Tensor | Frame]:
+    """The parameter *func* called with the parameter *kw_args*."""
+
+    def convert(context: Context, transformer: Any, X: Tensor | Frame) -> Tensor | Frame:
+        function = getattr(transformer, func)
+        if function is None:
+            return X
+        # Validated input is an array; otherwise the function gets the frame that came in.
+        names = None if transformer.validate else getattr(transformer, "feature_names_in_", None)
+        if func == "inverse_func" or (isinstance(X, Tensor) and X.ndim == 1):
+            names = None
+        return trace(context, func, function, X, getattr(transformer, kw_args) or {}, names=names)
+
+    return on_frame(convert)
+
+
+CONVERTERS: dict[type, Methods] = {
+    FunctionTransformer: {
+        "transform": _traced("func", "kw_args"),
+        "inverse_transform": _traced("inverse_func", "inv_kw_args"),
+    }
+}

@@ -1,0 +1,73 @@
+"""Classifiers with a threshold of their own: the score of one class, compared (trap 16)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
+
+from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.meta_estimators import first_method, response
+
+__all__ = ["CONVERTERS"]
+
+_AUTO = ("predict_proba", "decision_function")
+
+
+@on_frame
+def _fixed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+    threshold = meta.threshold
+    if threshold == "auto":
+        used = first_method(_part(meta), _methods(meta))
+        threshold = 0.5 if used == "predict_proba" else 0.0
+    return _label(context, meta, X, threshold, meta.pos_label)
+
+
+@on_frame
+def _tuned(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+    pos_label = meta._curve_scorer._get_pos_label()
+    return _label(context, meta, X, meta.best_threshold_, pos_label)
+
+
+def _label(
+    context: Context, meta: Any, X: Tensor | Frame, threshold: float, pos_label: Any
+) -> Tensor:
+    """``_threshold_scores_to_class_labels``: at the threshold it is the positive class."""
+    part, classes = _part(meta), meta.classes_
+    score = response(context, part, X, _methods(meta), at="estimator_", pos_label=pos_label)
+    order = [0, 1]
+    if pos_label is not None:
+        positive = int(np.flatnonzero(classes == pos_label)[0])
+        order = [1 - positive, positive]
+    index = (score >= float(threshold)).astype(np.int64)
+    return context.labels(np.asarray(classes)[order], index)
+
+
+def _methods(meta: Any) -> Any:
+    return _AUTO if meta.response_method == "auto" else meta.response_method
+
+
+def _part(meta: Any) -> Any:
+    """The estimator may have come fitted."""
+    return getattr(meta, "estimator_", meta.estimator)
+
+
+@on_frame
+def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+    return context.call(_part(meta), "predict_proba", X, at="estimator_")
+
+
+@on_frame
+def _scores(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+    return context.call(_part(meta), "decision_function", X, at="estimator_")
+
+
+_SCORES: Methods = {"predict_proba": _probabilities, "decision_function": _scores}
+
+CONVERTERS: dict[type, Methods] = {
+    FixedThresholdClassifier: {**_SCORES, "predict": _fixed},
+    TunedThresholdClassifierCV: {**_SCORES, "predict": _tuned},
+}

@@ -1,0 +1,1 @@
+"""Symbolic arrays and the ONNX graph that they write."""

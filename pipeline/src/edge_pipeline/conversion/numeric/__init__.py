@@ -1,0 +1,1 @@
+"""Distances, kernels and iterative solvers as ONNX nodes."""

@@ -1,0 +1,1 @@
+"""Rewrites of a finished graph that keep every answer."""

@@ -1,0 +1,1 @@
+"""Trace a user's numpy or pandas function into ONNX nodes."""

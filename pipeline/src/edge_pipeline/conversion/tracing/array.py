@@ -1,0 +1,353 @@
+"""Arrays that a user's function computes with while it is traced.
+
+A :class:`TracedArray` looks like the ndarray that the function was written for: it can be indexed,
+assigned to, and handed to numpy; behind it stands a tensor of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.tensor import ONNX_TYPES, Tensor
+from edge_pipeline.conversion.tracing.numpy_functions import permuted, reshaped
+from edge_pipeline.conversion.tracing.ufuncs import trace_function, trace_ufunc
+
+__all__ = ["ROWS", "TracedArray", "Tracer"]
+
+ROWS = 10_007
+"""What ``len(X)`` and ``X.shape[0]`` say: a prime that no array of a user's is likely to have for
+its length.  A constant of that length whose rows are all alike (``np.ones((len(X), 1))``) is a row
+repeated; any other would tell where a row stands in the batch."""
+
+
+class Tracer:
+    """Between traced arrays and tensors, for one call of a user's function.
+
+    Parameters
+    ----------
+    rows
+        A tensor with as many rows as the batch.
+    vector
+        Makes a column of a frame a vector (``Context.vector``).
+    """
+
+    def __init__(self, rows: Tensor, vector: Callable[[Frame], Tensor]) -> None:
+        self.rows = rows
+        self.vector = vector
+
+    def wrap(self, value: Any) -> Any:
+        """Tensors, also in lists, as traced arrays; anything else as it is."""
+        if isinstance(value, Tensor):
+            return TracedArray(self, value)
+        if type(value) in (list, tuple) and any(isinstance(item, Tensor) for item in value):
+            return type(value)(self.wrap(item) for item in value)
+        return value
+
+    def unwrap(self, value: Any) -> Any:
+        """Traced arrays, also in lists, as tensors; constants that repeat a row as tensors."""
+        if hasattr(type(value), "to_tensor"):
+            return value.to_tensor()
+        if type(value) in (list, tuple):
+            return type(value)(self.unwrap(item) for item in value)
+        if type(value) is dict:
+            return {key: self.unwrap(item) for key, item in value.items()}
+        if type(value) is np.ndarray and ROWS in value.shape:
+            return self._repeated(value)
+        return value
+
+    def _repeated(self, value: Any) -> Tensor:
+        axis = value.shape.index(ROWS)
+        first = np.take(value, 0, axis)
+        if not (value == np.expand_dims(first, axis)).all():
+            raise TypeError(
+                "an array that differs from row to row (np.arange(len(X)), random numbers) depends "
+                "on where a row stands in the batch"
+            )
+        full = ops.full_rows(self.rows, first)
+        return permuted(full, [*range(1, axis + 1), 0, *range(axis + 1, full.ndim)])
+
+
+class TracedArray:
+    """The promise of an ndarray, for a user's function.  Assignment replaces the tensor."""
+
+    __array_priority__ = 1000
+
+    def __init__(self, tracer: Tracer, tensor: Tensor, *, whole: bool = False) -> None:
+        self._tracer = tracer
+        self._tensor = tensor
+        self._whole = whole  # an array of integers: what is assigned loses its fraction
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """So that ``isinstance(X, np.ndarray)`` in a user's function holds."""
+        return np.ndarray
+
+    def to_tensor(self) -> Tensor:
+        """What stands in the graph."""
+        return self._tensor
+
+    def made(self, value: Any) -> Any:
+        """*value*, where it is a tensor, of this kind of array."""
+        return self._tracer.wrap(value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if any(getattr(type(value), "is_traced_frame", False) for value in inputs):
+            return NotImplemented
+        unwrap = self._tracer.unwrap
+        answer = trace_ufunc(ufunc, method, unwrap(inputs), unwrap(kwargs))
+        out = kwargs.get("out", (None,))[0]
+        if type(out) is type(self):
+            out._tensor = answer
+            return out
+        return self.made(answer)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(getattr(kind, "is_traced_frame", False) for kind in types):
+            return NotImplemented
+        unwrap = self._tracer.unwrap
+        answer = trace_function(func, unwrap(args), unwrap(kwargs))
+        if func is np.shape:
+            return _seen(answer)
+        return self.made(answer)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            "a traced array has no values yet; use numpy's functions by their names "
+            "(np.column_stack, np.where, …)"
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        keys = self._tracer.unwrap(key if type(key) is tuple else (key,))
+        if any(isinstance(k, Tensor) and k.dtype == np.bool_ for k in keys):
+            raise TypeError(
+                "selecting by a condition picks rows of the batch; use np.where(condition, a, b)"
+            )
+        if sum(isinstance(k, list | np.ndarray) for k in keys) > 1:
+            raise TypeError("two lists of positions pick single cells; select columns with one")
+        return self.made(self._tensor[keys])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        keys = list(self._tracer.unwrap(key if type(key) is tuple else (key,)))
+        value = self._tracer.unwrap(value)
+        x = self._tensor
+        given = value if isinstance(value, Tensor) else x.graph.constant(value, x.dtype)
+        if self._whole:
+            given = given.astype(np.int64)
+        self._tensor = _assigned(x, keys, given.astype(x.dtype))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        size = self._tensor.shape[0]
+        if size is None:
+            raise TypeError("a loop over the rows has no form; compute with whole columns")
+        return (self[i] for i in range(size))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "an if, and, or, not, min() or max() that looks at values: they are not known before "
+            "the graph runs; use np.where, np.minimum, np.maximum, & and |"
+        )
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "float(), int() and the functions of math take one number; use numpy's of that name"
+        )
+
+    __int__ = __index__ = __complex__ = __float__
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<traced array of {self._tensor.dtype}, shape {self._tensor.shape}>"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numpy's shape; :data:`ROWS` for the rows."""
+        return _seen(self._tensor.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return self._tensor.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Numpy's dtype."""
+        return self._tensor.dtype
+
+    @property
+    def T(self) -> Any:  # noqa: N802 - numpy's name
+        """Transposed: the rows must come first again in the end."""
+        return self.made(permuted(self._tensor))
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
+        """Cast between numbers and booleans."""
+        return self.made(cast(self._tensor, dtype))
+
+    def copy(self, *_: Any, **__: Any) -> Any:
+        """An array of its own."""
+        made = self.made(self._tensor)
+        made._whole = self._whole
+        return made
+
+    __copy__ = copy
+
+    def __deepcopy__(self, _: Any) -> Any:
+        return self.copy()
+
+    def reshape(self, *shape: Any, **_: Any) -> Any:
+        """Numpy's reshape; the rows stay rows."""
+        wanted = shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape
+        return self.made(reshaped(self._tensor, tuple(None if s == ROWS else s for s in wanted)))
+
+    def ravel(self, *_: Any, **__: Any) -> Any:
+        """One dimension, of an array with one column."""
+        return self.reshape(-1)
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Any:
+        """Numpy's transpose."""
+        order = axes[0] if len(axes) == 1 and type(axes[0]) is tuple else axes
+        return self.made(permuted(self._tensor, order or None))
+
+    def fill(self, value: Any) -> None:
+        """Every element *value*."""
+        self[...] = value
+
+    def item(self, *_: Any) -> Any:
+        """No single value is known."""
+        return self.__float__()
+
+    tolist = item
+
+    def round(self, decimals: int = 0, *_: Any) -> Any:
+        """Numpy's round."""
+        return np.round(self, decimals)
+
+    __round__ = round
+
+
+def cast(x: Tensor, dtype: Any) -> Tensor:
+    """Numpy's astype, where a graph has the dtype."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted == x.dtype:
+        return x
+    if wanted not in ONNX_TYPES or x.is_string or wanted.kind == "O":
+        raise TypeError(f"astype({dtype!r}) of {x.dtype} has no form in a graph")
+    if wanted == np.bool_:
+        return ~(x == 0)  # NaN is true in numpy, and an ONNX Cast leaves it open
+    if x.dtype.kind == "f" and wanted.kind in "iu":
+        return _whole(x, wanted)
+    return x.astype(wanted)
+
+
+def _whole(x: Tensor, wanted: np.dtype[Any]) -> Tensor:
+    """Cut to whole numbers, also where C leaves the answer open: NaN, and beyond the type.
+
+    An x86 CPU, hence numpy on the build machine, gives the lowest number there; an ARM CPU the
+    nearest one or 0, and in a uint8 an answer that depends on the row's place in the batch (seen
+    on an emulated board: docs/arm.md).  So Cast never meets such a number.
+    """
+    through = np.dtype(np.int64) if wanted == np.int64 else np.dtype(np.int32)
+    lowest = float(np.iinfo(through).min)
+    inside = (x >= lowest) & (x < -lowest)
+    # From int32, C does define what becomes of a number that uint8 cannot hold.
+    return ops.where(inside, x, lowest).astype(through).astype(wanted)
+
+
+def _seen(shape: Any) -> tuple[int, ...]:
+    return tuple(ROWS if size is None else size for size in shape)
+
+
+def _assigned(x: Tensor, keys: list[Any], value: Tensor) -> Tensor:
+    """*x* with the elements at *keys* replaced, as ``x[keys] = value`` does."""
+    if any(k is Ellipsis for k in keys):
+        at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+        keys[at : at + 1] = [slice(None)] * (x.ndim - len(keys) + 1)
+    mask: Tensor | None = None
+    if keys and isinstance(keys[0], Tensor) and keys[0].dtype == np.bool_:
+        mask, keys = keys[0], [slice(None)] * keys[0].ndim + keys[1:]
+        if value.ndim and len(keys) != x.ndim + 1:
+            raise TypeError("assigning an array by a condition: use np.where(condition, new, old)")
+    if x.ndim != 2 or len(keys) == 1:
+        if any(k != slice(None) for k in keys):
+            raise TypeError("assigning to rows of the batch has no form in a graph")
+        condition = x.graph.constant(True) if mask is None else _beside(mask, x)
+        return ops.where(condition, value, x)
+    if not isinstance(keys[0], slice) or keys[0] != slice(None):
+        raise TypeError("assigning to rows of the batch has no form in a graph")
+    places = np.atleast_1d(np.arange(x.width)[keys[1]])
+    source = np.zeros(x.width, dtype=np.int64)
+    source[places] = np.arange(len(places))
+    chosen = np.isin(np.arange(x.width), places)
+    if value.ndim == 1 and np.ndim(np.arange(x.width)[keys[1]]) == 0:
+        value = ops.expand_dims(value, 1)
+    if value.ndim and value.shape[-1] not in (1, None):
+        value = ops.take(value, source, value.ndim - 1)
+    condition = x.graph.constant(chosen)
+    if mask is not None:
+        condition = _beside(mask, x) & condition
+    return ops.where(condition, value, x)
+
+
+def _beside(mask: Tensor, x: Tensor) -> Tensor:
+    return ops.expand_dims(mask, 1) if mask.ndim < x.ndim else mask
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: TracedArray, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__doc__ = f"As numpy.{function.__name__}."
+    return method
+
+
+def _operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Any, Any], Any]:
+    def binary(self: TracedArray, other: Any) -> Any:
+        if getattr(type(other), "is_traced_frame", False):
+            return NotImplemented
+        return ufunc(other, self) if reflected else ufunc(self, other)
+
+    return binary
+
+
+_OPERATORS = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
+    "floordiv": np.floor_divide, "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+}  # fmt: skip
+_COMPARISONS = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+    "ne": np.not_equal,
+}  # fmt: skip
+_NUMPY_METHODS = (
+    "sum", "mean", "std", "var", "min", "max", "prod", "any", "all", "argmax", "argmin", "cumsum",
+    "cumprod", "clip", "squeeze", "swapaxes", "dot", "take", "repeat", "argsort",
+)  # fmt: skip
+_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+
+for _name, _ufunc in _OPERATORS.items():
+    setattr(TracedArray, f"__{_name}__", _operator(_ufunc, False))
+    setattr(TracedArray, f"__r{_name}__", _operator(_ufunc, True))
+for _name, _ufunc in _COMPARISONS.items():
+    setattr(TracedArray, f"__{_name}__", _operator(_ufunc, False))
+for _name, _ufunc in _UNARY.items():
+    setattr(TracedArray, f"__{_name}__", _method(_ufunc))
+for _name in _NUMPY_METHODS:
+    setattr(TracedArray, _name, _method(getattr(np, _name)))

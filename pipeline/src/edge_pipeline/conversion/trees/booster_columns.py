@@ -1,0 +1,41 @@
+"""Columns as a booster sees them: a category is the whole number that its library gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from edge_runtime.bundle.schema import MISSING_STRING
+
+from edge_pipeline.conversion.column_frame import Frame, frame_of
+from edge_pipeline.conversion.context import Context
+from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.tensor import Tensor
+
+__all__ = ["coded_matrix", "matrix_without_zeros"]
+
+
+def coded_matrix(
+    context: Context, X: Tensor | Frame, categories: Mapping[int, Sequence[Any]]
+) -> Tensor:
+    """*X* as one matrix, in which the columns of *categories* hold a value's position there.
+
+    NaN for a missing or unknown value.
+    """
+    if not categories:
+        return context.matrix(X)
+    frame = frame_of(X)
+    columns = list(frame.columns)
+    for i, known in categories.items():
+        column = frame.column(i)
+        words = [MISSING_STRING if value is None else value for value in known]
+        keys = np.array(words, dtype=object if column.is_string else np.float64)
+        codes = ops.lookup(column, keys, np.arange(float(len(keys))), np.nan)
+        columns[i] = (codes, 0)
+    return context.matrix(Frame(tuple(columns)))
+
+
+def matrix_without_zeros(X: Tensor, columns: Any, limit: float) -> Tensor:
+    """*X* with NaN in place of what lies within *limit* of zero, in the marked *columns*."""
+    return ops.where((abs(X) <= limit) & np.asarray(columns), np.nan, X)

@@ -1,0 +1,251 @@
+"""The tables of recipe.toml, their keys, and what is wrong with them taken alone.
+
+docs/recipe.md explains every key; :mod:`edge_pipeline.data.recipe` checks them against each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from edge_pipeline.data.imports import find_class, find_function
+
+__all__ = [
+    "DataTable",
+    "EstimatorTable",
+    "ExportTable",
+    "PreprocessingTable",
+    "Range",
+    "SearchTable",
+    "SplitTable",
+    "Task",
+    "TrainingTable",
+    "ValidationTable",
+]
+
+Task = Literal["classification", "regression", "clustering", "anomaly", "transform"]
+ColumnKind = Literal["float64", "int64", "bool", "string"]
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+Letter = Annotated[str, Field(min_length=1, max_length=1)]
+
+TABLE = ConfigDict(extra="forbid", frozen=True, strict=True)
+"""What every table has in common: no unknown key, no change, no silent conversion."""
+
+
+def _one_or_several(value: Any) -> Any:
+    """Take a column's name, or a list of them."""
+    if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    if value is None or isinstance(value, str):
+        return value
+    raise ValueError(f"expected a column's name, or a list of them, found {value!r:.80}")
+
+
+class DataTable(BaseModel):
+    """``[data]``: where the rows come from, and which columns are used."""
+
+    model_config = TABLE
+
+    file: str | None = None
+    function: str | None = None
+    dataset: str | None = None
+    target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
+    features: Words | None = None
+    exclude: Words = ()
+    types: dict[str, ColumnKind] = {}
+    separator: Letter | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Letter | None = None
+    encoding: str = "utf-8"
+    row_index: bool = False
+    chunk_rows: Annotated[int, Field(ge=100)] | None = None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to learn: none, one or several."""
+        if self.target is None:
+            return ()
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataTable:
+        if sum(source is not None for source in (self.file, self.function, self.dataset)) != 1:
+            raise ValueError(
+                'give one of file = "table.csv", function = "module:function" and dataset = "iris"'
+            )
+        if self.chunk_rows is not None and self.file is None:
+            raise ValueError("chunk_rows reads a file in parts; give file")
+        if self.features is not None and self.exclude:
+            raise ValueError("give features or exclude, not both")
+        if self.features is not None and not self.features:
+            raise ValueError("features is empty; name columns, or leave it out to use all")
+        for key, names in (("features", self.features or ()), ("target", self.targets)):
+            for name, times in Counter(names).items():
+                if times > 1:
+                    raise ValueError(f"{key} names {name!r} {times} times")
+        return self
+
+
+class SplitTable(BaseModel):
+    """``[split]``: which rows training does not see."""
+
+    model_config = TABLE
+
+    test_share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    stratify: bool | None = None
+    groups: str | None = None
+    time: str | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> SplitTable:
+        rules = [name for name in ("groups", "time") if getattr(self, name) is not None]
+        if len(rules) > 1 or (rules and self.stratify):
+            raise ValueError("give one of groups, time and stratify = true")
+        return self
+
+
+class ValidationTable(BaseModel):
+    """``[validation]``: how a search divides the training rows."""
+
+    model_config = TABLE
+
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=100)] | None = None
+
+
+class PreprocessingTable(BaseModel):
+    """``[preprocessing]``: the everyday steps before the estimator, by kind of column."""
+
+    model_config = TABLE
+
+    numbers: Annotated[tuple[Literal["impute", "scale"], ...], Field(strict=False)] = ()
+    strings: Annotated[tuple[Literal["impute", "one-hot"], ...], Field(strict=False)] = ()
+
+
+class EstimatorTable(BaseModel):
+    """``[estimator]``: a preset, a class with parameters, or a function that returns one."""
+
+    model_config = ConfigDict(**TABLE, validate_by_name=True, validate_by_alias=True)
+
+    preset: Literal["auto"] | None = None
+    families: Annotated[
+        tuple[Literal["linear", "boosting", "forest", "network"], ...],
+        Field(strict=False, min_length=1),
+    ] = ("linear", "boosting", "forest", "network")
+    class_path: Annotated[str | None, Field(alias="class")] = None
+    factory: str | None = None
+    parameters: dict[str, Any] = {}
+
+    def find(self) -> Any:
+        """Import what makes the estimator; ImportingError when there is no such thing."""
+        if self.class_path is not None:
+            return find_class(self.class_path)
+        return find_function(self.factory or "")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> EstimatorTable:
+        if sum(source is not None for source in (self.preset, self.class_path, self.factory)) != 1:
+            raise ValueError(
+                'give one of class = "package.module.Class", factory = "module:function" '
+                'and preset = "auto"'
+            )
+        if self.preset is None and "families" in self.model_fields_set:
+            raise ValueError('families belongs to preset = "auto"')
+        if self.preset is not None and self.parameters:
+            raise ValueError('preset = "auto" brings its own parameters; remove them')
+        return self
+
+
+class Range(BaseModel):
+    """Numbers that a search draws from: ``{ low = 0.01, high = 10, scale = "log" }``."""
+
+    model_config = TABLE
+
+    low: float
+    high: float
+    scale: Literal["linear", "log"] = "linear"
+    whole: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high, found {self.low} and {self.high}")
+        if self.scale == "log" and not self.low > 0:
+            raise ValueError(f'scale = "log" needs low above 0, found {self.low}')
+        if self.whole and not (self.low.is_integer() and self.high.is_integer()):
+            raise ValueError("whole = true needs whole numbers for low and high")
+        return self
+
+
+def _values_or_range(value: Any) -> Any:
+    """Take a list of values to try, or the two ends of a range."""
+    if isinstance(value, list | Range):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a list of values or {{ low, high }}, found {value!r:.80}")
+    for name in value:
+        if name not in Range.model_fields:
+            raise ValueError(f"unknown key {name!r}; allowed: {', '.join(Range.model_fields)}")
+    try:
+        return Range.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        reason = str(fault.get("ctx", {}).get("error", fault["msg"]))
+        raise ValueError(" ".join([*map(str, fault["loc"]), reason])) from error
+
+
+class SearchTable(BaseModel):
+    """``[search]``: which parameters are tried, how, and what is preferred."""
+
+    model_config = TABLE
+
+    method: Literal["grid", "random", "halving"] = "random"
+    parameters: dict[str, Annotated[list[Any] | Range, BeforeValidator(_values_or_range)]] = {}
+    candidates: Annotated[int, Field(ge=1, le=100_000)] = 20
+    scoring: str | None = None
+    prefer: Literal["score", "small", "fast"] = "score"
+    score_tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    measured: Annotated[int, Field(ge=0, le=100)] | None = None
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _something_to_try(self) -> SearchTable:
+        for name, values in self.parameters.items():
+            if isinstance(values, list) and not values:
+                raise ValueError(f"parameters.{name} is empty; list the values to try")
+            if isinstance(values, Range) and self.method == "grid":
+                raise ValueError(
+                    f'parameters.{name} is a range, and method = "grid" tries listed values; '
+                    'list them, or say method = "random"'
+                )
+        if self.prefer != "score" and self.measured == 0:
+            raise ValueError(f'prefer = "{self.prefer}" needs measured above 0')
+        return self
+
+
+class TrainingTable(BaseModel):
+    """``[training]``: passes over a table that is read in parts (``data.chunk_rows``)."""
+
+    model_config = TABLE
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 1
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+class ExportTable(BaseModel):
+    """``[export]``: what the sealed file must prove and carry."""
+
+    model_config = TABLE
+
+    tolerance: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-9
+    metrics: Words | None = None

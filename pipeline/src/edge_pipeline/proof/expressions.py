@@ -1,0 +1,397 @@
+"""What one number of an answer is, as a function of one row: expressions in a normal form.
+
+Whatever takes finitely many values, a looked-up category or the leaf of a tree, is a table of them,
+and operations on it are carried out on the table; so two ways to write an encoder come out as the
+same expression.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from edge_runtime.bundle.schema import MISSING_STRING
+from numpy.typing import NDArray
+
+from edge_pipeline.proof.scalars import (
+    SELF,
+    Expr,
+    NotUnderstood,
+    Table,
+    array_of,
+    bytes_of,
+    constant,
+    item_of,
+    make,
+    token_of,
+    value_of,
+)
+
+__all__ = ["apply", "dot", "lookup", "lookup_token", "running_sums", "take", "tree_sum", "where"]
+
+
+def lookup(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
+    """*table* at *x*, *default* elsewhere (``SELF``: *x* itself)."""
+    return lookup_token(x, {token_of(key): value for key, value in table.items()}, default)
+
+
+def lookup_token(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
+    """The same, of tokens; a table of a table is one."""
+    if _is_number(x):
+        table = {_as_number(token): value for token, value in table.items()}
+
+    def at(token: Any) -> Any:
+        return table[token] if token in table else value_of(token) if default is SELF else default
+
+    view = _Finite.of(x)
+    if view is not None:
+        return view.replaced(array_of([at(token_of(value)) for value in view.outcomes]))
+    if x.op == "map":  # its default is SELF: a gap was filled
+        inner: Table = x.value
+        joined = {token: at(token_of(inner.at(token))) for token in inner.tokens}
+        joined |= {token: value for token, value in table.items() if token not in joined}
+        return _map(x.args[0], joined, default)
+    return _map(x, table, default)
+
+
+def _is_number(x: Expr) -> bool:
+    """Whether *x* is a cell of the numbers, which are float64; gaps may be filled."""
+    while x.op == "map" and x.value.default is SELF:
+        x = x.args[0]
+    return x.op == "var" and not x.value.textual
+
+
+def _as_number(token: Any) -> Any:
+    """A whole number or a truth value as the float64 that a cell holds in its place."""
+    return token_of(float(token[1])) if token[0] in ("int", "bool") else token
+
+
+def _map(source: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
+    if source.op == "var" and not source.value.gap:
+        gap = token_of(MISSING_STRING if source.value.textual else math.nan)
+        table = {token: value for token, value in table.items() if token != gap}
+    kept = {
+        token: value
+        for token, value in table.items()
+        if token_of(value) != (token if default is SELF else token_of(default))
+    }
+    if not kept:
+        return source if default is SELF else constant(default)
+    tokens = tuple(sorted(kept, key=repr))
+    values = array_of([kept[token] for token in tokens])
+    told = repr([(t, token_of(kept[t])) for t in tokens]) + repr(
+        "SELF" if default is SELF else token_of(default)
+    )
+    return make("map", (source,), Table(tokens, values, default), told.encode())
+
+
+def where(condition: Expr, x: Expr, y: Expr) -> Expr:
+    """*x* where *condition* holds, *y* elsewhere."""
+    if condition.op == "const":
+        return x if condition.value else y
+    if x.op == y.op == "const" and (x.value, y.value) == (1, 0):
+        kinds = {type(x.value), type(y.value)}
+        if kinds in ({bool}, {int}):
+            return condition if kinds == {bool} else apply("to int", condition)
+    if condition.op == "map":
+        source = condition.args[0]
+        which, left, right = (_as_table(side, source) for side in (condition, x, y))
+        if which is not None and left is not None and right is not None:
+            tokens = dict.fromkeys(t for side in (which, left, right) for t in side.tokens)
+            table = {t: left.at(t) if which.at(t) else right.at(t) for t in tokens}
+            return _map(source, table, left.default if which.default else right.default)
+    return apply("where", condition, x, y)
+
+
+def _as_table(expr: Expr, source: Expr) -> Table | None:
+    """*expr* as a function of *source* alone."""
+    if expr.op == "const":
+        return Table((), np.empty(0), expr.value)
+    if expr.key == source.key:
+        return Table((), np.empty(0), SELF)
+    if expr.op == "map" and expr.args[0].key == source.key:
+        table: Table = expr.value
+        return table
+    return None
+
+
+def take(values: Sequence[Any] | NDArray[Any], index: Expr) -> Expr:
+    """``values[index]``."""
+    array = array_of(values)
+    if index.op == "const":
+        return constant(array[_within(int(index.value), len(array))])
+    view = _Finite.of(index)
+    if view is not None:
+        for outcome in view.outcomes:
+            _within(int(outcome), len(array))
+        return view.replaced(array[view.outcomes.astype(np.int64)])
+    if array.dtype == np.int64 and np.array_equal(array, np.arange(len(array))):
+        return index
+    if index.op == "to int" and len(array) == 2:
+        return where(index.args[0], constant(array[1]), constant(array[0]))
+    told = repr([token_of(value) for value in array.tolist()])
+    return make("take", (index,), array, told.encode())
+
+
+def _within(index: int, size: int) -> int:
+    if not -size <= index < size:
+        raise NotUnderstood(f"position {index} in a table of {size}")
+    return index
+
+
+def apply(op: str, *args: Expr) -> Expr:
+    """An operation on scalars, carried out where its arguments take finitely many values."""
+    fold = _FOLDS.get(op)
+    if fold is not None:
+        if all(arg.op == "const" for arg in args):
+            return constant(item_of(fold(*(array_of([arg.value]) for arg in args))[0]))
+        folded = _pointwise(fold, args)
+        if folded is not None:
+            return folded
+    if op == "isnan":
+        return lookup_token(args[0], {("number", "nan"): True}, False)
+    if op == "equal":
+        for x, other in (args, args[::-1]):
+            if other.op == "const" and other.value == other.value:
+                return lookup_token(x, {token_of(other.value): True}, False)
+    return _rewritten(op, args) or make(op, args)
+
+
+_REVERSED = {"less": "greater", "less or equal": "greater or equal"}
+
+
+def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
+    """The same operation in its one spelling; every rule holds bit for bit.
+
+    Rounding is symmetric, so a sign may move; a power of two divides as its reciprocal multiplies.
+    """
+    x, c = args[0], args[-1]
+    if op in _REVERSED:
+        return apply(_REVERSED[op], c, x)
+    if op == "argmax" and len(args) == 2:
+        return apply("to int", apply("greater", c, x))  # the first of equals
+    if op == "neg":
+        if x.op == "neg":
+            return x.args[0]
+        if x.op == "trees":
+            return tree_sum([(tree, -values) for tree, values in x.value])
+        if x.op == "dot":
+            weights, bias = x.value
+            return dot(x.args, -weights, None if bias is None else 0.0 - bias)
+        if x.op == "add" or (x.op in ("mul", "div") and x.args[1].op == "const"):
+            turned = [apply("neg", each) for each in x.args[: 2 if x.op == "add" else 1]]
+            return apply(x.op, *turned, *x.args[len(turned) :])
+    if op == "mul" and x.op == "const" and c.op != "const":
+        return apply("mul", c, x)
+    if op in ("mul", "div") and c.op == "const" and isinstance(c.value, float):
+        if c.value == 1.0:
+            return x
+        if c.value < 0:
+            return apply(op, apply("neg", x), constant(-c.value))
+        if op == "div" and math.frexp(c.value)[0] == 0.5 and abs(math.log2(c.value)) < 1000:
+            return apply("mul", x, constant(1.0 / c.value))
+    return None
+
+
+def _pointwise(fold: Callable[..., NDArray[Any]], args: Sequence[Expr]) -> Expr | None:
+    views = [None if arg.op == "const" else _Finite.of(arg) for arg in args]
+    known = [view for view, arg in zip(views, args, strict=True) if arg.op != "const"]
+    first = known[0]
+    if first is None or not all(view is not None and view.selects_as(first) for view in known):
+        return None
+    aligned = first.aligned([view for view in known if view is not None])
+    size, filled, told = len(aligned[0]), iter(aligned), []
+    for arg in args:
+        told.append(array_of([arg.value] * size) if arg.op == "const" else next(filled))
+    with np.errstate(all="ignore"):
+        return first.merged(known).replaced(fold(*told))
+
+
+@dataclass(frozen=True, eq=False)
+class _Finite:
+    """An expression that takes finitely many values, and what selects among them.
+
+    Attributes
+    ----------
+    kind, selector
+        ``map`` and the expression looked up; ``leaf`` and the tree; ``count`` and the sum.
+    tokens
+        Of a map, what the outcomes belong to; the default comes last.
+    outcomes
+        The values.
+    """
+
+    kind: str
+    selector: Any
+    tokens: tuple[Any, ...]
+    outcomes: NDArray[Any]
+
+    @staticmethod
+    def of(expr: Expr) -> _Finite | None:
+        if expr.op == "map" and expr.value.default is not SELF:
+            table: Table = expr.value
+            outcomes = array_of([*table.values, table.default])
+            return _Finite("map", expr.args[0], table.tokens, outcomes)
+        if expr.op == "trees":
+            if len(expr.value) == 1 and expr.value[0][0] is not None:
+                tree, values = expr.value[0]
+                return _Finite("leaf", tree, (), values)
+            if _is_count(expr.value):
+                return _Finite("count", expr, (), np.arange(len(expr.value) + 1.0))
+        if expr.op == "count":
+            return _Finite("count", expr.args[0], (), expr.value)
+        return None
+
+    def selects_as(self, other: _Finite) -> bool:
+        return self.kind == other.kind and self.selector.key == other.selector.key
+
+    def aligned(self, views: Sequence[_Finite]) -> list[NDArray[Any]]:
+        """Every view's outcomes for the same cases."""
+        if self.kind != "map":
+            return [view.outcomes for view in views]
+        tokens = self.merged(views).tokens
+        result = []
+        for view in views:
+            places = {token: i for i, token in enumerate(view.tokens)}
+            at = [places.get(token, len(view.tokens)) for token in tokens]
+            result.append(view.outcomes[[*at, len(view.tokens)]])
+        return result
+
+    def merged(self, views: Sequence[_Finite | None]) -> _Finite:
+        """Cases that tell apart whatever one of *views* does."""
+        if self.kind != "map":
+            return self
+        tokens = dict.fromkeys(t for view in views if view is not None for t in view.tokens)
+        return _Finite("map", self.selector, tuple(tokens), self.outcomes)
+
+    def replaced(self, outcomes: NDArray[Any]) -> Expr:
+        """Other values for the same cases."""
+        if self.kind == "map":
+            table = dict(zip(self.tokens, map(item_of, outcomes[:-1]), strict=True))
+            return _map(self.selector, table, item_of(outcomes[-1]))
+        if self.kind == "leaf":
+            return tree_sum([(self.selector, outcomes)])
+        if np.array_equal(outcomes, np.arange(len(outcomes))) and outcomes.dtype == np.float64:
+            return self.selector  # type: ignore[no-any-return]
+        return make("count", (self.selector,), outcomes, bytes_of(outcomes))
+
+
+def tree_sum(terms: Iterable[tuple[Any, NDArray[Any]]]) -> Expr:
+    """Leaf values of trees, added to 0.0 one after the other.
+
+    A tree whose leaves are all the same is that constant; a constant 0 adds nothing.  A sum of ones
+    and zeros is a whole number, and so is the sum of the ones that are left out.
+
+    Parameters
+    ----------
+    terms
+        A tree of :mod:`edge_pipeline.proof.trees` with a value for each of its leaves, or None
+        with one value.
+    """
+    kept: list[tuple[Any, NDArray[Any]]] = []
+    for tree, values in terms:
+        values = array_of(values)
+        if tree is not None and len(values) and (values == values[0]).all():
+            tree, values = None, values[:1]
+        if tree is None and values.dtype.kind == "f" and values[0] == 0.0:
+            continue
+        kept.append((tree, values))
+    if all(tree is None for tree, _ in kept):
+        if len(kept) == 1:
+            return constant(kept[0][1][0])
+        return constant(float(sum((float(values[0]) for _, values in kept), 0.0)))
+    count = _counted(kept)
+    if count is not None:
+        return count
+    told = [b"" if tree is None else tree.key for tree, _ in kept]
+    parts = [
+        part for t, (_, values) in zip(told, kept, strict=True) for part in (t, bytes_of(values))
+    ]
+    return make("trees", (), tuple(kept), *parts)
+
+
+def _counted(terms: list[tuple[Any, NDArray[Any]]]) -> Expr | None:
+    """A sum of several trees of ones and zeros, as a table of the number of ones."""
+    moving = [(tree, values) for tree, values in terms if tree is not None]
+    if len(moving) < 2 or not _is_count(terms):
+        return None
+    offset = float(sum(float(values[0]) for tree, values in terms if tree is None))
+    turned = moving[0][1][0] == 1.0
+    if turned:
+        moving = [(tree, 1.0 - values) for tree, values in moving]
+    parts = [part for tree, values in moving for part in (tree.key, bytes_of(values))]
+    base = make("trees", (), tuple(moving), *parts)
+    ones = np.arange(len(moving) + 1.0)
+    view = _Finite("count", base, (), ones)
+    return view.replaced(offset + (len(moving) - ones if turned else ones))
+
+
+def _is_count(terms: Iterable[tuple[Any, NDArray[Any]]]) -> bool:
+    return all(
+        values.dtype == np.float64 and bool(np.isin(values, (0.0, 1.0)).all())
+        for _, values in terms
+    )
+
+
+def dot(args: Sequence[Expr], weights: Sequence[float], bias: float | None = None) -> Expr:
+    """The sum of *args* times *weights* in an order of the library's own, and *bias*."""
+    coefficients = np.asarray(weights, dtype=np.float64)
+    value = (coefficients, None if bias is None else float(bias))
+    return make("dot", args, value, (coefficients + 0.0).tobytes(), repr(bias).encode())
+
+
+def running_sums(args: Sequence[Expr]) -> list[Expr]:
+    """The sums of the first one, two, three … of *args*, each made from the one before."""
+    if all(arg.op == "const" or (arg.op == "trees" and len(arg.value) == 1) for arg in args):
+        terms = [
+            (None, array_of([arg.value])) if arg.op == "const" else arg.value[0] for arg in args
+        ]
+        return [tree_sum(terms[: i + 1]) for i in range(len(terms))]
+    return [make("sum in order", args[: i + 1]) if i else args[0] for i in range(len(args))]
+
+
+def _float32(x: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        return x.astype(np.float32).astype(np.float64)
+
+
+def _quotient(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    if x.dtype != np.float64 or y.dtype != np.float64:
+        raise NotUnderstood("a quotient of whole numbers, which the graph cuts")
+    quotient: NDArray[np.float64] = np.true_divide(x, y)
+    return quotient
+
+
+def _whole(x: NDArray[Any]) -> NDArray[Any]:
+    if x.dtype.kind == "f" and not (np.abs(x) < 2.0**63).all():
+        raise NotUnderstood("a whole number of what has none")
+    return x.astype(np.int64)
+
+
+_FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": _quotient,
+    "neg": np.negative,
+    "abs": np.absolute,
+    "equal": np.equal,
+    "less": np.less,
+    "less or equal": np.less_equal,
+    "greater": np.greater,
+    "greater or equal": np.greater_equal,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "not": np.logical_not,
+    "where": np.where,
+    "isnan": np.isnan,
+    "to float": lambda x: x.astype(np.float64),
+    "to int": _whole,
+    "to bool": lambda x: x.astype(np.bool_),
+    "round to float32": _float32,
+    "argmax": lambda *xs: np.argmax(np.stack(xs), axis=0),
+}
+"""What may be carried out here as well as there: IEEE 754 leaves no choice of the result."""

@@ -1,0 +1,1 @@
+"""The formulas of scikit-learn's estimators, as expressions."""

@@ -1,0 +1,380 @@
+"""A rule for every operator: its inputs as expressions in, its outputs as expressions out.
+
+What only moves numbers about (Gather, Concat, Reshape) leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from edge_pipeline.proof.expressions import apply, dot, lookup, running_sums, take, where
+from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
+from edge_pipeline.proof.tree_reader import tree_ensemble
+
+__all__ = ["RULES", "RowCount", "Rows", "constant_of", "objects"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A tensor whose first axis is the rows.
+
+    Attributes
+    ----------
+    items
+        Expressions of one row: an object array of the other axes.
+    """
+
+    items: NDArray[Any]
+
+
+class RowCount:
+    """A shape whose first size is the number of rows."""
+
+    def __init__(self, sizes: tuple[int, ...] = ()) -> None:
+        self.sizes = sizes
+
+
+def constant_of(tensor: onnx.TensorProto) -> NDArray[Any]:
+    """The values of an initializer."""
+    values = numpy_helper.to_array(tensor)
+    if tensor.data_type == onnx.TensorProto.STRING:
+        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in values.ravel()]
+        return objects(texts, values.shape)
+    return values
+
+
+def objects(values: Sequence[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """*values* as an array of objects."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array.reshape(shape)
+
+
+_Rule = Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]]
+
+
+def _expressions(value: Any, rank: int) -> NDArray[Any]:
+    """*value* as expressions of one row, for an operation on tensors of *rank* dimensions."""
+    if isinstance(value, Rows):
+        if value.items.ndim + 1 != rank:
+            raise NotUnderstood("tensors of different rank in one operation")
+        return value.items
+    array = _numbers(value)
+    if array.ndim == rank:
+        if array.shape[0] != 1:
+            raise NotUnderstood("a constant for every row")
+        array = array.reshape(array.shape[1:])
+    flat = array.ravel().tolist()
+    return objects([constant(item) for item in flat], array.shape)
+
+
+def _numbers(value: Any) -> NDArray[Any]:
+    if not isinstance(value, np.ndarray) or value.dtype == np.float32:
+        raise NotUnderstood("a constant of single precision, or none at all")
+    return value
+
+
+def _elementwise(op: Callable[..., Expr]) -> _Rule:
+    def rule(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+        rank = max(v.items.ndim + 1 if isinstance(v, Rows) else np.ndim(v) for v in inputs)
+        arrays = np.broadcast_arrays(*(_expressions(value, rank) for value in inputs))
+        flat = [op(*each) for each in zip(*(array.ravel() for array in arrays), strict=True)]
+        return [Rows(objects(flat, arrays[0].shape))]
+
+    return rule
+
+
+def _named(op: str) -> _Rule:
+    return _elementwise(lambda *args: apply(op, *args))
+
+
+def _cast(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    op = _CASTS.get(attributes["to"])
+    if op is None:
+        raise NotUnderstood("a cast to an unusual type")
+    return _elementwise(lambda x: _casted(op, x))(inputs, attributes)
+
+
+def _casted(op: str, x: Expr) -> Expr:
+    """Rounded to single precision and back is one rounding; a float64 stays what it is."""
+    if x.op == "var" and x.value.textual:
+        raise NotUnderstood("a number read from a text")
+    if op == "to float" and x.op in ("round to float32", "var", "dot", "trees", "map"):
+        folded = apply(op, x)
+        return x if folded.op == "to float" else folded
+    return apply(op, x)
+
+
+_CASTS = {
+    onnx.TensorProto.DOUBLE: "to float",
+    onnx.TensorProto.FLOAT: "round to float32",
+    onnx.TensorProto.INT64: "to int",
+    onnx.TensorProto.BOOL: "to bool",
+}
+
+
+def _move(inputs: Sequence[Any], how: Callable[[NDArray[Any]], NDArray[Any]]) -> Sequence[Any]:
+    """The same elements elsewhere; *how* is told an array with an axis for the rows."""
+    if not isinstance(inputs[0], Rows):
+        raise NotUnderstood("a constant that is moved about")
+    moved = how(inputs[0].items[np.newaxis])
+    if moved.ndim == 0 or moved.shape[0] != 1:
+        raise NotUnderstood("the axis of the rows is moved")
+    return [Rows(moved.reshape(moved.shape[1:]))]
+
+
+def _gather(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    source, index = inputs
+    axis = attributes.get("axis", 0)
+    if isinstance(source, Rows) and isinstance(index, np.ndarray):
+        if axis in (0, -1 - source.items.ndim):
+            raise NotUnderstood("a choice among the rows")
+        return _move(inputs, lambda x: np.take(x, index, axis=axis))
+    if isinstance(source, np.ndarray) and isinstance(index, Rows) and axis == 0:
+        rest = source.shape[1:]
+        columns = source.reshape(len(source), -1).T
+        told = [columns_at(columns, each) for each in index.items.ravel()]
+        flat = [item for group in told for item in group]
+        return [Rows(objects(flat, (*index.items.shape, *rest)))]
+    raise NotUnderstood("Gather of rows by rows")
+
+
+def columns_at(columns: NDArray[Any], index: Expr) -> list[Expr]:
+    """Each of *columns* at *index*."""
+    return [take(column, index) for column in columns]
+
+
+def _gather_elements(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    source, index = inputs
+    if not isinstance(index, Rows) or index.items.ndim != 1:
+        raise NotUnderstood("GatherElements by constants")
+    if isinstance(source, np.ndarray) and attributes.get("axis", 0) == 0 and source.ndim == 2:
+        columns = zip(_numbers(source).T, index.items, strict=False)
+        chosen = [take(column, each) for column, each in columns]
+    elif isinstance(source, Rows) and source.items.ndim == 1:
+        chosen = [make("select", [*source.items, each]) for each in index.items]
+    else:
+        raise NotUnderstood("GatherElements of rows by columns")
+    return [Rows(objects(chosen, (len(chosen),)))]
+
+
+def _concat(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    axis = attributes["axis"]
+    if isinstance(inputs[0], RowCount):
+        rest = [int(size) for value in inputs[1:] for size in _numbers(value)]
+        return [RowCount((*inputs[0].sizes, *rest))]
+    ranks = {value.items.ndim + 1 for value in inputs if isinstance(value, Rows)}
+    if len(ranks) != 1 or axis in (0, -next(iter(ranks))):
+        raise NotUnderstood("rows under rows")
+    arrays = [_expressions(value, next(iter(ranks)))[np.newaxis] for value in inputs]
+    return [Rows(np.concatenate(arrays, axis=axis)[0])]
+
+
+def _slice(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    source, starts, stops, axes, *steps = inputs
+    if not isinstance(source, Rows):
+        raise NotUnderstood("a constant that is cut")
+    cuts: list[slice] = [slice(None)] * (source.items.ndim + 1)
+    every = steps[0] if steps else np.ones(len(axes), dtype=np.int64)
+    for start, stop, axis, step in zip(starts, stops, axes, every, strict=True):
+        if axis in (0, -len(cuts)) or step < 0:
+            raise NotUnderstood("rows that are cut")
+        cuts[axis] = slice(int(start), int(stop), int(step))
+    return _move(inputs, lambda x: x[tuple(cuts)])
+
+
+def _reshape(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    if not isinstance(inputs[1], np.ndarray) or not isinstance(inputs[0], Rows):
+        raise NotUnderstood("a shape that depends on the rows")
+    first, *sizes = inputs[1].tolist()
+    if first not in (0, -1) or any(size <= 0 for size in sizes):
+        raise NotUnderstood("the axis of the rows is reshaped")
+    if int(np.prod(sizes)) != inputs[0].items.size:
+        raise NotUnderstood("the axis of the rows is reshaped")
+    return [Rows(inputs[0].items.reshape(sizes))]
+
+
+def _squeeze(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    axes = tuple(int(axis) for axis in inputs[1]) if len(inputs) > 1 else None
+    if axes is None or 0 in axes:
+        raise NotUnderstood("the axis of the rows is dropped")
+    return _move(inputs, lambda x: np.squeeze(x, axis=axes))
+
+
+def _unsqueeze(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    axes = tuple(int(axis) for axis in inputs[1])
+    if 0 in axes:
+        raise NotUnderstood("an axis before the rows")
+    return _move(inputs, lambda x: np.expand_dims(x, axis=axes))
+
+
+def _product(X: Any, W: Any, bias: NDArray[Any] | None = None) -> Sequence[Any]:
+    if not isinstance(X, Rows) or X.items.ndim != 1 or not isinstance(W, np.ndarray):
+        raise NotUnderstood("a product that is not of a row and a constant")
+    if W.dtype != np.float64 or W.ndim > 2:
+        raise NotUnderstood("a product that is not of a row and a constant")
+    columns = W[:, np.newaxis] if W.ndim == 1 else W
+    biases = (
+        [None] * columns.shape[1]
+        if bias is None
+        else np.broadcast_to(np.ravel(bias), (columns.shape[1],)).tolist()
+    )
+    args = list(X.items)
+    made = [dot(args, column, b) for column, b in zip(columns.T, biases, strict=True)]
+    return [Rows(objects(made, () if W.ndim == 1 else (len(made),)))]
+
+
+def _matmul(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    return _product(*inputs)
+
+
+def _gemm(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    scales = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0))
+    if scales != (1.0, 1.0) or attributes.get("transA", 0) or len(inputs) != 3:
+        raise NotUnderstood("Gemm with a factor")
+    W = inputs[1].T if attributes.get("transB", 0) else inputs[1]
+    return _product(inputs[0], W, _numbers(inputs[2]))
+
+
+def _softmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    items = inputs[0].items
+    if items.ndim != 1 or attributes.get("axis", -1) not in (-1, 1):
+        raise NotUnderstood("Softmax over another axis than the columns")
+    made = [make("softmax", items, i, str(i).encode()) for i in range(len(items))]
+    return [Rows(objects(made, items.shape))]
+
+
+def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    items = inputs[0].items
+    axis, last = attributes.get("axis", 0), attributes.get("select_last_index", 0)
+    if items.ndim != 1 or axis not in (-1, 1) or (last and len(items) != 2):
+        raise NotUnderstood("ArgMax over another axis than the columns, or of the last of equals")
+    if len(items) == 2:
+        about_zero = _is_zero(items[0]) or _is_negative_of(*items)
+        less = constant(0.0) if about_zero else items[0]
+        index = apply("to int", apply("greater or equal" if last else "greater", items[1], less))
+    else:
+        index = apply("argmax", *items)
+    return [Rows(objects([index], (1,) if attributes.get("keepdims", 1) else ()))]
+
+
+def _is_negative_of(x: Expr, y: Expr) -> bool:
+    return x.key == apply("neg", y).key
+
+
+def _is_zero(x: Expr) -> bool:
+    if x.op == "dot":
+        weights, bias = x.value
+        return not weights.any() and not bias
+    return x.op == "const" and isinstance(x.value, float) and x.value == 0.0
+
+
+def _top_k(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    items = inputs[0].items
+    if items.ndim != 1 or int(inputs[1][0]) != len(items) or attributes.get("largest", 1):
+        raise NotUnderstood("TopK that is not a whole sort upwards")
+    places = [str(i).encode() for i in range(len(items))]
+    sides = [
+        [make(op, items, i, place) for i, place in enumerate(places)] for op in ("sorted", "order")
+    ]
+    return [Rows(objects(side, items.shape)) for side in sides]
+
+
+def _cumsum(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    items, axis = inputs[0].items, int(inputs[1])
+    if (
+        axis != 1
+        or items.ndim not in (1, 2)
+        or attributes.get("exclusive")
+        or attributes.get("reverse")
+    ):
+        raise NotUnderstood("CumSum over another axis than the columns")
+    columns = items.reshape(len(items), -1)
+    made = np.stack([objects(running_sums(list(column)), (len(items),)) for column in columns.T])
+    return [Rows(made.T.reshape(items.shape))]
+
+
+def _reduce(op: str) -> _Rule:
+    def rule(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+        items = inputs[0].items
+        if items.ndim != 1 or [int(axis) for axis in inputs[1]] not in ([1], [-1]):
+            raise NotUnderstood("a sum over another axis than the columns")
+        kept = [x for x in items if not _is_zero(x)] if op == "sum" else items
+        made = [kept[0] if len(kept) == 1 and op == "sum" else make(op, items)]
+        return [Rows(objects(made, (1,) if attributes.get("keepdims", 1) else ()))]
+
+    return rule
+
+
+def _label_encoder(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    names = ("keys_tensor", "values_tensor", "default_tensor")
+    if set(attributes) != set(names):
+        raise NotUnderstood("LabelEncoder with lists")
+    keys, values, default = (constant_of(attributes[name]).tolist() for name in names)
+    table = dict(zip(reversed(keys), reversed(values), strict=True))  # the first of equals counts
+    return _elementwise(lambda x: lookup(x, table, default[0]))(inputs, attributes)
+
+
+def _shape(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    if attributes.get("start", 0) != 0 or attributes.get("end") != 1:
+        raise NotUnderstood("a shape")
+    return [RowCount()]
+
+
+def _expand(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
+    source, shape = inputs
+    if not isinstance(source, np.ndarray) or not isinstance(shape, RowCount):
+        raise NotUnderstood("Expand of rows")
+    wide = np.broadcast_to(source, (1, *shape.sizes))[0]
+    return [Rows(objects([constant(item) for item in wide.ravel().tolist()], wide.shape))]
+
+
+def _trees(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    made = tree_ensemble(list(inputs[0].items), attributes)
+    return [Rows(objects(made, (len(made),)))]
+
+
+def _is_infinite(x: Expr) -> Expr:
+    return lookup(x, {np.inf: True, -np.inf: True}, False)
+
+
+_NAMES = {
+    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Neg": "neg", "Abs": "abs",
+    "Equal": "equal", "Less": "less", "LessOrEqual": "less or equal", "Greater": "greater",
+    "GreaterOrEqual": "greater or equal", "And": "and", "Or": "or", "Not": "not",
+    "IsNaN": "isnan", "Sigmoid": "sigmoid", "Exp": "exp", "Tanh": "tanh", "Relu": "relu",
+    "Pow": "pow", "Max": "max", "Min": "min",
+}  # fmt: skip
+
+RULES: Mapping[tuple[str, str], _Rule] = {
+    **{("", op): _named(name) for op, name in _NAMES.items()},
+    ("", "Identity"): lambda inputs, _: inputs,
+    ("", "Cast"): _cast,
+    ("", "Where"): _elementwise(where),
+    ("", "IsInf"): _elementwise(_is_infinite),
+    ("", "Gather"): _gather,
+    ("", "GatherElements"): _gather_elements,
+    ("", "Concat"): _concat,
+    ("", "Slice"): _slice,
+    ("", "Reshape"): _reshape,
+    ("", "Squeeze"): _squeeze,
+    ("", "Unsqueeze"): _unsqueeze,
+    ("", "MatMul"): _matmul,
+    ("", "Gemm"): _gemm,
+    ("", "Softmax"): _softmax,
+    ("", "ArgMax"): _argmax,
+    ("", "TopK"): _top_k,
+    ("", "CumSum"): _cumsum,
+    ("", "ReduceSum"): _reduce("sum"),
+    ("", "Shape"): _shape,
+    ("", "Expand"): _expand,
+    ("ai.onnx.ml", "LabelEncoder"): _label_encoder,
+    ("ai.onnx.ml", "TreeEnsemble"): _trees,
+}

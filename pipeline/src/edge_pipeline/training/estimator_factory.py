@@ -1,0 +1,87 @@
+"""A recipe and its columns in, the unfitted estimator that it describes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edge_pipeline.data.dataset import Dataset
+from edge_pipeline.data.imports import modules_from
+from edge_pipeline.data.recipe import Recipe
+from edge_pipeline.errors import TrainingError
+
+__all__ = ["last_step", "make_estimator"]
+
+
+def make_estimator(recipe: Recipe, dataset: Dataset) -> Any:
+    """The estimator of *recipe*, unfitted, with its preprocessing for the columns of *dataset*.
+
+    Raises
+    ------
+    TrainingError
+        The class or the factory refused its parameters.
+    """
+    table = recipe.estimator
+    with modules_from(recipe.file.parent):
+        make = table.find()
+        try:
+            estimator = make(**table.parameters)
+        except Exception as error:
+            # The factory is the user's own code: whatever it raises is its fault.
+            raise TrainingError(
+                f"{table.class_path or table.factory} failed: {type(error).__name__}: {error}"
+            ) from error
+    if not (hasattr(estimator, "fit") and hasattr(estimator, "get_params")):
+        raise recipe.error(
+            "estimator.factory",
+            f"{table.factory} returned a {type(estimator).__name__}, not an estimator",
+        )
+    if recipe.preprocessing is not None:
+        from sklearn.pipeline import Pipeline
+
+        preprocess = _preprocess(recipe, dataset)
+        estimator = Pipeline([("preprocess", preprocess), ("estimator", estimator)])
+    # Otherwise the same recipe would not give the same bytes.
+    seeds = [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
+    return estimator.set_params(**dict.fromkeys(seeds, recipe.split.seed))
+
+
+def _preprocess(recipe: Recipe, dataset: Dataset) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    table = recipe.preprocessing
+    if table is None or not (dataset.numbers or dataset.strings):
+        raise recipe.error("preprocessing", "the rows are no table with named columns; remove it")
+    if dataset.strings and "one-hot" not in table.strings:
+        raise recipe.error(
+            "preprocessing.strings",
+            f"column {dataset.strings[0]!r} holds strings and must become numbers; "
+            'say strings = ["impute", "one-hot"], or leave the column out',
+        )
+    steps: Mapping[str, Mapping[str, Callable[[], Any]]] = {
+        "numbers": {"impute": lambda: SimpleImputer(strategy="median"), "scale": StandardScaler},
+        "strings": {
+            "impute": lambda: SimpleImputer(strategy="most_frequent"),
+            "one-hot": lambda: OneHotEncoder(handle_unknown="ignore"),
+        },
+    }
+    parts = []
+    for kind, names in (("numbers", dataset.numbers), ("strings", dataset.strings)):
+        chosen = [(step, steps[kind][step]()) for step in getattr(table, kind)]
+        if names:
+            parts.append((kind, Pipeline(chosen) if chosen else "passthrough", list(names)))
+    return ColumnTransformer(parts)
+
+
+def last_step(estimator: Any) -> Any:
+    """The estimator itself, or the last step of a pipeline."""
+    from sklearn.pipeline import Pipeline
+
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator

@@ -1,0 +1,1 @@
+"""Rows that are likely to reveal a difference between graph and estimator."""

@@ -1,0 +1,182 @@
+"""A file that crashes, hangs or bloats onnxruntime costs an error; the caller lives."""
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from device.hostile import (
+    IDENTITY_OUTPUT,
+    described,
+    graph,
+    node,
+    number,
+    subgraph,
+)
+from device.models import Parts
+from device.tiny_onnx import integer, message, tensor
+from edge_runtime.bundle.layout import pack
+from edge_runtime.bundle.manifest import GoldenRows
+from edge_runtime.graph_safety.rules import MAX_STEPS
+from edge_runtime.isolation import first_contact
+
+import edge_runtime
+from edge_runtime import EdgeRuntimeError, IntegrityError, IsolationError, IsolationLimits
+
+NO_LIMITS = "QEMU does not pass RLIMIT_DATA on to the kernel, which would hit QEMU itself"
+
+
+def test_a_healthy_file_passes_the_first_contact_and_answers(bundle_file: Path) -> None:
+    with edge_runtime.load(bundle_file, isolate=True) as loaded:
+        assert loaded.predict([[1.0, 2.0, 3.0]]).shape == (1,)  # type: ignore[union-attr]
+
+
+def test_it_tells_what_the_first_contact_took(parts: Parts) -> None:
+    used = first_contact(parts.graph, parts.manifest)
+    assert 10_000_000 < used["peak_bytes"] < 300_000_000
+    assert 0 <= used["cpu_seconds"] < 60
+
+
+def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_file: Path) -> None:
+    """Only root may raise a hard limit, and services are often given some."""
+    script = (
+        "import os, resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
+        "from edge_runtime.isolation import _lowered\n"
+        "assert _lowered(60, resource.getrlimit(resource.RLIMIT_CPU)[1]) == (30, 30)\n"
+        "assert _lowered(20, 30) == (20, 20)\n"
+        "assert _lowered(60, resource.RLIM_INFINITY) == (60, 60)\n"
+        "import edge_runtime\n"
+        "print(edge_runtime.load(sys.argv[1], isolate=True).predict([[1.0, 2.0, 3.0]]).shape)\n"
+    )
+    command = [sys.executable, "-c", script, bundle_file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("(1,)\n", "")
+
+
+def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
+    with pytest.raises(IntegrityError, match="no output"):
+        first_contact(
+            parts.graph,
+            replace(
+                parts.manifest,
+                outputs=(
+                    *parts.manifest.outputs,
+                    replace(parts.manifest.outputs[0], name="transform", method="transform"),
+                ),
+            ),
+        )
+    golden = parts.manifest.golden
+    answers = {**golden.answers, "predict": ["Nessie"] * len(golden.rows)}
+    spoilt = replace(parts.manifest, golden=GoldenRows(golden.rows, answers))
+    with pytest.raises(edge_runtime.SelfTestError, match="golden row 0"):
+        first_contact(parts.graph, spoilt)
+
+
+@pytest.mark.native(NO_LIMITS)
+def test_a_graph_that_asks_for_terabytes_is_contained() -> None:
+    # Small constants, a large tensor: what the scan cannot see.
+    sizes = tensor("sizes", np.array([10**12]))
+    nodes = [
+        node("ConstantOfShape", ["sizes"], ["large"]),
+        node("ReduceSum", ["large"], ["sum"]),
+        node("Cast", ["sum"], ["float"], _to_float64()),
+        node("Add", ["numbers", "float"], ["predict"]),
+    ]
+    raw = _only(nodes, [sizes])
+    started = time.monotonic()
+    with pytest.raises(IsolationError, match="bytes of memory"):
+        edge_runtime.load(pack(raw, described()), isolate=True)
+    assert time.monotonic() - started < 60
+    # Half a gigabyte could be had; the limit says no.
+    some = tensor("sizes", np.array([150_000_000]))
+    with pytest.raises(IsolationError, match="bytes of memory"):
+        edge_runtime.load(pack(_only(nodes, [some]), described()), isolate=True)
+
+
+def test_a_loop_that_takes_hours_is_ended_by_the_clock_or_the_processor(patience: int) -> None:
+    steps = tensor("steps", np.array(MAX_STEPS))
+    raw = pack(_only(_endless(), [steps]), described())
+    for limits, words in (
+        (IsolationLimits(wall_seconds=2.0), "longer than 2 s"),
+        (IsolationLimits(cpu_seconds=1), "more than 1 s of processor time"),
+    ):
+        started = time.monotonic()
+        with pytest.raises(IsolationError, match=words):
+            edge_runtime.load(raw, isolate=limits)
+        assert time.monotonic() - started < 60 * patience
+
+
+@pytest.mark.native(NO_LIMITS)
+def test_a_child_that_dies_is_an_error_here(parts: Parts) -> None:
+    # Less than Python and numpy need: how it dies differs from one machine to the next.
+    with pytest.raises(IsolationError, match="first contact"):
+        first_contact(parts.graph, parts.manifest, IsolationLimits(memory_bytes=20_000_000))
+
+
+def test_the_child_lends_no_module_from_the_current_folder(
+    bundle_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "resource.py").write_text("raise SystemExit('lent')")
+    (tmp_path / "json.py").write_text("raise SystemExit('lent')")
+    source = (
+        "import edge_runtime, json, os, sys\n"  # before it stands in that folder itself
+        "os.chdir(sys.argv[2])\n"
+        "edge_runtime.load(sys.argv[1], isolate=True).close()\n"
+        "print('loaded')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, bundle_file, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("loaded", 0), done.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_isolation_does_not_depend_on_threads(bundle_file: Path, threads: int) -> None:
+    edge_runtime.load(bundle_file, isolate=True, threads=threads).close()
+
+
+def test_the_caller_lives_whatever_the_graph() -> None:
+    """Legal nodes with attributes that contradict one another: onnxruntime's own business."""
+    for attributes in (b"", _to_float64()):
+        for op in ("LinearClassifier", "SVMRegressor", "ArrayFeatureExtractor", "TfIdfVectorizer"):
+            made = [
+                node(op, ["numbers", "numbers"], ["x"], attributes, domain="ai.onnx.ml"),
+                node("Add", ["numbers", "x"], ["predict"]),
+            ]
+            opsets = (("", 21), ("ai.onnx.ml", 5))
+            with pytest.raises(EdgeRuntimeError):
+                edge_runtime.load(pack(_only(made, [], opsets), described(opsets)), isolate=True)
+
+
+def _to_float64() -> bytes:
+    return number("to", 11)
+
+
+def _endless() -> list[bytes]:
+    work = graph(
+        [node("Identity", ["go"], ["on"]), node("Add", ["v", "v"], ["w"])],
+        inputs=[("i", "int64", []), ("go", "bool", []), ("v", "float64", [None, 3])],
+        outputs=[("on", "bool", []), ("w", "float64", [None, 3])],
+    )
+    return [node("Loop", ["steps", "", "numbers"], ["predict"], subgraph("body", work))]
+
+
+def _only(
+    nodes: list[bytes], initializers: list[bytes], opsets: tuple[tuple[str, int], ...] = (("", 21),)
+) -> bytes:
+    """A model of these nodes alone, which give ``predict`` themselves."""
+    whole = graph(
+        nodes,
+        inputs=[("numbers", "float64", [None, 3])],
+        outputs=[IDENTITY_OUTPUT],
+        initializers=initializers,
+    )
+    wanted = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
+    return integer(1, 10) + wanted + message(7, whole)

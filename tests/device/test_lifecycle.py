@@ -1,0 +1,217 @@
+"""What a model does when it is asked again, closed, copied, pickled, or forked."""
+
+import copy
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from device import models
+from edge_runtime.model import Model
+from edge_runtime.trust.keys import PublicKey
+
+import edge_runtime
+from edge_runtime import IntegrityError, ModelClosedError, UntrustedKeyError
+
+X = np.random.default_rng(3).normal(size=(20, 3))
+EXPECTED = models.labels(X).tolist()
+
+
+@pytest.fixture
+def model(bundle_file: Path) -> Iterator[Model]:
+    with edge_runtime.load(bundle_file) as loaded:
+        yield loaded
+
+
+def ask(model: Model, rows: Any) -> list[Any]:
+    return [model.predict_one(row) for row in rows] + model.predict(rows).tolist()  # type: ignore[union-attr]
+
+
+def test_a_pickled_model_answers_the_same_and_travels_as_its_place(model: Model) -> None:
+    raw = pickle.dumps(model)
+    assert len(raw) < 1000
+    with pickle.loads(raw) as other:
+        assert ask(other, X) == EXPECTED * 2
+
+
+def test_a_pickled_model_keeps_the_options_it_was_loaded_with(bundle_file: Path) -> None:
+    with edge_runtime.load(bundle_file, extra_columns="ignore") as model:
+        row = {"x0": 1.0, "x1": 2.0, "x2": 3.0, "note": "extra"}
+        with pickle.loads(pickle.dumps(model)) as other:
+            assert other.predict_one(row) == model.predict_one(row)
+
+
+def test_a_model_loaded_from_bytes_travels_with_them(healthy_bundle: bytes) -> None:
+    with edge_runtime.load(healthy_bundle) as model:
+        assert ask(pickle.loads(pickle.dumps(model)), X) == EXPECTED * 2
+
+
+def test_a_relative_path_is_found_from_another_folder(
+    bundle_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bundle_file.parent)
+    with edge_runtime.load(bundle_file.name) as model:
+        raw = pickle.dumps(model)
+        monkeypatch.chdir("/")
+        assert ask(pickle.loads(raw), X) == EXPECTED * 2
+
+
+def test_a_file_that_was_replaced_is_not_taken_for_the_same_model(
+    model: Model, bundle_file: Path
+) -> None:
+    raw = pickle.dumps(model)
+    bundle_file.write_bytes(models.classifier(("a", "b", "c")).sealed())
+    with pytest.raises(IntegrityError, match="holds another bundle now"):
+        pickle.loads(raw)
+    bundle_file.unlink()
+    with pytest.raises(FileNotFoundError):
+        pickle.loads(raw)
+
+
+def test_trusted_keys_are_asked_again_where_a_model_arrives(model: Model) -> None:
+    assert model.origin is not None
+    keys = edge_runtime.trust.keys.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
+    travelling = pickle.loads(pickle.dumps(replace(model.origin, trusted_keys=keys)))
+    with pytest.raises((UntrustedKeyError, edge_runtime.UnsignedError)):
+        travelling.load()
+
+
+def test_a_copy_lives_when_the_original_is_closed(model: Model) -> None:
+    for other in (copy.copy(model), copy.deepcopy(model)):
+        with other:
+            assert ask(other, X) == EXPECTED * 2
+    copied = copy.deepcopy({"model": model})["model"]
+    model.close()
+    assert ask(copied, X) == EXPECTED * 2
+
+
+def test_a_closed_model_and_one_made_from_parts_do_not_travel(model: Model) -> None:
+    model.close()
+    with pytest.raises(ModelClosedError, match="load it again"):
+        pickle.dumps(model)
+    parts = models.classifier()
+    made = Model.from_parts(parts.graph, parts.manifest)
+    with made, pytest.raises(TypeError, match="loaded from a bundle"):
+        pickle.dumps(made)
+
+
+def test_a_closed_model_closes_again_and_says_so_of_every_question(model: Model) -> None:
+    model.close()
+    model.close()
+    for question in (
+        lambda: model.predict_proba_one(X[0]),
+        lambda: model.predict_one(X[0]),
+        lambda: model.predict_proba(X),
+        model.warm_up,
+    ):
+        with pytest.raises(ModelClosedError, match="load it again"):
+            question()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_that_start_anew_load_the_model_again(
+    method: str, bundle_file: Path, patience: int
+) -> None:
+    context: Any = multiprocessing.get_context(method)
+    model = edge_runtime.load(bundle_file, threads=2)
+    with model, ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(ask, model, X).result(timeout=60 * patience) == EXPECTED * 2
+
+
+FORK = """
+import os, sys, threading
+import numpy as np
+import edge_runtime
+from edge_runtime import ModelClosedError
+threads = int(sys.argv[2])
+model = edge_runtime.load(sys.argv[1], threads=threads)
+X = np.ones((5000, 3))
+expected = model.predict(X).tolist(), model.predict_one(X[0])
+model.predict(X)
+# Held by a thread that does not come along.
+model._questions._lock.acquire()
+child = os.fork()
+if not child:
+    code = 3
+    try:
+        same = (model.predict(X).tolist(), model.predict_one(X[0])) == expected
+        proba = [model.predict_proba_one(X[0]) for _ in range(3)]
+        code = 0 if same else 4
+    except ModelClosedError as error:
+        code = 5 if "load it again here" in str(error) else 6
+        with edge_runtime.load(sys.argv[1], threads=threads) as again:
+            code = 5 if again.predict(X).tolist() == expected[0] else 7
+    finally:
+        assert (code == 5) == (threads == 2)
+        sys.exit(code)
+_, status = os.waitpid(child, 0)
+model._questions._lock.release()
+assert model.predict(X).tolist() == expected[0]
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize(("threads", "code"), [(1, "0"), (2, "5")])
+def test_a_fork_answers_with_one_thread_and_says_what_to_do_with_more(
+    threads: int, code: str, bundle_file: Path, patience: int
+) -> None:
+    # Python 3.12 warns of forks in a process with threads, and pytest may have some.
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK, bundle_file, str(threads)],
+        capture_output=True,
+        text=True,
+        timeout=60 * patience,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (code, "")
+
+
+def test_joblib_workers_get_the_model(bundle_file: Path) -> None:
+    joblib = pytest.importorskip("joblib")
+    model = edge_runtime.load(bundle_file)
+    with model, joblib.parallel_config(backend="multiprocessing", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(model.predict)(X[i : i + 10]) for i in (0, 10))
+    assert np.concatenate(found).tolist() == EXPECTED
+
+
+def test_a_warm_model_makes_nothing_new_when_it_is_asked(model: Model) -> None:
+    model.warm_up()
+    settled = dict(model._questions._settled)
+    assert len(settled) == 4
+    assert ask(model, X) == EXPECTED * 2
+    model.predict_proba_one(X[0])
+    assert model._questions._settled == settled
+
+
+@pytest.mark.native("an emulated process's memory is mostly QEMU's")
+def test_memory_stays_flat_over_single_rows_and_changing_batches(model: Model) -> None:
+    rng = np.random.default_rng(5)
+    sizes = rng.integers(1, 3000, size=300)
+    table = rng.normal(size=(3000, 3))
+
+    def work() -> None:
+        for size in sizes:
+            model.predict(table[:size])
+            model.predict_proba(table[:size])
+        for row in table:
+            model.predict_one(row)
+            model.predict_proba_one(row)
+
+    work()
+    before = resident_bytes()
+    for _ in range(3):
+        work()
+    assert resident_bytes() - before < 1_500_000
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,378 @@
+"""Text, dicts and lists become counts on the device, and closed columns refuse the unknown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from device.models import Parts, manifest
+from device.tiny_onnx import Graph
+from edge_runtime.bundle.schema import Column, Schema
+from edge_runtime.errors import InputError, IntegrityError
+from edge_runtime.inputs.derived_columns import MAX_CELLS_AT_ONCE
+from edge_runtime.vectorizers.counter import MAX_ITEMS, MAX_TEXT_CHARACTERS, counter, murmur3_32
+from edge_runtime.vectorizers.specification import (
+    Characters,
+    Derived,
+    Entries,
+    Hashing,
+    Items,
+    Pairs,
+    Reading,
+    Vocabulary,
+    Words,
+)
+
+import edge_runtime
+
+WORD = r"(?u)\b\w\w+\b"
+
+
+def counted(reading: Reading, terms: tuple[Any, ...], cell: Any, **more: Any) -> list[float]:
+    """What *cell* counts for each of *terms*."""
+    found = counter(Derived("c", reading, Vocabulary(terms), **more))(cell)
+    return [found.get(i, 0.0) for i in range(len(terms))]
+
+
+def words(**changes: Any) -> Words:
+    return replace(Words(WORD, True, "keep", (1, 1)), **changes)
+
+
+@pytest.mark.parametrize(
+    ("reading", "text", "terms", "counts"),
+    [
+        (words(), "Öl, öl and OIL: café", ("öl", "café", "o"), [2, 1, 0]),
+        (words(lowercase=False), "Öl öl", ("öl", "Öl"), [1, 1]),
+        (words(accents="unicode"), "café cafe\u0301 ÖL", ("cafe", "ol"), [2, 1]),
+        (words(accents="ascii"), "café 東京", ("cafe", "東京"), [1, 0]),
+        (words(ngram_range=(1, 2)), "two words here", ("two words", "here", "two"), [1, 1, 1]),
+        (words(ngram_range=(2, 9)), "one", ("one",), [0]),
+        (words(stop_words=("the",), ngram_range=(2, 2)), "on the mat", ("on mat",), [1]),
+        (words(pattern=r"(\d)\d"), "12 34 5", ("1", "3", "5"), [1, 1, 0]),
+        (words(), "", ("x",), [0]),
+        (Characters(False, True, "keep", (1, 2)), "Aa  b", ("a", "aa", " ", "a "), [2, 1, 1, 1]),
+        (Characters(True, True, "keep", (2, 3)), "ab", (" a", "ab", "b ", " ab"), [1, 1, 1, 1]),
+        # A word shorter than the run counts once, padded.
+        (Characters(True, True, "keep", (5, 7)), "ab c", (" ab ", " c "), [1, 1]),
+    ],
+)
+def test_text_is_split_by_pythons_own_rules(
+    reading: Reading, text: str, terms: tuple[str, ...], counts: list[float]
+) -> None:
+    assert counted(reading, terms, text) == counts
+
+
+@pytest.mark.parametrize(
+    ("reading", "cell", "terms", "counts"),
+    [
+        (Entries("=", True), {"a": 2.5, "b": "x", "c": True}, ("a", "b=x", "c"), [2.5, 1, 1]),
+        (Entries(": ", True), {"b": ["x", "y", "x"]}, ("b: x", "b: y"), [2, 1]),
+        (Pairs("="), [("a", 1), ["a", 2], ("b", "x")], ("a", "b=x"), [3, 1]),
+        (Items(), ["x", "x", 3], ("x", 3, "3"), [2, 1, 0]),
+        (Items(), {"x"}, ("x",), [1]),
+        (Items(), np.array([3, 4]), (3,), [1]),
+        (Items(), [], ("x",), [0]),
+    ],
+)
+def test_entries_and_items_count_for_their_features(
+    reading: Reading, cell: Any, terms: tuple[Any, ...], counts: list[float]
+) -> None:
+    assert counted(reading, terms, cell) == counts
+
+
+def test_counts_are_divided_by_their_sum_or_their_length() -> None:
+    text = "cat cat cat dog dog dog dog"
+    assert counted(words(), ("cat", "dog"), text, norm="l2") == [3 / 5, 4 / 5]
+    assert counted(words(), ("cat", "dog"), text, norm="l1") == [3 / 7, 4 / 7]
+    assert counted(words(), ("emu",), text, norm="l2") == [0.0]
+
+
+def test_none_in_a_dict_is_nan_and_binary_counts_once() -> None:
+    assert np.isnan(counted(Entries("=", True), ("a",), {"a": None})[0])
+    assert counted(words(), ("cat",), "cat cat", binary=True) == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("reading", "cell", "fault"),
+    [
+        (words(), 3, "expected a text"),
+        (words(), "x" * (MAX_TEXT_CHARACTERS + 1), "at most"),
+        (Entries("=", True), ["a"], "expected a dict"),
+        (Entries("=", True), {1: 2}, "names that are str"),
+        (Entries("=", True), {"a": {}}, "expected a number or a str"),
+        (Entries("=", True), {"a": [1]}, "list of str"),
+        (Entries("=", False), {"a": None}, "expected a number or a str"),
+        (Entries("=", False), {"a": 10**400}, "too large"),
+        (Pairs("="), [("a",)], "pairs"),
+        (Items(), "abc", "expected a list"),
+        (Items(), [["a"]], "list of labels"),
+        (Items(), range(3), "expected a list"),
+        (Items(), [0] * (MAX_ITEMS + 1), "at most"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_refused(reading: Reading, cell: Any, fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        counter(Derived("c", reading, Vocabulary(("a",))))(cell)
+
+
+def test_the_hash_is_murmurhash3() -> None:
+    # Values of the reference implementation, seed 0.
+    assert murmur3_32(b"") == 0
+    assert murmur3_32(b"foo") == -156908512
+    assert murmur3_32(b"hello, world") == 345750399
+
+
+def test_a_hashed_feature_counts_up_or_down_in_its_column() -> None:
+    found = counter(Derived("c", Items(), Hashing(7, True)))(["foo", "foo"])
+    assert found == {156908512 % 7: -2.0}
+    found = counter(Derived("c", Items(), Hashing(7, False)))(["foo"])
+    assert found == {156908512 % 7: 1.0}
+    with pytest.raises(ValueError, match="list of str"):
+        counter(Derived("c", Items(), Hashing(7, True)))([3])
+
+
+BLOCKS = (
+    Derived("text", words(stop_words=("a", "b"), accents="ascii"), Vocabulary(("xx", "yy"))),
+    Derived("text", Characters(True, False, "unicode", (1, 3)), Hashing(5, True), True, "l1"),
+    Derived("dict", Entries("=", True), Vocabulary(("k", "k=v"))),
+    Derived("list", Pairs(":"), Hashing(3, False)),
+    Derived("list", Items(), Vocabulary((1, "1", 2.5))),
+)
+COLUMNS = (
+    Column("text", "string"),
+    Column("n", "float64", missing=True),
+    Column("dict", "dict"),
+    Column("list", "list"),
+)
+
+
+def test_a_schema_with_derived_blocks_reads_back_equal() -> None:
+    schema = Schema("table", COLUMNS, BLOCKS)
+    assert Schema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
+    assert schema.numbers_width == 1 + 2 + 5 + 2 + 3 + 3
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("derived", 0, "column"), "nobody"),
+        (("derived", 0, "column"), "dict"),
+        (("derived", 0, "reading", "kind"), "tarot"),
+        (("derived", 0, "reading", "pattern"), 3),
+        (("derived", 0, "reading", "ngram_range"), [2, 1]),
+        (("derived", 0, "reading", "ngram_range"), [1, 10**9]),
+        (("derived", 0, "reading", "accents"), "none"),
+        (("derived", 0, "placing", "terms"), []),
+        (("derived", 0, "placing", "terms"), ["x", "x"]),
+        (("derived", 0, "placing", "terms"), [["x"]]),
+        (("derived", 1, "placing", "width"), 0),
+        (("derived", 1, "placing", "width"), 10**12),
+        (("derived", 1, "binary"), 1),
+        (("derived", 1, "norm"), "l3"),
+        (("derived", 2, "reading", "lenient"), None),
+        (("derived", 4, "reading"), {"kind": "items", "more": 1}),
+        (("kind",), "dicts"),
+    ],
+)
+def test_a_damaged_block_is_refused(path: tuple[Any, ...], value: Any) -> None:
+    told = json.loads(json.dumps(Schema("table", COLUMNS, BLOCKS).to_json()))
+    *above, last = path
+    place = told
+    for key in above:
+        place = place[key]
+    place[last] = value
+    with pytest.raises(IntegrityError):
+        Schema.from_json(told)
+
+
+def test_a_pattern_that_this_python_cannot_compile_is_refused_at_load() -> None:
+    parts = text_model()
+    for pattern in ("(", "(a)(b)"):
+        broken = Derived("text", words(pattern=pattern), Vocabulary(("a", "b")))
+        schema = replace(parts.manifest.schema, derived=(broken,))
+        with pytest.raises(IntegrityError, match=r"regular expression|more than one group"):
+            edge_runtime.load(parts.sealed(schema=schema))
+
+
+def sums(schema: Schema, rows: list[Any], answers: list[float]) -> Parts:
+    """A model that adds all numbers of a row."""
+    graph = Graph(
+        [("numbers", "float64", [None, schema.numbers_width])],
+        [("predict", "float64", [None])],
+        {"ones": np.ones(schema.numbers_width)},
+    )
+    graph.node("MatMul", ["numbers", "ones"], "predict")
+    return Parts(
+        graph.to_bytes(),
+        manifest(schema, [("predict", "float64", None)], rows, {"predict": answers}),
+    )
+
+
+def text_model() -> Parts:
+    block = Derived("text", words(), Vocabulary(("cat", "dog")))
+    schema = Schema("text", (Column("text", "string"),), (block,))
+    return sums(schema, [["cat dog cat"], ["emu"]], [3.0, 0.0])
+
+
+def test_texts_are_answered_in_batches_of_any_size_and_alone() -> None:
+    with edge_runtime.load(text_model().sealed()) as model:
+        texts = ["a cat", "", "dog, dog!", "cat dog cat"]
+        assert model.predict(texts).tolist() == [1, 0, 2, 3]
+        assert model.predict(np.array(texts, dtype=object)).tolist() == [1, 0, 2, 3]
+        assert model.predict({"text": texts}).tolist() == [1, 0, 2, 3]
+        assert [model.predict_one(text) for text in texts] == [1, 0, 2, 3]
+        assert model.predict([]).shape == (0,)
+        many = texts * 3000
+        assert model.predict(many).tolist() == [1, 0, 2, 3] * 3000
+
+
+def test_a_row_that_was_refused_leaves_nothing_behind() -> None:
+    with edge_runtime.load(text_model().sealed()) as model:
+        assert model.predict_one("cat cat cat") == 3
+        for bad in (None, 3, "x" * (MAX_TEXT_CHARACTERS + 1)):
+            with pytest.raises(InputError):
+                model.predict_one(bad)
+        assert model.predict_one("dog") == 1
+
+
+def test_wide_blocks_are_made_of_few_rows_at_once_and_errors_name_the_callers_row() -> None:
+    width = MAX_CELLS_AT_ONCE // 4
+    block = Derived("text", words(), Hashing(width, False))
+    parts = sums(Schema("text", (Column("text", "string"),), (block,)), [["one two"]], [2.0])
+    with edge_runtime.load(parts.sealed()) as model:
+        texts = ["word " * i for i in range(12)]
+        assert model.predict(texts).tolist() == list(range(12))
+        texts[10] = "x" * (MAX_TEXT_CHARACTERS + 1)
+        with pytest.raises(InputError, match="row 10, column 'text'"):
+            model.predict(texts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "block", "rows", "bad"),
+    [
+        (
+            "dicts",
+            "dict",
+            Derived("row", Entries("=", True), Vocabulary(("a", "b=x"))),
+            [{"a": 2.0}, {"b": "x", "other": 1}, {}],
+            [["a"], 3, None, {"a": {}}],
+        ),
+        (
+            "lists",
+            "list",
+            Derived("row", Items(), Vocabulary(("a", "b"))),
+            [["a", "a"], ["b"], []],
+            ["ab", {"a": 1}, None, [["a"]]],
+        ),
+    ],
+)
+def test_dicts_and_lists_are_rows(
+    kind: Any, type_: Any, block: Derived, rows: list[Any], bad: list[Any]
+) -> None:
+    parts = sums(Schema(kind, (Column("row", type_),), (block,)), [[r] for r in rows], [2, 1, 0])
+    with edge_runtime.load(parts.sealed()) as model:
+        cells = np.empty(3, dtype=object)
+        cells[:] = rows
+        for X in (rows, tuple(rows), cells, {"row": rows}):
+            assert model.predict(X).tolist() == [2, 1, 0]
+        assert [model.predict_one(row) for row in rows] == [2, 1, 0]
+        assert model.predict_one(rows[2]) == 0  # nothing is left of the rows before
+        for cell in bad:
+            with pytest.raises(InputError, match="row 1, column 'row'"):
+                model.predict([rows[0], cell])
+            with pytest.raises(InputError, match="column 'row'"):
+                model.predict_one(cell)
+
+
+class RaisingDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError("no items")
+
+
+class RaisingLabel(str):
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "reading", "good", "bad"),
+    [
+        ("dicts", "dict", Entries("=", True), {"a": 2.0}, RaisingDict(a=1.0)),
+        ("lists", "list", Items(), ["a", "a"], [RaisingLabel("a")]),
+    ],
+)
+def test_what_an_object_in_a_dict_or_list_raises_is_an_input_error(
+    kind: Any, type_: Any, reading: Reading, good: Any, bad: Any
+) -> None:
+    schema = Schema(kind, (Column("c", type_),), (Derived("c", reading, Vocabulary(("a",))),))
+    with edge_runtime.load(sums(schema, [[good]], [2.0]).sealed()) as model:
+        with pytest.raises(InputError, match=r"column 'c': the \w+ cannot be read: RuntimeError"):
+            model.predict_one(bad)
+        with pytest.raises(InputError, match="row 1, column 'c'"):
+            model.predict([good, bad])
+        assert model.predict_one(good) == 2.0
+
+
+def test_a_table_mixes_numbers_with_columns_that_are_counted() -> None:
+    schema = Schema("table", COLUMNS, (BLOCKS[0], BLOCKS[2], BLOCKS[4]))
+    rows = [["xx yy XX", 1.5, {"k": 1}, [1]], ["", None, {"k": "v"}, []]]
+    named = [dict(zip(schema.names, row, strict=True)) for row in rows]
+    with edge_runtime.load(sums(schema, rows, [6.5, "nan"]).sealed()) as model:
+        columns = {name: [row[name] for row in named] for name in schema.names}
+        for X in (rows, named, columns):
+            np.testing.assert_array_equal(model.predict(X), [6.5, np.nan])
+        assert model.predict_one(named[0]) == model.predict_one(rows[0]) == 6.5
+        with pytest.raises(InputError, match="row 1, column 'dict'"):
+            model.predict([named[0], {**named[1], "dict": "k"}])
+
+
+def closed_model() -> Parts:
+    columns = (
+        Column("n", "int64", categories=(1.0, 2.5), closed=True),
+        Column("gap", "float64", missing=True, categories=(0.0,), closed=True),
+        Column("s", "string", missing=True, categories=("a", "b"), closed=True),
+    )
+    return sums(Schema("table", columns), [[1, None, "a"], [2.5, 0.0, None]], ["nan", 2.5])
+
+
+GOOD = {"n": 1, "gap": 0, "s": "a"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "shown"),
+    [("n", 3, "1.0, 2.5; found 3.0"), ("gap", 1, "0.0; found 1.0"), ("s", "c", "'b'; found 'c'")],
+)
+def test_a_value_that_training_did_not_list_is_refused_in_a_closed_column(
+    column: str, value: Any, shown: str
+) -> None:
+    with edge_runtime.load(closed_model().sealed()) as model:
+        assert model.predict([GOOD]).tolist() == [1.0]
+        assert model.predict_one({**GOOD, "s": None}) == 1.0
+        assert np.isnan(model.predict_one({**GOOD, "gap": None}))
+        with pytest.raises(InputError, match=f"row 1, column '{column}'.*{shown}"):
+            model.predict([GOOD, {**GOOD, column: value}])
+        with pytest.raises(InputError, match=f"column '{column}'.*{shown}"):
+            model.predict_one({**GOOD, column: value})
+
+
+def test_an_array_of_numbers_is_held_to_closed_columns_too() -> None:
+    schema = Schema("array", (Column("x0", "float64", categories=(1.0, 2.0), closed=True),))
+    with edge_runtime.load(sums(schema, [[1.0]], [1.0]).sealed()) as model:
+        assert model.predict(np.array([[2.0], [1.0]])).tolist() == [2.0, 1.0]
+        with pytest.raises(InputError, match="row 1, column 'x0'"):
+            model.predict(np.array([[2.0], [1.5]]))
+
+
+def test_a_closed_column_without_categories_is_held_to_its_range() -> None:
+    columns = (Column("n", "float64", missing=True, minimum=-1.0, maximum=2.0, closed=True),)
+    with edge_runtime.load(sums(Schema("array", columns), [[1.0]], [1.0]).sealed()) as model:
+        assert model.predict([[-1.0], [2.0]]).tolist() == [-1.0, 2.0]
+        assert np.isnan(model.predict_one([None]))
+        for bad in (-1.1, 2.5):
+            with pytest.raises(InputError, match=r"row 1, column 'n'.*from -1.0 to 2.0"):
+                model.predict(np.array([[0.0], [bad]]))
+            with pytest.raises(InputError, match=r"column 'n'.*from -1.0 to 2.0"):
+                model.predict_one([bad])

@@ -1,0 +1,268 @@
+"""Neighbours: every metric, weight and kind of target answers as scikit-learn does."""
+
+import edge_pipeline
+import numpy as np
+import pytest
+from edge_pipeline.conversion.graph.row_norms import blas_lengths, numpy_lengths
+from edge_pipeline.errors import UnsupportedEstimatorError
+from pipeline.conversion.estimators.parity import assert_same
+from pipeline.conversion.estimators.tables import (
+    CLASSES,
+    assert_no_rows_are_answered,
+    fitted,
+    labels,
+    rows,
+    signal,
+)
+from scipy.linalg.blas import ddot
+from sklearn import neighbors as nb
+from sklearn.datasets import load_iris
+from sklearn.metrics import DistanceMetric
+
+X = rows(90)
+UNSEEN = np.vstack([rows(15, seed=1), X[:3], rows(2, seed=3) * 1e4])
+Y = signal(X)
+SPREAD = np.linspace(0.5, 2.0, 4)
+INVERSE = np.diag(SPREAD) + 0.1
+
+METRICS = [
+    ("euclidean", {}),
+    ("manhattan", {}),
+    ("chebyshev", {}),
+    ("minkowski", {"p": 3}),
+    ("minkowski", {"p": 1.5, "metric_params": {"w": SPREAD}}),
+    ("minkowski", {"p": 2, "metric_params": {"w": SPREAD}}),
+    ("seuclidean", {"metric_params": {"V": SPREAD}}),
+    ("mahalanobis", {"metric_params": {"VI": INVERSE}}),
+    ("canberra", {}),
+    ("l1", {}),
+    ("l2", {}),
+]
+
+
+@pytest.mark.parametrize("algorithm", ["brute", "ball_tree"])
+@pytest.mark.parametrize(("metric", "params"), METRICS)
+def test_inverse_distances_of_every_metric_weigh_alike(metric, params, algorithm):
+    model = nb.KNeighborsRegressor(
+        4, weights="distance", metric=metric, algorithm=algorithm, **params
+    )
+    assert_same(fitted(model, X, Y), X, UNSEEN)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "correlation", "sqeuclidean", "braycurtis"])
+def test_metrics_without_a_tree_weigh_alike(metric):
+    model = nb.KNeighborsRegressor(4, weights="distance", metric=metric, algorithm="brute")
+    assert_same(fitted(model, X, Y), X, UNSEEN[:15])
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["hamming", "jaccard", "rogerstanimoto", "russellrao", "dice", "sokalsneath", "yule"],
+)
+def test_distances_between_sets_are_equal(metric):
+    members = (rows(60, 12) > 0).astype(float)
+    model = nb.RadiusNeighborsTransformer(mode="distance", radius=0.6, metric=metric)
+    model.set_params(algorithm="brute")
+    assert_same(fitted(model, members), members, (rows(20, 12, seed=1) > 0).astype(float))
+
+
+def test_angles_on_a_sphere_are_equal():
+    places = np.radians(rows(60, 2) * [40.0, 20.0])
+    model = nb.KNeighborsTransformer(n_neighbors=3, mode="distance", metric="haversine")
+    assert_same(fitted(model, places), places, np.radians(rows(20, 2, seed=1) * [40.0, 20.0]))
+
+
+def test_gaps_are_left_out_of_the_distance():
+    with_gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    model = nb.KNeighborsRegressor(3, weights="distance", metric="nan_euclidean")
+    unseen = np.where(np.random.default_rng(1).random((15, 4)) < 0.2, np.nan, UNSEEN[:15])
+    assert_same(fitted(model, with_gaps, Y), with_gaps, unseen)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [lambda x, y: np.sum(np.abs(x - y)), DistanceMetric.get_metric("minkowski", p=3)],
+    ids=["function", "DistanceMetric"],
+)
+def test_a_metric_may_be_a_function_or_an_object(metric):
+    model = nb.KNeighborsClassifier(3, metric=metric, algorithm="ball_tree")
+    assert_same(fitted(model, X, labels(X, CLASSES["strings"])), X, UNSEEN)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d) ** 2])
+@pytest.mark.parametrize("kind", [*CLASSES, "two outputs"])
+def test_votes_are_counted_alike(kind, weights):
+    algorithm = "brute" if kind in ("strings", "two outputs") else "kd_tree"
+    if kind == "two outputs":
+        y = np.column_stack([labels(X, CLASSES["strings"]), labels(X, ["u", "v"], seed=5)])
+    else:
+        y = labels(X, CLASSES[kind])
+    model = nb.KNeighborsClassifier(4, weights=weights, algorithm=algorithm)
+    assert_same(fitted(model, X, y), X, UNSEEN)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("y", [np.rint(Y).astype(int), np.column_stack([Y, -Y])])
+def test_means_of_neighbours_are_equal(y, weights):
+    assert_same(fitted(nb.KNeighborsRegressor(weights=weights), X, y), X, UNSEEN)
+
+
+@pytest.mark.parametrize("columns", [16, 20, 32, 45])
+def test_a_row_of_training_keeps_its_inverse_distance_by_dot_products(columns):
+    wide = rows(80, columns)
+    model = nb.KNeighborsRegressor(3, weights="distance").fit(wide, wide[:, 0])
+    assert model._fit_method == "brute"
+    graph = edge_pipeline.convert(model, wide).graph
+    found = _run(graph, wide[:40])
+    np.testing.assert_allclose(found, model.predict(wide[:40]), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 8, 13, 16, 31, 32, 40, 77, 100])
+def test_squared_lengths_equal_those_of_numpy_and_of_blas_to_the_last_bit(columns):
+    from edge_pipeline.conversion.graph.builder import Graph
+
+    some = rows(50, columns)
+    graph = Graph()
+    numbers = graph.input("numbers", np.float64, (None, columns))
+    graph.output("numpy", numpy_lengths(numbers))
+    graph.output("blas", blas_lengths(some)(numbers))
+    model = graph.to_model("1").SerializeToString()
+    np.testing.assert_array_equal(_run(model, some)[:, 0], np.einsum("ij,ij->i", some, some))
+    expected = [ddot(row, row) for row in some]
+    np.testing.assert_array_equal(_run(model, some, "blas")[:, 0], expected)
+
+
+def test_the_everyday_example_with_ties_between_neighbours_is_sealed():
+    flowers, species = load_iris(return_X_y=True)
+    model = nb.KNeighborsClassifier().fit(flowers, species)
+    assert_same(model, flowers, rows(20, seed=1) * 0.1 + flowers.mean(axis=0))
+
+
+def test_many_training_rows_are_searched_as_exactly_as_few():
+    many = rows(3000, 6)
+    model = nb.KNeighborsTransformer(n_neighbors=3, mode="distance", algorithm="kd_tree")
+    assert_same(fitted(model, many), many[:200], rows(30, 6, seed=1))
+    slow = nb.KNeighborsTransformer(n_neighbors=3, mode="distance", metric="manhattan")
+    assert_same(fitted(slow, many), many[:50], rows(30, 6, seed=1))
+
+
+def test_rows_far_from_zero_find_the_same_neighbours():
+    far = rows(400, 12) + 1e7
+    model = nb.KNeighborsTransformer(n_neighbors=3, algorithm="kd_tree", mode="connectivity")
+    assert_same(fitted(model, far), far[:100], rows(30, 12, seed=1) + 1e7)
+
+
+@pytest.mark.parametrize("metric", ["braycurtis", "russellrao", "dice"])
+def test_a_tree_that_misses_neighbours_is_refused(metric):
+    model = nb.KNeighborsClassifier(metric=metric, algorithm="ball_tree", leaf_size=5)
+    model = fitted(model, np.abs(X), labels(X, CLASSES["bools"]))
+    with pytest.raises(UnsupportedEstimatorError, match="algorithm='brute'"):
+        edge_pipeline.convert(model, np.abs(X))
+
+
+@pytest.mark.parametrize("outlier", ["most_frequent", 7])
+@pytest.mark.parametrize(
+    ("weights", "algorithm"), [("uniform", "brute"), ("uniform", "kd_tree"), ("distance", "brute")]
+)
+def test_rows_without_neighbours_have_the_outlier_label(outlier, weights, algorithm):
+    y = labels(X, CLASSES["ints"])
+    model = nb.RadiusNeighborsClassifier(
+        2.0, weights=weights, outlier_label=outlier, algorithm=algorithm
+    )
+    assert_same(fitted(model, X, y), X, UNSEEN)
+
+
+def test_of_two_outputs_each_has_its_outlier_label():
+    y = np.column_stack([labels(X, ["a", "b"]), labels(X, ["u", "v"], seed=5)])
+    model = nb.RadiusNeighborsClassifier(2.0, outlier_label=["a", "z"])
+    assert_same(fitted(model, X, y), X, UNSEEN)
+
+
+def test_without_an_outlier_label_a_row_without_neighbours_is_not_answered():
+    import onnxruntime
+
+    model = fitted(nb.RadiusNeighborsClassifier(2.0), X, labels(X, CLASSES["ints"]))
+    graph = edge_pipeline.convert(model, X).graph
+    assert set(_run(graph, X[:5], "predict")) <= {10, 20, 35}
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
+        _run(graph, X[:1] + 1e6, "predict")
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d)])
+@pytest.mark.parametrize("y", [Y, np.rint(Y).astype(int), np.column_stack([Y, -Y])])
+def test_means_within_a_radius_are_equal(y, weights):
+    unseen = UNSEEN if y.dtype.kind == "f" else X[:20] + 0.01
+    assert_same(fitted(nb.RadiusNeighborsRegressor(2.0, weights=weights), X, y), X, unseen)
+
+
+@pytest.mark.parametrize("kernel", ["gaussian", "tophat", "epanechnikov", "linear", "cosine"])
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+def test_densities_are_equal(kernel, metric):
+    model = nb.KernelDensity(kernel=kernel, metric=metric, bandwidth=4.0)
+    model.fit(X, sample_weight=np.linspace(0.0, 1.0, len(X)))
+    assert_same(model, X, rows(20, seed=1))
+
+
+@pytest.mark.parametrize("bandwidth", ["scott", "silverman", 1.5])
+def test_an_exponential_density_is_equal_whatever_the_bandwidth(bandwidth):
+    model = nb.KernelDensity(kernel="exponential", bandwidth=bandwidth, algorithm="ball_tree")
+    assert_same(model.fit(X), X, rows(20, seed=1))
+
+
+@pytest.mark.parametrize("params", [{}, {"algorithm": "brute"}, {"contamination": 0.2}])
+def test_local_outliers_are_equal(params):
+    assert_same(nb.LocalOutlierFactor(7, novelty=True, **params).fit(X), X, UNSEEN)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan"])
+@pytest.mark.parametrize("shrink", [None, 0.3])
+@pytest.mark.parametrize("priors", ["uniform", "empirical", [0.2, 0.3, 0.5]])
+def test_nearest_centroids_are_equal(metric, shrink, priors):
+    y = np.append(labels(X, CLASSES["strings"])[:-20], ["gentoo"] * 20)
+    model = nb.NearestCentroid(metric=metric, shrink_threshold=shrink, priors=priors)
+    assert_same(fitted(model, X, y), X, UNSEEN)
+
+
+def test_a_nearest_centroid_of_two_classes_decides_by_one_column():
+    model = fitted(nb.NearestCentroid(priors=[0.3, 0.7]), X, labels(X, CLASSES["bools"]))
+    assert_same(model, X, UNSEEN)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        nb.KNeighborsClassifier(),
+        nb.RadiusNeighborsClassifier(5.0, outlier_label="most_frequent"),
+        nb.NearestCentroid(),
+    ],
+)
+def test_no_rows_are_answered(model):
+    assert_no_rows_are_answered(fitted(model, X, labels(X, CLASSES["ints"])), X)
+
+
+def _run(graph, numbers, output=None):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph)
+    return session.run([output] if output else None, {"numbers": numbers})[0]
+
+
+@pytest.mark.parametrize("near", [{"atol": 0.01}, {"rtol": 0.01}])
+def test_a_density_that_stops_summing_is_refused(near, tmp_path) -> None:
+    model = nb.KernelDensity(**near).fit(rows(60))
+    with pytest.raises(UnsupportedEstimatorError, match=r"set_params\(atol=0, rtol=0\)"):
+        edge_pipeline.export(model, rows(60), tmp_path / "m.onnx")
+
+
+def blocks(a, b):
+    return np.abs(a - b).sum()
+
+
+def largest(a, b):
+    return (a - b).__abs__().max()
+
+
+@pytest.mark.parametrize("metric", [blocks, largest, lambda a, b: np.sqrt(((a - b) ** 2).mean())])
+def test_a_metric_may_use_the_methods_of_arrays(metric) -> None:
+    model = nb.KNeighborsRegressor(3, metric=metric, algorithm="brute").fit(rows(20), np.arange(20))
+    assert_same(model, rows(20), UNSEEN[:4])

@@ -1,0 +1,86 @@
+"""The report in a real browser: both themes, a phone's width, nothing loaded, nothing said.
+
+Skipped where no browser is: on Debian, `apt-get install chromium` brings one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import edge_pipeline
+import pytest
+from pipeline.evaluation.report.browser import Browser, found
+
+pytestmark = pytest.mark.skipif(
+    found() is None, reason="no browser: the report was NOT looked at; apt-get install chromium"
+)
+
+DRAWN = """
+(() => {
+  const inked = [...document.querySelectorAll("svg")].map(svg => {
+    const box = svg.getBoundingClientRect();
+    const text = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
+    return {
+      width: box.width,
+      height: box.height,
+      outside: text.filter(t => t.left < box.left - 2 || t.right > box.right + 2).length,
+      smallest: Math.min(...text.map(t => t.height)),
+    };
+  });
+  return {
+    inked,
+    page: document.documentElement.scrollWidth,
+    window: innerWidth,
+    paper: getComputedStyle(document.body).backgroundColor,
+    line: getComputedStyle(document.querySelector("svg path[style*='--series-1']")).stroke,
+  };
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser(str(found())) as started:
+        yield started
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1100])
+@pytest.mark.parametrize("name", ["hostile", "fuel"])
+def test_the_page_fits_its_window_and_follows_the_theme(
+    browser: Browser, name: str, width: int, dark: bool, request: pytest.FixtureRequest
+) -> None:
+    report: edge_pipeline.ExportResult = request.getfixturevalue(name)
+    assert report.written is not None
+    browser.said.clear()
+    browser.asked_for.clear()
+    browser.open(report.written.page, width=width, dark=dark)
+    drawn = browser.value(DRAWN)
+    assert drawn["page"] <= drawn["window"]
+    assert drawn["paper"] == ("rgb(20, 23, 27)" if dark else "rgb(255, 255, 255)")
+    assert len(drawn["inked"]) >= 5
+    for drawing in drawn["inked"]:
+        assert drawing["width"] > 250
+        assert drawing["height"] > 60
+        assert drawing["outside"] == 0
+        assert drawing["smallest"] > 7
+    assert browser.said == []
+    assert browser.asked_for == [report.written.page.as_uri()]
+
+
+def test_paper_is_white_whatever_the_screen_is(
+    browser: Browser, hostile: edge_pipeline.ExportResult
+) -> None:
+    assert hostile.written is not None
+    browser.open(hostile.written.page, width=800, dark=True, media="print")
+    assert browser.value(DRAWN)["paper"] == "rgb(255, 255, 255)"
+
+
+def test_what_a_page_loads_or_complains_of_would_be_seen(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = tmp_path_factory.mktemp("bad") / "bad.html"
+    page.write_text("<img src=absent.png><script>console.error('x'); absent()</script>")
+    browser.open(page, width=390, dark=False)
+    assert any("absent.png" in url for url in browser.asked_for)
+    assert any("absent is not defined" in text for text in browser.said)

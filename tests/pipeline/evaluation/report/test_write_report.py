@@ -1,0 +1,396 @@
+"""A report tells what the build measured, escapes what it is given, and needs nothing else."""
+
+import hashlib
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import edge_pipeline
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from edge_pipeline import MeasurementError
+from edge_pipeline.cli.main import cli
+from edge_pipeline.evaluation.report.evaluation import Evaluation, sidecar_of
+from pipeline.evaluation.report.conftest import HOSTILE, rows
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import edge_runtime
+
+MAX_BYTES = 1_000_000
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, and all text outside of styles."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._in_style = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        self._in_style = tag == "style"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_style:
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def page_of(report: edge_pipeline.ExportResult) -> str:
+    assert report.written is not None
+    return report.written.page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["hostile", "fuel"])
+def test_the_page_needs_nothing_besides_itself(name: str, request: Any) -> None:
+    text = page_of(request.getfixturevalue(name))
+    elements = Elements(text)
+    assert len(text.encode()) < MAX_BYTES
+    assert {"script", "iframe", "object", "img"} & {tag for tag, _ in elements.found} == set()
+    for tag, attributes in elements.found:
+        for key in ("src", "href", "xlink:href", "action", "data"):
+            value = attributes.get(key)
+            assert value is None or value.startswith(("#", "data:")), (tag, key, value)
+    outside = {url for url in re.findall(r"https?://[^\s\"'<>)]+", text) if "w3.org" not in url}
+    assert outside == set()
+    assert "@import" not in text
+
+
+def test_names_from_the_table_are_shown_and_never_markup(
+    hostile: edge_pipeline.ExportResult,
+) -> None:
+    text = page_of(hostile)
+    assert HOSTILE not in text
+    assert "<i>" not in text
+    assert "<b>kind" not in text
+    shown = Elements(text).text
+    for name in (HOSTILE, "$x^2$", '"quoted" & <i>', "For <i>nothing</i> | but tests.", "a|b"):
+        assert name in shown
+
+
+def test_the_card_keeps_its_tables_whatever_the_names_are(
+    hostile: edge_pipeline.ExportResult,
+) -> None:
+    assert hostile.written is not None
+    card = hostile.written.card.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```", "", card, flags=re.MULTILINE | re.DOTALL)
+    assert "<" not in prose.replace("\\<", "")
+    assert r"a\|b" in prose
+    for line in prose.splitlines():
+        if line.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", line)) >= 3
+    widths = [
+        {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE)
+    ]
+    assert len(widths) >= 4
+    assert all(len(width) == 1 for width in widths)
+
+
+def test_the_page_tells_what_the_build_knows(
+    hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult
+) -> None:
+    shown = " ".join(Elements(page_of(hostile)).text.split())
+    table = hostile.path.with_name("rows.csv").read_bytes()
+    for words in (
+        "180 to train, 60 to test",
+        hashlib.sha256(table).hexdigest(),
+        "2026-11-24",
+        "Confusion matrix",
+        "Calibration",
+        "ROC",
+        "Permutation importance",
+        "Errors by group",
+        "Learning curve",
+        "always the commonest class",
+        "max_model_bytes",
+        "kept",
+        f"edge-runtime predict {hostile.path.name} rows.csv",
+        hostile.manifest.created_by["scikit-learn"],
+    ):
+        assert words in shown or words in page_of(hostile), words
+    shown = " ".join(Elements(page_of(fuel)).text.split())
+    assert "Predicted minus true: half of the rows between" in shown
+    assert "always the mean of the training rows" in shown
+    assert "Confusion matrix" not in shown
+
+
+def test_the_figures_are_those_of_the_sealed_file(hostile: edge_pipeline.ExportResult) -> None:
+    assert hostile.written is not None
+    found = hostile.written.evaluation
+    accuracy = next(score for score in found.scores if score.name == "accuracy")
+    assert accuracy.value == hostile.manifest.metrics["accuracy"]
+    assert accuracy.low < accuracy.value < accuracy.high
+    assert accuracy.dummy < accuracy.low
+    assert found.confusion is not None
+    counts = np.array(found.confusion.counts)
+    assert counts.sum() == 60
+    assert np.trace(counts) / 60 == accuracy.value
+    assert found.importance[0].column == "$x^2$"
+    assert found.importance[0].mean > 5 * abs(found.importance[-1].mean)
+    assert {group.column for group in found.groups} == {"$x^2$", "word"}
+    for column in ("$x^2$", "word"):
+        assert sum(group.rows for group in found.groups if group.column == column) == 60
+    assert found.measured is not None
+    assert found.measured.model_bytes == hostile.bundle_bytes
+    assert found.measured.empty_memory_mb < found.measured.peak_memory_mb
+
+
+def test_every_drawing_is_told_in_words_and_every_table_has_heads(
+    hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult
+) -> None:
+    for report in (hostile, fuel):
+        elements = Elements(page_of(report))
+        assert elements.all("html")[0]["lang"] == "en"
+        drawings = [d for d in elements.all("div") if d.get("role") == "img"]
+        assert len(drawings) == len(elements.all("svg")) >= 5
+        assert all(len(drawing["aria-label"] or "") > 20 for drawing in drawings)
+        assert len({drawing["aria-label"] for drawing in drawings}) == len(drawings)
+        assert len(elements.all("table")) == len(elements.all("caption"))
+        assert all("scope" in head for head in elements.all("th"))
+        assert len(elements.all("h1")) == 1
+        ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+        assert len(ids) == len(set(ids))
+
+
+def test_every_drawing_is_well_formed_and_has_the_colours_of_the_page(
+    hostile: edge_pipeline.ExportResult,
+) -> None:
+    text = page_of(hostile)
+    drawings = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
+    for drawing in drawings:
+        ET.fromstring(drawing)
+        assert re.search(r"#0[1-7]0[1-7]0[1-7]", drawing) is None
+        assert "var(--ink)" in drawing
+        assert "mathdefault" not in drawing
+        assert set(re.findall(r"#[0-9a-f]{6}", drawing)) <= {"#ffffff", "#000000"}
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """color-mix in srgb."""
+    pairs = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
+
+
+def themes() -> list[dict[str, str]]:
+    from edge_pipeline.evaluation.report import page
+
+    css = (Path(page.__file__).parent / "templates/report.css").read_text(encoding="utf-8")
+    blocks = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[:2]
+    return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in blocks]
+
+
+@pytest.mark.parametrize("theme", themes(), ids=["light", "dark"])
+def test_text_and_lines_stand_out_from_the_paper(theme: dict[str, str]) -> None:
+    for name in ("ink", "muted", "good", "bad"):
+        assert contrast(theme[name], theme["paper"]) >= 4.5, name
+    for name in ("ink", "muted"):
+        assert contrast(theme[name], theme["raised"]) >= 4.5, name
+    # A cell of the confusion matrix is at most three tenths of the first colour.
+    assert contrast(theme["ink"], mixed(theme["series-1"], theme["paper"], 0.3)) >= 4.5
+    for i in range(1, 5):
+        # Of lines and bars WCAG asks for 3 (1.4.11).
+        assert contrast(theme[f"series-{i}"], theme["paper"]) >= 4.5, i
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_a_report_can_be_written_again_and_says_the_same(
+    hostile: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    again = edge_pipeline.report(hostile.path, output=tmp_path / "again.html", date="yesterday")
+    assert again.page.read_text("utf-8").replace("yesterday", "2026-11-24") == page_of(hostile)
+    assert again.card == tmp_path / "again.md"
+    assert f'srcdoc="{"&lt;!DOCTYPE html&gt;"}' in again._repr_html_()
+    assert HOSTILE not in again._repr_html_()
+
+
+def test_a_sidecar_of_another_build_is_not_believed(
+    hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "fuel.onnx"
+    shutil.copy(fuel.path, path)
+    bare = edge_pipeline.report(path)
+    assert bare.evaluation.scores == ()
+    assert "fuel.report.json, which the build writes, is not here" in bare.page.read_text("utf-8")
+    shutil.copy(sidecar_of(hostile.path), sidecar_of(path))
+    text = edge_pipeline.report(path).page.read_text(encoding="utf-8")
+    assert "is about another build of the file" in text
+    assert "2026-11-24" not in text
+    sidecar_of(path).write_text('{"format": 1}')
+    with pytest.raises(MeasurementError, match="no evaluation of a build: sha256"):
+        edge_pipeline.report(path)
+
+
+def test_labelled_rows_give_the_figures_without_the_build(
+    hostile: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    path = tmp_path / "alone.onnx"
+    shutil.copy(hostile.path, path)
+    rows().to_csv(tmp_path / "rows.csv", index=False)
+    found = edge_pipeline.report(path, rows=tmp_path / "rows.csv", target="<b>kind</b>").evaluation
+    with edge_runtime.load(path) as model:
+        given = model.predict(rows().drop(columns="<b>kind</b>"))
+    accuracy = next(score for score in found.scores if score.name == "accuracy")
+    assert accuracy.value == np.mean(given == rows()["<b>kind</b>"])
+    assert accuracy.dummy is None
+    assert found.source is not None
+    assert found.source.rows_test == 240
+    with pytest.raises(MeasurementError, match="no column 'absent'"):
+        edge_pipeline.report(path, rows=rows(), target="absent")
+
+
+def test_an_evaluation_reads_back_as_it_was_written(
+    hostile: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    assert hostile.written is not None
+    hostile.written.evaluation.write(tmp_path / "e.json")
+    assert Evaluation.read(tmp_path / "e.json") == hostile.written.evaluation
+
+
+X, Y = load_iris(return_X_y=True)
+TEXTS = ["red apple", "blue sky", "red sun", "blue sea"] * 10
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sample", "target"),
+    [
+        (KMeans(3, random_state=0, n_init=1), X, None),
+        (IsolationForest(n_estimators=5, random_state=0), X, None),
+        (PCA(2), X, None),
+        (make_pipeline(CountVectorizer(), LogisticRegression()), TEXTS, [1, 0] * 20),
+    ],
+    ids=["clusters", "anomalies", "transform", "text"],
+)
+def test_every_task_has_a_report_that_says_what_is_missing(
+    estimator: Any, sample: Any, target: Any, tmp_path: Path
+) -> None:
+    estimator.fit(sample, target)
+    edge_pipeline.export(estimator, sample, tmp_path / "m.onnx")
+    written = edge_pipeline.report(tmp_path / "m.onnx", rows=sample)
+    shown = Elements(written.page.read_text("utf-8")).text
+    assert "On a device" in shown
+    if hasattr(estimator, "predict"):
+        answers = written.evaluation.answers
+        assert answers is not None
+        assert sum(answers.counts) == len(sample)
+    else:
+        assert "the model has no predict" in shown
+
+
+def test_a_part_that_cannot_be_had_is_left_out_with_its_reason(tmp_path: Path, root: Path) -> None:
+    report = edge_pipeline.build(root / "models/linear", tmp_path / "line.onnx", report=True)
+    assert report.written is not None
+    assert "no row was kept for testing" in Elements(page_of(report)).text
+    assert report.written.evaluation.scores == ()
+
+
+def test_the_commands_write_the_page_and_name_it(
+    hostile: edge_pipeline.ExportResult, tmp_path: Path, root: Path
+) -> None:
+    asked = ["report", str(hostile.path), "-o", str(tmp_path / "p.html")]
+    done = CliRunner().invoke(cli, asked)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert str(tmp_path / "p.html") in done.stdout
+    told = json.loads(CliRunner().invoke(cli, [*asked, "--json"]).stdout)
+    assert told["sha256"] == hostile.written.evaluation.sha256  # type: ignore[union-attr]
+    build = ["build", str(root / "models/linear"), "-q", "-o", str(tmp_path / "x.onnx")]
+    done = CliRunner().invoke(cli, build)
+    assert f"{tmp_path / 'x.report.html'}" in done.stdout
+    done = CliRunner().invoke(cli, [*build[:-1], str(tmp_path / "y.onnx"), "--no-report"])
+    assert "report" not in done.stdout
+    assert not (tmp_path / "y.report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "estimator"),
+    [
+        ("regression", "sklearn.linear_model.LinearRegression"),
+        ("classification", "sklearn.tree.DecisionTreeClassifier"),
+    ],
+)
+def test_several_targets_are_judged_together(task: str, estimator: str, tmp_path: Path) -> None:
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
+    signs = (table > 0).astype(int)
+    targets = signs if task == "classification" else table * 2
+    table.assign(u=targets["a"], v=targets["b"]).to_csv(tmp_path / "t.csv", index=False)
+    recipe = (
+        f'name = "both"\ntask = "{task}"\ndata = {{ file = "t.csv", target = ["u", "v"] }}\n'
+        f'estimator = {{ class = "{estimator}" }}\n'
+    )
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    report = edge_pipeline.build(tmp_path, tmp_path / "both.onnx", report=True)
+    assert report.written is not None
+    found = report.written.evaluation
+    assert found.scores[0].value > 0.9 > found.scores[0].dummy
+    assert len(found.residuals) == (2 if task == "regression" else 0)
+    assert "scores" not in found.left_out
+
+
+def test_a_search_is_told_with_its_front_and_what_was_chosen(tmp_path: Path) -> None:
+    recipe = """
+name = "searched"
+task = "classification"
+data = { file = "rows.csv", target = "<b>kind</b>", features = ["$x^2$"] }
+estimator = { class = "sklearn.tree.DecisionTreeClassifier" }
+[search]
+method = "grid"
+measured = 2
+[search.parameters]
+max_depth = [1, 2, 4]
+"""
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    rows().to_csv(tmp_path / "rows.csv", index=False)
+    report = edge_pipeline.build(tmp_path, tmp_path / "s.onnx", report=True)
+    assert report.written is not None
+    assert report.search is not None
+    found = report.written.evaluation
+    assert len(found.tried) == 3
+    assert [item.score for item in found.tried] == [c.score for c in report.search.candidates]
+    assert sum(item.chosen for item in found.tried) == 1
+    assert sum(item.front for item in found.tried) == len(report.search.front) >= 1
+    assert "Pareto front" in Elements(page_of(report)).text
+    assert "max\\_depth=1" in report.written.card.read_text("utf-8")
+
+
+def test_frames_of_rows_without_a_file_have_a_digest_that_follows_their_values() -> None:
+    from edge_pipeline.evaluation.report.write_report import _digest
+
+    table = rows()
+    assert _digest(table, None) == _digest(table.copy(), None)
+    other = table.copy()
+    other.iloc[3, 0] += 1e-9
+    assert _digest(other, None) != _digest(table, None)
+    assert _digest(TEXTS, Y) != _digest([*TEXTS[1:], TEXTS[0]], Y)
+    assert isinstance(table, pd.DataFrame)

@@ -1,0 +1,97 @@
+"""A sealed file is verified again by the estimator that it was made from, and by no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from edge_pipeline.build_from_recipe import export_function
+from edge_pipeline.cli.main import cli
+from edge_pipeline.errors import ConversionError, ParityError
+from edge_pipeline.verification.reverify import verify
+from edge_runtime.bundle.layout import pack, unpack
+from edge_runtime.bundle.manifest import Manifest, OutputEvidence, Parity
+
+SOURCE = """
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+
+
+def fitted():
+    return DecisionTreeClassifier(random_state=0).fit(X, y), X
+
+
+def shallow():
+    return DecisionTreeClassifier(max_depth=1).fit(X, y), X
+
+
+def narrow():
+    return DecisionTreeClassifier(random_state=0).fit(X[:, :2], y), X[:, :2]
+
+
+def logistic():
+    return LogisticRegression().fit(X, y), X
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    file = tmp_path / "train.py"
+    file.write_text(SOURCE, encoding="utf-8")
+    return str(file)
+
+
+def sealed(source: str, function: str = "fitted") -> Path:
+    path = Path(source).with_name(f"{function}.onnx")
+    export_function(f"{source}:{function}", path)
+    return path
+
+
+def claiming(path: Path, **more: object) -> Path:
+    """The same file with other evidence of its labels in it."""
+    bundle = unpack(path.read_bytes())
+    parity = bundle.manifest.parity
+    told: OutputEvidence = replace(parity.outputs["predict"], **more)  # type: ignore[arg-type]
+    parity = Parity(parity.tolerance, {**parity.outputs, "predict": told})
+    manifest: Manifest = replace(bundle.manifest, parity=parity)
+    path.write_bytes(pack(bytes(bundle.graph), manifest))
+    return path
+
+
+def test_the_same_evidence_is_found_again(source: str) -> None:
+    path = sealed(source)
+    found = verify(path, f"{source}:fitted")
+    assert found.parity == found.manifest.parity
+    assert {evidence.level for evidence in found.parity.outputs.values()} == {"proven"}
+
+
+def test_another_estimator_is_found_out(source: str) -> None:
+    with pytest.raises(ParityError, match="scikit-learn answers"):
+        verify(sealed(source), f"{source}:shallow")
+    with pytest.raises(ConversionError, match="name the function"):
+        verify(sealed(source), f"{source}:narrow")
+
+
+def test_a_file_that_says_more_than_can_be_shown_is_refused(source: str) -> None:
+    path = claiming(sealed(source, "logistic"), level="proven", bound=0.0)
+    with pytest.raises(ParityError, match="shown is bounded"):
+        verify(path, f"{source}:logistic")
+    path = claiming(sealed(source, "logistic"), bound=1e-30)
+    with pytest.raises(ParityError, match="1e-30"):
+        verify(path, f"{source}:logistic")
+
+
+def test_the_command_prints_the_evidence_and_says_no_with_one(source: str) -> None:
+    path, ask = sealed(source), CliRunner().invoke
+    done = ask(cli, ["verify", str(path), "--against", f"{source}:fitted", "-q"])
+    assert done.exit_code == 0, done.output
+    assert "evidence predict         proven: bit for bit" in done.output
+    refused = ask(cli, ["verify", str(path), "--against", f"{source}:shallow", "-q"])
+    assert refused.exit_code == 1
+    assert ask(cli, ["verify", str(path), "--against", "train.py", "-q"]).exit_code == 2
