@@ -23,7 +23,7 @@ from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_f
 from edge_pipeline.data.sample import Sample, take_sample, with_infinity
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
-from edge_pipeline.evaluation.limits import held
+from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.training.search_results import SearchResult
@@ -245,7 +245,7 @@ def export(
     if manifest.limits:
         with _timed("measure", seconds, tell):
             raw = pack(verified.model.graph, manifest)
-            measured = held(raw, manifest, X if X_test is None else X_test, estimator)
+            measured = check_limits(raw, manifest, X if X_test is None else X_test, estimator)
     with _timed("seal", seconds, tell):
         seal(verified, manifest, path, signing_key=key)
     return ExportResult(

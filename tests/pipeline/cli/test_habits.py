@@ -11,7 +11,7 @@ import click
 import edge_pipeline
 import pytest
 from click.testing import CliRunner, Result
-from edge_pipeline.cli.command_group import BUG, INTERRUPTED, Commands, run
+from edge_pipeline.cli.command_group import BUG, INTERRUPTED, LazyGroup, run
 from edge_pipeline.cli.main import cli
 
 COMMAND = Path(sys.executable).with_name("edge-pipeline")
@@ -29,7 +29,7 @@ def names(group: click.Group = cli) -> list[str]:
 def test_the_list_says_of_a_command_what_the_command_says_of_itself(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    assert command.short_help == cli._later[name].short_help
+    assert command.short_help == cli._lazy_commands[name].short_help
     assert command.name == name
 
 
@@ -87,8 +87,8 @@ def test_debug_shows_the_traceback_and_its_cause() -> None:
     assert result.stderr.endswith("Error: absent.onnx: No such file or directory\n")
 
 
-def broken() -> Commands:
-    group = Commands("broken")
+def broken() -> LazyGroup:
+    group = LazyGroup("broken")
 
     @group.command()
     def stumble() -> None:

@@ -112,7 +112,7 @@ def test_rows_that_only_one_file_refuses_are_told_with_the_reason(
     assert sorted(found.refused_after) == [5, 10]
     assert "'a'" in found.refused_after[5]
     assert (found.rows, found.refused_before, found.is_same) == (198, {}, False)
-    assert found.verdict()[0] == "2 rows answered before are refused now"
+    assert found.verdict()[0] == "2 rows stored_predictions before are refused now"
     assert sorted(compare(files["rough"], files["gaps"], holes).refused_before) == [5, 10]
 
 

@@ -21,7 +21,7 @@ import click
 
 from edge_pipeline.errors import EdgePipelineError
 
-__all__ = ["BUG", "INTERRUPTED", "Commands", "Refusal", "run"]
+__all__ = ["BUG", "INTERRUPTED", "LazyGroup", "Refusal", "run"]
 
 REFUSED, BUG, INTERRUPTED = 1, 3, 130
 """Exit codes besides 0, done, and 2, click's own for misuse."""
@@ -29,7 +29,7 @@ REFUSED, BUG, INTERRUPTED = 1, 3, 130
 LOG_NAME = "last-failure.log"
 
 
-class _Later(NamedTuple):
+class _LazyCommand(NamedTuple):
     module: str
     attribute: str
     short_help: str
@@ -42,34 +42,34 @@ class Refusal(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it, the label in red on a terminal."""
-        _complain("Error:", self.format_message())
+        _print_error("Error:", self.format_message())
 
 
-def _complain(label: str, message: str) -> None:
+def _print_error(label: str, message: str) -> None:
     told = f"{click.style(label, fg='red', bold=True)} {message}"
     # Here no context is left that would know of NO_COLOR.
     click.echo(told, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
-class Commands(click.Group):
+class LazyGroup(click.Group):
     """A group whose commands may be imported later, and which guesses what was meant."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self._later: dict[str, _Later] = {}
+        self._lazy_commands: dict[str, _LazyCommand] = {}
 
-    def add_later(self, name: str, place: str, short_help: str) -> None:
+    def add_lazy(self, name: str, place: str, short_help: str) -> None:
         """Have *name* import its command from *place*, ``module:attribute``, when it is called."""
         module, _, attribute = place.partition(":")
-        self._later[name] = _Later(module, attribute, short_help)
+        self._lazy_commands[name] = _LazyCommand(module, attribute, short_help)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every command, those not yet imported too."""
-        return sorted({*super().list_commands(ctx), *self._later})
+        return sorted({*super().list_commands(ctx), *self._lazy_commands})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command if need be."""
-        later = self._later.get(cmd_name)
+        later = self._lazy_commands.get(cmd_name)
         if later is None:
             return super().get_command(ctx, cmd_name)
         command: click.Command = getattr(import_module(later.module), later.attribute)
@@ -80,8 +80,8 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         rows = [
-            (name, self._later[name].short_help)
-            if name in self._later
+            (name, self._lazy_commands[name].short_help)
+            if name in self._lazy_commands
             else (name, self.commands[name].get_short_help_str(80))
             for name in self.list_commands(ctx)
         ]
@@ -118,14 +118,14 @@ class Commands(click.Group):
         except OSError as error:
             # Without the errno that str() would put in front.
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise _refusal(ctx, error, reason) from error
+            raise _to_refusal(ctx, error, reason) from error
         except Exception as error:
-            if not isinstance(error, _refused()):
+            if not isinstance(error, _expected_errors()):
                 raise
-            raise _refusal(ctx, error, str(error)) from error
+            raise _to_refusal(ctx, error, str(error)) from error
 
 
-def _remember(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+def _store_flag(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     ctx.find_root().meta[f"edge_pipeline.{parameter.name}"] = value
     if value and parameter.name == "verbose":
         click.echo(", ".join(_versions()), err=True)
@@ -135,14 +135,14 @@ _VERBOSE = click.Option(
     ["--verbose"],
     is_flag=True,
     expose_value=False,
-    callback=_remember,
+    callback=_store_flag,
     help="Also tell versions, and where the log of a failure is.",
 )
 _DEBUG = click.Option(
     ["--debug"],
     is_flag=True,
     expose_value=False,
-    callback=_remember,
+    callback=_store_flag,
     help="Show the traceback of an error.",
 )
 
@@ -155,31 +155,31 @@ def run(group: click.Group, name: str) -> None:
         if "--debug" in sys.argv[1:]:
             raise
         told = f"{type(error).__name__}: {error}"
-        _complain("Bug:", told)
-        where = _log(error)
+        _print_error("Bug:", told)
+        where = _write_log(error)
         told = f"the whole story is in {where}" if where else "run it again with --debug"
         click.echo(f"This is a fault of {name}, please report it; {told}", err=True)
         sys.exit(BUG)
 
 
-def _refused() -> tuple[type[Exception], ...]:
+def _expected_errors() -> tuple[type[Exception], ...]:
     """The errors that are no bugs; edge_runtime, with numpy, is imported after a failure alone."""
     from edge_runtime.errors import EdgeRuntimeError
 
     return (EdgePipelineError, EdgeRuntimeError)
 
 
-def _refusal(ctx: click.Context, error: Exception, reason: str) -> Refusal:
+def _to_refusal(ctx: click.Context, error: Exception, reason: str) -> Refusal:
     meta = ctx.find_root().meta
     if meta.get("edge_pipeline.debug"):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    where = _log(error)
+    where = _write_log(error)
     if where and meta.get("edge_pipeline.verbose"):
         click.echo(f"log of this failure: {where}", err=True)
     return Refusal(reason)
 
 
-def _log(error: BaseException) -> Path | None:
+def _write_log(error: BaseException) -> Path | None:
     """Keep what happened; None where no file can be written, which is no reason to fail twice."""
     folder = _state_folder()
     if folder is None:
@@ -187,7 +187,9 @@ def _log(error: BaseException) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / LOG_NAME
-        file.write_text("\n".join(_story(error)), encoding="utf-8", errors="backslashreplace")
+        file.write_text(
+            "\n".join(_failure_report(error)), encoding="utf-8", errors="backslashreplace"
+        )
     except OSError:
         return None
     return file
@@ -215,7 +217,7 @@ def _versions() -> Iterable[str]:
             yield f"{name}: not installed"
 
 
-def _story(error: BaseException) -> Iterable[str]:
+def _failure_report(error: BaseException) -> Iterable[str]:
     yield time.strftime("%Y-%m-%d %H:%M:%S %z")
     yield f"command: {' '.join(sys.argv)}"
     yield f"folder: {Path.cwd()}"

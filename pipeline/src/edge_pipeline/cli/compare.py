@@ -11,7 +11,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.evaluation.diff import Changed
+    from edge_pipeline.evaluation.diff import ChangedRow
 
 __all__ = ["compare_command"]
 
@@ -89,7 +89,7 @@ def _some(refused: dict[int, str]) -> list[tuple[int, str]]:
     return list(refused.items())[:MAX_ROWS]
 
 
-def _cells(row: Changed) -> tuple[str, ...]:
+def _cells(row: ChangedRow) -> tuple[str, ...]:
     sure = [
         "" if value is None else f"{value:.3f}"
         for value in (row.confidence_before, row.confidence_after)

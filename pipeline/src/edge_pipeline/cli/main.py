@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from edge_pipeline.cli.command_group import Commands, run
+from edge_pipeline.cli.command_group import LazyGroup, run
 
 __all__ = ["cli", "main"]
 
@@ -26,7 +26,7 @@ Exit codes: 0 done, 1 refused, 2 misuse, 3 a bug of ours, 130 interrupted.
 
 
 @click.group(
-    cls=Commands, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup, epilog=EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="edge-pipeline", prog_name="edge-pipeline")
 def cli() -> None:
@@ -54,7 +54,7 @@ _COMMANDS = {
 }
 
 for _name, (_place, _help) in _COMMANDS.items():
-    cli.add_later(_name, f"edge_pipeline.cli.{_place}", _help)
+    cli.add_lazy(_name, f"edge_pipeline.cli.{_place}", _help)
 
 
 def main() -> None:

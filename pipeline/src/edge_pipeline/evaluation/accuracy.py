@@ -10,10 +10,10 @@ import pandas as pd
 
 from edge_pipeline.errors import MeasurementError
 
-__all__ = ["how_many_right", "right_answers"]
+__all__ = ["count_correct", "target_columns"]
 
 
-class _Changed(Protocol):
+class _ChangedRow(Protocol):
     """What is asked of a changed row; comparing.py has the class."""
 
     @property
@@ -26,7 +26,7 @@ class _Changed(Protocol):
     def difference(self) -> float | None: ...
 
 
-def right_answers(rows: Any, target: str | Sequence[str]) -> pd.DataFrame:
+def target_columns(rows: Any, target: str | Sequence[str]) -> pd.DataFrame:
     """The columns of *rows* that *target* names.
 
     Raises
@@ -41,8 +41,8 @@ def right_answers(rows: Any, target: str | Sequence[str]) -> pd.DataFrame:
     return rows[names]
 
 
-def how_many_right(
-    table: Any, target: str | Sequence[str], changed: Sequence[_Changed]
+def count_correct(
+    table: Any, target: str | Sequence[str], changed: Sequence[_ChangedRow]
 ) -> tuple[int, int]:
     """How many of the changed rows each file had right; of numbers, which came closer.
 
@@ -51,7 +51,7 @@ def how_many_right(
     MeasurementError
         A column is missing, or there are more answers than columns, or fewer.
     """
-    true = right_answers(table, target).iloc[[row.row - 1 for row in changed]].to_numpy()
+    true = target_columns(table, target).iloc[[row.row - 1 for row in changed]].to_numpy()
     if not changed:
         return 0, 0
     before, after = (

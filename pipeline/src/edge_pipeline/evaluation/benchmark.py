@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from edge_pipeline.evaluation.isolated_benchmark import (
     LARGEST_BATCH,
     BenchResult,
-    ask_bare,
     bench,
-    cells_of,
+    json_rows,
+    run_isolated,
 )
 
 __all__ = ["BenchComparison", "Ratio", "bench_pair"]
@@ -98,9 +98,9 @@ def bench_pair(
         "rows": largest_batch,
         "seconds": seconds,
         "turns": TURNS,
-        "questions": [None if rows is None else cells_of(path, rows) for path in paths],
+        "questions": [None if rows is None else json_rows(path, rows) for path in paths],
     }
-    told = ask_bare(_BOOT, paths, asked)
+    told = run_isolated(_BOOT, paths, asked)
     ratios = {}
     for size in sorted(set(map(int, told[0])) & set(map(int, told[1]))):
         one, other = (times[str(size)] for times in told)

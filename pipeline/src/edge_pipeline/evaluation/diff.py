@@ -17,10 +17,16 @@ from edge_runtime.model import Model, load
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError
-from edge_pipeline.evaluation.accuracy import how_many_right
-from edge_pipeline.evaluation.predictions import Answers, answers_of, read_rows, rows_for, take
+from edge_pipeline.evaluation.accuracy import count_correct
+from edge_pipeline.evaluation.predictions import (
+    Predictions,
+    predict_rows,
+    read_rows,
+    select_input,
+    take_rows,
+)
 
-__all__ = ["Changed", "Comparison", "compare"]
+__all__ = ["ChangedRow", "Comparison", "compare"]
 
 NEAR_TIE = 0.1
 """Two best probabilities that are closer than this: the answer was nearly the other one anyway."""
@@ -29,7 +35,7 @@ CONFIDENT = 0.9
 """A probability from which on nobody expects another answer."""
 
 
-class Changed(NamedTuple):
+class ChangedRow(NamedTuple):
     """A row that is answered differently.
 
     Attributes
@@ -100,7 +106,7 @@ class Comparison:
     rows: int
     tolerance: float
     schema_changes: tuple[str, ...]
-    changed: tuple[Changed, ...]
+    changed: tuple[ChangedRow, ...]
     worst: float | None
     refused_before: dict[int, str]
     refused_after: dict[int, str]
@@ -216,9 +222,9 @@ def compare(
     with load(before) as one, load(after) as other:
         method = _method(one, other)
         table = read_rows(rows, one.schema, other.schema)
-        fed = [rows_for(model.schema, table) for model in (one, other)]
+        fed = [select_input(model.schema, table) for model in (one, other)]
         first, second = (
-            answers_of(model, method, part) for model, part in zip((one, other), fed, strict=True)
+            predict_rows(model, method, part) for model, part in zip((one, other), fed, strict=True)
         )
         both = np.intersect1d(first.rows, second.rows)
         a, b = _at(first, both), _at(second, both)
@@ -228,14 +234,14 @@ def compare(
                 "answer different questions"
             )
         scores = [
-            _probabilities(model, take(part, both.tolist()))
+            _probabilities(model, take_rows(part, both.tolist()))
             for model, part in zip((one, other), fed, strict=True)
         ]
         changed, worst = _changed(a, b, both, tolerance, scores)
         schema_changes = tuple(_schema_changes(one.manifest, other.manifest))
         right: tuple[int | None, int | None] = (None, None)
         if target is not None:
-            right = how_many_right(table, target, changed)
+            right = count_correct(table, target, changed)
         return Comparison(
             one.manifest,
             other.manifest,
@@ -260,11 +266,11 @@ def _method(one: Model, other: Model) -> str:
     )
 
 
-def _at(answers: Answers, rows: NDArray[np.int64]) -> NDArray[Any]:
+def _at(answers: Predictions, rows: NDArray[np.int64]) -> NDArray[Any]:
     return answers.given[np.searchsorted(answers.rows, rows)]
 
 
-def _only(one: Answers, other: Answers) -> dict[int, str]:
+def _only(one: Predictions, other: Predictions) -> dict[int, str]:
     """Rows that *one* refuses and *other* does not."""
     return {row + 1: why for row, why in one.refused.items() if row not in other.refused}
 
@@ -286,7 +292,7 @@ def _changed(
     rows: NDArray[np.int64],
     tolerance: float,
     scores: list[NDArray[Any] | None],
-) -> tuple[tuple[Changed, ...], float | None]:
+) -> tuple[tuple[ChangedRow, ...], float | None]:
     """The rows that differ, those that matter most first, and the largest difference."""
     numbers = a.dtype.kind == "f" and b.dtype.kind == "f"
     if numbers:
@@ -303,7 +309,7 @@ def _changed(
         worst = _furthest(*scores)
     before, after = (_confidence(s) for s in scores)
     found = [
-        Changed(
+        ChangedRow(
             int(rows[i]) + 1,
             _plain(a[i]),
             _plain(b[i]),
@@ -329,7 +335,7 @@ def _furthest(one: NDArray[Any] | None, other: NDArray[Any] | None) -> float | N
     return float(np.abs(one - other).max(initial=0.0))
 
 
-def _weight(row: Changed) -> float:
+def _weight(row: ChangedRow) -> float:
     """How sure both files are of what contradicts."""
     return min(row.confidence_before or 0.0, row.confidence_after or 0.0)
 

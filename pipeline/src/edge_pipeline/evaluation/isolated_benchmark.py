@@ -22,9 +22,9 @@ from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Cell, cell_to_json
 
 from edge_pipeline.errors import MeasurementError
-from edge_pipeline.evaluation.predictions import read_rows, rows_for
+from edge_pipeline.evaluation.predictions import read_rows, select_input
 
-__all__ = ["LARGEST_BATCH", "BenchResult", "ask_bare", "bench", "cells_of"]
+__all__ = ["LARGEST_BATCH", "BenchResult", "bench", "json_rows", "run_isolated"]
 
 LARGEST_BATCH = 1000
 """Rows of the largest batch asked, as ``edge-runtime bench`` asks if nobody says otherwise: the
@@ -114,9 +114,9 @@ def bench(
     asked = {
         "rows": largest_batch,
         "seconds": seconds,
-        "questions": None if rows is None else cells_of(path, rows),
+        "questions": None if rows is None else json_rows(path, rows),
     }
-    told = ask_bare(_BOOT, [path], asked)
+    told = run_isolated(_BOOT, [path], asked)
     batches = {int(rows_): found for rows_, found in told["timings"]}
     first = next(iter(batches.values()))
     return BenchResult(
@@ -152,7 +152,7 @@ print(json.dumps(told))
 """
 
 
-def ask_bare(boot: str, paths: Sequence[Path], asked: Mapping[str, Any]) -> Any:
+def run_isolated(boot: str, paths: Sequence[Path], asked: Mapping[str, Any]) -> Any:
     """What *boot* tells of sealed files, in a process where the runtime alone is loaded.
 
     Parameters
@@ -200,10 +200,10 @@ def ask_bare(boot: str, paths: Sequence[Path], asked: Mapping[str, Any]) -> Any:
     return told
 
 
-def cells_of(path: Path, rows: Any) -> list[list[Cell]]:
+def json_rows(path: Path, rows: Any) -> list[list[Cell]]:
     """Some of *rows*, written as the golden rows of the file at *path* are."""
     schema = unpack(path.read_bytes()).manifest.schema
-    rows = rows_for(schema, read_rows(rows, schema))
+    rows = select_input(schema, read_rows(rows, schema))
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     if schema.loose:

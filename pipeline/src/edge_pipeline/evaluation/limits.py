@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 
-__all__ = ["KNOWN", "LimitsTable", "held"]
+__all__ = ["KNOWN", "LimitsTable", "check_limits"]
 
 KNOWN = ("max_label_flips", "max_latency_us", "max_model_bytes", "max_peak_memory_mb")
 """Limits of every model; ``min_NAME`` bounds its metric NAME too."""
 
-MEASURED_THRICE = 3
+MEASUREMENTS = 3
 """Times that a limit on speed or memory may be missed before it counts: whatever else runs on the
 build machine makes a model slower, and nothing makes it faster."""
 
@@ -63,7 +63,7 @@ class LimitsTable(BaseModel):
         return found
 
 
-def held(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> BenchResult | None:
+def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> BenchResult | None:
     """Hold a file, not yet written, to the limits in its manifest.
 
     Parameters
@@ -94,19 +94,19 @@ def held(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> BenchResu
     _check_names(manifest)
     needs_process = bool({"max_latency_us", "max_peak_memory_mb"} & set(manifest.limits))
     best = None
-    for _ in range(MEASURED_THRICE if needs_process else 1):
+    for _ in range(MEASUREMENTS if needs_process else 1):
         again = bench(raw, rows) if needs_process else None
-        best = _calmer(best, again)
+        best = _faster(best, again)
         timings = [] if best is None else [Timing(0, 0, {"p99": best.latency_us_p99})]
         memory = 0.0 if best is None else best.peak_memory_mb
         limits = held_to(manifest, timings, file_bytes=len(raw), peak_mb=memory)
         broken = [limit for limit in limits if not limit.is_kept]
         if not broken:
             return best
-    told = [_told(b.name, b.limit, float(b.found or 0.0)) for b in broken]
+    told = [_explain(b.name, b.limit, float(b.found or 0.0)) for b in broken]
     if best is not None and any(b.name == "max_peak_memory_mb" for b in broken):
         told.append(f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here")
-    if {b.name for b in broken} & _OF_SIZE:
+    if {b.name for b in broken} & _SIZE_LIMITS:
         told.append(f"{_advice(estimator)} would help")
     raise LimitError(
         f"{'; '.join(told)}; nothing was written",
@@ -116,7 +116,7 @@ def held(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> BenchResu
     )
 
 
-def _calmer(one: BenchResult | None, other: BenchResult | None) -> BenchResult | None:
+def _faster(one: BenchResult | None, other: BenchResult | None) -> BenchResult | None:
     """The faster measurement."""
     if one is None or other is None:
         return other
@@ -135,7 +135,7 @@ def _check_names(manifest: Manifest) -> None:
             )
 
 
-_UNITS = {
+_PHRASES = {
     "max_model_bytes": ("the file has {:,.0f} bytes", "{:,.0f}"),
     "max_latency_us": ("predict_one takes {:,.1f} us (99th percentile, measured here)", "{:,.10g}"),
     "max_peak_memory_mb": ("predicting takes {:,.1f} MiB of memory, measured here", "{:,.10g}"),
@@ -143,10 +143,10 @@ _UNITS = {
 }
 
 
-_OF_SIZE = {"max_model_bytes", "max_latency_us", "max_peak_memory_mb"}
+_SIZE_LIMITS = {"max_model_bytes", "max_latency_us", "max_peak_memory_mb"}
 
 
-def _told(name: str, allowed: float, found: float) -> str:
+def _explain(name: str, allowed: float, found: float) -> str:
     """Expected, found, and by how much."""
     if name.startswith("min_"):
         metric = name.removeprefix("min_")
@@ -155,7 +155,7 @@ def _told(name: str, allowed: float, found: float) -> str:
             f"{found:.4f}, {allowed - found:.4f} too little (more rows, better columns or another "
             "estimator would help)"
         )
-    what, bound = _UNITS[name]
+    what, bound = _PHRASES[name]
     share = f", {100 * (found / allowed - 1):,.0f} % too much" if allowed else ""
     return (
         f"limits.{name}: expected at most {bound.format(allowed)}, but {what.format(found)}{share}"
@@ -182,7 +182,7 @@ _ADVICE: Mapping[str, str] = {
 def _advice(estimator: Any) -> str:
     """What makes this kind of estimator smaller and faster: its own parameters, by their names."""
     told: list[str] = []
-    for part in _parts(estimator):
+    for part in _nested_estimators(estimator):
         parameters = part.get_params(deep=False)
         told += [
             advice.format(parameters[name])
@@ -207,7 +207,7 @@ def _is_about_size(name: str, part: Any, parameters: Mapping[str, Any]) -> bool:
     return True
 
 
-def _parts(estimator: Any) -> list[Any]:
+def _nested_estimators(estimator: Any) -> list[Any]:
     """The estimators within *estimator*, the last step of a pipeline first."""
     last = getattr(estimator, "steps", [(None, estimator)])[-1][1]
     values = (last, estimator, *estimator.get_params(deep=True).values())

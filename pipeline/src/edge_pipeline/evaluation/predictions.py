@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import MeasurementError
 
-__all__ = ["Answers", "answers_of", "read_rows", "rows_for", "take"]
+__all__ = ["Predictions", "predict_rows", "read_rows", "select_input", "take_rows"]
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """What a model answers to rows, and why it refuses the others.
 
     Attributes
@@ -49,7 +49,7 @@ def read_rows(source: Path | str | Any, *schemas: Schema) -> Any:
     return plain_columns(frame, dict.fromkeys(texts & set(frame.columns), "string"), str(file))
 
 
-def rows_for(schema: Schema, rows: Any) -> Any:
+def select_input(schema: Schema, rows: Any) -> Any:
     """The part of *rows* that a model with *schema* asks for, in a container that it takes.
 
     Raises
@@ -77,7 +77,7 @@ def rows_for(schema: Schema, rows: Any) -> Any:
     )
 
 
-def answers_of(model: Model, method: str, rows: Any) -> Answers:
+def predict_rows(model: Model, method: str, rows: Any) -> Predictions:
     """Ask *rows*, one by one if they are not all taken together.
 
     Raises
@@ -87,7 +87,7 @@ def answers_of(model: Model, method: str, rows: Any) -> Answers:
     """
     count = len(rows)
     try:
-        return Answers(np.arange(count), np.asarray(getattr(model, method)(rows)), {})
+        return Predictions(np.arange(count), np.asarray(getattr(model, method)(rows)), {})
     except (InputError, InferenceError):
         pass
     kept: list[int] = []
@@ -95,17 +95,17 @@ def answers_of(model: Model, method: str, rows: Any) -> Answers:
     refused: dict[int, str] = {}
     for row in range(count):
         try:
-            given.append(np.asarray(getattr(model, method)(take(rows, [row])))[0])
+            given.append(np.asarray(getattr(model, method)(take_rows(rows, [row])))[0])
             kept.append(row)
         except (InputError, InferenceError) as error:
             refused[row] = str(error)
     if not kept:
         reason = next(iter(refused.values()), "there is none")
         raise MeasurementError(f"{model.manifest.name} answers none of the {count} rows: {reason}")
-    return Answers(np.array(kept), np.array(given), refused)
+    return Predictions(np.array(kept), np.array(given), refused)
 
 
-def take(rows: Any, positions: Any) -> Any:
+def take_rows(rows: Any, positions: Any) -> Any:
     """Some of *rows*, in the same container."""
     if hasattr(rows, "iloc"):
         return rows.iloc[positions]

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
-from edge_pipeline.evaluation.report.scores import answered, bootstrap, scores_of, wilson
+from edge_pipeline.evaluation.report.scores import (
+    bootstrap,
+    score_metrics,
+    stored_predictions,
+    wilson,
+)
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
@@ -51,11 +56,11 @@ def classifier() -> tuple[Any, Any, Any]:
 def test_scores_are_scikit_learns_and_a_dummy_stands_beside_them() -> None:
     fitted, X, y = classifier()
     answers = {"predict": fitted.predict(X), "predict_proba": fitted.predict_proba(X)}
-    model = answered("classification", answers, [0, 1])
+    model = stored_predictions("classification", answers, [0, 1])
     names = ("accuracy", "balanced_accuracy", "roc_auc", "neg_log_loss")
     found = {
         score.name: score
-        for score in scores_of(names, model, y, task="classification", y_train=y, seed=0)
+        for score in score_metrics(names, model, y, task="classification", y_train=y, seed=0)
     }
     assert found["accuracy"].value == fitted.score(X, y)
     assert found["balanced_accuracy"].value == balanced_accuracy_score(y, fitted.predict(X))
@@ -73,8 +78,8 @@ def test_scores_of_numbers_have_intervals_and_a_dummy_too() -> None:
     X, y = load_diabetes(return_X_y=True)
     fitted = LinearRegression().fit(X[::2], y[::2])
     given = fitted.predict(X[1::2])
-    model = answered("regression", {"predict": given})
-    score, off = scores_of(
+    model = stored_predictions("regression", {"predict": given})
+    score, off = score_metrics(
         ("r2", "neg_mean_absolute_error"), model, y[1::2], task="regression", y_train=y, seed=0
     )
     assert score.value == r2_score(y[1::2], given)

@@ -17,18 +17,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.inspection import permutation_importance
 
 from edge_pipeline.errors import MeasurementError
-from edge_pipeline.evaluation.predictions import answers_of, take
+from edge_pipeline.evaluation.predictions import predict_rows, take_rows
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
 from edge_pipeline.evaluation.report.evaluation import Counts, Group, Importance
 from edge_pipeline.evaluation.report.scores import (
-    answered,
     bootstrap,
     class_labels,
-    scores_of,
+    score_metrics,
+    stored_predictions,
     wilson,
 )
 
-__all__ = ["USUAL_METRICS", "Asked", "Sections", "evaluate"]
+__all__ = ["USUAL_METRICS", "EvaluationRows", "Sections", "evaluate"]
 
 MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
 USUAL_METRICS = {
@@ -52,7 +52,7 @@ QUARTERS = 4
 COMMONEST_ANSWERS = 20
 
 
-class Asked(NamedTuple):
+class EvaluationRows(NamedTuple):
     """Rows that training did not see, their targets, and how to judge the answers.
 
     Attributes
@@ -111,13 +111,13 @@ class Sections:
         return made
 
 
-def evaluate(model: Model, asked: Asked, sections: Sections) -> int:
+def evaluate(model: Model, asked: EvaluationRows, sections: Sections) -> int:
     """Add to *sections* what can be said of the answers; return how many rows were refused."""
     if "predict" not in model.methods:
         sections.left_out["scores"] = "the model has no predict"
         return 0
-    given = answers_of(model, "predict", asked.rows)
-    rows = take(asked.rows, given.rows.tolist()) if given.refused else asked.rows
+    given = predict_rows(model, "predict", asked.rows)
+    rows = take_rows(asked.rows, given.rows.tolist()) if given.refused else asked.rows
     if asked.y is None:
         sections.add("answers", lambda: _counts(given.given))
         return len(given.refused)
@@ -131,12 +131,12 @@ def evaluate(model: Model, asked: Asked, sections: Sections) -> int:
     classes = list(model.manifest.classes.get("predict", ()))
     several = y.ndim > 1
     task = asked.task if asked.task in USUAL_METRICS else "regression"
-    judged = answered(task, answers, classes)
+    judged = stored_predictions(task, answers, classes)
     usual = MULTI_LABEL_METRICS if several and task == "classification" else USUAL_METRICS[task]
     metrics = asked.metrics or usual
     sections.add(
         "scores",
-        lambda: scores_of(
+        lambda: score_metrics(
             metrics,
             judged,
             y,
@@ -202,7 +202,7 @@ def _errors(y: NDArray[Any], given: NDArray[Any], task: str) -> NDArray[np.float
     return np.asarray(off, dtype=np.float64)
 
 
-def _groups(rows: Any, error: NDArray[np.float64], task: str, asked: Asked) -> list[Group]:
+def _groups(rows: Any, error: NDArray[np.float64], task: str, asked: EvaluationRows) -> list[Group]:
     """Errors by group: of the columns asked for, and of those that divide the rows in a few."""
     if not isinstance(rows, pd.DataFrame):
         return []
@@ -257,7 +257,7 @@ def _group(name: str, label: str, error: NDArray[np.float64], task: str, seed: i
     )
 
 
-class _Served(BaseEstimator):  # type: ignore[misc]
+class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
     """A sealed model as scikit-learn's tools take it."""
 
     def __init__(self, model: Model, classes: Sequence[Any] = ()) -> None:
@@ -269,7 +269,7 @@ class _Served(BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def fit(self, X: Any, y: Any = None) -> _Served:
+    def fit(self, X: Any, y: Any = None) -> _ModelEstimator:
         """Do nothing: it is fitted."""
         return self
 
@@ -279,11 +279,11 @@ class _Served(BaseEstimator):  # type: ignore[misc]
         raise AttributeError(name)
 
 
-class _ServedClasses(ClassifierMixin, _Served):  # type: ignore[misc]
+class _ModelClassifier(ClassifierMixin, _ModelEstimator):  # type: ignore[misc]
     """Tells scorers that the answers are classes."""
 
 
-class _ServedNumbers(RegressorMixin, _Served):  # type: ignore[misc]
+class _ModelRegressor(RegressorMixin, _ModelEstimator):  # type: ignore[misc]
     """Tells scorers that the answers are numbers."""
 
 
@@ -297,9 +297,9 @@ def _importance(
         raise ValueError(f"{len(names)} columns are too many to shuffle one by one")
     if len(y) > SHUFFLED_ROWS:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(y))[:SHUFFLED_ROWS])
-        rows, y = take(rows, chosen.tolist()), y[chosen]
+        rows, y = take_rows(rows, chosen.tolist()), y[chosen]
     classes = list(model.manifest.classes.get("predict", ()))
-    kind = _ServedClasses if task == "classification" else _ServedNumbers
+    kind = _ModelClassifier if task == "classification" else _ModelRegressor
     found = permutation_importance(
         kind(model, classes), rows, y, scoring=metric, n_repeats=SHUFFLES, random_state=seed
     )

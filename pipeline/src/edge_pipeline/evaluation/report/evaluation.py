@@ -16,6 +16,7 @@ from edge_pipeline.errors import MeasurementError
 
 __all__ = [
     "Calibration",
+    "CandidateRow",
     "Confusion",
     "Counts",
     "Curve",
@@ -27,7 +28,6 @@ __all__ = [
     "Residuals",
     "Score",
     "Source",
-    "Tried",
     "sidecar_of",
 ]
 
@@ -167,7 +167,7 @@ class Counts(BaseModel):
     counts: tuple[int, ...]
 
 
-class Tried(BaseModel):
+class CandidateRow(BaseModel):
     """A candidate of the search: how good in cross-validation, and what it would cost the device.
 
     ``front``: no other that was measured beats it in score, bytes and time at once.
@@ -233,7 +233,7 @@ class Evaluation(BaseModel):
     learning: tuple[Curve, ...] = ()
     learning_of: str | None = None
     loss: Curve | None = None
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[CandidateRow, ...] = ()
     tried_of: str | None = None
     measured: Measurements | None = None
     training_seconds: float | None = None

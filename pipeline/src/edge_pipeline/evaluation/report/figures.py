@@ -16,13 +16,13 @@ from typing import Any
 
 from edge_pipeline.evaluation.report.evaluation import (
     Calibration,
+    CandidateRow,
     Counts,
     Curve,
     Group,
     Importance,
     Measurements,
     Residuals,
-    Tried,
 )
 
 __all__ = [
@@ -227,7 +227,7 @@ def loss_figure(curve: Curve) -> str:
     return _drawn("loss", draw, height=3.6)
 
 
-def tried_figure(found: Sequence[Tried], metric: str) -> str:
+def tried_figure(found: Sequence[CandidateRow], metric: str) -> str:
     """Score against time, for what was measured; those that no other beats are joined."""
     measured = [item for item in found if item.latency_us is not None]
     families = list(dict.fromkeys(item.family for item in measured))

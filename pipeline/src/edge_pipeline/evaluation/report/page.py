@@ -19,7 +19,7 @@ from markupsafe import Markup
 from edge_pipeline.evaluation.report import figures
 from edge_pipeline.evaluation.report.evaluation import Evaluation, Group, Score
 
-__all__ = ["Told", "facts", "render_card", "render_page"]
+__all__ = ["SealedFile", "facts", "render_card", "render_page"]
 
 MOST_COLUMNS = 200
 """Columns listed; a page with more is no longer read."""
@@ -32,7 +32,7 @@ FIGURES = (
 MOST_CLASSES = 12
 
 
-class Told(NamedTuple):
+class SealedFile(NamedTuple):
     """A sealed file, read: its parts, its name, and its size."""
 
     bundle: Bundle
@@ -40,7 +40,7 @@ class Told(NamedTuple):
     size: int
 
 
-def render_page(told: Told, evaluation: Evaluation) -> str:
+def render_page(told: SealedFile, evaluation: Evaluation) -> str:
     """One HTML page that needs nothing besides itself."""
     found = facts(told, evaluation)
     made = _figures(evaluation)
@@ -51,14 +51,14 @@ def render_page(told: Told, evaluation: Evaluation) -> str:
     return _environment(autoescape=True).get_template("report.html.j2").render(found)
 
 
-def render_card(told: Told, evaluation: Evaluation) -> str:
+def render_card(told: SealedFile, evaluation: Evaluation) -> str:
     """The same as a model card in Markdown, without drawings."""
     found = facts(told, evaluation)
     text = _environment(autoescape=False).get_template("card.md.j2").render(found)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def facts(told: Told, evaluation: Evaluation) -> dict[str, Any]:
+def facts(told: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
     """Everything that is told, as the templates take it."""
     manifest, seal = told.bundle.manifest, told.bundle.seal
     return {

@@ -15,7 +15,15 @@ from sklearn.metrics import get_scorer
 
 from edge_pipeline.evaluation.report.evaluation import Score
 
-__all__ = ["DUMMY", "Answered", "answered", "bootstrap", "class_labels", "scores_of", "wilson"]
+__all__ = [
+    "BASELINES",
+    "StoredPredictions",
+    "bootstrap",
+    "class_labels",
+    "score_metrics",
+    "stored_predictions",
+    "wilson",
+]
 
 Z = 1.959963984540054
 """Of the normal distribution, for 95 %."""
@@ -23,7 +31,7 @@ Z = 1.959963984540054
 MOST_RESAMPLES, LEAST_RESAMPLES, RESAMPLED_ROWS = 500, 100, 1_000_000
 """Resamples of a metric, fewer where the rows are many."""
 
-DUMMY = {
+BASELINES = {
     "classification": "always the commonest class of the training rows",
     "regression": "always the mean of the training rows",
 }
@@ -37,7 +45,7 @@ def class_labels(classes: Sequence[Any]) -> Any:
     return np.asarray(classes)
 
 
-class Answered(BaseEstimator):  # type: ignore[misc]
+class StoredPredictions(BaseEstimator):  # type: ignore[misc]
     """An estimator whose answers are known: its rows are their positions.
 
     scikit-learn's scorers take estimators; so a metric of resampled rows costs no predictions.
@@ -64,23 +72,25 @@ class Answered(BaseEstimator):  # type: ignore[misc]
         return answer
 
 
-class _AnsweredClasses(ClassifierMixin, Answered):  # type: ignore[misc]
+class _StoredClasses(ClassifierMixin, StoredPredictions):  # type: ignore[misc]
     """Tells scorers that the answers are classes."""
 
 
-class _AnsweredNumbers(RegressorMixin, Answered):  # type: ignore[misc]
+class _StoredNumbers(RegressorMixin, StoredPredictions):  # type: ignore[misc]
     """Tells scorers that the answers are numbers."""
 
 
-def answered(task: str, answers: dict[str, NDArray[Any]], classes: Sequence[Any] = ()) -> Answered:
+def stored_predictions(
+    task: str, answers: dict[str, NDArray[Any]], classes: Sequence[Any] = ()
+) -> StoredPredictions:
     """The estimator for *task* that gives these answers."""
-    kind = _AnsweredClasses if task == "classification" else _AnsweredNumbers
+    kind = _StoredClasses if task == "classification" else _StoredNumbers
     return kind(answers, classes)
 
 
-def scores_of(
+def score_metrics(
     names: Sequence[str],
-    model: Answered,
+    model: StoredPredictions,
     y: NDArray[Any],
     *,
     task: str,
@@ -135,7 +145,12 @@ def bootstrap(value: Any, count: int, seed: int) -> tuple[float, float, int]:
 
 
 def _score(
-    name: str, model: Answered, rows: NDArray[Any], y: NDArray[Any], dummy: float | None, seed: int
+    name: str,
+    model: StoredPredictions,
+    rows: NDArray[Any],
+    y: NDArray[Any],
+    dummy: float | None,
+    seed: int,
 ) -> Score:
     scorer = get_scorer(name)
     with warnings.catch_warnings():

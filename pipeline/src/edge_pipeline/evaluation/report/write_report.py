@@ -21,21 +21,26 @@ from edge_runtime.model import load
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError
-from edge_pipeline.evaluation.accuracy import right_answers
+from edge_pipeline.evaluation.accuracy import target_columns
 from edge_pipeline.evaluation.isolated_benchmark import bench
-from edge_pipeline.evaluation.predictions import read_rows, rows_for
+from edge_pipeline.evaluation.predictions import read_rows, select_input
 from edge_pipeline.evaluation.report.curves import LEARNING_FOLDS, LEARNING_SHARES, learning_curves
-from edge_pipeline.evaluation.report.evaluate import USUAL_METRICS, Asked, Sections, evaluate
+from edge_pipeline.evaluation.report.evaluate import (
+    USUAL_METRICS,
+    EvaluationRows,
+    Sections,
+    evaluate,
+)
 from edge_pipeline.evaluation.report.evaluation import (
+    CandidateRow,
     Curve,
     Evaluation,
     Measurements,
     Source,
-    Tried,
     sidecar_of,
 )
-from edge_pipeline.evaluation.report.page import Told, render_card, render_page
-from edge_pipeline.evaluation.report.scores import DUMMY
+from edge_pipeline.evaluation.report.page import SealedFile, render_card, render_page
+from edge_pipeline.evaluation.report.scores import BASELINES
 
 if TYPE_CHECKING:
     from edge_pipeline.data.dataset import Dataset
@@ -131,7 +136,7 @@ def report(
     if date is not None:
         evaluation = evaluation.model_copy(update={"date": date})
     page = path.with_name(f"{path.stem}.report.html") if output is None else Path(output)
-    return _written(Told(bundle, path.name, len(raw)), evaluation, page)
+    return _written(SealedFile(bundle, path.name, len(raw)), evaluation, page)
 
 
 def evaluate_build(
@@ -154,7 +159,7 @@ def evaluate_build(
         if dataset.X_test is None:
             sections.left_out["scores"] = "no row was kept for testing (split.test_share is 0)"
         else:
-            asked = Asked(
+            asked = EvaluationRows(
                 dataset.X_test,
                 dataset.y_test,
                 recipe.task,
@@ -174,7 +179,7 @@ def evaluate_build(
         date=None if wanted.date is None else str(wanted.date),
         description=wanted.description,
         source=_source(recipe, dataset, refused, from_file=from_file),
-        dummy=DUMMY.get(recipe.task),
+        dummy=BASELINES.get(recipe.task),
         tried=_tried(fitted),
         tried_of=None if fitted.search is None else fitted.search.scoring,
         measured=_measured(path, dataset.X_test),
@@ -228,12 +233,12 @@ def _evaluated(
         table = read_rows(rows, model.schema)
         y = None
         if target is not None:
-            known = right_answers(table, target)
+            known = target_columns(table, target)
             table = table[known.notna().all(axis="columns")]
-            values = right_answers(table, target).to_numpy()
+            values = target_columns(table, target).to_numpy()
             values = values[:, 0] if values.shape[1] == 1 else values
             y = _like_labels(values, model.manifest.classes.get("predict", ()))
-        asked = Asked(rows_for(model.schema, table), y, model.manifest.task)
+        asked = EvaluationRows(select_input(model.schema, table), y, model.manifest.task)
         refused = evaluate(model, asked, sections)
     name = Path(rows).name if isinstance(rows, str | Path) else type(rows).__name__
     names = target if target is None or isinstance(target, str) else ", ".join(target)
@@ -294,7 +299,7 @@ def _machine() -> str:
     return f"{names[0]}, {platform.machine()}" if names else platform.machine()
 
 
-def _tried(fitted: FittedModel) -> tuple[Tried, ...]:
+def _tried(fitted: FittedModel) -> tuple[CandidateRow, ...]:
     """The best candidates of the search, and all of its front."""
     search = fitted.search
     if search is None:
@@ -303,7 +308,7 @@ def _tried(fitted: FittedModel) -> tuple[Tried, ...]:
     known = [one for one in search.candidates if np.isfinite(one.score)]
     shown = [one for i, one in enumerate(known) if i < MOST_TRIED or one.number in front]
     return tuple(
-        Tried(
+        CandidateRow(
             family=one.family,
             parameters=", ".join(f"{name}={value}" for name, value in one.parameters.items())[:200],
             score=one.score,
@@ -357,7 +362,7 @@ def _cells(values: Any) -> Any:
     return values if isinstance(values, np.ndarray) else pd.Series(list(values), dtype=object)
 
 
-def _written(told: Told, evaluation: Evaluation, page: Path) -> ReportFiles:
+def _written(told: SealedFile, evaluation: Evaluation, page: Path) -> ReportFiles:
     card = page.with_suffix(".md")
     write_whole(render_page(told, evaluation).encode(), page)
     write_whole(render_card(told, evaluation).encode(), card)
