@@ -14,13 +14,13 @@ import numpy as np
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["check_description", "check_tolerance", "own_score", "writable"]
+__all__ = ["check_description", "check_tolerance", "check_writable", "score_on_sample"]
 
 LONGEST_NAME = 200
 """Characters of a model's name: what a table, a title and a file name can hold."""
 
 
-def writable(path: str | os.PathLike[str]) -> Path:
+def check_writable(path: str | os.PathLike[str]) -> Path:
     """*path*, in whose folder a file can be made.
 
     Raises
@@ -91,7 +91,7 @@ def check_description(
             )
 
 
-def own_score(estimator: Any, X: Any, y: Any) -> dict[str, float]:
+def score_on_sample(estimator: Any, X: Any, y: Any) -> dict[str, float]:
     """The estimator's own score on its sample; empty without *y*, or where it has no number.
 
     Raises

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_pipeline.arguments import writable
+from edge_pipeline.arguments import check_writable
 from edge_pipeline.data.dataset import Dataset, load_dataset
 from edge_pipeline.data.imports import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.data.recipe import Recipe, read_recipe
@@ -20,7 +20,7 @@ from edge_pipeline.progress import SILENT, ProgressListener
 from edge_pipeline.training.engines import LOCAL, Engine
 from edge_pipeline.training.fit import FittedModel, train
 
-__all__ = ["build", "called", "export_function"]
+__all__ = ["build", "estimator_and_sample", "export_function"]
 
 OUTPUT_FOLDER = Path("dist")
 """Where bundles are written when nobody says otherwise, below the current directory."""
@@ -150,7 +150,7 @@ def export_function(
     path = _output_path(output, name)
     started = time.perf_counter()
     watcher.stage("train")
-    estimator, X = called(reference, table)
+    estimator, X = estimator_and_sample(reference, table)
     train_seconds = time.perf_counter() - started
     report = export(
         estimator,
@@ -164,7 +164,7 @@ def export_function(
     return replace(report, seconds={"train": train_seconds, **report.seconds})
 
 
-def called(reference: str, table: Path | str | None) -> tuple[Any, Any]:
+def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any, Any]:
     """What the function *reference* returns: a fitted estimator, and a sample of its input.
 
     Raises
@@ -234,7 +234,7 @@ def _reported(
 def _output_path(output: Path | str | None, name: str) -> Path:
     path = Path(output) if output is not None else OUTPUT_FOLDER / f"{name}.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
-    return writable(path)
+    return check_writable(path)
 
 
 def _call(reference: str) -> Any:

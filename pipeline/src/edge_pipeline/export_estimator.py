@@ -18,9 +18,14 @@ from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import Manifest
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
-from edge_pipeline.arguments import check_description, check_tolerance, own_score, writable
+from edge_pipeline.arguments import (
+    check_description,
+    check_tolerance,
+    check_writable,
+    score_on_sample,
+)
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
-from edge_pipeline.data.sample import Sample, take_sample, with_infinity
+from edge_pipeline.data.sample import Sample, rows_with_infinity, take_sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
@@ -35,8 +40,8 @@ from edge_pipeline.verification.float32_inputs import (
 )
 from edge_pipeline.verification.verify import (
     EXACT,
-    NONE_REFUSED,
-    Refused,
+    NO_REFUSED_ROWS,
+    RefusedRows,
     VerifiedModel,
     requirements,
     verify_model,
@@ -92,7 +97,7 @@ class ExportResult:
     seconds: Mapping[str, float]
     key_id: str | None = None
     notes: tuple[str, ...] = ()
-    refused: Refused = NONE_REFUSED
+    refused: RefusedRows = NO_REFUSED_ROWS
     measured: BenchResult | None = None
     search: SearchResult | None = None
     written: ReportFiles | None = None
@@ -208,14 +213,14 @@ def export(
     """
     check_tolerance(tolerance)
     check_description(name, task, version, metrics)
-    path = writable(path)
+    path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
     seconds: dict[str, float] = {}
     tell = on_stage or (lambda _: None)
     sample, X_finite, left_out = _finite(sample_for(estimator, X), X)
     unseen = _unseen(sample, X_test, estimator)
-    score = own_score(estimator, X, y)
+    score = score_on_sample(estimator, X, y)
     with _timed("convert", seconds, tell):
         narrow = refuses_float64(estimator, X_finite, sample)
         oracle = in_float64(estimator) if narrow else estimator
@@ -339,13 +344,13 @@ def _unseen(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
             f"X_test has the columns {list(unseen.schema.names)}, X has "
             f"{list(sample.schema.names)}; hand the same ones"
         )
-    table = unseen.table[~with_infinity(unseen)]
+    table = unseen.table[~rows_with_infinity(unseen)]
     return table if len(table) else None
 
 
 def _finite(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, ...]]:
     """The rows without infinity, of the sample and of *X*, and a note when there are others."""
-    infinite = with_infinity(sample)
+    infinite = rows_with_infinity(sample)
     if not infinite.any():
         return sample, X, ()
     if infinite.all():

@@ -173,9 +173,9 @@ def test_a_bound_holds_for_rows_within_the_ranges(estimator: Any) -> None:
     rng = np.random.default_rng(7)
     rows = rng.uniform(X.min(axis=0), X.max(axis=0), size=(2000, 2))
     rows[:4] = [X.min(axis=0), X.max(axis=0), [X[:, 0].min(), X[:, 1].max()], X[0]]
-    from edge_pipeline.verification.verify import bare_manifest
+    from edge_pipeline.verification.verify import unverified_manifest
 
-    with Model.from_parts(model.graph, bare_manifest(model, 1e-9)) as device:
+    with Model.from_parts(model.graph, unverified_manifest(model, 1e-9)) as device:
         for output in model.outputs:
             expected = getattr(estimator, output.method)(rows)
             if expected.dtype.kind == "f":

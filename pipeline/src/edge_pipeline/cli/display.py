@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge_pipeline.export_estimator import ExportResult
     from edge_pipeline.training.fit import FittedModel, LinearTerms
     from edge_pipeline.training.search_results import Candidate, SearchResult
-    from edge_pipeline.verification.verify import Refused
+    from edge_pipeline.verification.verify import RefusedRows
 
 __all__ = [
     "Progress",
@@ -274,7 +274,7 @@ def file_lines(report: ExportResult) -> list[tuple[str, str]]:
     ]
 
 
-def refused_lines(refused: Refused) -> list[tuple[str, str]]:
+def refused_lines(refused: RefusedRows) -> list[tuple[str, str]]:
     """Rows that scikit-learn refuses, if any."""
     if not refused.rows:
         return []

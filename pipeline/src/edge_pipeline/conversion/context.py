@@ -30,15 +30,15 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.vocabulary_size import check_size
 from edge_pipeline.errors import UnsupportedEstimatorError
 
-__all__ = ["CELLS", "Answer", "Context", "Converter", "Filled", "Methods", "on_frame"]
+__all__ = ["CELLS", "Context", "Converter", "ImputedColumn", "MethodOutput", "Methods", "on_frame"]
 
 CELLS = "cells"
 """Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
 
-Answer = Any
+MethodOutput = Any
 """A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
 
-Converter = Callable[["Context", Any, Any], Answer]
+Converter = Callable[["Context", Any, Any], MethodOutput]
 Methods = Mapping[str, Converter]
 
 
@@ -48,13 +48,13 @@ def on_frame(converter: Converter) -> Converter:
     return converter
 
 
-class Filled(NamedTuple):
+class ImputedColumn(NamedTuple):
     """A column before its gaps were filled: *mark*, which stood for a gap, became *fill*."""
 
     tensor: Tensor
-    place: int
-    mark: Any
-    fill: Any
+    position: int
+    marker: Any
+    fill_value: Any
 
 
 class Context:
@@ -76,7 +76,7 @@ class Context:
 
     Attributes
     ----------
-    flags
+    boolean_columns
         Columns that were boolean in training: tensor name and position.
     derived
         Blocks that converters have asked for, in that order.
@@ -90,7 +90,7 @@ class Context:
         self,
         graph: Graph,
         find: Callable[[Any], Methods | None],
-        guest: Callable[[Context, Any, str, Any], Answer],
+        guest: Callable[[Context, Any, str, Any], MethodOutput],
         schema: Schema | None = None,
         gaps: Mapping[str, Any] | None = None,
     ) -> None:
@@ -102,22 +102,22 @@ class Context:
         self.bounded: dict[str, tuple[float, float]] = {}
         self._schema = schema
         columns = schema.columns
-        self.flags = frozenset(
+        self.boolean_columns = frozenset(
             (NUMBERS, i) for i, at in enumerate(schema.numeric) if columns[at].type == "bool"
         )
         self._raw = {(STRINGS, i): columns[at] for i, at in enumerate(schema.textual)}
         loose = [column for column in columns if column.type in ("dict", "list")]
         self._raw.update({(CELLS, i): column for i, column in enumerate(loose)})
         self._numeric = {(NUMBERS, i): columns[at] for i, at in enumerate(schema.numeric)}
-        self._filled: dict[tuple[str, int], Filled] = {}
+        self._filled: dict[tuple[str, int], ImputedColumn] = {}
         self._find = find
         self._vectors: dict[str, Frame] = {}
         self._guest = guest
         self._path: tuple[str, ...] = ()
-        self._answers: dict[Any, tuple[Any, Answer]] = {}
+        self._answers: dict[Any, tuple[Any, MethodOutput]] = {}
         self._doubts: list[Tensor] = []
 
-    def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> Answer:
+    def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> MethodOutput:
         """What ``estimator.method(X)`` answers, as tensors.
 
         Parameters
@@ -131,15 +131,15 @@ class Context:
             No converter knows it, or the converter does not know one of its parameters.
         """
 
-        def convert() -> Answer:
+        def convert() -> MethodOutput:
             with self._entered(estimator, at):
                 return self._convert(estimator, method, X)
 
-        return self.once(estimator, method, X, convert)
+        return self.cached(estimator, method, X, convert)
 
-    def once(
-        self, estimator: Any, part: str, X: Tensor | Frame, make: Callable[[], Answer]
-    ) -> Answer:
+    def cached(
+        self, estimator: Any, part: str, X: Tensor | Frame, make: Callable[[], MethodOutput]
+    ) -> MethodOutput:
         """What *make* answers, made once: a *part* of a formula that several methods share.
 
         Equal nodes exist once anyway; this spares making the arrays of a large forest again.
@@ -236,7 +236,7 @@ class Context:
         """
         columns = frame_of(made).columns[: source.width]
         for (tensor, place), before, fill in zip(columns, source.columns, fills, strict=True):
-            self._filled[tensor.name, place] = Filled(*before, mark, fill)
+            self._filled[tensor.name, place] = ImputedColumn(*before, mark, fill)
 
     def marker_matches(self, mark: Any, X: Frame) -> list[bool]:
         """Whether *mark* covers the gaps of each column: ``_get_mask`` takes None for a word."""
@@ -248,7 +248,7 @@ class Context:
             for c in columns
         ]
 
-    def before_filling(self, tensor: Tensor, place: int) -> Filled | None:
+    def before_imputation(self, tensor: Tensor, place: int) -> ImputedColumn | None:
         """The column as it was before an imputer filled its gaps, or None when none has."""
         return self._filled.get((tensor.name, place))
 
@@ -296,8 +296,8 @@ class Context:
         """The schema's column behind one whose gaps were filled or not, and the gaps' marks."""
         key, marks = (tensor.name, place), []
         while (before := self._filled.get(key)) is not None:
-            key = before.tensor.name, before.place
-            marks.append(before.mark)
+            key = before.tensor.name, before.position
+            marks.append(before.marker)
         return self._numeric.get(key) or self._raw.get(key), marks
 
     def labels(self, classes: Any, index: Tensor) -> Tensor:
@@ -357,13 +357,13 @@ class Context:
         if rows.graph is self.graph:
             self._doubts.append(rows)
 
-    def doubted(self) -> Tensor | None:
+    def ambiguous_rows(self) -> Tensor | None:
         """The rows that some part doubts, or None when no part ever does."""
         if not self._doubts:
             return None
         return functools.reduce(operator.or_, self._doubts)
 
-    def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> Answer:
+    def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> MethodOutput:
         methods = self._find(estimator)
         if methods is None or method not in methods:
             return self._guest(self, estimator, method, X)

@@ -51,9 +51,9 @@ class OnnxModel:
         Output name to class labels, for outputs that choose among them.
     opsets
         Operator set domain to version.
-    answer_width
+    output_width
         Numbers in one row's widest answer.
-    doubt
+    ambiguity_graph
         Another graph of the same inputs, for the build machine alone: its output ``predict`` tells
         the rows that scikit-learn's answer does not determine.  None when it always does.
     """
@@ -63,8 +63,8 @@ class OnnxModel:
     outputs: tuple[Output, ...]
     classes: dict[str, list[Any]]
     opsets: dict[str, int]
-    answer_width: int = 1
-    doubt: bytes | None = None
+    output_width: int = 1
+    ambiguity_graph: bytes | None = None
 
 
 def convert(estimator: Any, X: Any) -> OnnxModel:
@@ -113,7 +113,7 @@ def sample_for(estimator: Any, X: Any) -> Sample:
 def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     """As :func:`convert`, for a sample that has been described already."""
     answers = _first_answers(estimator, sample)
-    gaps = dict(zip(sample.schema.names, sample.gaps, strict=True))
+    gaps = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
     context, outputs = _written(estimator, sample.schema, answers, gaps)
     schema = sample.schema
     if context.derived:
@@ -124,8 +124,8 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
         raise UnsupportedEstimatorError(_UNREAD)
-    doubt = _doubt(context.graph, context.doubted())
-    if schema.derived and doubt is None:
+    ambiguity_graph = _doubt(context.graph, context.ambiguous_rows())
+    if schema.derived and ambiguity_graph is None:
         schema = without_unread_columns(model, schema, context.graph.shape_of)
     used = {entry.domain: entry.version for entry in model.opset_import}
     listed = [given if isinstance(given, list) else [given] for given in answers.values()]
@@ -135,8 +135,8 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         outputs=tuple(outputs),
         classes=_classes(estimator, outputs),
         opsets={domain: used[domain] for domain in sorted(used)},
-        answer_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
-        doubt=doubt,
+        output_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
+        ambiguity_graph=ambiguity_graph,
     )
 
 

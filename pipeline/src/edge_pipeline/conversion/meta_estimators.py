@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import type_of_target
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Answer, Context
+from edge_pipeline.conversion.context import Context, MethodOutput
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -33,7 +33,7 @@ def response(
     *,
     at: str,
     pos_label: Any = None,
-) -> Answer:
+) -> MethodOutput:
     """``sklearn.utils._response._get_response_values``: of two classes, one score a row.
 
     Parameters

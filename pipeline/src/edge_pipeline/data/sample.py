@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "take_sample", "with_infinity"]
+__all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "rows_with_infinity", "take_sample"]
 
 LARGEST_WHOLE = 2**53
 """Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
@@ -40,7 +40,7 @@ class Sample:
         dicts and lists.
     dtypes
         The user's dtype of each column.
-    gaps
+    missing_markers
         What stands for a missing string in each of the user's columns: None, NaN or pandas.NA.
         scikit-learn tells them apart: SimpleImputer takes NaN for missing, and None for a word.
     """
@@ -48,7 +48,7 @@ class Sample:
     schema: Schema
     table: pd.DataFrame
     dtypes: tuple[Any, ...]
-    gaps: tuple[Any, ...]
+    missing_markers: tuple[Any, ...]
 
     def as_trained(self, table: pd.DataFrame) -> Any:
         """*table* in the container that the estimator was trained on.
@@ -63,7 +63,7 @@ class Sample:
             columns = {
                 column.name: _restored(table[column.name], column.type, dtype, gap)
                 for column, dtype, gap in zip(
-                    self.schema.columns, self.dtypes, self.gaps, strict=True
+                    self.schema.columns, self.dtypes, self.missing_markers, strict=True
                 )
             }
             return pd.DataFrame(columns, index=table.index)
@@ -74,7 +74,7 @@ class Sample:
         if any(isinstance(dtype, np.dtype) and dtype.hasobject for dtype in self.dtypes):
             values = np.empty(table.shape, dtype=object)
             for i, column in enumerate(self.schema.columns):
-                values[:, i] = _as_objects(table.iloc[:, i], column.type, self.gaps[i])
+                values[:, i] = _as_objects(table.iloc[:, i], column.type, self.missing_markers[i])
         else:
             # Row by row in memory, as users' arrays are: numpy sums the squares of a row in another
             # order where columns lie together, and a distance between twins is such a difference.
@@ -139,7 +139,7 @@ def is_narrow(dtype: Any) -> bool:
     return pd.api.types.is_float_dtype(subtype) and getattr(subtype, "itemsize", 8) < 8
 
 
-def with_infinity(sample: Sample) -> NDArray[np.bool_]:
+def rows_with_infinity(sample: Sample) -> NDArray[np.bool_]:
     """Which rows of *sample* hold an infinite number: the device takes finite ones alone."""
     numbers = sample.table.iloc[:, list(sample.schema.numeric)].to_numpy(dtype=np.float64)
     infinite: NDArray[np.bool_] = np.isinf(numbers).any(axis=1)

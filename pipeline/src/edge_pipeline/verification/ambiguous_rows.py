@@ -51,9 +51,9 @@ def determined_rows(
     manifest
         Of the model's own graph, whose schema the other graph shares.
     """
-    if model.doubt is None:
+    if model.ambiguity_graph is None:
         return [np.ones(len(table), dtype=np.bool_) for table in tables]
-    used = onnx.ModelProto.FromString(model.doubt).opset_import
+    used = onnx.ModelProto.FromString(model.ambiguity_graph).opset_import
     manifest = replace(
         manifest,
         outputs=(Output(name="predict", method="predict", dtype="bool", item=None),),
@@ -62,7 +62,7 @@ def determined_rows(
             {entry.domain: entry.version for entry in used}, manifest.requires.onnxruntime
         ),
     )
-    with Model.from_parts(model.doubt, manifest) as judge:
+    with Model.from_parts(model.ambiguity_graph, manifest) as judge:
         return [~np.asarray(judge.predict(sample.as_trained(table))) for table in tables]
 
 

@@ -21,7 +21,7 @@ from edge_pipeline.conversion.convert import OnnxModel, dense
 from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.verification.ambiguous_rows import determined_rows
-from edge_pipeline.verification.verify import bare_manifest
+from edge_pipeline.verification.verify import unverified_manifest
 
 __all__ = [
     "MAX_ROWS",
@@ -101,7 +101,7 @@ def refuse_other_arithmetic(
         asked.append((mixed, sample.as_trained(table), table))
     allowed = max(tolerance, ROUNDED_AWAY) if is_single(sample) else tolerance
     tables = [table for _, _, table in asked]
-    kept = determined_rows(model, sample, bare_manifest(model, tolerance), tables)
+    kept = determined_rows(model, sample, unverified_manifest(model, tolerance), tables)
     worst = 0.0
     for method in dict.fromkeys(output.method for output in model.outputs):
         for (given, rows, _), counts in zip(asked, kept, strict=True):

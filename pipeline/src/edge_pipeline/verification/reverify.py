@@ -10,11 +10,11 @@ from typing import Any
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import LEVELS, Manifest, Parity
 
-from edge_pipeline.build_from_recipe import called
+from edge_pipeline.build_from_recipe import estimator_and_sample
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.progress import SILENT, ProgressListener
-from edge_pipeline.verification.verify import Refused, verify_model
+from edge_pipeline.verification.verify import RefusedRows, verify_model
 
 __all__ = ["VerificationResult", "verify"]
 
@@ -37,7 +37,7 @@ class VerificationResult:
     manifest: Manifest
     parity: Parity
     notes: tuple[str, ...]
-    refused: Refused
+    refused: RefusedRows
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -83,7 +83,7 @@ def verify(
     path = Path(path)
     bundle = unpack(path.read_bytes())
     watcher.stage("train")
-    estimator, X = called(against, table)
+    estimator, X = estimator_and_sample(against, table)
     watcher.stage("verify")
     sample = sample_for(estimator, X)
     manifest = bundle.manifest
@@ -101,8 +101,8 @@ def verify(
         outputs=manifest.outputs,
         classes={name: list(labels) for name, labels in manifest.classes.items()},
         opsets=dict(manifest.requires.opsets),
-        answer_width=again.answer_width,
-        doubt=again.doubt,
+        output_width=again.output_width,
+        ambiguity_graph=again.ambiguity_graph,
     )
     verified = verify_model(model, estimator, sample, tolerance=manifest.parity.tolerance)
     for name, found in verified.parity.outputs.items():

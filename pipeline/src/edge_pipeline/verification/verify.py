@@ -41,7 +41,7 @@ from edge_pipeline.verification.parity import gap_between
 from edge_pipeline.verification.probes.groups import ProbeGroup, close_columns, probe_groups
 from edge_pipeline.verification.rounding_noise import is_noise, magnitude
 
-__all__ = ["EXACT", "VerifiedModel", "bare_manifest", "verify_model"]
+__all__ = ["EXACT", "VerifiedModel", "unverified_manifest", "verify_model"]
 
 EXACT = 1e-9
 """Default tolerance, relative to an output's largest magnitude: float64 on both sides leaves room
@@ -69,14 +69,14 @@ FED_CELLS = 1 << 26
 """Most numbers that the graph is fed for one group of rows."""
 
 
-class Refused(NamedTuple):
+class RefusedRows(NamedTuple):
     """Rows asked that scikit-learn refuses, and how many of them the device answers."""
 
     rows: int
     answered: int
 
 
-NONE_REFUSED = Refused(0, 0)
+NO_REFUSED_ROWS = RefusedRows(0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ class VerifiedModel:
     parity: Parity
     golden: GoldenRows
     notes: tuple[str, ...] = ()
-    refused: Refused = NONE_REFUSED
+    refused: RefusedRows = NO_REFUSED_ROWS
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +160,12 @@ def verify_model(
     if any(output.dtype == "float32" for output in model.outputs):
         tolerance = max(tolerance, EXACT_IN_FLOAT32)
     proofs = _proofs(model, estimator, sample)
-    device = Model.from_parts(model.graph, bare_manifest(model, tolerance))
+    device = Model.from_parts(model.graph, unverified_manifest(model, tolerance))
     evidence: dict[str, OutputEvidence] = {}
     far: dict[str, str] = {}
     scales = _scales(asked[0])
     golden = None
-    if model.answer_width <= WIDEST_GOLDEN_ANSWER:
+    if model.output_width <= WIDEST_GOLDEN_ANSWER:
         golden = _asked_for_golden(model, estimator, sample, asked)
     with device:
         try:
@@ -179,7 +179,7 @@ def verify_model(
             kind = type(estimator).__name__
             raise UnsupportedEstimatorError(ALL_UNDETERMINED, path=kind) from error
         refused = [g for g, item in zip(groups, answered, strict=True) if item is None]
-        count = Refused(*_refused(device, model, sample, refused))
+        count = RefusedRows(*_refused(device, model, sample, refused))
     rows = GoldenRows((), {})
     if golden is not None:
         rows = golden_rows(model.schema, golden.group.table, golden.answers)
@@ -199,7 +199,7 @@ def _proofs(model: OnnxModel, estimator: Any, sample: Sample) -> Mapping[str, Pr
         model.schema,
         model.outputs,
         dtypes=sample.dtypes,
-        gaps=sample.gaps,
+        gaps=sample.missing_markers,
     )
 
 
@@ -248,7 +248,7 @@ def _proven(
 
 def _ask(model: OnnxModel, estimator: Any, sample: Sample, group: ProbeGroup) -> _Asked | None:
     """scikit-learn's answers, or None where it refuses these rows."""
-    limit = min(ASKED_CELLS // model.answer_width, FED_CELLS // max(1, model.schema.numbers_width))
+    limit = min(ASKED_CELLS // model.output_width, FED_CELLS // max(1, model.schema.numbers_width))
     group = replace(group, table=group.table.head(max(2, limit)))
     rows = sample.as_trained(group.table)
     answers: dict[str, NDArray[Any]] = {}
@@ -287,7 +287,7 @@ def _undoubted(
 ) -> tuple[list[_Asked], bool]:
     """*asked* with the rows marked that count; and whether all do, since no ordinary one would."""
     tables = [item.group.table for item in asked]
-    kept = determined_rows(model, sample, bare_manifest(model, tolerance), tables)
+    kept = determined_rows(model, sample, unverified_manifest(model, tolerance), tables)
     ordinary = zip(asked, kept, strict=True)
     if not any(rows.any() for item, rows in ordinary if item.group.can_be_golden):
         return asked, True
@@ -348,7 +348,7 @@ def _scales(asked: _Asked) -> dict[str, float]:
     return {name: magnitude(answer[asked.kept]) for name, answer in asked.answers.items()}
 
 
-def bare_manifest(model: OnnxModel, tolerance: float) -> Manifest:
+def unverified_manifest(model: OnnxModel, tolerance: float) -> Manifest:
     """Enough of a manifest for the device's reader, before there is anything to claim."""
     return Manifest(
         name="unverified",
@@ -376,7 +376,7 @@ def _asked_for_golden(
     Asked again as they will be on the device, all at once: of a table in which every value is
     missing, IterativeImputer answers differently from the same row among others.
     """
-    width = max(len(model.schema.columns), model.answer_width)
+    width = max(len(model.schema.columns), model.output_width)
     limit = max(1, min(GOLDEN_ROWS, GOLDEN_CELLS // width))
     picks: list[pd.DataFrame] = []
     depth = 0

@@ -44,7 +44,7 @@ def _votes_of_trees(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 def _votes(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """The sum of votes; for two classes only those for the second, shape (n_samples,)."""
     if are_trees(model.estimators_):
-        return context.once(model, "votes", X, lambda: _votes_of_trees(context, model, X))  # type: ignore[no-any-return]
+        return context.cached(model, "votes", X, lambda: _votes_of_trees(context, model, X))  # type: ignore[no-any-return]
     two = model.n_classes_ == 2
     classes = np.asarray(model.classes_)
     total: Any = 0.0

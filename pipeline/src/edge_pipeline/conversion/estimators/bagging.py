@@ -54,7 +54,7 @@ def _regression(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return context.once(model, "mean", X, lambda: _mean_probabilities(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "mean", X, lambda: _mean_probabilities(context, model, X))  # type: ignore[no-any-return]
 
 
 def _mean_probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:

@@ -10,7 +10,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of, join
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
@@ -19,13 +19,13 @@ __all__ = ["CONVERTERS", "every_method"]
 _METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
 
 
-def every_method(make: Callable[[str], Callable[[Context, Any, Any], Answer]]) -> Methods:
+def every_method(make: Callable[[str], Callable[[Context, Any, Any], MethodOutput]]) -> Methods:
     """A table of all methods from one function that is told the method's name."""
     return {method: on_frame(make(method)) for method in _METHODS}
 
 
-def _pipeline(method: str) -> Callable[[Context, Any, Tensor | Frame], Answer]:
-    def convert(context: Context, pipeline: Any, X: Tensor | Frame) -> Answer:
+def _pipeline(method: str) -> Callable[[Context, Any, Tensor | Frame], MethodOutput]:
+    def convert(context: Context, pipeline: Any, X: Tensor | Frame) -> MethodOutput:
         for position, (_, step) in enumerate(pipeline.steps[:-1]):
             if _does_something(step):
                 X = context.transform(step, X, at=f"steps[{position}]")
@@ -38,7 +38,7 @@ def _pipeline(method: str) -> Callable[[Context, Any, Tensor | Frame], Answer]:
 
 
 @on_frame
-def _back_through_pipeline(context: Context, pipeline: Any, X: Tensor | Frame) -> Answer:
+def _back_through_pipeline(context: Context, pipeline: Any, X: Tensor | Frame) -> MethodOutput:
     for position, (_, step) in reversed(list(enumerate(pipeline.steps))):
         if _does_something(step):
             X = context.call(step, "inverse_transform", X, at=f"steps[{position}]")

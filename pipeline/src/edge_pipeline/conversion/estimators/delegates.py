@@ -17,7 +17,7 @@ from sklearn.model_selection import (
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS", "delegate"]
@@ -36,7 +36,7 @@ def delegate(part: str) -> Methods:
     """Every method as the attribute *part* answers it."""
     find = attrgetter(part)
 
-    def make(method: str) -> Callable[[Context, Any, Tensor | Frame], Answer]:
+    def make(method: str) -> Callable[[Context, Any, Tensor | Frame], MethodOutput]:
         return lambda context, meta, X: context.call(find(meta), method, X, at=part)
 
     return {method: on_frame(make(method)) for method in _METHODS}

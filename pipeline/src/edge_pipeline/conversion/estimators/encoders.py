@@ -54,7 +54,7 @@ def look_up(
         Whether a value that one column does not know may have the code of another column that
         does: the caller compares codes, and no code of the one is a code of the other.
     """
-    frame, columns = _before_filling(context, frame, columns)
+    frame, columns = _before_imputation(context, frame, columns)
     parts = []
     start = 0
     for run in frame.runs():
@@ -63,7 +63,7 @@ def look_up(
     return ops.concatenate(parts, 1)
 
 
-def _before_filling(
+def _before_imputation(
     context: Context, frame: Frame, columns: Sequence[Codes]
 ) -> tuple[Frame, list[Codes]]:
     """The same question asked of the columns that an imputer has not filled yet.
@@ -73,9 +73,9 @@ def _before_filling(
     """
     sources, told = [], []
     for (tensor, place), column in zip(frame.columns, columns, strict=True):
-        while (before := context.before_filling(tensor, place)) is not None:
+        while (before := context.before_imputation(tensor, place)) is not None:
             keys = _keys(column.values, tensor.is_string)
-            mark, fill = _keys([before.mark, before.fill], tensor.is_string)
+            mark, fill = _keys([before.marker, before.fill_value], tensor.is_string)
             code = column.codes[keys.index(fill)] if fill in keys else column.default
             known = np.array([key != mark and key is not mark for key in keys], dtype=np.bool_)
             column = Codes(
@@ -83,7 +83,7 @@ def _before_filling(
                 np.append(column.codes[known], np.asarray(code, dtype=column.codes.dtype)),
                 column.default,
             )
-            tensor, place = before.tensor, before.place
+            tensor, place = before.tensor, before.position
         sources.append((tensor, place))
         told.append(column)
     return Frame(tuple(sources)), told

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.feature_selection import RFE, RFECV, SelectorMixin
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
@@ -33,10 +33,10 @@ def _spread(_: Context, selector: Any, X: Tensor) -> Tensor:
     return X @ np.eye(len(support))[support]
 
 
-def _asked(method: str) -> Callable[[Context, Any, Tensor | Frame], Answer]:
+def _asked(method: str) -> Callable[[Context, Any, Tensor | Frame], MethodOutput]:
     """The estimator's answer for the chosen columns."""
 
-    def convert(context: Context, selector: Any, X: Tensor | Frame) -> Answer:
+    def convert(context: Context, selector: Any, X: Tensor | Frame) -> MethodOutput:
         seen = _chosen(context, selector, X)
         return context.call(selector.estimator_, method, seen, at="estimator_")
 

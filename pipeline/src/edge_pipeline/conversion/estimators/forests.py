@@ -33,7 +33,7 @@ def _means(context: Context, model: Any, X: Tensor) -> list[tuple[Any, Tensor]]:
         rows = values.reshape(len(values), -1)
         return sum_rows(X, forest_of(model.estimators_), rows, mean=True)
 
-    mean = context.once(model, "means", X, mean_rows)
+    mean = context.cached(model, "means", X, mean_rows)
     if model.n_outputs_ == 1:
         return [(model.classes_, mean)]
     return [(classes, mean[:, at]) for classes, at in class_columns(model)]
@@ -58,14 +58,14 @@ def _votes(model: Any, X: Tensor) -> tuple[Tensor, Any] | None:
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> Any:
-    votes = context.once(model, "votes", X, lambda: _votes(model, X))
+    votes = context.cached(model, "votes", X, lambda: _votes(model, X))
     if votes is not None:
         return ops.take(votes[1], votes[0], 0)
     return per_target([mean for _, mean in _means(context, model, X)])
 
 
 def _label(context: Context, model: Any, X: Tensor) -> Tensor:
-    votes = context.once(model, "votes", X, lambda: _votes(model, X))
+    votes = context.cached(model, "votes", X, lambda: _votes(model, X))
     if votes is not None:
         return ops.take(model.classes_[np.argmax(votes[1], axis=1)], votes[0], 0)
     return labels_of_targets(

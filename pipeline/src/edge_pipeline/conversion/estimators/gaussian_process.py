@@ -9,7 +9,7 @@ from scipy.linalg import solve_triangular
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process._gpc import COEFS, LAMBDAS, _BinaryGaussianProcessClassifierLaplace
 
-from edge_pipeline.conversion.context import Answer, Context, Methods
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.gp_kernels import covariance, variance
@@ -71,7 +71,7 @@ def _binary_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
     return ops.concatenate([1.0 - positive, positive], 1)
 
 
-def _label(context: Context, model: Any, X: Tensor) -> Answer:
+def _label(context: Context, model: Any, X: Tensor) -> MethodOutput:
     """One binary process, or one-vs-rest or one-vs-one of them."""
     parts = model.base_estimator_
     if len(model.classes_) > 2:
@@ -82,7 +82,7 @@ def _label(context: Context, model: Any, X: Tensor) -> Answer:
     return context.call(parts, "predict", X, at="base_estimator_")
 
 
-def _probabilities(context: Context, model: Any, X: Tensor) -> Answer:
+def _probabilities(context: Context, model: Any, X: Tensor) -> MethodOutput:
     return context.call(model.base_estimator_, "predict_proba", X, at="base_estimator_")
 
 

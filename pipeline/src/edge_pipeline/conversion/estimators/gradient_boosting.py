@@ -85,7 +85,7 @@ def label_of_two(classes: Any, second: Tensor) -> Tensor:
 
 def _raw(context: Context, model: Any, X: Tensor) -> Tensor:
     """``_raw_predict``, shape (n_samples, n_trees_per_iteration_)."""
-    return context.once(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
 
 
 def _raw_sum(context: Context, model: Any, X: Tensor) -> Tensor:

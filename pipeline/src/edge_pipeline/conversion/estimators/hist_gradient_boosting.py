@@ -58,7 +58,7 @@ class _Columns:
 
 @on_frame
 def _raw(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return context.once(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
 
 
 def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:

@@ -10,7 +10,7 @@ from sklearn import linear_model as lm
 from sklearn._loss import link as links
 from sklearn.svm import LinearSVC, LinearSVR
 
-from edge_pipeline.conversion.context import Answer, Context, Methods
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods
 from edge_pipeline.conversion.fitted_arrays import learnt_array
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -156,7 +156,7 @@ def _one_class_label(context: Context, model: Any, X: Tensor) -> Tensor:
     return ops.where(_one_class_score(context, model, X) >= 0.0, np.int64(1), np.int64(-1))
 
 
-def _consensus(context: Context, model: Any, X: Tensor) -> Answer:
+def _consensus(context: Context, model: Any, X: Tensor) -> MethodOutput:
     """RANSACRegressor: the model of the inliers."""
     return context.call(model.estimator_, "predict", X, at="estimator_")
 

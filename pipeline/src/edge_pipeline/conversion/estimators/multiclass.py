@@ -14,7 +14,7 @@ from sklearn.multiclass import (
 )
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.estimators.linear import linear_label
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -81,7 +81,7 @@ def _rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tenso
 
 
 @on_frame
-def _rest_scores(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _rest_scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     if len(meta.estimators_) == 1:
         return context.call(meta.estimators_[0], "decision_function", X, at="estimators_[0]")
     return _binary_scores(context, meta, X)

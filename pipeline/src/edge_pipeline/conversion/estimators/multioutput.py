@@ -14,7 +14,7 @@ from sklearn.multioutput import (
 )
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import response
@@ -39,10 +39,10 @@ def _each(context: Context, meta: Any, X: Tensor | Frame, method: str) -> list[T
     ]
 
 
-def _chain(method: str) -> Callable[[Context, Any, Tensor], Answer]:
+def _chain(method: str) -> Callable[[Context, Any, Tensor], MethodOutput]:
     """``_BaseChain._get_predictions``: each sees *X* and the answers of those before it."""
 
-    def convert(context: Context, chain: Any, X: Tensor) -> Answer:
+    def convert(context: Context, chain: Any, X: Tensor) -> MethodOutput:
         passed_on = getattr(chain, "chain_method_", "predict")
         features: list[Tensor] = [X.astype(np.float64)]
         answers = []

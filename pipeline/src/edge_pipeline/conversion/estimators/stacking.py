@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 
 from edge_pipeline.conversion.column_frame import Frame, join
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import column
@@ -33,13 +33,13 @@ def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor | Fra
     return join([*parts, X] if meta.passthrough else parts)
 
 
-def _final(context: Context, meta: Any, X: Tensor | Frame, method: str) -> Answer:
+def _final(context: Context, meta: Any, X: Tensor | Frame, method: str) -> MethodOutput:
     seen = _transformed(context, meta, X)
     return context.call(meta.final_estimator_, method, seen, at="final_estimator_")
 
 
 @on_frame
-def _value(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _value(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     return _final(context, meta, X, "predict")
 
 
@@ -55,7 +55,7 @@ def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
 
 
 @on_frame
-def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     answer = _final(context, meta, X, "predict_proba")
     if isinstance(meta._label_encoder, list) and isinstance(answer, list):
         return ops.stack([column(each, 0) for each in answer])
@@ -63,7 +63,7 @@ def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
 
 
 @on_frame
-def _scores(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     return _final(context, meta, X, "decision_function")
 
 

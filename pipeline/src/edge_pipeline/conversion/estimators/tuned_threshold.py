@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Answer, Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import first_method, response
 
@@ -56,12 +56,12 @@ def _part(meta: Any) -> Any:
 
 
 @on_frame
-def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     return context.call(_part(meta), "predict_proba", X, at="estimator_")
 
 
 @on_frame
-def _scores(context: Context, meta: Any, X: Tensor | Frame) -> Answer:
+def _scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     return context.call(_part(meta), "decision_function", X, at="estimator_")
 
 

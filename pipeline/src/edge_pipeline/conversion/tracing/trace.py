@@ -68,7 +68,7 @@ def trace(
 
 def _given(context: Context, tracer: Tracer, X: Tensor | Frame, names: Any) -> Any:
     if names is not None:
-        return TracedFrame(tracer, names, frame_of(X), context.flags)
+        return TracedFrame(tracer, names, frame_of(X), context.boolean_columns)
     is_vector = isinstance(X, Tensor) and X.ndim == 1
     tensor: Tensor = X if is_vector else context.matrix(X)  # type: ignore[assignment]
     dtype = context.trained_dtype(X)

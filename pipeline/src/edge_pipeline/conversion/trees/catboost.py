@@ -29,7 +29,7 @@ _Splits = list[Mapping[str, Any]]
 
 def _raw(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """RawFormulaVal, shape (n_samples, n_dimensions)."""
-    return context.once(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
 
 
 def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:

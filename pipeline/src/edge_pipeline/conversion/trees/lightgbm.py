@@ -30,7 +30,7 @@ _ZERO_LIMIT = float(np.float32(1e-35))
 
 def _raw(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """The trees' sums, shape (n_samples, n_trees_per_iteration)."""
-    return context.once(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "raw", X, lambda: _raw_sum(context, model, X))  # type: ignore[no-any-return]
 
 
 def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:

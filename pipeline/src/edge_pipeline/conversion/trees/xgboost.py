@@ -134,7 +134,7 @@ def _forest(tree: Mapping[str, Any]) -> Forest:
 
 
 def _margin(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return context.once(model, "margin", X, lambda: _margin_sum(context, model, X))  # type: ignore[no-any-return]
+    return context.cached(model, "margin", X, lambda: _margin_sum(context, model, X))  # type: ignore[no-any-return]
 
 
 def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
