@@ -37,7 +37,7 @@ def main(path: str) -> None:
     key = Ed25519PrivateKey.generate()
     raw = sign(Path(path).read_bytes(), key)
     keys = trusted([public_key(key).to_pem()])
-    opened = open_bundle(raw, trusted=keys)
+    opened = open_bundle(raw, verify=keys.check)
     calls: dict[str, Callable[[], Any]] = {
         "load": lambda: edge_runtime.load(raw, trusted_keys=keys).close(),
         "signature": lambda: keys.check(opened.seal),

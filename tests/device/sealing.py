@@ -3,7 +3,8 @@
 import hashlib
 
 from device.tiny_onnx import varint
-from edge_runtime.bundle.layout import MANIFEST_KEY, SEAL_ENTRY_BYTES, Seal, replace_seal
+from edge_runtime.bundle.layout import MANIFEST_KEY
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, Seal, replace_seal
 
 
 def sealed(graph: bytes, text: bytes) -> bytes:

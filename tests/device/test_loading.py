@@ -18,8 +18,9 @@ from device.models import Parts
 from device.tiny_onnx import Graph, external_tensor
 from edge_runtime.bundle.bundle_file import MAX_BUNDLE_BYTES
 from edge_runtime.bundle.digest import SMALL_BYTES, sha256
-from edge_runtime.bundle.layout import FORMAT, SEAL_ENTRY_BYTES, Seal, pack, unpack
+from edge_runtime.bundle.layout import pack, unpack
 from edge_runtime.bundle.manifest import GoldenRows, Output, Requirements
+from edge_runtime.bundle.seal import FORMAT, SEAL_ENTRY_BYTES, Seal
 from edge_runtime.engine.session import Session
 from edge_runtime.model import Model
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import onnx
 import pytest
-from edge_runtime.bundle.layout import SEAL_ENTRY_BYTES, unpack
+from edge_runtime.bundle.layout import unpack
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES
 
 import edge_runtime
 from edge_runtime import BundleError

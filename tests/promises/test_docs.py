@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from edge_runtime.bundle.layout import SEAL_ENTRY_BYTES, Seal
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, Seal
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "benchmarks/results/training_vs_inference.json"

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from edge_pipeline.cli.main import cli
 from edge_pipeline.errors import SigningError
 from edge_pipeline.packaging.signing import SigningKey, make_signing_key, public_path, sign
-from edge_runtime.bundle.layout import read_seal, unpack
+from edge_runtime.bundle.layout import unpack
+from edge_runtime.bundle.seal import read_seal
 from edge_runtime.trust.keys import PublicKey
 from sklearn.linear_model import LinearRegression
 

@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 from device import models
 from device.models import Parts
-from edge_runtime.bundle.layout import (
-    SEAL_ENTRY_BYTES,
-    pack,
-    read_seal,
-    replace_seal,
-    signed_message,
-    unpack,
-)
+from edge_runtime.bundle.layout import pack, unpack
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, read_seal, replace_seal, signed_message
 from edge_runtime.trust.signatures import public_key, sign, verify
 
 import edge_runtime

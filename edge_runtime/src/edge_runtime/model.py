@@ -76,7 +76,7 @@ def load(
 
             keys = trusted(trusted_keys)
         source = bundle_source(source)
-        opened = open_bundle(source, trusted=keys)
+        opened = open_bundle(source, verify=keys.check if keys else None)
         if isolate:
             from edge_runtime.isolation import IsolationLimits, first_contact
 

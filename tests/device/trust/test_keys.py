@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from edge_runtime.bundle.layout import Seal, read_seal, replace_seal
+from edge_runtime.bundle.seal import Seal, read_seal, replace_seal
 from edge_runtime.cli.main import main
 from edge_runtime.trust.keys import MAX_KEYS, PublicKey, TrustedKeys, trusted
 

@@ -1,32 +1,29 @@
-"""A bundle's path or bytes in, its checked parts out; reads, and decides nothing of its own."""
+"""Open a bundle: read it from its path or its bytes, and check it."""
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-from edge_runtime.bundle.layout import SEAL_ENTRY_BYTES, Seal, check_parts, read_seal, unpack
+from edge_runtime.bundle.layout import check_parts, unpack
 from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, Seal, read_seal
 from edge_runtime.errors import NotABundleError
 from edge_runtime.records import record
 
-if TYPE_CHECKING:
-    from edge_runtime.trust.keys import TrustedKeys
-
-__all__ = ["MAX_BUNDLE_BYTES", "BundleSource", "Opened", "bundle_source", "open_bundle"]
+__all__ = ["MAX_BUNDLE_BYTES", "BundleSource", "LoadedBundle", "bundle_source", "open_bundle"]
 
 MAX_BUNDLE_BYTES = 2**31 - 1
-"""Largest file read: protobuf, and so ONNX, ends there."""
-
+"""Largest file that is read: protobuf, and so ONNX, allows no more."""
 
 BundleSource = str | os.PathLike[str] | bytes | bytearray | memoryview
 """Path of a bundle, or its bytes."""
 
 
 @record(frozen=True, slots=True)
-class Opened:
-    """A bundle in memory: size, seal, digest, signature and manifest have been checked."""
+class LoadedBundle:
+    """A bundle in memory whose size, seal, digest, signature and manifest have been checked."""
 
     graph: bytes
     manifest: Manifest
@@ -35,12 +32,12 @@ class Opened:
 
 
 def bundle_source(source: BundleSource) -> str | os.PathLike[str] | bytes:
-    """*source* as a path or as bytes that nobody changes.
+    """Return *source* as a path, or as bytes that nobody can change.
 
     Raises
     ------
     TypeError
-        It is neither; an int would be taken for an open file's descriptor.
+        *source* is neither.  ``open`` would take an int for a file descriptor.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
@@ -52,23 +49,30 @@ def bundle_source(source: BundleSource) -> str | os.PathLike[str] | bytes:
     )
 
 
-def open_bundle(source: BundleSource, *, trusted: TrustedKeys | None = None) -> Opened:
-    """Read and check a bundle; no second copy of the graph is ever made of a file.
+def open_bundle(
+    source: BundleSource, *, verify: Callable[[Seal], None] | None = None
+) -> LoadedBundle:
+    """Read and check a bundle, and hold the graph of a file in memory only once.
+
+    Parameters
+    ----------
+    verify
+        As in :func:`edge_runtime.bundle.layout.unpack`.
 
     Raises
     ------
     BundleError
-        As :func:`edge_runtime.bundle.layout.unpack`.
+        As in :func:`edge_runtime.bundle.layout.unpack`, or by *verify*.
     OSError
         The file cannot be opened.
     TypeError
-        As :func:`bundle_source`.
+        As in :func:`bundle_source`.
     """
     source = bundle_source(source)
     if isinstance(source, bytes):
         _check_size(len(source))
-        bundle = unpack(source, trusted=trusted)
-        return Opened(bytes(bundle.graph), bundle.manifest, bundle.seal, len(source))
+        bundle = unpack(source, verify=verify)
+        return LoadedBundle(bytes(bundle.graph), bundle.manifest, bundle.seal, len(source))
     with open(source, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -77,12 +81,12 @@ def open_bundle(source: BundleSource, *, trusted: TrustedKeys | None = None) -> 
         file.seek(max(0, status.st_size - SEAL_ENTRY_BYTES))
         seal = read_seal(file.read(SEAL_ENTRY_BYTES))
         file.seek(0)
-        # What the seal claims is not trusted yet.  Should the file change under us, the parts
-        # that were read do not fit together and are refused.
+        # The seal is not trusted yet.  If the file changes meanwhile, check_parts refuses parts
+        # that do not fit together.
         graph = file.read(min(seal.graph_bytes, status.st_size))
-        rest = file.read(status.st_size)
-    manifest = check_parts(seal, graph, rest, trusted=trusted)
-    return Opened(graph, manifest, seal, status.st_size)
+        remainder = file.read(status.st_size)
+    manifest = check_parts(seal, graph, remainder, verify=verify)
+    return LoadedBundle(graph, manifest, seal, status.st_size)
 
 
 def _check_size(size: int) -> None:

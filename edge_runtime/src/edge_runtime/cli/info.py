@@ -7,10 +7,10 @@ import platform
 from collections.abc import Iterable
 from typing import Any
 
-from edge_runtime.bundle.bundle_file import Opened, open_bundle
-from edge_runtime.bundle.layout import Seal
+from edge_runtime.bundle.bundle_file import LoadedBundle, open_bundle
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column
+from edge_runtime.bundle.seal import Seal
 from edge_runtime.cli.notes import counted
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.model import load
@@ -25,7 +25,7 @@ _SHOWN = 8
 def print_info(path: str, *, as_json: bool, store: str | None = None) -> int:
     """Print what the bundle says of itself, after seal, digest and signature were checked."""
     trusted = trusted_keys(store)
-    bundle = open_bundle(path, trusted=trusted)
+    bundle = open_bundle(path, verify=trusted.check if trusted else None)
     if as_json:
         _print_json(
             {
@@ -45,7 +45,7 @@ def print_check(
 ) -> int:
     """Load the bundle as a program would, and print what that proved."""
     trusted = trusted_keys(store)
-    bundle = open_bundle(path, trusted=trusted)
+    bundle = open_bundle(path, verify=trusted.check if trusted else None)
     with load(path, trusted_keys=trusted, isolate=isolate) as model:
         manifest = model.manifest
     onnxruntime = installed_onnxruntime()
@@ -108,7 +108,7 @@ def _signature_line(seal: Seal, trusted: TrustedKeys | None) -> str:
     return f"signed by key {seal.key_id}, which this device trusts"
 
 
-def _info_lines(bundle: Opened, trusted: TrustedKeys | None) -> Iterable[tuple[str, str]]:
+def _info_lines(bundle: LoadedBundle, trusted: TrustedKeys | None) -> Iterable[tuple[str, str]]:
     m = bundle.manifest
     yield "model", f"{m.name} version {m.version}"
     yield "task", m.task

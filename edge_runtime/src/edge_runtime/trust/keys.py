@@ -22,7 +22,7 @@ from edge_runtime.bundle.atomic_file import write_whole
 from edge_runtime.errors import TrustError, UnsignedError, UntrustedKeyError
 
 if TYPE_CHECKING:
-    from edge_runtime.bundle.layout import Seal
+    from edge_runtime.bundle.seal import Seal
 
 __all__ = ["MAX_KEYS", "PublicKey", "TrustStore", "TrustedKeys", "trusted"]
 

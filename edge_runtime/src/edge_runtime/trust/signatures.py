@@ -1,6 +1,6 @@
 """A seal and a key in, a signature or a verdict out: the only module that imports cryptography.
 
-Ed25519 (RFC 8032) over :func:`edge_runtime.bundle.layout.signed_message`.  Needs the extra
+Ed25519 (RFC 8032) over :func:`edge_runtime.bundle.seal.signed_message`.  Needs the extra
 ``signing``; everything else in this package works without it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.bundle.layout import Seal, read_seal, replace_seal, signed_message
+from edge_runtime.bundle.seal import Seal, read_seal, replace_seal, signed_message
 from edge_runtime.errors import SignatureError, TrustError
 from edge_runtime.trust.keys import PublicKey
 

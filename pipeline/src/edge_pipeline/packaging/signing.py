@@ -210,7 +210,7 @@ def signed(raw: bytes, key: SigningKey) -> bytes:
 
     made = with_signature(raw, key.private)
     try:
-        unpack(made, trusted=TrustedKeys({key.key_id: key.public}))
+        unpack(made, verify=TrustedKeys({key.key_id: key.public}).check)
     except EdgeRuntimeError as error:
         raise SigningError(f"the signed bundle does not read back: {error}") from error
     return made
