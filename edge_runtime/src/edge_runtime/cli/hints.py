@@ -70,9 +70,9 @@ def for_json_array(text: str) -> str:
 
 def for_choice(found: str, known: Iterable[str]) -> str:
     """``did you mean …`` for the one of *known* that *found* nearly is; empty when none is."""
-    from edge_runtime.inputs.suggestions import likely
+    from edge_runtime.inputs.suggestions import match_names
 
-    pairs = likely((found,), tuple(known))
+    pairs = match_names((found,), tuple(known))
     return f"; did you mean {pairs[0][1]}?" if pairs else ""
 
 

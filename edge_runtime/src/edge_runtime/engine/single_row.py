@@ -85,7 +85,7 @@ def _first_answer(
         return _lane(slots, write, ask), found
     if question.proves_finite and type(found) is float:
         return _lane_with_witness(slots, write, ask), found
-    return _lane_of_numbers(slots, write, ask, takes_gaps=border.takes_gaps), found
+    return _lane_of_numbers(slots, write, ask, takes_missing=border.takes_missing), found
 
 
 def _lane(slots: RowBuffers, write: RowWriter, ask: Callable[[], Any]) -> Callable[[Any], Any]:
@@ -97,7 +97,7 @@ def _lane(slots: RowBuffers, write: RowWriter, ask: Callable[[], Any]) -> Callab
 
 
 def _lane_of_numbers(
-    slots: RowBuffers, write: RowWriter, ask: Callable[[], Any], *, takes_gaps: bool
+    slots: RowBuffers, write: RowWriter, ask: Callable[[], Any], *, takes_missing: bool
 ) -> Callable[[Any], Any]:
     """A lane with a quick way for 1-d arrays of float64, whose cells need but be finite."""
     flat = slots.numbers[0]
@@ -109,7 +109,7 @@ def _lane_of_numbers(
             flat[...] = row
             # What was copied is checked: nobody else can change it.  See are_finite.
             if (isfinite(vdot(flat, flat)) if is_small else are_finite(flat)) or (
-                takes_gaps and not np.isinf(flat).any()
+                takes_missing and not np.isinf(flat).any()
             ):
                 return ask()
         write(row, slots)

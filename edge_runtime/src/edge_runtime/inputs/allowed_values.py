@@ -13,12 +13,12 @@ from edge_runtime.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Closed"]
+__all__ = ["AllowedValues"]
 
 _SHOWN_VALUES = 5
 
 
-class Closed:
+class AllowedValues:
     """The closed columns of a schema.  Missing values are not its business: they were checked."""
 
     def __init__(self, schema: Schema) -> None:

@@ -51,7 +51,7 @@ def row_writer(border: InputReader) -> RowWriter:
         from edge_runtime.inputs.derived_columns import DerivedColumns  # which few models need
 
         derive = DerivedColumns(schema).write
-    check_closed = border.closed.check_row if border.closed else None
+    check_values = border.allowed_values.check_row if border.allowed_values else None
     if schema.kind in ("dicts", "lists"):
         return lambda row, slots: derive and derive((row,), slots.numbers, slots.touched)
     sources_of = _picker(schema.sources)
@@ -97,8 +97,8 @@ def row_writer(border: InputReader) -> RowWriter:
                 cell = found[i]
                 quick = type(cell) is str and cell.isascii()
                 slots.text[place] = cell if quick else text_cell(cell, column)
-            if check_closed is not None:
-                check_closed(slots.numbers[0], slots.text)
+            if check_values is not None:
+                check_values(slots.numbers[0], slots.text)
             if derive is not None:
                 derive(sources_of(found), slots.numbers, slots.touched)
         except (EdgeRuntimeError, MemoryError) as error:

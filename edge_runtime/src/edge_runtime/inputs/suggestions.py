@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import lru_cache
 
-__all__ = ["likely"]
+__all__ = ["match_names"]
 
 _MOST_CHARACTERS = 60
 """Of a name; difflib's time grows with the square of it."""
@@ -15,7 +15,7 @@ _MOST_COMPARED = 50
 
 
 @lru_cache(maxsize=8)  # a stream repeats its fault in every row
-def likely(missing: tuple[str, ...], unknown: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def match_names(missing: tuple[str, ...], unknown: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Each of *missing* with the one of *unknown* that it resembles, where there is one.
 
     A name that differs in letter case or in spaces round it comes before one that is misspelt.

@@ -28,7 +28,7 @@ from edge_runtime.inputs.columns import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.inputs.allowed_values import Closed
+    from edge_runtime.inputs.allowed_values import AllowedValues
 
 __all__ = ["ExtraColumns", "Feeds", "InputReader"]
 
@@ -67,21 +67,21 @@ class InputReader:
         self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
-        self.closed: Closed | None = None
+        self.allowed_values: AllowedValues | None = None
         if any(column.closed for column in schema.columns):
-            from edge_runtime.inputs.allowed_values import Closed  # which few models need
+            from edge_runtime.inputs.allowed_values import AllowedValues  # which few models need
 
-            self.closed = Closed(schema)
+            self.allowed_values = AllowedValues(schema)
         # The quick way for arrays: nothing is asked of a cell but to be finite.
         self.takes_any_number = (
             self._only_numbers
             and not self._has_flags
-            and not self.closed
+            and not self.allowed_values
             and not schema.derived
             and schema.kind != "lists"
         )
 
-        self.takes_gaps = all(column.missing for column in self._numeric)
+        self.takes_missing = all(column.missing for column in self._numeric)
 
     def check_block(self, block: NDArray[Any]) -> None:
         """Refuse the first cell of a float64 *block*, all columns of it numeric, that is not good.
@@ -92,8 +92,8 @@ class InputReader:
             With the row and the column.
         """
         check_numbers(block, self._numeric)
-        if self.closed:
-            self.closed.check_blocks({NUMBERS: block})
+        if self.allowed_values:
+            self.allowed_values.check_blocks({NUMBERS: block})
 
     def feeds(self, X: Any) -> tuple[Feeds, int]:
         """The graph's inputs for *X*, and the number of rows.
@@ -193,7 +193,7 @@ class InputReader:
             block = X
             if X.dtype is not _FLOAT64 or not X.flags.c_contiguous:
                 block = np.ascontiguousarray(whole_numbers_to_float64(X, self._numeric))
-            if self._has_flags or self.closed or not are_finite(block):
+            if self._has_flags or self.allowed_values or not are_finite(block):
                 self.check_block(block)
             return {NUMBERS: block}, len(block)
         return self._blocks(len(X), lambda i: X[:, i])
@@ -287,8 +287,8 @@ class InputReader:
             for place, i in enumerate(schema.textual):
                 strings[:, place] = checked(i, text_column)
             feeds[STRINGS] = strings
-        if self.closed:
-            self.closed.check_blocks(feeds)
+        if self.allowed_values:
+            self.allowed_values.check_blocks(feeds)
         if schema.sources:
             raw = np.empty((n_rows, len(schema.sources)), dtype=object)
             for place, i in enumerate(schema.sources):
@@ -355,9 +355,9 @@ def _guess(missing: list[str], extra: list[Any]) -> str:
     """What the missing columns may have been called, for the end of a message."""
     if not extra:
         return ""
-    from edge_runtime.inputs.suggestions import likely  # rows seldom need it
+    from edge_runtime.inputs.suggestions import match_names  # rows seldom need it
 
-    pairs = likely(tuple(missing[:_SHOWN_NAMES]), tuple(extra[:_MOST_GUESSED]))
+    pairs = match_names(tuple(missing[:_SHOWN_NAMES]), tuple(extra[:_MOST_GUESSED]))
     if not pairs:
         renamed = f": rename it if it is {missing[0]!r}" if len(missing) == len(extra) == 1 else ""
         return f"; the model does not know {_listed(extra)}{renamed}"
