@@ -202,7 +202,7 @@ def test_what_is_kept_is_drawn_from_the_whole_table(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(in_parts, "SAMPLE_ROWS", 100)
-    monkeypatch.setattr(in_parts, "KEPT_ROWS", 60)
+    monkeypatch.setattr(in_parts, "MAX_EVALUATION_ROWS", 60)
     dataset = load_dataset(recipe_for(table))
     assert (len(dataset.X_train), len(dataset.X_test)) == (100, 60)
     assert dataset.train_rows > 1000

@@ -29,20 +29,20 @@ from edge_pipeline.errors import DatasetError
 __all__ = [
     "SEPARATORS",
     "Layout",
-    "found_layout",
-    "opened",
+    "detect_layout",
+    "open_text",
     "read_csv",
-    "read_csv_parts",
-    "read_wide_as_text",
+    "read_csv_chunks",
+    "read_csv_wide_as_text",
 ]
 
 SEPARATORS = (",", ";", "\t", "|")
 """Looked for in this order when nobody names one."""
 
-SNIFFED_LINES = 200
+DETECTION_LINES = 200
 """Lines from which separator and decimal mark are found."""
 
-LARGEST_WHOLE = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
 
 
@@ -86,17 +86,17 @@ def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.Data
     OSError
         It cannot be read.
     """
-    layout = found_layout(file, layout)
+    layout = detect_layout(file, layout)
     frame = _read(file, layout, strings)
-    for name in _rounded(file, layout, frame):
+    for name in _rounded_columns(file, layout, frame):
         raise DatasetError(
             f"{file}: column {name!r} holds whole numbers beyond 2**53, which float64 cannot "
             f'tell apart; add it to data.exclude, or say types = {{ "{name}" = "string" }}'
         )
-    return _without_index(frame, layout)
+    return _drop_row_index(frame, layout)
 
 
-def read_wide_as_text(file: Path, layout: Layout) -> pd.DataFrame:
+def read_csv_wide_as_text(file: Path, layout: Layout) -> pd.DataFrame:
     """As :func:`read_csv`, with whole numbers that would be rounded kept as they are written.
 
     Raises
@@ -104,13 +104,13 @@ def read_wide_as_text(file: Path, layout: Layout) -> pd.DataFrame:
     DatasetError, OSError
         As :func:`read_csv`.
     """
-    layout = found_layout(file, layout)
+    layout = detect_layout(file, layout)
     frame = _read(file, layout, ())
-    wide = _rounded(file, layout, frame)
-    return _without_index(_read(file, layout, wide) if wide else frame, layout)
+    wide = _rounded_columns(file, layout, frame)
+    return _drop_row_index(_read(file, layout, wide) if wide else frame, layout)
 
 
-def read_csv_parts(
+def read_csv_chunks(
     file: Path, layout: Layout, rows: int, strings: Sequence[str] = ()
 ) -> Iterator[pd.DataFrame]:
     """Read a CSV file *rows* rows at a time; types are those of each part alone.
@@ -120,13 +120,13 @@ def read_csv_parts(
     DatasetError, OSError
         As :func:`read_csv`.
     """
-    layout = found_layout(file, layout)
-    with _refusals(file, layout), opened(file, layout.encoding) as text:
+    layout = detect_layout(file, layout)
+    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
         for part in pd.read_csv(text, chunksize=rows, **_options(layout, strings)):
-            yield _without_index(part, layout)
+            yield _drop_row_index(part, layout)
 
 
-def found_layout(file: Path, layout: Layout) -> Layout:
+def detect_layout(file: Path, layout: Layout) -> Layout:
     """*layout* with what it leaves open found in the first lines; the header is checked.
 
     Raises
@@ -134,8 +134,8 @@ def found_layout(file: Path, layout: Layout) -> Layout:
     DatasetError
         The first line does not name the columns, or the text is in another encoding.
     """
-    with _refusals(file, layout), opened(file, layout.encoding) as text:
-        lines = list(itertools.islice(text, SNIFFED_LINES))
+    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
+        lines = list(itertools.islice(text, DETECTION_LINES))
     separator = layout.separator or _separator(lines)
     cells = list(csv.reader(lines, delimiter=separator))
     _check_header(file, cells[0] if cells else [], separator, layout)
@@ -144,9 +144,9 @@ def found_layout(file: Path, layout: Layout) -> Layout:
 
 
 @contextmanager
-def opened(file: Path, encoding: str) -> Iterator[IO[str]]:
+def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
     """Open *file* as text, unpacked by its last suffix."""
-    with _unpacked(file) as raw:
+    with _open_decompressed(file) as raw:
         try:
             name = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding
             text = io.TextIOWrapper(raw, encoding=name, newline="")
@@ -157,7 +157,7 @@ def opened(file: Path, encoding: str) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _unpacked(file: Path) -> Iterator[Any]:
+def _open_decompressed(file: Path) -> Iterator[Any]:
     match file.suffix.lower():
         case ".gz":
             with gzip.open(file) as raw:
@@ -196,7 +196,7 @@ def _unpacked(file: Path) -> Iterator[Any]:
 
 
 @contextmanager
-def _refusals(file: Path, layout: Layout) -> Iterator[None]:
+def _translate_errors(file: Path, layout: Layout) -> Iterator[None]:
     """Turn what pandas and the unpackers raise into one line."""
     try:
         with warnings.catch_warnings():
@@ -226,11 +226,11 @@ def _options(layout: Layout, strings: Sequence[str]) -> dict[str, Any]:
         "index_col": False,
         "low_memory": False,
         "dtype": dict.fromkeys(strings, str),
-        **_exact_floats(layout),
+        **_float_precision(layout),
     }
 
 
-def _exact_floats(layout: Layout) -> dict[str, Any]:
+def _float_precision(layout: Layout) -> dict[str, Any]:
     """Have numbers read to the last bit, as the device reads them.
 
     pandas 2.3 by default misses the last place of every third number; 3.1 is exact, and warns
@@ -240,7 +240,7 @@ def _exact_floats(layout: Layout) -> dict[str, Any]:
     return {} if (int(major), int(minor)) >= (3, 1) else {"float_precision": "round_trip"}
 
 
-def _without_index(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+def _drop_row_index(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return frame.iloc[:, 1:] if layout.row_index else frame
 
 
@@ -302,11 +302,11 @@ def _check_header(file: Path, names: Sequence[str], separator: str, layout: Layo
 
 
 def _read(file: Path, layout: Layout, strings: Sequence[str]) -> pd.DataFrame:
-    with _refusals(file, layout), opened(file, layout.encoding) as text:
+    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
         return pd.read_csv(text, **_options(layout, strings))
 
 
-def _rounded(file: Path, layout: Layout, frame: pd.DataFrame) -> list[str]:
+def _rounded_columns(file: Path, layout: Layout, frame: pd.DataFrame) -> list[str]:
     """Columns of whole numbers that became floats for a gap, and lost digits on the way."""
     suspects = []
     for name in frame.columns:
@@ -314,11 +314,11 @@ def _rounded(file: Path, layout: Layout, frame: pd.DataFrame) -> list[str]:
             continue
         values = frame[name].to_numpy()
         values = values[np.isfinite(values)]
-        if len(values) and np.abs(values).max() >= LARGEST_WHOLE:
+        if len(values) and np.abs(values).max() >= MAX_EXACT_INTEGER:
             suspects.append(name)
     if not suspects:
         return []
-    with opened(file, layout.encoding) as text:
+    with open_text(file, layout.encoding) as text:
         written = pd.read_csv(text, **{**_options(layout, suspects), "usecols": suspects})
     wide = re.compile(r"\s*[+-]?\d{16,}\s*")
     return [

@@ -17,18 +17,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import Layout
-from edge_pipeline.data.imports import did_you_mean, find_function, listed, modules_from
+from edge_pipeline.data.imports import did_you_mean, find_function, join_names, modules_from
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.splits import Rows, moments, split, take
+from edge_pipeline.data.splits import Rows, split, take_rows, time_keys
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
-from edge_pipeline.data.targets import checked_target
+from edge_pipeline.data.targets import check_target
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
     "Dataset",
+    "is_dates",
     "layout_of",
     "load_dataset",
-    "looks_like_dates",
     "table_source",
 ]
 
@@ -103,7 +103,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         The file cannot be read.
     """
     if recipe.data.chunk_rows is not None and table is None:
-        return _in_parts(recipe)
+        return _load_chunked(recipe)
     if table is not None:
         rows = _columns(recipe, as_frame(table))
     elif recipe.data.file is not None:
@@ -113,11 +113,11 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     else:
         rows = _from_function(recipe)
     if rows.y is not None:
-        rows = Rows(rows.X, checked_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
+        rows = Rows(rows.X, check_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
     if len(rows.X) == 0:
         raise DatasetError(f"{table_source(recipe)}: no row is left to learn from")
     train, test = split(recipe, rows)
-    strings = _string_columns(rows.X)
+    strings = _string_column_names(rows.X)
     return Dataset(
         train.X,
         None if test is None else test.X,
@@ -132,18 +132,18 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     )
 
 
-def _in_parts(recipe: Recipe) -> Dataset:
+def _load_chunked(recipe: Recipe) -> Dataset:
     """A sample of a table that is read in parts, and the way to the rest."""
-    from edge_pipeline.data.out_of_core import look_through
+    from edge_pipeline.data.out_of_core import scan_table
 
-    parts = look_through(recipe)
+    parts = scan_table(recipe)
     strings = tuple(name for name in parts.features if parts.types[name] == "string")
 
     def ready(rows: pd.DataFrame) -> tuple[Any, NDArray[Any] | None]:
         if not len(rows):
             return None, None
         X, y = parts.divided(rows)
-        return X, None if y is None else checked_target(recipe, y)
+        return X, None if y is None else check_target(recipe, y)
 
     (X_train, y_train), (X_test, y_test) = ready(parts.sample), ready(parts.test)
     for name in strings:
@@ -276,7 +276,7 @@ def _columns(recipe: Recipe, frame: pd.DataFrame) -> Rows:
         y,
         dropped,
         None if groups is None else _group_labels(frame[groups], source),
-        None if time is None else moments(frame[time], source),
+        None if time is None else time_keys(frame[time], source),
     )
 
 
@@ -304,7 +304,7 @@ def _check_names(recipe: Recipe, there: Sequence[str]) -> None:
                 raise recipe.error(
                     key,
                     f"{table_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
-                    f"; it has {listed(there)}",
+                    f"; it has {join_names(there)}",
                 )
 
 
@@ -315,7 +315,7 @@ _DATE = re.compile(
 
 def _refuse_dates(column: pd.Series[Any], source: str) -> None:
     """Refuse dates: as a category, each knows no later day."""
-    if looks_like_dates(column):
+    if is_dates(column):
         example = column.dropna().iloc[0]
         raise DatasetError(
             f"{source}: column {column.name!r} holds dates such as {example!r}; add it to "
@@ -323,7 +323,7 @@ def _refuse_dates(column: pd.Series[Any], source: str) -> None:
         )
 
 
-def looks_like_dates(column: pd.Series[Any]) -> bool:
+def is_dates(column: pd.Series[Any]) -> bool:
     """Whether a column of texts holds dates, and nothing else."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
@@ -341,10 +341,10 @@ def _with_target(X: Any, y: NDArray[Any] | None) -> Rows:
     if known.all():
         return Rows(X, y)
     positions = np.flatnonzero(known)
-    return Rows(take(X, positions), y[positions], len(y) - len(positions))
+    return Rows(take_rows(X, positions), y[positions], len(y) - len(positions))
 
 
-def _string_columns(X: Any) -> tuple[str, ...]:
+def _string_column_names(X: Any) -> tuple[str, ...]:
     return (
         tuple(name for name in X.columns if X[name].dtype == object)
         if isinstance(X, pd.DataFrame)

@@ -97,7 +97,7 @@ def did_you_mean(word: str, known: Iterable[str], *, by_last_part: bool = False)
     return f"; did you mean {names[lower[close[0]]]!r}?" if close else ""
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """*names* with commas, shortened when there are many."""
     shown = list(names)
     more = len(shown) - MAX_NAMES_SHOWN

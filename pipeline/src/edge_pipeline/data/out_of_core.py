@@ -15,26 +15,26 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge_pipeline.data.csv import LARGEST_WHOLE, Layout, read_csv_parts
-from edge_pipeline.data.imports import did_you_mean, listed
+from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, read_csv_chunks
+from edge_pipeline.data.imports import did_you_mean, join_names
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.tables import ARROW, PARQUET, arrow_parts, kind_of, plain_columns
+from edge_pipeline.data.tables import ARROW, PARQUET, infer_type, plain_columns, read_arrow_chunks
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["HELD_SHARE", "KEPT_ROWS", "SAMPLE_ROWS", "Parts", "look_through"]
+__all__ = ["MAX_EVALUATION_ROWS", "SAMPLE_ROWS", "VALIDATION_SHARE", "ChunkedTable", "scan_table"]
 
 SAMPLE_ROWS = 50_000
 """Training rows that are kept: for the preprocessing to be fitted to, and for the schema."""
 
-KEPT_ROWS = 20_000
+MAX_EVALUATION_ROWS = 20_000
 """Most test rows, and most rows held out to tell when to stop, that are kept."""
 
-HELD_SHARE = 0.05
+VALIDATION_SHARE = 0.05
 """Share of the rows that are held out to tell when to stop."""
 
 
 @dataclass(frozen=True)
-class Parts:
+class ChunkedTable:
     """A table and what a first pass found in it.
 
     Attributes
@@ -66,7 +66,7 @@ class Parts:
         """The training rows, part after part, in the order of the table."""
         for number, frame in enumerate(_read(self.recipe, self._strings)):
             rows, _ = _with_targets(self.recipe, frame)
-            use = _use(self.recipe, number, len(rows))
+            use = _row_uses(self.recipe, number, len(rows))
             train = rows[use == _TRAIN]
             if len(train):
                 yield self.divided(train)
@@ -89,7 +89,7 @@ class Parts:
 _TRAIN, _TEST, _HELD = 0, 1, 2
 
 
-def look_through(recipe: Recipe) -> Parts:
+def scan_table(recipe: Recipe) -> ChunkedTable:
     """Read the table of *recipe* once, a part at a time.
 
     Raises
@@ -101,9 +101,9 @@ def look_through(recipe: Recipe) -> Parts:
     """
     strings = [name for name, kind in recipe.data.types.items() if kind == "string"]
     while True:
-        found = _Pass(recipe)
+        found = _TableScan(recipe)
         for number, frame in enumerate(_read(recipe, strings)):
-            found.take(number, frame)
+            found.add(number, frame)
         mixed = found.mixed() - set(strings)
         if not mixed:
             return found.parts()
@@ -115,14 +115,14 @@ def _read(recipe: Recipe, strings: Sequence[str]) -> Iterator[pd.DataFrame]:
     file, rows = recipe.file.parent / str(recipe.data.file), int(recipe.data.chunk_rows or 0)
     table = recipe.data
     if file.suffix in (*PARQUET, *ARROW):
-        yield from arrow_parts(file, rows)
+        yield from read_arrow_chunks(file, rows)
         return
     if file.suffix == ".npz":
         raise recipe.error("data.chunk_rows", "a .npz file is read whole; store it as Parquet")
     layout = Layout(
         table.separator, table.decimal, table.thousands, table.encoding, table.row_index
     )
-    yield from read_csv_parts(file, layout, rows, strings)
+    yield from read_csv_chunks(file, layout, rows, strings)
 
 
 def _source(recipe: Recipe) -> str:
@@ -138,18 +138,18 @@ def _with_targets(recipe: Recipe, frame: pd.DataFrame) -> tuple[pd.DataFrame, in
     return frame[known], int((~known).sum())
 
 
-def _use(recipe: Recipe, number: int, rows: int) -> NDArray[np.int8]:
+def _row_uses(recipe: Recipe, number: int, rows: int) -> NDArray[np.int8]:
     """What each row of a part is for; the same whenever it is asked."""
     drawn = np.random.default_rng([recipe.split.seed, number]).random(rows)
     share = recipe.split.test_share
-    held = HELD_SHARE if recipe.training.patience is not None else 0.0
+    held = VALIDATION_SHARE if recipe.training.patience is not None else 0.0
     use = np.full(rows, _TRAIN, dtype=np.int8)
     use[drawn < share + held] = _HELD
     use[drawn < share] = _TEST
     return use
 
 
-class _Drawn:
+class _RandomRows:
     """Some of many rows, each as likely as any other."""
 
     def __init__(self, most: int, seed: int) -> None:
@@ -181,7 +181,7 @@ class _Drawn:
         self._rows, self._keys, self._held = [rows], [keys], len(rows)
 
 
-class _Pass:
+class _TableScan:
     """What is found on the way through."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -193,10 +193,10 @@ class _Pass:
         self._train_rows = 0
         self._dropped = 0
         seed = recipe.split.seed
-        most = {_TRAIN: SAMPLE_ROWS, _TEST: KEPT_ROWS, _HELD: KEPT_ROWS}
-        self._drawn = {use: _Drawn(rows, seed + use) for use, rows in most.items()}
+        most = {_TRAIN: SAMPLE_ROWS, _TEST: MAX_EVALUATION_ROWS, _HELD: MAX_EVALUATION_ROWS}
+        self._drawn = {use: _RandomRows(rows, seed + use) for use, rows in most.items()}
 
-    def take(self, number: int, frame: pd.DataFrame) -> None:
+    def add(self, number: int, frame: pd.DataFrame) -> None:
         """Look at one part."""
         recipe, table = self._recipe, self._recipe.data
         if number == 0:
@@ -208,7 +208,7 @@ class _Pass:
         if recipe.task == "classification":
             for name in table.targets:
                 self._labels.update(rows[name].unique().tolist())
-        use = _use(recipe, number, len(rows))
+        use = _row_uses(recipe, number, len(rows))
         self._train_rows += int((use == _TRAIN).sum())
         for kind, drawn in self._drawn.items():
             drawn.add(rows.loc[use == kind, [*self._features, *table.targets]])
@@ -223,7 +223,7 @@ class _Pass:
             self._kinds[name] = {self._recipe.data.types[name]}
             return
         try:
-            kind = kind_of(known.astype(column.dtype))
+            kind = infer_type(known.astype(column.dtype))
         except ValueError as error:
             raise DatasetError(f"{_source(self._recipe)}: column {name!r} {error}") from error
         if _may_be_rounded(known):
@@ -237,7 +237,7 @@ class _Pass:
         """Columns that hold words in some parts and numbers in others."""
         return {name for name, kinds in self._kinds.items() if "string" in kinds and len(kinds) > 1}
 
-    def parts(self) -> Parts:
+    def parts(self) -> ChunkedTable:
         recipe = self._recipe
         source = _source(recipe)
         types = {}
@@ -252,7 +252,7 @@ class _Pass:
         labels = None
         if recipe.task == "classification":
             labels = np.array(sorted(self._labels))
-        return Parts(
+        return ChunkedTable(
             recipe,
             types,
             self._features,
@@ -267,7 +267,9 @@ def _may_be_rounded(known: pd.Series[Any]) -> bool:
     """Whether these floats look like whole numbers that lost digits for a gap among them."""
     if known.dtype != np.float64 or not np.isfinite(values := known.to_numpy()).all():
         return False
-    return bool(np.abs(values).max() >= LARGEST_WHOLE and np.array_equal(values, np.trunc(values)))
+    return bool(
+        np.abs(values).max() >= MAX_EXACT_INTEGER and np.array_equal(values, np.trunc(values))
+    )
 
 
 def _features(recipe: Recipe, there: Sequence[str]) -> tuple[str, ...]:
@@ -283,7 +285,7 @@ def _features(recipe: Recipe, there: Sequence[str]) -> tuple[str, ...]:
                 raise recipe.error(
                     key,
                     f"{_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
-                    f"; it has {listed(there)}",
+                    f"; it has {join_names(there)}",
                 )
     aside = {*table.targets, *table.exclude}
     found = tuple(table.features or (name for name in there if name not in aside))

@@ -16,27 +16,27 @@ import numpy as np
 import pandas as pd
 
 from edge_pipeline.data.csv import Layout
-from edge_pipeline.data.dataset import looks_like_dates
-from edge_pipeline.data.imports import did_you_mean, listed
-from edge_pipeline.data.sources import Source, source_of
-from edge_pipeline.data.tables import kind_of, plain_columns
+from edge_pipeline.data.dataset import is_dates
+from edge_pipeline.data.imports import did_you_mean, join_names
+from edge_pipeline.data.sources import Source, read_source
+from edge_pipeline.data.tables import infer_type, plain_columns
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["ColumnDescription", "TableDescription", "describe_table"]
 
-FEW_LABELS = 10
+MAX_LABELS = 10
 """Different whole numbers up to which a target is taken for labels."""
 
-MANY_NAMES = 0.5
+MAX_DISTINCT_SHARE = 0.5
 """Share of different texts among the rows from which a column names rows rather than kinds."""
 
-RARE = 0.1
+RARE_LABEL_SHARE = 0.1
 """Share of the rarest label below which classes count as out of balance."""
 
-GIVEN_AWAY = 0.999
+LEAK_SCORE = 0.999
 """Score of a small tree on one column alone from which that column gives the answer away."""
 
-LOOKED_AT = 2000
+LEAK_ROWS = 2000
 """Rows on which that tree is tried."""
 
 _ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|row|key)$|(?<=[a-z])I[Dd]$", re.I)
@@ -109,7 +109,7 @@ class TableDescription:
     def is_unbalanced(self) -> bool:
         """Whether accuracy would flatter a model that ignores the rarest label."""
         total = sum(self.balance.values())
-        return len(self.balance) > 1 and min(self.balance.values()) < RARE * total
+        return len(self.balance) > 1 and min(self.balance.values()) < RARE_LABEL_SHARE * total
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -150,10 +150,10 @@ def describe_table(
     OSError
         The file cannot be read.
     """
-    return described(source_of(table), target, task)
+    return describe_source(read_source(table), target, task)
 
 
-def described(
+def describe_source(
     source: Source, target: str | Sequence[str] | None, task: str | None
 ) -> TableDescription:
     """As :func:`describe_table`, of a source that was read already."""
@@ -164,7 +164,7 @@ def described(
     if targets:
         rows = frame[frame[list(targets)].notna().all(axis="columns")]
         if not len(rows):
-            raise DatasetError(f"{source.name}: no row has a value of {listed(targets)}")
+            raise DatasetError(f"{source.name}: no row has a value of {join_names(targets)}")
         task = task or _task(source, rows, targets)
     task = str(task)
     words = [c.name for c in columns if c.name in targets and c.kind in ("string", "dates")]
@@ -174,7 +174,7 @@ def described(
             "learns; leave the task out, or name another column"
         )
     if targets:
-        columns = _checked_for_leaks(columns, rows, targets, task)
+        columns = _exclude_leaks(columns, rows, targets, task)
     balance = _balance(rows, targets, task)
     description = TableDescription(
         source.name, len(frame), tuple(columns), targets, task, balance, (), source.layout
@@ -182,7 +182,8 @@ def described(
     if not description.features:
         reasons = [f"{c.name}: {c.left_out}" for c in columns if c.left_out]
         raise DatasetError(
-            f"{source.name}: no column is left to learn from; {listed(reasons) or 'there is none'}"
+            f"{source.name}: no column is left to learn from; "
+            f"{join_names(reasons) or 'there is none'}"
         )
     return replace(description, notes=tuple(_notes(description, len(frame) - len(rows))))
 
@@ -197,14 +198,15 @@ def _targets(
         if name not in there:
             raise DatasetError(
                 f"{source.name} has no column {name!r}{did_you_mean(name, there)}"
-                f"; it has {listed(there)}"
+                f"; it has {join_names(there)}"
             )
     if given and task in ("clustering", "anomaly", "transform"):
-        raise DatasetError(f"task {task!r} learns no target; leave {listed(given)} out")
+        raise DatasetError(f"task {task!r} learns no target; leave {join_names(given)} out")
     if not given and task not in ("clustering", "anomaly", "transform"):
         raise DatasetError(
             f"{source.name}: nothing says what is to be learnt; name the target's column, or a "
-            f"task without one: clustering, anomaly or transform; the columns are {listed(there)}"
+            "task without one: clustering, anomaly or transform; the columns are "
+            f"{join_names(there)}"
         )
     return given
 
@@ -219,21 +221,21 @@ def _column(column: pd.Series[Any]) -> ColumnDescription:
     if not len(known):
         return replace(plain, kind="empty", left_out="has no value")
     try:
-        kind = kind_of(column)
+        kind = infer_type(column)
     except ValueError as error:
         held = "dates" if "holds dates" in str(error) else str(column.dtype)
         return replace(plain, kind=held, left_out=str(error).partition(";")[0])
-    if kind == "string" and looks_like_dates(column):
+    if kind == "string" and is_dates(column):
         return replace(plain, kind="dates", left_out=f"holds dates such as {examples[0]!r}")
     return replace(
         plain,
         kind=kind,
-        left_out=_left_out(column, kind, distinct),
+        left_out=_reason_to_leave_out(column, kind, distinct),
         notes=_column_notes(plain, len(column)),
     )
 
 
-def _left_out(column: pd.Series[Any], kind: str, distinct: int) -> str:
+def _reason_to_leave_out(column: pd.Series[Any], kind: str, distinct: int) -> str:
     """Why a column of a plain type is not worth learning from, or nothing."""
     rows, known = len(column), column.dropna()
     if distinct == 1 and len(known) == rows:
@@ -250,7 +252,7 @@ def _left_out(column: pd.Series[Any], kind: str, distinct: int) -> str:
     if kind == "string" and rows >= 10:
         if every and len(known) > 1:
             return "is different in every row"
-        if distinct > max(20, MANY_NAMES * len(known)):
+        if distinct > max(20, MAX_DISTINCT_SHARE * len(known)):
             words = known.map(lambda text: len(str(text).split())).mean()
             held = "free texts" if words > 4 else "names"
             return f"holds {distinct} {held} for {len(known)} rows"
@@ -270,16 +272,16 @@ def _task(source: Source, rows: pd.DataFrame, targets: tuple[str, ...]) -> str:
     kinds = set()
     for name in targets:
         try:
-            kind = kind_of(rows[name])
+            kind = infer_type(rows[name])
         except ValueError as error:
             raise DatasetError(f"{source.name}: column {name!r} {error}") from error
         distinct = rows[name].nunique()
-        if kind == "string" and distinct > max(FEW_LABELS, MANY_NAMES * len(rows)):
+        if kind == "string" and distinct > max(MAX_LABELS, MAX_DISTINCT_SHARE * len(rows)):
             raise DatasetError(
                 f"{source.name}: the target {name!r} has {distinct} different texts in "
                 f"{len(rows)} rows; labels occur again and again; name another column"
             )
-        few = distinct <= (2 if len(targets) > 1 else FEW_LABELS)
+        few = distinct <= (2 if len(targets) > 1 else MAX_LABELS)
         whole = kind == "bool" or (kind != "string" and _whole(rows[name]))
         kinds.add("labels" if kind == "string" or (whole and few) else "numbers")
     return "classification" if kinds == {"labels"} else "regression"
@@ -297,16 +299,18 @@ def _balance(rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> dict[st
     return {str(label): int(count) for label, count in counts.items()}
 
 
-def _checked_for_leaks(
+def _exclude_leaks(
     columns: list[ColumnDescription], rows: pd.DataFrame, targets: tuple[str, ...], task: str
 ) -> list[ColumnDescription]:
     """Leave out each column that by itself answers the question."""
-    seen = rows.sample(min(len(rows), LOOKED_AT), random_state=0)
+    seen = rows.sample(min(len(rows), LEAK_ROWS), random_state=0)
     checked = []
     for column in columns:
         if not column.left_out and column.name not in targets:
-            scores = [_alone(seen[column.name], seen[target], task) for target in targets]
-            if scores and min(scores) >= GIVEN_AWAY:
+            scores = [
+                _single_column_score(seen[column.name], seen[target], task) for target in targets
+            ]
+            if scores and min(scores) >= LEAK_SCORE:
                 column = replace(
                     column,
                     left_out="gives the answer away: alone it scores "
@@ -318,7 +322,7 @@ def _checked_for_leaks(
     return checked
 
 
-def _alone(column: pd.Series[Any], target: pd.Series[Any], task: str) -> float:
+def _single_column_score(column: pd.Series[Any], target: pd.Series[Any], task: str) -> float:
     """How well a small tree on one column does on rows that it did not see, above guessing."""
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor

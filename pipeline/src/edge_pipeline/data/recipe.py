@@ -17,7 +17,7 @@ from edge_pipeline.data.imports import (
     ImportingError,
     did_you_mean,
     find_function,
-    listed,
+    join_names,
     modules_from,
 )
 from edge_pipeline.data.recipe_schema import (
@@ -136,7 +136,7 @@ def read_recipe(path: Path | str) -> Recipe:
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
-        key, message = _first_fault(error)
+        key, message = _first_error(error)
         raise RecipeError(message, file=file, key=key) from error
     recipe._file = file
     with modules_from(file.parent):
@@ -176,7 +176,7 @@ def _check_estimator(recipe: Recipe) -> None:
             raise recipe.error(
                 f"estimator.parameters.{name}",
                 f"{found.__name__} has no such parameter{did_you_mean(name, signature.parameters)}"
-                f"; it has {listed(signature.parameters) or 'none'}",
+                f"; it has {join_names(signature.parameters) or 'none'}",
             )
 
 
@@ -269,7 +269,7 @@ def _check_scorer(recipe: Recipe, key: str, name: str) -> None:
         raise recipe.error(key, f"{name!r} is no scorer of scikit-learn{did_you_mean(name, known)}")
 
 
-_WANTED = {
+_TYPE_NAMES = {
     "string_type": "a string",
     "int_type": "a whole number",
     "float_type": "a number",
@@ -281,7 +281,7 @@ _WANTED = {
 }
 
 
-def _first_fault(error: ValidationError) -> tuple[str, str]:
+def _first_error(error: ValidationError) -> tuple[str, str]:
     """The first fault's key and what to do about it.
 
     An unknown key comes first: a misspelt one is also the reason for a missing one.
@@ -292,7 +292,7 @@ def _first_fault(error: ValidationError) -> tuple[str, str]:
     key = ".".join(str(part) for part in place)
     match fault["type"]:
         case "extra_forbidden":
-            names = _keys_at(place[:-1])
+            names = _allowed_keys(place[:-1])
             hint = did_you_mean(str(place[-1]), names)
             return key, f"unknown key{hint}; allowed: {', '.join(names)}"
         case "missing":
@@ -305,13 +305,13 @@ def _first_fault(error: ValidationError) -> tuple[str, str]:
             return key, f"expected letters, digits, '.', '_' and '-' only, found {found!r}"
         case "value_error":
             return key, str(context["error"])
-        case type_ if type_ in _WANTED:
-            return key, f"expected {_WANTED[type_]}, found {found!r:.80}"
+        case type_ if type_ in _TYPE_NAMES:
+            return key, f"expected {_TYPE_NAMES[type_]}, found {found!r:.80}"
     message = fault["msg"].replace("Input should", "it should")
     return key, f"{message}, found {found!r:.80}"
 
 
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+def _allowed_keys(place: tuple[int | str, ...]) -> list[str]:
     """The keys that a table of the recipe may have."""
     model: Any = Recipe
     for part in place:

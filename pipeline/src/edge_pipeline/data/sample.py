@@ -20,7 +20,7 @@ from edge_pipeline.errors import ConversionError
 
 __all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "rows_with_infinity", "take_sample"]
 
-LARGEST_WHOLE = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
 
 MAX_CATEGORIES = 1000
@@ -251,7 +251,7 @@ def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
         column.dtype
     ):
         whole = pd.api.types.is_integer_dtype(column.dtype)
-        if whole and (column.max() > LARGEST_WHOLE or column.min() < -LARGEST_WHOLE):
+        if whole and (column.max() > MAX_EXACT_INTEGER or column.min() < -MAX_EXACT_INTEGER):
             raise ConversionError(
                 f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell "
                 "apart; make it a string"
@@ -289,7 +289,7 @@ def _kind_of_objects(present: pd.Series) -> ColumnType:
     if all(isinstance(item, bool | np.bool_) for item in present):
         return "bool"
     whole = all(isinstance(item, int | np.integer) for item in present)
-    return "int64" if whole and max(map(abs, present)) <= LARGEST_WHOLE else "float64"
+    return "int64" if whole and max(map(abs, present)) <= MAX_EXACT_INTEGER else "float64"
 
 
 def _as_objects(values: pd.Series, kind: ColumnType, gap: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from edge_pipeline.data.csv import Layout, found_layout, opened, read_wide_as_text
+from edge_pipeline.data.csv import Layout, detect_layout, open_text, read_csv_wide_as_text
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,
@@ -19,11 +19,11 @@ from edge_pipeline.data.tables import (
     as_frame,
     read_arrays,
     read_table,
-    thousands_in,
+    thousands_separator,
 )
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["Source", "source_of"]
+__all__ = ["Source", "read_source"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Source:
     layout: Layout | None = None
 
 
-def source_of(table: Any) -> Source:
+def read_source(table: Any) -> Source:
     """Read *table*: a file, a frame, or the name of a data set of scikit-learn.
 
     Raises
@@ -67,23 +67,23 @@ def source_of(table: Any) -> Source:
         return Source("the frame", frame.set_axis([str(name) for name in frame.columns], axis=1))
     file = Path(table)
     if str(table) in BUNDLED_DATASETS and not file.exists():
-        return _bundled(str(table))
+        return _load_sklearn_dataset(str(table))
     if file.suffix == ".npz":
         X, y = read_arrays(file, None)
         frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
         return _with_targets(Source(str(file), frame, file=file), y)
     if file.suffix in (*PARQUET, *ARROW):
         return Source(str(file), read_table(file), file=file)
-    layout = _guessed_layout(file)
-    frame = read_wide_as_text(file, layout)
-    marks = {mark for name in frame.columns if (mark := thousands_in(frame[name]))}
+    layout = _guess_layout(file)
+    frame = read_csv_wide_as_text(file, layout)
+    marks = {mark for name in frame.columns if (mark := thousands_separator(frame[name]))}
     if len(marks) == 1:
         layout = replace(layout, thousands=marks.pop())
-        frame = read_wide_as_text(file, layout)
+        frame = read_csv_wide_as_text(file, layout)
     return Source(str(file), frame, file=file, layout=layout)
 
 
-def _bundled(name: str) -> Source:
+def _load_sklearn_dataset(name: str) -> Source:
     load = getattr(importlib.import_module("sklearn.datasets"), f"load_{name}")
     X, y = load(return_X_y=True, as_frame=True)
     source = Source(f"scikit-learn's {name}", X, dataset=name)
@@ -100,22 +100,22 @@ def _with_targets(source: Source, y: Any) -> Source:
     return replace(source, frame=frame, targets=tuple(names))
 
 
-def _guessed_layout(file: Path) -> Layout:
+def _guess_layout(file: Path) -> Layout:
     """The layout of a CSV file, its encoding and a leading row index included."""
-    layout = Layout(encoding=_encoding(file))
-    with opened(file, layout.encoding) as text:
+    layout = Layout(encoding=_guess_encoding(file))
+    with open_text(file, layout.encoding) as text:
         first = list(itertools.islice(text, 1))
     for mark in (",", ";", "\t", "|"):
         names = next(csv.reader(first, delimiter=mark), [])
         if len(names) > 1 and not names[0] and all(names[1:]):
             layout = replace(layout, row_index=True)
-    return found_layout(file, layout)
+    return detect_layout(file, layout)
 
 
-def _encoding(file: Path) -> str:
+def _guess_encoding(file: Path) -> str:
     """UTF-8 when the file is; UTF-16 when it says so; what Windows writes otherwise."""
     try:
-        with opened(file, "utf-8") as text:
+        with open_text(file, "utf-8") as text:
             for _ in text:
                 pass
     except UnicodeDecodeError:
@@ -124,7 +124,7 @@ def _encoding(file: Path) -> str:
         return "utf-8"
     for name in ("utf-16", "cp1252"):
         try:
-            with opened(file, name) as text:
+            with open_text(file, name) as text:
                 head = text.read(2000)
         except UnicodeError:
             continue

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["Rows", "folds", "moments", "split", "take"]
+__all__ = ["Rows", "make_folds", "split", "take_rows", "time_keys"]
 
 REPEATED_BELOW = 1000
 """Rows below which folds are drawn twice: the score of one draw is chance to a good part."""
@@ -48,10 +48,10 @@ class Rows:
         chosen = [
             None if part is None else part[positions] for part in (self.y, self.groups, self.times)
         ]
-        return Rows(take(self.X, positions), chosen[0], self.dropped, chosen[1], chosen[2])
+        return Rows(take_rows(self.X, positions), chosen[0], self.dropped, chosen[1], chosen[2])
 
 
-def take(X: Any, positions: NDArray[np.intp]) -> Any:
+def take_rows(X: Any, positions: NDArray[np.intp]) -> Any:
     """The rows of *X* at *positions*, in the same container."""
     if isinstance(X, pd.DataFrame):
         return X.iloc[positions]
@@ -80,7 +80,7 @@ def split(recipe: Recipe, rows: Rows) -> tuple[Rows, Rows | None]:
     if rows.times is not None:
         train, test = np.arange(count - test_rows), np.arange(count - test_rows, count)
     elif rows.groups is not None:
-        train, test = _by_groups(recipe, rows)
+        train, test = _split_by_groups(recipe, rows)
     else:
         from sklearn.model_selection import train_test_split
 
@@ -88,12 +88,12 @@ def split(recipe: Recipe, rows: Rows) -> tuple[Rows, Rows | None]:
             np.arange(count),
             test_size=test_rows,
             random_state=recipe.split.seed,
-            stratify=_strata(recipe, rows.y, test_rows),
+            stratify=_stratify_labels(recipe, rows.y, test_rows),
         )
     return rows.at(train), rows.at(test)
 
 
-def folds(recipe: Recipe, train: Rows) -> Any:
+def make_folds(recipe: Recipe, train: Rows) -> Any:
     """scikit-learn's splitter for the training rows: by time, by group, by label, or at random.
 
     Raises
@@ -138,7 +138,7 @@ def _labels(recipe: Recipe, y: NDArray[Any] | None) -> NDArray[Any] | None:
     return y if single else None
 
 
-def _by_groups(recipe: Recipe, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _split_by_groups(recipe: Recipe, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     from sklearn.model_selection import GroupShuffleSplit
 
     divide = GroupShuffleSplit(
@@ -156,7 +156,7 @@ def _by_groups(recipe: Recipe, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np
     return train, test
 
 
-def _strata(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[Any] | None:
+def _stratify_labels(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[Any] | None:
     """Give the labels to keep in proportion, where that is wanted and possible."""
     wanted = recipe.split.stratify
     if wanted is False or (wanted is None and recipe.task != "classification"):
@@ -177,7 +177,7 @@ def _strata(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[A
     return None
 
 
-def moments(column: pd.Series[Any], source: str) -> NDArray[Any]:
+def time_keys(column: pd.Series[Any], source: str) -> NDArray[Any]:
     """Numbers that grow with the dates, times or numbers of *column*.
 
     Raises

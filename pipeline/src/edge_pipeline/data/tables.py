@@ -16,30 +16,30 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge_pipeline.data.csv import LARGEST_WHOLE, Layout, read_csv
+from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, read_csv
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
     "ARROW",
     "PARQUET",
-    "arrow_parts",
     "as_frame",
-    "kind_of",
+    "infer_type",
     "plain_columns",
     "read_arrays",
+    "read_arrow_chunks",
     "read_table",
-    "thousands_in",
+    "thousands_separator",
 ]
 
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
 
-ANY_LAYOUT = Layout()
+DETECTED_LAYOUT = Layout()
 """Everything about a CSV file is found out."""
 
 
 def read_table(
-    file: Path, layout: Layout = ANY_LAYOUT, *, strings: Sequence[str] = ()
+    file: Path, layout: Layout = DETECTED_LAYOUT, *, strings: Sequence[str] = ()
 ) -> pd.DataFrame:
     """Read a table, types inferred from whole columns.
 
@@ -148,16 +148,16 @@ def plain_columns(frame: pd.DataFrame, types: Mapping[str, str], source: str) ->
     for name in frame.columns:
         try:
             columns[str(name)] = _plain(frame[name], types.get(str(name)))
-        except _WrongValueError as error:
+        except _ColumnTypeError as error:
             raise DatasetError(f"{source}: column {name!r} {error}") from error
     return pd.DataFrame(columns, index=frame.index)
 
 
-class _WrongValueError(Exception):
+class _ColumnTypeError(Exception):
     pass
 
 
-def arrow_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
+def read_arrow_chunks(file: Path, rows: int) -> Iterator[pd.DataFrame]:
     """Read a Parquet or Arrow file, at most *rows* rows at a time.
 
     Raises
@@ -166,7 +166,7 @@ def arrow_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
         As :func:`read_table`.
     """
     kind = "Parquet" if file.suffix in PARQUET else "Arrow"
-    pyarrow = _pyarrow(file, kind)
+    pyarrow = _import_pyarrow(file, kind)
     try:
         if kind == "Parquet":
             with pyarrow.parquet.ParquetFile(file) as table:
@@ -183,7 +183,7 @@ def arrow_parts(file: Path, rows: int) -> Iterator[pd.DataFrame]:
         raise DatasetError(f"{file}: not {_ARTICLE[kind]} {kind} file: {error}") from error
 
 
-def _pyarrow(file: Path, kind: str) -> Any:
+def _import_pyarrow(file: Path, kind: str) -> Any:
     try:
         import pyarrow
         import pyarrow.ipc
@@ -196,7 +196,7 @@ def _pyarrow(file: Path, kind: str) -> Any:
 
 
 def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
-    pyarrow = _pyarrow(file, kind)
+    pyarrow = _import_pyarrow(file, kind)
     try:
         if kind == "Parquet":
             return pyarrow.parquet.read_table(file).to_pandas()
@@ -222,12 +222,12 @@ def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
         return _as(column, kind)
     if kind == "string":
         wrong = next(i for i, word in enumerate(column) if not pd.isna(word))
-        raise _WrongValueError(
+        raise _ColumnTypeError(
             f"holds strings such as {column.iloc[wrong]!r}, the recipe says {wanted}"
         )
     if column.isna().any() and wanted != "float64":
         row = int(np.flatnonzero(column.isna())[0])
-        raise _WrongValueError(
+        raise _ColumnTypeError(
             f"has a missing value in row {row}, which {wanted} cannot hold; say float64"
         )
     numbers = _as(column, "float64")
@@ -235,13 +235,13 @@ def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
         cast = numbers.astype(wanted)
     lost = np.flatnonzero(cast.astype("float64").to_numpy() != numbers.to_numpy())
     if wanted != "float64" and len(lost):
-        raise _WrongValueError(
+        raise _ColumnTypeError(
             f"holds {column.iloc[int(lost[0])]!s} in row {lost[0]}, which is no {wanted}"
         )
     return cast
 
 
-def kind_of(column: pd.Series[Any]) -> str:
+def infer_type(column: pd.Series[Any]) -> str:
     """The plain type that a column has by its values.
 
     Raises
@@ -251,7 +251,7 @@ def kind_of(column: pd.Series[Any]) -> str:
     """
     try:
         return _kind(column)
-    except _WrongValueError as error:
+    except _ColumnTypeError as error:
         raise ValueError(str(error)) from error
 
 
@@ -266,26 +266,26 @@ def _kind(column: pd.Series[Any]) -> str:
     if pd.api.types.is_bool_dtype(dtype):
         return "float64" if column.isna().any() else "bool"
     if pd.api.types.is_integer_dtype(dtype):
-        if len(known := column.dropna()) and max(known.max(), -known.min()) > LARGEST_WHOLE:
-            raise _WrongValueError(_WIDE_TEXT)
+        if len(known := column.dropna()) and max(known.max(), -known.min()) > MAX_EXACT_INTEGER:
+            raise _ColumnTypeError(_WIDE_TEXT)
         return "float64" if column.isna().any() else "int64"
     if pd.api.types.is_float_dtype(dtype):
         return "float64"
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise _WrongValueError(_DATES_TEXT)
+        raise _ColumnTypeError(_DATES_TEXT)
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     if inferred in ("date", "datetime", "time", "timedelta", "period"):
-        raise _WrongValueError(_DATES_TEXT)
+        raise _ColumnTypeError(_DATES_TEXT)
     if inferred in ("string", "empty"):
         _refuse_numbers_as_text(column.dropna())
         return "string"
     if inferred in ("decimal", "mixed-integer-float"):
         return "float64"
     if inferred == "integer":
-        raise _WrongValueError(_WIDE_TEXT)
+        raise _ColumnTypeError(_WIDE_TEXT)
     if inferred == "boolean":
         return "float64" if column.isna().any() else "bool"
-    raise _WrongValueError(f"holds {inferred} values; a model takes numbers, booleans and strings")
+    raise _ColumnTypeError(f"holds {inferred} values; a model takes numbers, booleans and strings")
 
 
 _WIDE_TEXT = (
@@ -303,17 +303,17 @@ def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
     if not len(words):
         return
     if all(_WIDE.fullmatch(word) for word in words):
-        raise _WrongValueError(_WIDE_TEXT)
-    mark = thousands_in(words)
+        raise _ColumnTypeError(_WIDE_TEXT)
+    mark = thousands_separator(words)
     if mark:
         example = next(word for word in words if mark in word)
-        raise _WrongValueError(
+        raise _ColumnTypeError(
             f"holds numbers with marks between thousands such as {example!r}; say "
             f'thousands = "{mark}" in [data], or "string" in data.types'
         )
 
 
-def thousands_in(column: pd.Series[Any]) -> str:
+def thousands_separator(column: pd.Series[Any]) -> str:
     """The mark between the thousands of a column of such numbers, or nothing."""
     words = column.dropna()
     if not len(words) or not all(isinstance(word, str) for word in words):

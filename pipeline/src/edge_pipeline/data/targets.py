@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from edge_pipeline.data.recipe import Recipe
 
-__all__ = ["checked_target"]
+__all__ = ["check_target"]
 
 
-def checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
+def check_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
     """*y* as its task takes it: numbers to regress on, labels to tell apart.
 
     Raises
@@ -31,7 +31,7 @@ def checked_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
             )
         return y.astype(np.float64) if y.dtype.kind == "O" else y
     if recipe.task == "classification" and y.ndim > 1:
-        return _labels_of_each(recipe, y)
+        return _multilabel_target(recipe, y)
     if recipe.task == "classification" and y.dtype.kind == "f":
         whole = y.astype(np.int64)
         if not np.array_equal(whole, y):
@@ -51,7 +51,7 @@ def _all_numbers(y: NDArray[Any]) -> bool:
     )
 
 
-def _labels_of_each(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
+def _multilabel_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
     """Several targets: each row has some labels of many, told as 0 and 1."""
     if y.shape[1] == 1:
         return y[:, 0]

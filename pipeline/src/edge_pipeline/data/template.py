@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from edge_pipeline.data.profile import TableDescription, described
+from edge_pipeline.data.profile import TableDescription, describe_source
 from edge_pipeline.data.recipe import FILE_NAME, read_recipe
-from edge_pipeline.data.sources import Source, source_of
+from edge_pipeline.data.sources import Source, read_source
 from edge_pipeline.errors import DatasetError, RecipeError
 
 __all__ = ["InitResult", "init"]
@@ -28,7 +28,7 @@ MODELS = Path("models")
 TABLE_NAME = "table.csv"
 """What the rows of a frame are called."""
 
-LISTED_LABELS = 6
+MAX_LABELS_LISTED = 6
 """Labels named in the comment beside the task."""
 
 
@@ -80,9 +80,9 @@ def init(
     OSError
         A file cannot be read or written.
     """
-    source = source_of(table)
-    description = described(source, target, task)
-    name = _checked_name(name or _name(source))
+    source = read_source(table)
+    description = describe_source(source, target, task)
+    name = _check_name(name or _name(source))
     folder = Path(output) if output is not None else MODELS / name
     recipe = folder / FILE_NAME
     for path in (recipe, folder / TABLE_NAME) if source.file is None else (recipe,):
@@ -109,7 +109,7 @@ def _name(source: Source) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100] or "model"
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise DatasetError(f"the name {name!r} has more than letters, digits, '.', '_' and '-'")
     return name
@@ -118,17 +118,17 @@ def _checked_name(name: str) -> str:
 def _named(source: Source, folder: Path) -> str:
     """The line of ``[data]`` that says where the rows come from."""
     if source.dataset is not None:
-        return f"dataset = {_quoted(source.dataset)}"
+        return f"dataset = {_toml_string(source.dataset)}"
     if source.file is None:
         with (folder / TABLE_NAME).open("x", encoding="utf-8", newline="") as file:
             _as_csv(source.frame).to_csv(file, index=False)
-        return f"file = {_quoted(TABLE_NAME)}"
+        return f"file = {_toml_string(TABLE_NAME)}"
     try:
         # Resolved: ".." of a folder that is a link leads elsewhere.
         place = os.path.relpath(source.file.resolve(), folder.resolve())
     except ValueError:  # another drive
         place = str(source.file.resolve())
-    return f"file = {_quoted(Path(place).as_posix())}"
+    return f"file = {_toml_string(Path(place).as_posix())}"
 
 
 def _as_csv(frame: pd.DataFrame) -> pd.DataFrame:
@@ -142,8 +142,8 @@ def _recipe(source: Source, seen: TableDescription, name: str, named: str) -> st
         f"# {_one_line(Path(seen.source).name)}: {seen.rows} rows, {len(seen.columns)} columns.",
         "# Written by `edge-pipeline init`; it builds as it stands, and is yours to change.",
         "# docs/recipe.md of edge-pipeline explains every key.",
-        f"name = {_quoted(name)}",
-        f"task = {_quoted(seen.task)}{_about_task(seen)}",
+        f"name = {_toml_string(name)}",
+        f"task = {_toml_string(seen.task)}{_task_comment(seen)}",
         "",
         "# A short search over linear models, forests, boosted trees and networks.",
         "# Instead: a table [estimator] with a class, or a factory, of your own.",
@@ -174,9 +174,9 @@ def _recipe(source: Source, seen: TableDescription, name: str, named: str) -> st
     return "\n".join(lines) + "\n"
 
 
-def _about_task(seen: TableDescription) -> str:
+def _task_comment(seen: TableDescription) -> str:
     if seen.balance:
-        shown = list(seen.balance.items())[:LISTED_LABELS]
+        shown = list(seen.balance.items())[:MAX_LABELS_LISTED]
         told = ", ".join(f"{_one_line(label)} {count}" for label, count in shown)
         more = len(seen.balance) - len(shown)
         told += f" and {more} more" if more > 0 else ""
@@ -193,13 +193,13 @@ def _layout_lines(source: Source) -> list[str]:
         return []
     lines = []
     if layout.separator not in (None, ","):
-        lines.append(f"separator = {_quoted(str(layout.separator))}")
+        lines.append(f"separator = {_toml_string(str(layout.separator))}")
     if layout.decimal not in (None, "."):
-        lines.append(f"decimal = {_quoted(str(layout.decimal))}")
+        lines.append(f"decimal = {_toml_string(str(layout.decimal))}")
     if layout.thousands is not None:
-        lines.append(f"thousands = {_quoted(layout.thousands)}")
+        lines.append(f"thousands = {_toml_string(layout.thousands)}")
     if layout.encoding != "utf-8":
-        lines.append(f"encoding = {_quoted(layout.encoding)}")
+        lines.append(f"encoding = {_toml_string(layout.encoding)}")
     if layout.row_index:
         lines.append("row_index = true            # the first column only numbers the rows")
     return lines
@@ -210,16 +210,16 @@ def _target_lines(source: Source, seen: TableDescription) -> list[str]:
     if not seen.targets or source.targets:
         return []
     if len(seen.targets) == 1:
-        return [f"target = {_quoted(seen.targets[0])}"]
-    return [f"target = [{', '.join(map(_quoted, seen.targets))}]"]
+        return [f"target = {_toml_string(seen.targets[0])}"]
+    return [f"target = [{', '.join(map(_toml_string, seen.targets))}]"]
 
 
 def _exclude_lines(seen: TableDescription) -> list[str]:
     out = [c for c in seen.columns if c.left_out and c.name not in seen.targets]
     if not out:
         return []
-    width = max(len(_quoted(c.name)) for c in out) + 1
-    lines = [f"    {_quoted(c.name) + ',':<{width}}   # {_one_line(c.left_out)}" for c in out]
+    width = max(len(_toml_string(c.name)) for c in out) + 1
+    lines = [f"    {_toml_string(c.name) + ',':<{width}}   # {_one_line(c.left_out)}" for c in out]
     return ["exclude = [", *lines, "]"]
 
 
@@ -232,7 +232,7 @@ def _split_lines(seen: TableDescription) -> list[str]:
         ("groups", groups, "to keep its rows together"),
     ):
         if names:
-            lines.append(f"# {key} = {_quoted(names[0])}{' ' * 4}# {why}")
+            lines.append(f"# {key} = {_toml_string(names[0])}{' ' * 4}# {why}")
     return lines
 
 
@@ -242,7 +242,7 @@ def _scoring_lines(seen: TableDescription) -> list[str]:
     return ['scoring = "balanced_accuracy"   # accuracy would not notice the rarest label']
 
 
-def _quoted(text: str) -> str:
+def _toml_string(text: str) -> str:
     """*text* as a string of TOML: JSON's, but for one character more that must be escaped."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 

@@ -64,8 +64,8 @@ class DaskBackend(ParallelBackendBase):  # type: ignore[misc]
         items = [
             (
                 function,
-                tuple(map(self._marked, args)),
-                {n: self._marked(v) for n, v in more.items()},
+                tuple(map(self._replace_shared, args)),
+                {n: self._replace_shared(v) for n, v in more.items()},
             )
             for function, args, more in func.items
         ]
@@ -94,7 +94,7 @@ class DaskBackend(ParallelBackendBase):  # type: ignore[misc]
 
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
-    def _marked(self, value: Any) -> Any:
+    def _replace_shared(self, value: Any) -> Any:
         """A mark for an object that the workers have already."""
         for place, one in enumerate(self._shared):
             if value is one:

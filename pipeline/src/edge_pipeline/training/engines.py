@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from edge_pipeline.errors import TrainingError
 
-__all__ = ["LOCAL", "Engine", "one_thread", "running_on"]
+__all__ = ["LOCAL", "Engine", "limit_threads", "use_engine"]
 
 THREADS_FROM = 20_000
 """Rows from which a fit gains by several threads; below, they wait for each other."""
@@ -41,7 +41,7 @@ LOCAL = Engine()
 
 
 @contextlib.contextmanager
-def running_on(engine: Engine, shared: Sequence[Any] = ()) -> Iterator[int]:
+def use_engine(engine: Engine, shared: Sequence[Any] = ()) -> Iterator[int]:
     """Have joblib run on *engine* inside the block; gives the number of workers.
 
     Parameters
@@ -113,7 +113,7 @@ def _cores() -> int:
 
 
 @contextlib.contextmanager
-def one_thread(rows: int) -> Iterator[None]:
+def limit_threads(rows: int) -> Iterator[None]:
     """Keep the numerical libraries to one thread inside the block when there are few rows.
 
     On two cores that others use too, 150 rows of histogram boosting take 0.2 s with one thread and

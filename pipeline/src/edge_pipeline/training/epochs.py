@@ -10,10 +10,10 @@ from typing import Any
 from edge_pipeline.progress import SILENT, ProgressListener
 from edge_pipeline.training.estimator_factory import last_step
 
-__all__ = ["epochs_told"]
+__all__ = ["report_epochs"]
 
 
-class _EpochLines(io.TextIOBase):
+class _EpochParser(io.TextIOBase):
     """Takes what an estimator prints while it trains, and tells the watcher each epoch's loss."""
 
     # MLPClassifier and MLPRegressor print one such line an epoch (sklearn 1.9,
@@ -32,7 +32,7 @@ class _EpochLines(io.TextIOBase):
         return len(text)
 
 
-def epochs_told(estimator: Any, watcher: ProgressListener) -> AbstractContextManager[Any]:
+def report_epochs(estimator: Any, watcher: ProgressListener) -> AbstractContextManager[Any]:
     """Have a neural network's own progress lines told to *watcher* while it trains.
 
     Reading what it prints is the one way that leaves its arithmetic alone: a loop of
@@ -42,7 +42,7 @@ def epochs_told(estimator: Any, watcher: ProgressListener) -> AbstractContextMan
 
     if watcher is SILENT or not isinstance(last_step(estimator), MLPClassifier | MLPRegressor):
         return nullcontext()
-    return _Verbose(last_step(estimator), redirect_stdout(_EpochLines(watcher)))
+    return _Verbose(last_step(estimator), redirect_stdout(_EpochParser(watcher)))
 
 
 class _Verbose:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pipeline.data.dataset import Dataset
-from edge_pipeline.data.imports import listed
+from edge_pipeline.data.imports import join_names
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import SILENT, ProgressListener
-from edge_pipeline.training.engines import LOCAL, Engine, one_thread
-from edge_pipeline.training.epochs import epochs_told
+from edge_pipeline.training.engines import LOCAL, Engine, limit_threads
+from edge_pipeline.training.epochs import report_epochs
 from edge_pipeline.training.estimator_factory import last_step, make_estimator
-from edge_pipeline.training.partial_fit import fit_in_parts
+from edge_pipeline.training.partial_fit import fit_chunks
 from edge_pipeline.training.search_results import SearchResult
 
 __all__ = ["FittedModel", "LinearTerms", "make_estimator", "train"]
@@ -101,15 +101,15 @@ def train(
         A parameter has a value that the estimator does not take.
     """
     started = time.perf_counter()
-    unlearnt = _unlearnt_labels(recipe, dataset)
+    unlearnt = _labels_missing_in_training(recipe, dataset)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         learnt, found = None, None
         if dataset.parts is not None:
-            learnt = fit_in_parts(recipe, dataset, watcher)
+            learnt = fit_chunks(recipe, dataset, watcher)
             estimator = learnt.estimator
         else:
-            estimator, found = _fitted(recipe, dataset, watcher, engine)
+            estimator, found = _search_and_fit(recipe, dataset, watcher, engine)
         seconds = time.perf_counter() - started
         metrics = _measure(recipe, dataset, estimator)
     fitted = FittedModel(
@@ -133,7 +133,7 @@ def train(
     return fitted
 
 
-def _unlearnt_labels(recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
+def _labels_missing_in_training(recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
     """Notes of labels that the test rows alone have; one label everywhere is refused."""
     y = dataset.y_train
     if recipe.task != "classification" or y is None or y.ndim > 1 or dataset.parts is not None:
@@ -153,17 +153,17 @@ def _unlearnt_labels(recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
     )
 
 
-def _fitted(
+def _search_and_fit(
     recipe: Recipe, dataset: Dataset, watcher: ProgressListener, engine: Engine
 ) -> tuple[Any, SearchResult | None]:
     """The fitted estimator, and the search that found it, if there was one."""
     from edge_pipeline.training import search
-    from edge_pipeline.training.model_selection import weigh
-    from edge_pipeline.training.unsupervised_presets import unsupervised
+    from edge_pipeline.training.model_selection import select_candidate
+    from edge_pipeline.training.unsupervised_presets import make_unsupervised
 
     auto = recipe.estimator.preset is not None
     if auto and dataset.y_train is None:
-        estimator, result = unsupervised(recipe, dataset, watcher)
+        estimator, result = make_unsupervised(recipe, dataset, watcher)
         _fit(recipe, dataset, estimator, watcher)
         return estimator, result
     if auto:
@@ -181,7 +181,7 @@ def _fitted(
             _fit(recipe, dataset, estimator, SILENT)
         return estimator
 
-    result, chosen = weigh(recipe, dataset, found, fit, watcher.weighed)
+    result, chosen = select_candidate(recipe, dataset, found, fit, watcher.weighed)
     if chosen is None:
         chosen = found.estimators[result.chosen.number]
         _fit(recipe, dataset, chosen, watcher)
@@ -196,7 +196,7 @@ def _losses(estimator: Any) -> tuple[float, ...]:
 
 def _fit(recipe: Recipe, dataset: Dataset, estimator: Any, watcher: ProgressListener) -> None:
     try:
-        with epochs_told(estimator, watcher), one_thread(len(dataset.X_train)):
+        with report_epochs(estimator, watcher), limit_threads(len(dataset.X_train)):
             if dataset.y_train is None:
                 estimator.fit(dataset.X_train)
             else:
@@ -220,7 +220,7 @@ def _hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
         return ""
     if dataset.strings and table is None:
         return (
-            f"; columns that hold strings: {listed(dataset.strings)}; "
+            f"; columns that hold strings: {join_names(dataset.strings)}; "
             'give [preprocessing] strings = ["impute", "one-hot"]'
         )
     if "NaN" in reason and dataset.numbers and (table is None or "impute" not in table.numbers):

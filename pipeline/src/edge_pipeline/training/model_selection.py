@@ -14,10 +14,10 @@ from typing import Any
 
 from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.splits import take
+from edge_pipeline.data.splits import take_rows
 from edge_pipeline.errors import ConversionError, MeasurementError, ParityError, SealError
-from edge_pipeline.training.engines import one_thread
-from edge_pipeline.training.search import Found
+from edge_pipeline.training.engines import limit_threads
+from edge_pipeline.training.search import SearchScores
 from edge_pipeline.training.search_results import (
     Candidate,
     DeviceFigures,
@@ -25,19 +25,19 @@ from edge_pipeline.training.search_results import (
     pareto_front,
 )
 
-__all__ = ["MEASURED", "weigh"]
+__all__ = ["DEFAULT_MEASURED", "select_candidate"]
 
-MEASURED = 3
+DEFAULT_MEASURED = 3
 """Candidates that are exported and measured when the recipe names no number."""
 
 ROWS = 1000
 """Training rows that a candidate is exported with to be measured: enough for its schema."""
 
 
-def weigh(
+def select_candidate(
     recipe: Recipe,
     dataset: Dataset,
-    found: Found,
+    found: SearchScores,
     fit: Callable[[Any], Any],
     tell: Callable[[int, int], None],
 ) -> tuple[SearchResult, Any]:
@@ -59,16 +59,16 @@ def weigh(
     number = _number(recipe, ranked)
     measured: dict[int, Candidate] = {}
     fitted: dict[int, Any] = {}
-    chosen_ones = _to_measure(ranked, number)
+    chosen_ones = _candidates_to_measure(ranked, number)
     for done, candidate in enumerate(chosen_ones):
         tell(done, len(chosen_ones))
         estimator = fitted[candidate.number] = fit(found.estimators[candidate.number])
-        measured[candidate.number] = _measured(recipe, dataset, candidate, estimator)
+        measured[candidate.number] = _measure_candidate(recipe, dataset, candidate, estimator)
     if chosen_ones:
         tell(len(chosen_ones), len(chosen_ones))
     everything = [measured.get(one.number, one) for one in ranked]
     failed = [one for one in found.candidates if one.number not in {r.number for r in ranked}]
-    chosen = _chosen(recipe, everything)
+    chosen = _choose(recipe, everything)
     result = SearchResult(
         found.scoring,
         (*everything, *failed),
@@ -84,10 +84,10 @@ def weigh(
 
 def _number(recipe: Recipe, ranked: list[Candidate]) -> int:
     asked = None if recipe.search is None else recipe.search.measured
-    return min(len(ranked), MEASURED if asked is None else asked)
+    return min(len(ranked), DEFAULT_MEASURED if asked is None else asked)
 
 
-def _to_measure(ranked: list[Candidate], number: int) -> list[Candidate]:
+def _candidates_to_measure(ranked: list[Candidate], number: int) -> list[Candidate]:
     """The best of each family, then the best of the rest: a front needs candidates that differ."""
     firsts: dict[str, Candidate] = {}
     for one in ranked:
@@ -97,16 +97,18 @@ def _to_measure(ranked: list[Candidate], number: int) -> list[Candidate]:
     return heads + rest[: number - len(heads)]
 
 
-def _measured(recipe: Recipe, dataset: Dataset, one: Candidate, estimator: Any) -> Candidate:
+def _measure_candidate(
+    recipe: Recipe, dataset: Dataset, one: Candidate, estimator: Any
+) -> Candidate:
     from edge_pipeline.evaluation.isolated_benchmark import bench
     from edge_pipeline.export_estimator import export
 
     X = dataset.X_train
-    some = take(X, list(range(ROWS))) if len(X) > ROWS else X  # type: ignore[arg-type]
+    some = take_rows(X, list(range(ROWS))) if len(X) > ROWS else X  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory(prefix="edge-pipeline-") as folder:
         path = Path(folder, "candidate.onnx")
         try:
-            with warnings.catch_warnings(), one_thread(len(some)):
+            with warnings.catch_warnings(), limit_threads(len(some)):
                 warnings.simplefilter("ignore")
                 export(estimator, some, path, task=recipe.task, tolerance=recipe.export.tolerance)
             found = bench(path, largest_batch=1)
@@ -118,10 +120,10 @@ def _measured(recipe: Recipe, dataset: Dataset, one: Candidate, estimator: Any) 
     return replace(one, device=figures)
 
 
-def _chosen(recipe: Recipe, ranked: list[Candidate]) -> Candidate:
+def _choose(recipe: Recipe, ranked: list[Candidate]) -> Candidate:
     """The preferred of those that fit: within the limits, and within reach of the best score."""
     usable = [one for one in ranked if not one.fault] or ranked
-    fitting = [one for one in usable if one.device is not None and _within(recipe, one)]
+    fitting = [one for one in usable if one.device is not None and _within_limits(recipe, one)]
     prefer = "score" if recipe.search is None else recipe.search.prefer
     if prefer == "score":
         # An unmeasured one of a better score may be over a limit, or may not: the build says so.
@@ -144,13 +146,13 @@ def _cost(one: Candidate, prefer: str) -> float:
 def _limits(recipe: Recipe) -> dict[str, float]:
     """The limits that a search can see to; the build sees to all."""
     bounds = {} if recipe.limits is None else recipe.limits.bounds(None)
-    return {name: bounds[name] for name in _BOUNDED if name in bounds}
+    return {name: bounds[name] for name in _SEARCH_LIMITS if name in bounds}
 
 
-_BOUNDED = ("max_model_bytes", "max_latency_us", "max_peak_memory_mb")
+_SEARCH_LIMITS = ("max_model_bytes", "max_latency_us", "max_peak_memory_mb")
 
 
-def _within(recipe: Recipe, one: Candidate) -> bool:
+def _within_limits(recipe: Recipe, one: Candidate) -> bool:
     if one.device is None:
         return False
     found = {

@@ -13,20 +13,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.dataset import Dataset
-from edge_pipeline.data.imports import listed
-from edge_pipeline.data.out_of_core import Parts
+from edge_pipeline.data.imports import join_names
+from edge_pipeline.data.out_of_core import ChunkedTable
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.targets import checked_target
+from edge_pipeline.data.targets import check_target
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import ProgressListener
-from edge_pipeline.training.engines import one_thread
+from edge_pipeline.training.engines import limit_threads
 from edge_pipeline.training.estimator_factory import last_step, make_estimator
 
-__all__ = ["LearntInParts", "fit_in_parts"]
+__all__ = ["PartialFitResult", "fit_chunks"]
 
 
 @dataclass(frozen=True)
-class LearntInParts:
+class PartialFitResult:
     """The fitted whole, the loss after each epoch, and what should be known of it."""
 
     estimator: Any
@@ -34,7 +34,7 @@ class LearntInParts:
     notes: tuple[str, ...]
 
 
-def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: ProgressListener) -> LearntInParts:
+def fit_chunks(recipe: Recipe, dataset: Dataset, watcher: ProgressListener) -> PartialFitResult:
     """Learn from the parts of *dataset*.
 
     The steps before the last are fitted to the sample; the last learns from every training row,
@@ -49,12 +49,12 @@ def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: ProgressListener) ->
         It refused the rows.
     """
     estimator = make_estimator(recipe, dataset)
-    learner = _Learner(recipe, dataset, dataset.parts, estimator)
+    learner = _PartialFitter(recipe, dataset, dataset.parts, estimator)
     name = type(learner.last).__name__
     notes: tuple[str, ...] = ()
     losses: list[float] = []
     try:
-        with one_thread(0):
+        with limit_threads(0):
             learner.prepare()
             for epoch in range(1, recipe.training.epochs + 1):
                 learner.learn(watcher)
@@ -74,13 +74,15 @@ def fit_in_parts(recipe: Recipe, dataset: Dataset, watcher: ProgressListener) ->
             raise
         reason = " ".join(str(error).split())
         raise TrainingError(f"{name} refused the training rows: {reason}") from error
-    return LearntInParts(learner.whole(), tuple(losses), notes)
+    return PartialFitResult(learner.whole(), tuple(losses), notes)
 
 
-class _Learner:
+class _PartialFitter:
     """What was learnt so far."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, parts: Parts, estimator: Any) -> None:
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, parts: ChunkedTable, estimator: Any
+    ) -> None:
         from sklearn.pipeline import Pipeline
 
         self._recipe, self._dataset, self._parts = recipe, dataset, parts
@@ -91,12 +93,12 @@ class _Learner:
             raise recipe.error(
                 "data.chunk_rows",
                 f"{type(self.last).__name__} learns from whole tables alone; of scikit-learn's, "
-                f"these learn in parts: {listed(_that_learn_in_parts(recipe.task))}",
+                f"these learn in parts: {join_names(_estimators_with_partial_fit(recipe.task))}",
             )
         takes = inspect.signature(self.last.partial_fit).parameters
         self._more = {}
         if "classes" in takes and parts.labels is not None and len(recipe.data.targets) == 1:
-            self._more = {"classes": checked_target(recipe, parts.labels)}
+            self._more = {"classes": check_target(recipe, parts.labels)}
         self.rows = 0
         self._best = math.inf
         self._kept: Any = None
@@ -115,14 +117,14 @@ class _Learner:
             if y is None:
                 self.last.partial_fit(ready)
             else:
-                self.last.partial_fit(ready, checked_target(self._recipe, y), **self._more)
+                self.last.partial_fit(ready, check_target(self._recipe, y), **self._more)
             done += len(X)
             self.rows += len(X)
             watcher.part(done, self._parts.train_rows)
 
     def loss(self) -> float | None:
         """On the rows held out, or on the sample: log loss, mean square, or share of errors."""
-        X, y = self._judged()
+        X, y = self._validation_rows()
         if y is None:
             return None
         from sklearn.metrics import log_loss, mean_squared_error
@@ -157,10 +159,10 @@ class _Learner:
             return last
         return Pipeline([*self._before.steps, (self._steps[-1][0], last)])
 
-    def _judged(self) -> tuple[pd.DataFrame, NDArray[Any] | None]:
+    def _validation_rows(self) -> tuple[pd.DataFrame, NDArray[Any] | None]:
         if len(self._parts.held):
             X, y = self._parts.divided(self._parts.held)
-            return X, None if y is None else checked_target(self._recipe, y)
+            return X, None if y is None else check_target(self._recipe, y)
         return self._dataset.X_train, self._dataset.y_train
 
 
@@ -172,7 +174,7 @@ _KINDS = {
 }
 
 
-def _that_learn_in_parts(task: str) -> list[str]:
+def _estimators_with_partial_fit(task: str) -> list[str]:
     from sklearn.utils import all_estimators
 
     found = all_estimators(type_filter=_KINDS.get(task))

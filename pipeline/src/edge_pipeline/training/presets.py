@@ -16,7 +16,7 @@ import pandas as pd
 from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.data.recipe import Recipe
 
-__all__ = ["Preset", "prepared", "presets"]
+__all__ = ["Preset", "make_preprocessing", "make_presets"]
 
 MAX_CATEGORIES = 50
 """Categories of a column that become columns of their own; rarer ones share one."""
@@ -58,7 +58,7 @@ class Preset:
         return Pipeline([("preprocess", self.prepare), ("estimator", self.estimator)])
 
 
-def presets(recipe: Recipe, dataset: Dataset, scoring: str) -> list[Preset]:
+def make_presets(recipe: Recipe, dataset: Dataset, scoring: str) -> list[Preset]:
     """The candidates for a task with a target, family after family, the likeliest first in each.
 
     Parameters
@@ -76,7 +76,9 @@ def presets(recipe: Recipe, dataset: Dataset, scoring: str) -> list[Preset]:
         context = _Context(recipe, dataset, _balanced(scoring))
         scaled = family in ("linear", "network")
         for parameters, estimator in families[family](context):
-            found.append(Preset(family, parameters, prepared(dataset, scaled=scaled), estimator))
+            found.append(
+                Preset(family, parameters, make_preprocessing(dataset, scaled=scaled), estimator)
+            )
     return found
 
 
@@ -108,30 +110,30 @@ class _Context:
         return {"class_weight": "balanced"} if self.balanced else {}
 
 
-_Made = list[tuple[dict[str, Any], Any]]
+_Variants = list[tuple[dict[str, Any], Any]]
 
 
-def _logistic(context: _Context) -> _Made:
+def _logistic(context: _Context) -> _Variants:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    made: _Made = []
+    made: _Variants = []
     for C in (1.0, 0.1, 10.0, 0.01, 100.0):
         found = LogisticRegression(C=C, max_iter=2000, random_state=context.seed, **context.weights)
         made.append(({"C": C}, OneVsRestClassifier(found) if context.several else found))
     return made
 
 
-def _ridge(context: _Context) -> _Made:
+def _ridge(context: _Context) -> _Variants:
     from sklearn.linear_model import Ridge
 
     return [({"alpha": alpha}, Ridge(alpha=alpha)) for alpha in (1.0, 10.0, 100.0, 0.1, 1000.0)]
 
 
-def _forests(context: _Context, kinds: tuple[Any, Any], share: Any) -> _Made:
+def _forests(context: _Context, kinds: tuple[Any, Any], share: Any) -> _Variants:
     """Random forests, and the more random ones, with leaves of one row and of more."""
     usual, extra = kinds
-    made: _Made = []
+    made: _Variants = []
     for kind, leaf, features in (
         (usual, 1, share),
         (extra, 1, share),
@@ -145,22 +147,22 @@ def _forests(context: _Context, kinds: tuple[Any, Any], share: Any) -> _Made:
     return made
 
 
-def _classifying_forests(context: _Context) -> _Made:
+def _classifying_forests(context: _Context) -> _Variants:
     from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
     return _forests(context, (RandomForestClassifier, ExtraTreesClassifier), "sqrt")
 
 
-def _regressing_forests(context: _Context) -> _Made:
+def _regressing_forests(context: _Context) -> _Variants:
     from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
     plain = _Context(context.recipe, context.dataset, balanced=False)
     return _forests(plain, (RandomForestRegressor, ExtraTreesRegressor), 0.33)
 
 
-def _boosting(context: _Context, kind: Any, wrap: Any, weights: dict[str, str]) -> _Made:
+def _boosting(context: _Context, kind: Any, wrap: Any, weights: dict[str, str]) -> _Variants:
     leaf = 5 if context.rows < SMALL else 20
-    made: _Made = []
+    made: _Variants = []
     for parameters in (
         {"learning_rate": 0.1, "max_iter": 100, "max_leaf_nodes": 31, "l2_regularization": 0.0},
         {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 8, "l2_regularization": 1.0},
@@ -172,7 +174,7 @@ def _boosting(context: _Context, kind: Any, wrap: Any, weights: dict[str, str]) 
     return made
 
 
-def _classifying_boosting(context: _Context) -> _Made:
+def _classifying_boosting(context: _Context) -> _Variants:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.multioutput import MultiOutputClassifier
 
@@ -181,16 +183,16 @@ def _classifying_boosting(context: _Context) -> _Made:
     )
 
 
-def _regressing_boosting(context: _Context) -> _Made:
+def _regressing_boosting(context: _Context) -> _Variants:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputRegressor
 
     return _boosting(context, HistGradientBoostingRegressor, MultiOutputRegressor, {})
 
 
-def _networks(context: _Context, kind: Any, wrap: Callable[[Any], Any]) -> _Made:
+def _networks(context: _Context, kind: Any, wrap: Callable[[Any], Any]) -> _Variants:
     early = context.rows > STOP_EARLY_ABOVE
-    made: _Made = []
+    made: _Variants = []
     for layers, alpha in (((64,), 1e-4), ((64,), 1.0), ((128,), 1e-2), ((32, 32), 1e-2)):
         found = kind(
             hidden_layer_sizes=layers,
@@ -204,13 +206,13 @@ def _networks(context: _Context, kind: Any, wrap: Callable[[Any], Any]) -> _Made
     return made
 
 
-def _classifying_networks(context: _Context) -> _Made:
+def _classifying_networks(context: _Context) -> _Variants:
     from sklearn.neural_network import MLPClassifier
 
     return _networks(context, MLPClassifier, lambda found: found)
 
 
-def _regressing_networks(context: _Context) -> _Made:
+def _regressing_networks(context: _Context) -> _Variants:
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPRegressor
     from sklearn.preprocessing import StandardScaler
@@ -223,13 +225,13 @@ def _regressing_networks(context: _Context) -> _Made:
     )
 
 
-_CLASSIFIERS: Mapping[str, Callable[[_Context], _Made]] = {
+_CLASSIFIERS: Mapping[str, Callable[[_Context], _Variants]] = {
     "linear": _logistic,
     "forest": _classifying_forests,
     "boosting": _classifying_boosting,
     "network": _classifying_networks,
 }
-_REGRESSORS: Mapping[str, Callable[[_Context], _Made]] = {
+_REGRESSORS: Mapping[str, Callable[[_Context], _Variants]] = {
     "linear": _ridge,
     "forest": _regressing_forests,
     "boosting": _regressing_boosting,
@@ -237,13 +239,13 @@ _REGRESSORS: Mapping[str, Callable[[_Context], _Made]] = {
 }
 
 
-def prepared(dataset: Dataset, *, scaled: bool) -> Any:
+def make_preprocessing(dataset: Dataset, *, scaled: bool) -> Any:
     """What makes the rows numbers, scaled and without gaps where the family needs that."""
     X = dataset.X_train
     if isinstance(X, pd.DataFrame):
         return _prepared_table(dataset, scaled)
     if isinstance(X, np.ndarray):
-        return _numbers(_gaps(dataset, None)) if scaled else None
+        return _numbers(_has_missing_numbers(dataset, None)) if scaled else None
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(sublinear_tf=True, max_features=20_000)
@@ -267,7 +269,7 @@ def _prepared_table(dataset: Dataset, scaled: bool) -> Any:
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
         )
     )
-    numbers = _numbers(_gaps(dataset, dataset.numbers)) if scaled else "passthrough"
+    numbers = _numbers(_has_missing_numbers(dataset, dataset.numbers)) if scaled else "passthrough"
     parts = [
         ("numbers", numbers, list(dataset.numbers)),
         ("strings", strings, list(dataset.strings)),
@@ -285,7 +287,7 @@ def _numbers(gaps: bool) -> Any:
     return Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
 
 
-def _gaps(dataset: Dataset, names: tuple[str, ...] | None) -> bool:
+def _has_missing_numbers(dataset: Dataset, names: tuple[str, ...] | None) -> bool:
     """Whether a number is missing, in the rows to test on too."""
     for X in (dataset.X_train, dataset.X_test):
         if X is None:

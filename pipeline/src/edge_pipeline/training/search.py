@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from edge_pipeline.data.dataset import Dataset
-from edge_pipeline.data.imports import did_you_mean, listed
+from edge_pipeline.data.imports import did_you_mean, join_names
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.recipe_schema import Range, SearchTable
 from edge_pipeline.data.splits import Rows
 from edge_pipeline.progress import ProgressListener
 from edge_pipeline.training.engines import Engine
-from edge_pipeline.training.presets import Preset, presets
-from edge_pipeline.training.search_checkpoints import Run, listed_search, watched
+from edge_pipeline.training.presets import Preset, make_presets
+from edge_pipeline.training.search_checkpoints import SearchRun, make_preset_search, make_search
 from edge_pipeline.training.search_results import Candidate
 
-__all__ = ["AUTO_ROWS", "AUTO_SECONDS", "Found", "search_parameters", "search_presets"]
+__all__ = ["AUTO_ROWS", "AUTO_SECONDS", "SearchScores", "search_parameters", "search_presets"]
 
 AUTO_ROWS = 20_000
 """Rows that the search of ``estimator = "auto"`` looks at; its choice is then fitted to all."""
@@ -37,7 +37,7 @@ SCORE_DIGITS = 10
 
 
 @dataclass
-class Found:
+class SearchScores:
     """What a search found.
 
     Attributes
@@ -82,7 +82,7 @@ class Found:
 
 def search_presets(
     recipe: Recipe, dataset: Dataset, watcher: ProgressListener, engine: Engine
-) -> Found:
+) -> SearchScores:
     """Score the presets for *recipe*: the likeliest of each family first, then what may still win.
 
     Raises
@@ -91,13 +91,13 @@ def search_presets(
         None of them could be fitted.
     """
     scoring = _scoring(recipe)
-    tried = presets(recipe, dataset, scoring)
+    tried = make_presets(recipe, dataset, scoring)
     if not tried:
         raise recipe.error("estimator.families", 'texts are for the family "linear"; add it')
     by_family: dict[str, list[Preset]] = {}
     for preset in tried:
         by_family.setdefault(preset.family, []).append(preset)
-    run = Run(recipe, _searched(recipe, dataset, AUTO_ROWS), scoring, watcher, engine)
+    run = SearchRun(recipe, _search_rows(recipe, dataset, AUTO_ROWS), scoring, watcher, engine)
     run.max_seconds = run.max_seconds or AUTO_SECONDS
     if (
         recipe.task == "classification"
@@ -126,27 +126,27 @@ def search_presets(
         rest = [
             preset
             for family, members in by_family.items()
-            if family in _still_open(run, order)
+            if family in _open_families(run, order)
             for preset in members[1:]
         ]
         run.total = len(firsts) + len(rest)
         if rest:
             evaluate(candidates(rest))
 
-    run.through(listed_search(recipe.task, try_them))
+    run.through(make_preset_search(recipe.task, try_them))
     found = _found(run)
     for outcome in run.outcomes:
         preset = order[outcome.number]
         found.candidates.append(outcome.candidate(preset.family, preset.parameters))
         found.estimators[outcome.number] = preset.pipeline()
         found.finer[outcome.number] = outcome.finer
-    found.preferred = _as_good_and_linear(run, found)
+    found.preferred = _linear_unless_beaten(run, found)
     return found
 
 
 def search_parameters(
     recipe: Recipe, dataset: Dataset, estimator: Any, watcher: ProgressListener, engine: Engine
-) -> Found:
+) -> SearchScores:
     """Score the parameters that ``[search]`` names, for the recipe's own *estimator*.
 
     Raises
@@ -161,17 +161,17 @@ def search_parameters(
 
     table = recipe.search or SearchTable()
     space, prefix = _space(recipe, table, estimator)
-    run = Run(recipe, _searched(recipe, dataset, None), _scoring(recipe), watcher, engine)
+    run = SearchRun(recipe, _search_rows(recipe, dataset, None), _scoring(recipe), watcher, engine)
     count = _count(space, table.candidates)
     seed = recipe.split.seed
     if table.method == "grid":
         run.total = len(ParameterGrid(space))
-        run.through(watched("grid", estimator, space))
+        run.through(make_search("grid", estimator, space))
     elif table.method == "random":
         run.total = count
-        run.through(watched("random", estimator, space, n_iter=count, random_state=seed))
+        run.through(make_search("random", estimator, space, n_iter=count, random_state=seed))
     else:
-        run.through(watched("halving", estimator, space, n_candidates=count, random_state=seed))
+        run.through(make_search("halving", estimator, space, n_candidates=count, random_state=seed))
     found = _found(run)
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     for outcome in run.outcomes:
@@ -181,8 +181,8 @@ def search_parameters(
     return found
 
 
-def _found(run: Run) -> Found:
-    return Found(
+def _found(run: SearchRun) -> SearchScores:
+    return SearchScores(
         run.scoring,
         run.folds,
         len(run.rows.X),
@@ -199,7 +199,7 @@ def _scoring(recipe: Recipe) -> str:
     return "accuracy" if recipe.task == "classification" else "r2"
 
 
-def _searched(recipe: Recipe, dataset: Dataset, most: int | None) -> Rows:
+def _search_rows(recipe: Recipe, dataset: Dataset, most: int | None) -> Rows:
     """The training rows, or *most* of them, drawn and in their order."""
     rows = Rows(dataset.X_train, dataset.y_train, groups=dataset.groups_train)
     count = len(dataset.X_train)
@@ -209,7 +209,7 @@ def _searched(recipe: Recipe, dataset: Dataset, most: int | None) -> Rows:
     return rows.at(np.sort(drawn))
 
 
-def _still_open(run: Run, order: list[Preset]) -> set[str]:
+def _open_families(run: SearchRun, order: list[Preset]) -> set[str]:
     """Families whose first candidate is not plainly behind: the spreads of the two overlap."""
     scored = [one for one in run.outcomes if not math.isnan(one.score)]
     if not scored:
@@ -222,7 +222,7 @@ def _still_open(run: Run, order: list[Preset]) -> set[str]:
     }
 
 
-def _as_good_and_linear(run: Run, found: Found) -> int | None:
+def _linear_unless_beaten(run: SearchRun, found: SearchScores) -> int | None:
     """The best linear candidate, unless the best of all is plainly better.
 
     Plainly: by more than one standard error of the difference on the same folds, corrected for the
@@ -254,7 +254,7 @@ def _space(recipe: Recipe, table: SearchTable, estimator: Any) -> tuple[dict[str
             raise recipe.error(
                 f"search.parameters.{name}",
                 f"the estimator has no such parameter{did_you_mean(name, known)}"
-                f"; it has {listed(sorted(known))}",
+                f"; it has {join_names(sorted(known))}",
             )
         space[prefix + name] = _Draw(values) if isinstance(values, Range) else values
     return space, prefix

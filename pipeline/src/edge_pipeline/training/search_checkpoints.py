@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.splits import Rows, folds
+from edge_pipeline.data.splits import Rows, make_folds
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import ProgressListener
-from edge_pipeline.training.engines import Engine, one_thread, running_on
+from edge_pipeline.training.engines import Engine, limit_threads, use_engine
 from edge_pipeline.training.search_results import Candidate
 
-__all__ = ["Outcome", "Run", "listed_search", "watched"]
+__all__ = ["CandidateScore", "SearchRun", "make_preset_search", "make_search"]
 
 ATTEMPTS = 4
 """How often a piece is sent to a cluster whose workers die under it."""
@@ -36,7 +36,7 @@ class _StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CandidateScore:
     """How one candidate did; *iteration* counts the rounds of a halving search.
 
     *folds* has its score on each fold; *finer* the score that tells equals apart.
@@ -65,7 +65,7 @@ class Outcome:
         )
 
 
-class Run:
+class SearchRun:
     """One search over some rows, and what came of it so far."""
 
     def __init__(
@@ -73,12 +73,12 @@ class Run:
     ) -> None:
         self.rows = rows
         self.scoring = scoring
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[CandidateScore] = []
         self.stopped = ""
         self.total: int | None = None
         self.finer: str | None = None
         self.max_seconds = None if recipe.search is None else recipe.search.max_seconds
-        self.splitter = folds(recipe, rows)
+        self.splitter = make_folds(recipe, rows)
         self.folds: int = self.splitter.get_n_splits(rows.X, rows.y, rows.groups)
         self.baseline: float | None = None
         self._task = recipe.task
@@ -100,11 +100,11 @@ class Run:
         several = {"score": self.scoring, "finer": self.finer}
         search.set_params(scoring=several if self.finer else self.scoring, cv=self.splitter)
         search.run = self
-        with warnings.catch_warnings(), one_thread(len(self.rows.X)):
+        with warnings.catch_warnings(), limit_threads(len(self.rows.X)):
             # What each of many candidates warns about is noise; the chosen one warns again.
             warnings.simplefilter("ignore")
-            self.baseline = self._of_a_dummy()
-            with running_on(self._engine, (self.rows.X, self.rows.y)) as workers:
+            self.baseline = self._baseline_score()
+            with use_engine(self._engine, (self.rows.X, self.rows.y)) as workers:
                 if workers > 1:
                     self._size = max(1, math.ceil(2 * workers / self.folds))
                 try:
@@ -132,7 +132,7 @@ class Run:
             return None
         return frozenset(one.number for one in self.outcomes if one.iteration == last)
 
-    def in_pieces(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    def in_batches(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
         """*evaluate*, given some candidates at a time."""
 
         def evaluate_pieces(
@@ -146,12 +146,12 @@ class Run:
             for start in range(0, len(everything), self._size):
                 end = start + self._size
                 more = more_results and {key: all_[start:end] for key, all_ in more_results.items()}
-                results = self._piece(evaluate, everything[start:end], cv, more) or results
+                results = self._evaluate_batch(evaluate, everything[start:end], cv, more) or results
             return results
 
         return evaluate_pieces
 
-    def _piece(
+    def _evaluate_batch(
         self,
         evaluate: Callable[..., Any],
         piece: list[Mapping[str, Any]],
@@ -165,7 +165,7 @@ class Run:
             self.stopped = f"after {self.max_seconds:g} s, with {tried}"
             raise _StoppedError
         try:
-            results = self._sent(evaluate, piece, cv, more)
+            results = self._evaluate_with_retries(evaluate, piece, cv, more)
         except ValueError as error:
             # scikit-learn's text when a candidate failed on every fold.
             if "fits failed" not in str(error) or more is not None:
@@ -173,12 +173,12 @@ class Run:
             for parameters in piece:
                 number = len(self.outcomes)
                 fault = _last_line(error)
-                self._add(Outcome(number, parameters, math.nan, math.nan, 0.0, fault=fault))
+                self._add(CandidateScore(number, parameters, math.nan, math.nan, 0.0, fault=fault))
             return None
         for i, parameters in enumerate(piece):
             at = i - len(piece)
             score = float(results["mean_test_score"][at])
-            one = Outcome(
+            one = CandidateScore(
                 len(self.outcomes),
                 parameters,
                 score,
@@ -192,31 +192,33 @@ class Run:
             self._add(one)
         return results
 
-    def _sent(self, evaluate: Callable[..., Any], piece: Any, cv: Any, more: Any) -> Any:
+    def _evaluate_with_retries(
+        self, evaluate: Callable[..., Any], piece: Any, cv: Any, more: Any
+    ) -> Any:
         """Evaluate a piece; again when the cluster lost the worker that held it."""
         for _ in range(ATTEMPTS - 1):
             try:
                 return evaluate(piece, cv=cv, more_results=more)
             except Exception as error:
-                if not _lost(error):
+                if not _is_lost_worker(error):
                     raise
         try:
             return evaluate(piece, cv=cv, more_results=more)
         except Exception as error:
-            if not _lost(error):
+            if not _is_lost_worker(error):
                 raise
             raise TrainingError(
                 f"the cluster lost a candidate {ATTEMPTS} times: {_one_line(error)}; "
                 "do its workers have memory enough?"
             ) from error
 
-    def _add(self, one: Outcome) -> None:
+    def _add(self, one: CandidateScore) -> None:
         self.outcomes.append(one)
         scores = [one.score for one in self.outcomes if not math.isnan(one.score)]
         best = max(scores, default=math.nan)
         self._watcher.candidate(len(self.outcomes), self.total, one.score, best)
 
-    def _of_a_dummy(self) -> float | None:
+    def _baseline_score(self) -> float | None:
         """Score of a model that does not look at the columns."""
         from sklearn.dummy import DummyClassifier, DummyRegressor
         from sklearn.model_selection import cross_val_score
@@ -241,35 +243,37 @@ class Run:
         return {} if self.rows.groups is None else {"groups": self.rows.groups}
 
 
-def watched(kind: str, estimator: Any, space: Mapping[str, Any], **options: Any) -> Any:
-    """scikit-learn's search of that *kind*, for a :class:`Run`."""
+def make_search(kind: str, estimator: Any, space: Mapping[str, Any], **options: Any) -> Any:
+    """scikit-learn's search of that *kind*, for a :class:`SearchRun`."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401  adds the third
     from sklearn.model_selection import GridSearchCV, HalvingRandomSearchCV, RandomizedSearchCV
 
     kinds = {"grid": GridSearchCV, "random": RandomizedSearchCV, "halving": HalvingRandomSearchCV}
-    return _with_pieces(kinds[kind])(estimator, space, refit=False, error_score=np.nan, **options)
+    return _batched_search_class(kinds[kind])(
+        estimator, space, refit=False, error_score=np.nan, **options
+    )
 
 
-def listed_search(task: str, try_them: Callable[[Callable[..., Any]], None]) -> Any:
+def make_preset_search(task: str, try_them: Callable[[Callable[..., Any]], None]) -> Any:
     """A search whose candidates *try_them* hands over: pipelines of preprocess and estimator."""
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.pipeline import Pipeline
 
     dummy = DummyClassifier() if task == "classification" else DummyRegressor()
     base = Pipeline([("preprocess", "passthrough"), ("estimator", dummy)])
-    search = watched("grid", base, {})
+    search = make_search("grid", base, {})
     search.try_them = try_them
     return search
 
 
-def _with_pieces(kind: Any) -> Any:
+def _batched_search_class(kind: Any) -> Any:
     """A subclass of a search that goes through ``self.run``."""
 
     class Watched(kind):  # type: ignore[misc]
         """A search of scikit-learn in pieces."""
 
         def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
-            evaluate = self.run.in_pieces(evaluate_candidates)
+            evaluate = self.run.in_batches(evaluate_candidates)
             own = super()._run_search
             if hasattr(self, "try_them"):
                 self.try_them(evaluate)
@@ -288,7 +292,7 @@ def _with_pieces(kind: Any) -> Any:
     return Watched
 
 
-def _lost(error: BaseException) -> bool:
+def _is_lost_worker(error: BaseException) -> bool:
     """Whether a cluster lost a worker, and not the work: that is worth another attempt."""
     from concurrent.futures import BrokenExecutor, CancelledError
 

@@ -133,11 +133,11 @@ def pareto_front(candidates: list[Candidate]) -> tuple[Candidate, ...]:
     return tuple(
         one
         for one in measured
-        if not any(_beats(other, one) for other in measured if other is not one)
+        if not any(_dominates(other, one) for other in measured if other is not one)
     )
 
 
-def _beats(one: Candidate, other: Candidate) -> bool:
+def _dominates(one: Candidate, other: Candidate) -> bool:
     if one.device is None or other.device is None:
         return False
     pairs = (

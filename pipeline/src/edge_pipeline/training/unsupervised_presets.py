@@ -10,14 +10,14 @@ import numpy as np
 
 from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.data.recipe import Recipe
-from edge_pipeline.data.splits import take
+from edge_pipeline.data.splits import take_rows
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import ProgressListener
-from edge_pipeline.training.engines import one_thread
-from edge_pipeline.training.presets import prepared
+from edge_pipeline.training.engines import limit_threads
+from edge_pipeline.training.presets import make_preprocessing
 from edge_pipeline.training.search_results import Candidate, SearchResult
 
-__all__ = ["unsupervised"]
+__all__ = ["make_unsupervised"]
 
 CLUSTERS = range(2, 11)
 """Numbers of clusters that are tried."""
@@ -32,7 +32,7 @@ VARIANCE_KEPT = 0.95
 """Share of the variance that the fewer columns keep."""
 
 
-def unsupervised(
+def make_unsupervised(
     recipe: Recipe, dataset: Dataset, watcher: ProgressListener
 ) -> tuple[Any, SearchResult | None]:
     """An unfitted pipeline for the task, and the search for the number of clusters.
@@ -50,7 +50,7 @@ def unsupervised(
     from sklearn.ensemble import IsolationForest
     from sklearn.pipeline import make_pipeline
 
-    prepare, seed = prepared(dataset, scaled=recipe.task != "anomaly"), recipe.split.seed
+    prepare, seed = make_preprocessing(dataset, scaled=recipe.task != "anomaly"), recipe.split.seed
     steps = [] if prepare is None else [prepare]
     if recipe.task == "anomaly":
         return make_pipeline(*steps, IsolationForest(random_state=seed)), None
@@ -71,9 +71,9 @@ def _clusters(
 
     X, seed = dataset.X_train, recipe.split.seed
     if len(X) > ROWS:
-        X = take(X, np.sort(np.random.default_rng(seed).choice(len(X), ROWS, replace=False)))
+        X = take_rows(X, np.sort(np.random.default_rng(seed).choice(len(X), ROWS, replace=False)))
     tried: list[Candidate] = []
-    with warnings.catch_warnings(), one_thread(len(X)):
+    with warnings.catch_warnings(), limit_threads(len(X)):
         warnings.simplefilter("ignore")  # fewer distinct rows than clusters
         ready = prepare.fit_transform(X)
         for number in CLUSTERS:
