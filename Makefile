@@ -32,7 +32,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-device bench matrix slim pi-kit pi pi-page pi-quick check format clean
+.PHONY: help setup demo test test-quick test-device coverage docs bench matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,17 @@ demo: $(MODEL) $(DEVICE) $(FIGURES)  ## train, seal, and predict where no scikit
 
 test: $(BUILD) test-device  ## every test; those of the device against its wheel first
 	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+test-quick: $(BUILD)  ## the tests that are not marked slow, in under two minutes
+	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' -q
+
+coverage: $(BUILD) test-device  ## every test, with branch coverage and its floor (pyproject.toml)
+	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered
+
+docs: $(BUILD)  ## the documentation site, into dist/site; a warning is an error
+	@.venv/bin/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
+	    .venv/bin/python -m pip install --quiet -e './pipeline[docs]'
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
 
 test-device: $(BARE)  ## tests/device where only wheel, numpy, onnxruntime, pytest are
 	.venv-bare/bin/python tools/prove_bare.py
@@ -84,7 +95,7 @@ pi-page: $(BUILD)  ## docs/raspberry-pi.md, word for word, with a fresh card
 pi-quick: $(MODELS) $(WHEEL)  ## a part of that, on one board
 	.venv/bin/python tools/pi/suite.py dist/wheel/*.whl --quick
 
-check: $(BUILD)  ## ruff, mypy --strict, import contracts
+check: $(BUILD)  ## ruff, mypy --strict, import contracts, names and sentences
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
