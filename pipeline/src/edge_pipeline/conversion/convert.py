@@ -21,7 +21,7 @@ from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import STRING, Tensor
 from edge_pipeline.conversion.passes.prune_columns import without_unread_columns
 from edge_pipeline.conversion.registry import converters_of
-from edge_pipeline.conversion.skl2onnx_fallback import guest
+from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
@@ -175,7 +175,7 @@ def _written(
 ) -> tuple[Context, list[Output]]:
     """A graph with an output for every method, in its context."""
     graph = Graph()
-    context = Context(graph, converters_of, guest, schema, gaps)
+    context = Context(graph, converters_of, fallback, schema, gaps)
     X = _in_trained_order(estimator, _inputs(graph, schema), schema)
     outputs: list[Output] = []
     for method, answers, tensors in _converted(context, estimator, X, first_answers):

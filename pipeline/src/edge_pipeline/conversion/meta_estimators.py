@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import type_of_target
 
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, MethodOutput
+from edge_pipeline.conversion.estimators.linear import LOGISTIC, linear_scores
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -88,8 +88,6 @@ def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame)
 
     None when some estimator is not one, or when there is nothing to gain.
     """
-    from edge_pipeline.conversion.estimators.linear import linear_scores
-
     if len(estimators) < 2:
         return None
     for estimator in estimators:
@@ -107,14 +105,11 @@ def logistic_parts(context: Context, estimators: Sequence[Any], X: Tensor | Fram
 
     None when some estimator is not one.
     """
-    from edge_pipeline.conversion.estimators.linear import CONVERTERS
-
-    logistic = CONVERTERS[LogisticRegression]["predict_proba"]
     for estimator in estimators:
         # Until scikit-learn 1.7 there was another formula for two classes.
         if getattr(estimator, "multi_class", None) == "multinomial":
             return None
-        if context.converter(estimator, "predict_proba") is not logistic:
+        if context.converter(estimator, "predict_proba") is not LOGISTIC["predict_proba"]:
             return None
     scores = linear_parts(context, estimators, X)
     return None if scores is None else expit(scores)

@@ -1,7 +1,7 @@
-"""What our tables do not know: converters that skl2onnx has, or that a user registered with it.
+"""Convert the classes that our tables lack with skl2onnx, or with a user's registered converter.
 
-The estimator becomes a model of its own through skl2onnx's public interface, in float64, and that
-model's nodes are spliced into ours under fresh names.
+skl2onnx's public interface makes a float64 model of the estimator alone.  That model's nodes are
+spliced into our graph under fresh names.
 """
 
 from __future__ import annotations
@@ -20,40 +20,27 @@ from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph.builder import OPSETS
 from edge_pipeline.conversion.graph.ops import squeeze
 from edge_pipeline.conversion.graph.tensor import ONNX_TYPES, Shape, Tensor, graph_of
+from edge_pipeline.conversion.overridden_methods import find_override
+from edge_pipeline.conversion.registry import nearest_base
 
 if TYPE_CHECKING:
     from edge_pipeline.conversion.context import Context
 
-__all__ = ["guest", "is_registered_by_user"]
+__all__ = ["fallback"]
 
-# What skl2onnx calls a classifier's second output depends on an option.
 _CLASSIFIER_OUTPUT = {"predict": 0, "predict_proba": 1, "decision_function": 1}
-_UNBOUNDED = frozenset({"Scan", "SequenceMap"})
-"""What the device's scan of a graph refuses, though a converter may well write it."""
-
 _OTHER_OUTPUT = {"predict": 0, "transform": 0, "score_samples": 1, "decision_function": 1}
+"""Method to position among the outputs.  An option decides which method the second output has."""
+
+_UNBOUNDED = frozenset({"Scan", "SequenceMap"})
+"""Operators that skl2onnx's converters write and the device's graph check refuses."""
 
 
-def is_registered_by_user(estimator: Any) -> bool:
-    """Whether somebody else than skl2onnx itself registered a converter for this class."""
-    from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import _converter_pool
+def fallback(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> Tensor:
+    """Convert *method* of *estimator* with skl2onnx.
 
-    kind = type(estimator)
-    registered = _converter_pool.get(sklearn_operator_name_map.get(kind, ""))
-    if registered is None:
-        return False
-    # The pool wraps every function; a class that is not scikit-learn's came from somebody else.
-    function = getattr(registered, "_fct", registered)
-    ours = str(getattr(function, "__module__", "")).startswith("skl2onnx.")
-    return not (ours and kind.__module__.startswith("sklearn."))
-
-
-def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> Tensor:
-    """The answer of *method* through skl2onnx.
-
-    Columns that are all numbers or all strings become one input, as in skl2onnx's own examples; of
-    mixed ones, each becomes an input of shape (n_samples, 1).
+    Columns of numbers alone or of strings alone become one input, as in skl2onnx's own examples.
+    Otherwise every column becomes an input of shape (n_samples, 1).
 
     Raises
     ------
@@ -67,7 +54,7 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> T
         raise context.refuse(_no_converter(kind, method))
     inputs = _inputs(estimator, X)
     try:
-        model = _foreign_model(estimator, method, inputs)
+        model = _skl2onnx_model(estimator, method, inputs)
     except Exception as error:  # skl2onnx raises whatever its converters raise
         raise context.refuse(f"skl2onnx refuses {kind.__name__} in float64: {error}") from error
     unbounded = sorted({node.op_type for node in model.graph.node} & _UNBOUNDED)
@@ -81,16 +68,16 @@ def guest(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> T
     position = table.get(method)
     if position is None or position >= len(model.graph.output):
         raise context.refuse(f"skl2onnx's converter of {kind.__name__} has no output for {method}")
-    answer = _splice(model, [tensor for _, tensor in inputs], position)
-    if not answer.shape:
-        answer = replace(answer, shape=_usual_shape(context, estimator, method))
-    if method == "predict" and answer.ndim == 2 and answer.shape[1] == 1:
-        return squeeze(answer, 1)  # skl2onnx answers with a column where scikit-learn has a vector
-    return answer
+    output = _splice(model, [tensor for _, tensor in inputs], position)
+    if not output.shape:
+        output = replace(output, shape=_usual_shape(context, estimator, method))
+    if method == "predict" and output.ndim == 2 and output.shape[1] == 1:
+        return squeeze(output, 1)  # skl2onnx makes a column where scikit-learn makes a vector
+    return output
 
 
 def _usual_shape(context: Context, estimator: Any, method: str) -> Shape:
-    """What scikit-learn answers with, where the converter's shape function does not say."""
+    """Return scikit-learn's shape, where the converter's shape function leaves it open."""
     if method == "predict":
         return (None,)
     if method == "predict_proba":
@@ -102,19 +89,18 @@ def _usual_shape(context: Context, estimator: Any, method: str) -> Shape:
 
 
 def _no_converter(kind: type, method: str) -> str:
-    from edge_pipeline.conversion.registry import overridden
-
     remedy = (
         "register one with skl2onnx.update_registered_converter, or train one that "
         "docs/estimators.md lists"
     )
-    changed = overridden(kind, method)
-    why = f": {changed}" if changed else ""
-    return f"no converter for {kind.__module__}.{kind.__qualname__}.{method}{why}; {remedy}"
+    base = nearest_base(kind)
+    override = find_override(kind, base, method) if base else None
+    reason = f": {override}" if override else ""
+    return f"no converter for {kind.__module__}.{kind.__qualname__}.{method}{reason}; {remedy}"
 
 
 def _inputs(estimator: Any, X: Tensor | Frame) -> list[tuple[str, Tensor]]:
-    """Names and tensors to hand to skl2onnx."""
+    """Name the input tensors of skl2onnx's model."""
     if isinstance(X, Tensor):
         return [("X", X)]
     runs = X.runs()
@@ -124,7 +110,7 @@ def _inputs(estimator: Any, X: Tensor | Frame) -> list[tuple[str, Tensor]]:
     return [(str(name), X.column(i)) for i, name in enumerate(names)]
 
 
-def _foreign_model(
+def _skl2onnx_model(
     estimator: Any, method: str, inputs: Sequence[tuple[str, Tensor]]
 ) -> onnx.ModelProto:
     from skl2onnx import to_onnx
@@ -142,7 +128,7 @@ def _foreign_model(
         for name, tensor in inputs
     ]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own use of deprecated names is not the user's concern
+        warnings.simplefilter("ignore")  # skl2onnx itself uses deprecated names
         model: onnx.ModelProto = to_onnx(
             estimator,
             initial_types=types,
@@ -150,16 +136,18 @@ def _foreign_model(
             target_opset={
                 domain: version for domain, version in OPSETS.items() if domain != "com.microsoft"
             },
-            name="guest",
+            name="fallback",
         )
     return model
 
 
 def _splice(model: onnx.ModelProto, inputs: Sequence[Tensor], position: int) -> Tensor:
+    """Copy the nodes of *model* into the graph of *inputs*; return its output at *position*."""
     graph = graph_of(*inputs)
     prefix = graph.fresh("guest")
-    given = zip(model.graph.input, inputs, strict=True)
-    names = {"": "", **{declared.name: tensor.name for declared, tensor in given}}
+    names = {"": ""}
+    for model_input, tensor in zip(model.graph.input, inputs, strict=True):
+        names[model_input.name] = tensor.name
     constants = {}
     for initializer in model.graph.initializer:
         names[initializer.name] = f"{prefix}_{len(names)}"
@@ -169,13 +157,13 @@ def _splice(model: onnx.ModelProto, inputs: Sequence[Tensor], position: int) -> 
         )
     nodes = []
     for node in model.graph.node:
-        made = copy.deepcopy(node)
-        made.name = ""
+        renamed = copy.deepcopy(node)
+        renamed.name = ""
         for i, name in enumerate(node.input):
-            made.input[i] = names[name]
+            renamed.input[i] = names[name]
         for i, name in enumerate(node.output):
-            made.output[i] = names.setdefault(name, f"{prefix}_{len(names)}")
-        nodes.append(made)
+            renamed.output[i] = names.setdefault(name, f"{prefix}_{len(names)}")
+        nodes.append(renamed)
     graph.splice(nodes, constants)
     output = model.graph.output[position]
     dtypes: dict[int, Any] = {code: dtype for dtype, code in ONNX_TYPES.items()}

@@ -13,7 +13,7 @@ import pytest
 from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.registry import converters_of
-from edge_pipeline.conversion.skl2onnx_fallback import guest
+from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.errors import UnsupportedEstimatorError
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.errors import InputError
@@ -216,7 +216,7 @@ def test_text_that_another_step_has_made_is_refused() -> None:
     graph = Graph()
     made = graph.input("made", object, (None, 1))
     with pytest.raises(UnsupportedEstimatorError, match="one column of the model's input"):
-        Context(graph, converters_of, guest).transform(fitted(CountVectorizer(), TEXTS), made)
+        Context(graph, converters_of, fallback).transform(fitted(CountVectorizer(), TEXTS), made)
 
 
 def test_a_term_of_no_training_text_is_infinitely_rare_and_its_zeros_stay() -> None:

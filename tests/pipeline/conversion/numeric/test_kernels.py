@@ -7,7 +7,7 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.numeric import kernels
 from edge_pipeline.conversion.registry import converters_of
-from edge_pipeline.conversion.skl2onnx_fallback import guest
+from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.errors import UnsupportedEstimatorError
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS, pairwise_kernels
@@ -21,7 +21,7 @@ X[3, 1] = Y[2, 1] = 0.0
 
 def asked(metric, rows, **params):
     graph = Graph()
-    context = Context(graph, converters_of, guest)
+    context = Context(graph, converters_of, fallback)
     tensor = graph.input("numbers", np.float64, (None, 4))
     graph.output("answer", kernels.kernel(context, metric, tensor, Y, **params))
     session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
