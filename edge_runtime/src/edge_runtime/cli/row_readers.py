@@ -18,7 +18,7 @@ from edge_runtime.cli.csv_cells import cell_reader
 from edge_runtime.cli.line_reader import MAX_LINE_CHARACTERS, Lines
 from edge_runtime.cli.notes import counted
 from edge_runtime.errors import InputError
-from edge_runtime.inputs.rows import cells_of_row
+from edge_runtime.inputs.rows import RowReader
 from edge_runtime.inputs.tables import InputReader
 
 __all__ = ["BadRow", "Block", "Chunk", "CsvReader", "Done", "JsonReader", "Row"]
@@ -140,7 +140,7 @@ class JsonReader:
     def __init__(self, stream: TextIO, border: InputReader, chunk_rows: int) -> None:
         self._lines = Lines(stream)
         self._chunk_rows = max(1, min(chunk_rows, MAX_CHUNK_CELLS // len(border.schema.columns)))
-        self._order = cells_of_row(border)
+        self._order = RowReader(border).cells
         self._one_cell = border.schema.loose
 
     def __iter__(self) -> Iterator[Chunk]:

@@ -16,12 +16,12 @@ from edge_runtime.errors import EdgeRuntimeError, InputError
 
 __all__ = [
     "EXACT_INTEGERS",
+    "describe_error",
     "is_missing",
     "kind_name",
     "number_cell",
     "refuse_number",
     "text_cell",
-    "told",
 ]
 
 EXACT_INTEGERS = 2**53
@@ -201,7 +201,8 @@ def _unreadable(
     value: Any, wanted: str, error: Exception, column: Column, row: int | None
 ) -> InputError:
     return InputError(
-        f"expected {wanted}, found {_describe(value)}, which cannot be read: {told(error)}",
+        f"expected {wanted}, found {_describe(value)}, which cannot be read: "
+        f"{describe_error(error)}",
         row=row,
         column=column.name,
     )
@@ -234,7 +235,7 @@ def kind_name(value: Any) -> str:
     return str(_TYPE_NAME(type(value)))[:60]
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Type and text of a stranger's *error*, whose own ``__str__`` may raise."""
     try:
         text = str(error)[:100]

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_runtime.bundle.schema import CELLS, NUMBERS, Schema
 from edge_runtime.errors import InputError
-from edge_runtime.inputs.cells import kind_name, told
+from edge_runtime.inputs.cells import describe_error, kind_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,7 +107,7 @@ class DerivedColumns:
                 raise
             except Exception as error:  # the methods of a stranger's class may raise anything
                 raise InputError(
-                    f"the {kind_name(cells[place])} cannot be read: {told(error)}",
+                    f"the {kind_name(cells[place])} cannot be read: {describe_error(error)}",
                     row=row,
                     column=self._names[place],
                 ) from error

@@ -1,8 +1,8 @@
-"""One row in, the graph's input buffers filled: the fast path of ``predict_one``.
+"""Check one row and write it into the graph's input buffers, for ``predict_one``.
 
-The quick way proves in three C calls that every cell is a plain finite number that float64 holds
-exactly, and packs them into the buffer.  Whatever it cannot prove goes the slow way, cell by cell,
-which either accepts the row or names the column at fault.
+The fast path proves in three C calls that every cell is a plain finite number that float64 holds
+exactly, then packs them into the buffer.  Any other row takes the slow path, cell by cell.  It
+accepts the row or names the faulty column.
 """
 
 from __future__ import annotations
@@ -17,21 +17,43 @@ import numpy as np
 
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import EdgeRuntimeError, InputError
-from edge_runtime.inputs.cells import EXACT_INTEGERS, kind_name, number_cell, text_cell, told
+from edge_runtime.inputs.cells import (
+    EXACT_INTEGERS,
+    describe_error,
+    kind_name,
+    number_cell,
+    text_cell,
+)
 from edge_runtime.inputs.columns import unmasked
-from edge_runtime.inputs.tables import InputReader, as_text, counted, with_text_names
+from edge_runtime.inputs.tables import InputReader, quantity, text_names, with_text_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RowBuffers", "RowWriter", "cells_of_row", "row_writer"]
+__all__ = ["RowBuffers", "RowReader", "RowWriter", "row_writer"]
 
 RowWriter = Callable[[Any, "RowBuffers"], None]
-"""Checks a row and writes it into the slots; raises InputError and leaves them undefined."""
+"""Checks a row and writes it into the buffers; an InputError leaves them undefined."""
+
+_PLAIN_TYPES = frozenset(
+    (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
+)
+_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")
+_TEXT = frozenset((str,))
 
 
 class RowBuffers:
-    """Input buffers of one row: ``numbers`` (1, k) and ``strings`` (1, m), empty ones included."""
+    """Input buffers of one row: ``numbers`` (1, k) and ``strings`` (1, m), also where k or m is 0.
+
+    Attributes
+    ----------
+    memory
+        The bytes of ``numbers``.
+    text
+        The only row of ``strings``.
+    touched
+        Derived columns that the last row has filled.
+    """
 
     __slots__ = ("memory", "numbers", "strings", "text", "touched")
 
@@ -40,194 +62,172 @@ class RowBuffers:
         self.strings: NDArray[Any] = np.full((1, len(schema.textual)), "", dtype=object)
         self.memory = memoryview(self.numbers.data).cast("B") if schema.numeric else memoryview(b"")
         self.text = self.strings[0]
-        self.touched: list[int] = []  # derived columns that the last row has filled
+        self.touched: list[int] = []
 
 
-def row_writer(border: InputReader) -> RowWriter:
-    """The writer for the schema's rows, put together once at load."""
-    schema = border.schema
+def row_writer(input_reader: InputReader) -> RowWriter:
+    """Return the writer for rows of the schema; load calls this once."""
+    schema = input_reader.schema
     derive: Callable[..., None] | None = None
     if schema.derived:
         from edge_runtime.inputs.derived_columns import DerivedColumns  # which few models need
 
         derive = DerivedColumns(schema).write
-    check_values = border.allowed_values.check_row if border.allowed_values else None
     if schema.kind in ("dicts", "lists"):
-        return lambda row, slots: derive and derive((row,), slots.numbers, slots.touched)
-    sources_of = _picker(schema.sources)
-    cells, numbers_of = cells_of_row(border), _picker(schema.numeric)
-    pick, width = _picker(schema.names), len(schema.columns)
-    shape = (width,)
-    strict = border.extra_columns == "refuse"
-    only_numbers = len(schema.numeric) == width
-    flags = [place for place, i in enumerate(schema.numeric) if schema.columns[i].type == "bool"]
-    full = [place for place, i in enumerate(schema.numeric) if not schema.columns[i].missing]
-    numeric = [(place, i, schema.columns[i]) for place, i in enumerate(schema.numeric)]
-    textual = [(place, i, schema.columns[i]) for place, i in enumerate(schema.textual)]
-    pack = struct.Struct(f"{len(numeric)}d").pack_into
-    are_plain, are_text = _PLAIN_TYPES.issuperset, _TEXT.issuperset
-    table_in_place_of = _table_finder(schema)
+        return lambda row, buffers: derive and derive((row,), buffers.numbers, buffers.touched)
+    return _TableRow(input_reader, derive).write
 
-    def write(row: Any, slots: RowBuffers) -> None:
-        kind = type(row)
+
+class _TableRow:
+    """Writes the rows of a table.  All attributes are computed at load, none for a row."""
+
+    __slots__ = (
+        "_check_values",
+        "_derive",
+        "_flags",
+        "_ignores_extra",
+        "_numeric",
+        "_only_numbers",
+        "_pack",
+        "_pick",
+        "_pick_numbers",
+        "_pick_sources",
+        "_reader",
+        "_required",
+        "_textual",
+        "_width",
+    )
+
+    def __init__(self, input_reader: InputReader, derive: Callable[..., None] | None) -> None:
+        schema, allowed_values = input_reader.schema, input_reader.allowed_values
+        columns = schema.columns
+        self._reader = RowReader(input_reader)
+        self._derive = derive
+        self._check_values = allowed_values.check_row if allowed_values else None
+        self._ignores_extra = input_reader.extra_columns == "ignore"
+        self._width = len(columns)
+        self._pick = _picker(schema.names)
+        self._pick_numbers = _picker(schema.numeric)
+        self._pick_sources = _picker(schema.sources)
+        self._only_numbers = len(schema.numeric) == len(columns)
+        self._numeric = [(place, i, columns[i]) for place, i in enumerate(schema.numeric)]
+        self._textual = [(place, i, columns[i]) for place, i in enumerate(schema.textual)]
+        # Places in the numeric block that hold 0 or 1, and those that must hold a value.
+        self._flags = [place for place, _, column in self._numeric if column.type == "bool"]
+        self._required = [place for place, _, column in self._numeric if not column.missing]
+        self._pack = struct.Struct(f"{len(self._numeric)}d").pack_into
+
+    def write(self, row: Any, buffers: RowBuffers) -> None:
+        """Check *row* and write it into *buffers*."""
         try:
-            try:
-                if kind is dict and (
-                    len(row) == width or (not strict and are_text(map(type, row)))
-                ):
-                    found = pick(row)
-                elif kind is list and len(found := tuple(row)) == width:
-                    pass  # nobody changes a tuple meanwhile
-                elif kind is tuple and len(row) == width:
-                    found = row
-                elif kind is np.ndarray and row.shape == shape and row.dtype.char in _PLAIN_DTYPES:
-                    found = row.tolist()
-                else:
-                    found = cells(row)
-            except KeyError:
-                found = cells(row)
-            if numeric:
-                numbers = found if only_numbers else numbers_of(found)
-                if not are_plain(map(type, numbers)) or not _are_exact(numbers, flags, full):
-                    for place, i, column in numeric:
-                        slots.numbers[0, place] = number_cell(found[i], column)
-                else:
-                    pack(slots.memory, 0, *numbers)
-            for place, i, column in textual:
-                cell = found[i]
-                quick = type(cell) is str and cell.isascii()
-                slots.text[place] = cell if quick else text_cell(cell, column)
-            if check_values is not None:
-                check_values(slots.numbers[0], slots.text)
-            if derive is not None:
-                derive(sources_of(found), slots.numbers, slots.touched)
+            cells = self._cells(row)
+            if self._numeric:
+                self._write_numbers(cells, buffers)
+            for place, i, column in self._textual:
+                cell = cells[i]
+                is_plain = type(cell) is str and cell.isascii()
+                buffers.text[place] = cell if is_plain else text_cell(cell, column)
+            if self._check_values is not None:
+                self._check_values(buffers.numbers[0], buffers.text)
+            if self._derive is not None:
+                self._derive(self._pick_sources(cells), buffers.numbers, buffers.touched)
         except (EdgeRuntimeError, MemoryError) as error:
-            if isinstance(error, InputError) and (nested := table_in_place_of(row)):
-                raise InputError(nested) from error
+            if isinstance(error, InputError) and (hint := self._reader.several_rows_hint(row)):
+                raise InputError(hint) from error
             raise
-        except Exception as error:  # a stranger's method, or a row that changes meanwhile
+        except Exception as error:  # a foreign class's method, or a row that changes meanwhile
             raise _unreadable(row, error) from error
 
-    return write
+    def _cells(self, row: Any) -> Sequence[Any]:
+        """Return the cells in the order of the schema, without a copy where the type allows."""
+        kind = type(row)
+        cells: Sequence[Any]
+        if kind is dict:
+            if len(row) == self._width or (
+                self._ignores_extra and _TEXT.issuperset(map(type, row))
+            ):
+                try:
+                    return self._pick(row)
+                except KeyError:
+                    pass
+        elif kind is list:
+            cells = tuple(row)  # nobody can change a tuple meanwhile
+            if len(cells) == self._width:
+                return cells
+        elif kind is tuple:
+            if len(row) == self._width:
+                cells = row
+                return cells
+        elif kind is np.ndarray and row.shape == (self._width,) and row.dtype.char in _PLAIN_DTYPES:
+            cells = row.tolist()
+            return cells
+        return self._reader.cells(row)
 
+    def _write_numbers(self, cells: Sequence[Any], buffers: RowBuffers) -> None:
+        numbers = cells if self._only_numbers else self._pick_numbers(cells)
+        try:
+            # The length of the vector bounds every number in it.  Below 2**53, each of them is
+            # finite and, if whole, exactly a float64.
+            are_exact = _PLAIN_TYPES.issuperset(map(type, numbers)) and (
+                hypot(*numbers) < EXACT_INTEGERS or self._are_exact_or_missing(numbers)
+            )
+        except OverflowError:  # an int beyond float64
+            are_exact = False
+        if are_exact and (not self._flags or all(numbers[i] in (0, 1) for i in self._flags)):
+            self._pack(buffers.memory, 0, *numbers)
+        else:
+            for place, i, column in self._numeric:
+                buffers.numbers[0, place] = number_cell(cells[i], column)
 
-def _are_exact(numbers: Sequence[Any], flags: list[int], full: list[int]) -> bool:
-    """Whether all *numbers*, of plain types, are what their columns take and float64 holds.
-
-    Those at *flags* must be 0 or 1, and those at *full* not missing.
-    """
-    try:
-        # Below 2**53 if each of them is, and then each is finite and, if whole, a float64.
-        if not hypot(*numbers) < EXACT_INTEGERS:
-            known = [number for number in numbers if number == number]
-            if not hypot(*known) < EXACT_INTEGERS:
-                return False
-            if any(numbers[place] != numbers[place] for place in full):
-                return False
-    except OverflowError:  # an int beyond float64
-        return False
-    return not flags or all(numbers[place] in (0, 1) for place in flags)
+    def _are_exact_or_missing(self, numbers: Sequence[Any]) -> bool:
+        """Test whether NaN is the only fault of *numbers*, in columns that may be missing."""
+        present = [number for number in numbers if number == number]
+        return hypot(*present) < EXACT_INTEGERS and all(
+            numbers[place] == numbers[place] for place in self._required
+        )
 
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
-    """What gives the values of *keys*, in their order, as a sequence however many they are."""
+    """Return a function from a container to its values at *keys*, in their order."""
     if len(keys) > 1:
         return cast("Callable[[Any], Sequence[Any]]", itemgetter(*keys))
-    return lambda cells: [cells[key] for key in keys]
+    return lambda container: [container[key] for key in keys]  # itemgetter gives one bare value
 
 
-_PLAIN_TYPES = frozenset(
-    (float, int, bool, np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)
-)
-_TEXT = frozenset((str,))
-_PLAIN_DTYPES = frozenset("?bBhHiIlLqQefd")
+class RowReader:
+    """Reads the cells of one row, in the order of the schema, from any kind of container."""
 
+    def __init__(self, input_reader: InputReader) -> None:
+        schema = input_reader.schema
+        self._schema = schema
+        self._check_names = input_reader.check_names
+        self._names = frozenset(schema.names)
+        self._pick = _picker(schema.names)
+        self._width = len(schema.columns)
+        self._expected = f"expected a row of {quantity(self._width, 'cell')}"
+        self._is_one_cell = schema.kind in ("dicts", "lists")
+        self._cells_may_be_rows = any(column.type in ("dict", "list") for column in schema.columns)
 
-def cells_of_row(border: InputReader) -> Callable[[Any], Sequence[Any]]:
-    """The function that gives a row's cells in the order of the schema."""
-    schema = border.schema
-    names, width = schema.names, len(schema.columns)
-    pick = _picker(names)
-    check_names = border.check_names
-    is_one_cell = schema.kind in ("dicts", "lists")
-    known = frozenset(names)
-    table_in_place_of = _table_finder(schema)
+    def cells(self, row: Any) -> Sequence[Any]:
+        """Return the row's cells.
 
-    def cells(row: Any) -> Sequence[Any]:
-        if is_one_cell:
+        Raises
+        ------
+        InputError
+            The container is not a row of the schema; the cells are not checked.
+        """
+        if self._is_one_cell:
             return (row,)
         try:
-            return from_row(row)
+            return self._from_row(row)
         except (EdgeRuntimeError, MemoryError):
             raise
-        except Exception as error:  # the methods of a stranger's class may raise anything
+        except Exception as error:  # the methods of a foreign class may raise anything
             raise _unreadable(row, error) from error
 
-    def from_row(row: Any) -> Sequence[Any]:
-        if isinstance(row, Mapping):
-            # By its own names, and never asked for another: it might make one up (defaultdict).
-            given = list(row)
-            if len(given) != width or known.symmetric_difference(given):
-                check_names(given)
-            return pick(with_text_names(row))
-        if isinstance(row, str) and schema.kind == "text":
-            return (row,)
-        if isinstance(row, np.ndarray):
-            if row.ndim != 1:
-                raise InputError(
-                    f"expected one row, a 1-d array of {width}, found shape {row.shape}; for "
-                    "several rows use predict"
-                )
-            row = unmasked(row)
-        elif hasattr(row, "columns") or hasattr(row, "column_names"):
-            raise InputError(
-                f"expected one row of {counted(width, 'cell')}, found a table ({kind_name(row)}); "
-                "for several rows use predict, for one of them predict_one(table.iloc[0])"
-            )
-        elif hasattr(row, "to_dict"):  # a pandas row: its cells have names
-            return from_row(_named(row, border))
-        elif isinstance(row, str | bytes | bytearray) or not isinstance(row, Sequence):
-            raise InputError(
-                f"expected a row of {counted(width, 'cell')} (dict, sequence or 1-d array), found "
-                f"{kind_name(row)}"
-            )
-        found = tuple(row)  # what it holds now, whatever it says of its length
-        if len(found) != width:
-            nested = table_in_place_of(found)
-            raise InputError(nested or f"expected {counted(width, 'cell')}, found {len(found)}")
-        return found
-
-    return cells
-
-
-def _named(row: Any, border: InputReader) -> Mapping[Any, Any]:
-    """The cells of a pandas *row* by their names, of which a dict would hide one that is twice."""
-    schema = border.schema
-    width = counted(len(schema.columns), "cell")
-    named = row.to_dict()
-    if not isinstance(named, Mapping):
-        raise InputError(
-            f"expected a row of {width}, found {kind_name(row)}, whose to_dict gives no dict"
-        )
-    given = list(row.keys()) if hasattr(row, "keys") else list(named)
-    if len(given) != len(named):
-        border.check_names(given)
-    by_position = schema.kind in ("array", "vector") and len(given) == len(schema.columns)
-    if by_position and set(as_text(given)) != set(schema.names):
-        raise InputError(
-            f"expected a row of {width}, found a {kind_name(row)} with names of its own; the "
-            "model was trained without names: pass row.to_numpy()"
-        )
-    return named
-
-
-def _table_finder(schema: Schema) -> Callable[[Any], str | None]:
-    """What says that a row is a list of rows; None when it is not."""
-    if not {column.type for column in schema.columns}.isdisjoint(("dict", "list")):
-        return lambda row: None
-
-    def found(row: Any) -> str | None:
-        if type(row) not in (list, tuple) or not row:
+    def several_rows_hint(self, row: Any) -> str | None:
+        """Return a message when *row* is a list of rows, None otherwise."""
+        if self._cells_may_be_rows or type(row) not in (list, tuple) or not row:
             return None
         name = kind_name(row[0])
         if not issubclass(type(row[0]), dict | list | tuple):
@@ -236,11 +236,66 @@ def _table_finder(schema: Schema) -> Callable[[Any], str | None]:
             return f"expected one row, found a list of one {name}; pass the {name} itself"
         return f"expected one row, found a list of {len(row)} {name}s; for several rows use predict"
 
-    return found
+    def _from_row(self, row: Any) -> Sequence[Any]:
+        if isinstance(row, Mapping):
+            return self._from_mapping(row)
+        if isinstance(row, str) and self._schema.kind == "text":
+            return (row,)
+        if isinstance(row, np.ndarray):
+            if row.ndim != 1:
+                raise InputError(
+                    f"expected one row, a 1-d array of {self._width}, found shape {row.shape}; "
+                    "for several rows use predict"
+                )
+            row = unmasked(row)
+        elif hasattr(row, "columns") or hasattr(row, "column_names"):
+            raise InputError(
+                f"expected one row of {quantity(self._width, 'cell')}, found a table "
+                f"({kind_name(row)}); for several rows use predict, for one of them "
+                "predict_one(table.iloc[0])"
+            )
+        elif hasattr(row, "to_dict"):  # a pandas Series, whose cells have names
+            return self._from_mapping(self._series_to_dict(row))
+        elif isinstance(row, str | bytes | bytearray) or not isinstance(row, Sequence):
+            raise InputError(
+                f"{self._expected} (dict, sequence or 1-d array), found {kind_name(row)}"
+            )
+        cells = tuple(row)  # a copy: a foreign class may report another length later
+        if len(cells) != self._width:
+            hint = self.several_rows_hint(cells)
+            raise InputError(
+                hint or f"expected {quantity(self._width, 'cell')}, found {len(cells)}"
+            )
+        return cells
+
+    def _from_mapping(self, row: Mapping[Any, Any]) -> Sequence[Any]:
+        # Only names that the mapping lists: asked for another, a defaultdict would invent a value.
+        names = list(row)
+        if len(names) != self._width or self._names.symmetric_difference(names):
+            self._check_names(names)
+        return self._pick(with_text_names(row))
+
+    def _series_to_dict(self, series: Any) -> Mapping[Any, Any]:
+        """Return the cells of a pandas *series* by name; refuse names that appear twice."""
+        cells = series.to_dict()
+        if not isinstance(cells, Mapping):
+            raise InputError(
+                f"{self._expected}, found {kind_name(series)}, whose to_dict gives no dict"
+            )
+        names = list(series.keys()) if hasattr(series, "keys") else list(cells)
+        if len(names) != len(cells):  # the dict hides a name that appears twice
+            self._check_names(names)
+        by_position = self._schema.kind in ("array", "vector") and len(names) == self._width
+        if by_position and set(text_names(names)) != self._names:
+            raise InputError(
+                f"{self._expected}, found a {kind_name(series)} with names of its own; "
+                "the model was trained without names: pass row.to_numpy()"
+            )
+        return cells
 
 
 def _unreadable(row: Any, error: Exception) -> InputError:
     return InputError(
-        f"the {kind_name(row)} cannot be read as a row: {told(error)}; pass a dict, a sequence or "
-        "a 1-d array"
+        f"the {kind_name(row)} cannot be read as a row: {describe_error(error)}; pass a dict, a "
+        "sequence or a 1-d array"
     )

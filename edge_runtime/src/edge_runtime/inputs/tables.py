@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_runtime.bundle.schema import CELLS, NUMBERS, STRINGS, Column, Schema
 from edge_runtime.errors import EdgeRuntimeError, InputError
-from edge_runtime.inputs.cells import kind_name, told
+from edge_runtime.inputs.cells import describe_error, kind_name
 from edge_runtime.inputs.columns import (
     Cells,
     are_finite,
@@ -111,8 +111,8 @@ class InputReader:
             raise
         except Exception as error:  # the methods of a stranger's class may raise anything
             raise InputError(
-                f"the {kind_name(X)} cannot be read as a table: {told(error)}; pass an array, a "
-                "data frame or a list of rows"
+                f"the {kind_name(X)} cannot be read as a table: {describe_error(error)}; pass an "
+                "array, a data frame or a list of rows"
             ) from error
 
     def _feeds(self, X: Any) -> tuple[Feeds, int]:
@@ -150,7 +150,7 @@ class InputReader:
 
         A name that is no str counts by its ``str()``, as in the schema.  *row* goes into the error.
         """
-        names = as_text(names)
+        names = text_names(names)
         found = set(names)
         if len(found) != len(names):
             twice = next(name for name, times in Counter(names).items() if times > 1)
@@ -186,7 +186,7 @@ class InputReader:
             )
         if X.shape[1] != self._width:
             raise InputError(
-                f"expected {counted(self._width, 'column')}, found {X.shape[1]}; in order: "
+                f"expected {quantity(self._width, 'column')}, found {X.shape[1]}; in order: "
                 f"{_listed(self.schema.names)}"
             )
         if self._only_numbers and X.dtype.kind in "fiub" and X.dtype.char != "g":
@@ -201,10 +201,10 @@ class InputReader:
     def _from_frame(self, X: Any) -> tuple[Feeds, int]:
         names = list(X.columns)
         by_position = self.schema.kind == "array" or self.schema.loose
-        if by_position and set(as_text(names)) != self._names:
+        if by_position and set(text_names(names)) != self._names:
             # Trained without names, so position is all there is.
             if len(names) != self._width:
-                raise InputError(f"expected {counted(self._width, 'column')}, found {len(names)}")
+                raise InputError(f"expected {quantity(self._width, 'column')}, found {len(names)}")
             position = dict(zip(self.schema.names, names, strict=True))
             if len(set(names)) == len(names):
                 return self._blocks(len(X), lambda i: _cells(X[position[self.schema.names[i]]]))
@@ -214,7 +214,7 @@ class InputReader:
         self, names: list[Any], column: Callable[[Any], Any], n_rows: int | None = None
     ) -> tuple[Feeds, int]:
         self.check_names(names)
-        key = dict(zip(as_text(names), names, strict=True))
+        key = dict(zip(text_names(names), names, strict=True))
         cells = [_cells(column(key[name])) for name in self.schema.names]
         lengths = {name: len(c) for name, c in zip(self.schema.names, cells, strict=True)}
         if len(set(lengths.values())) > 1:
@@ -231,8 +231,8 @@ class InputReader:
         if isinstance(X[0], str) or (self.schema.kind == "text" and X[0] is None):
             if self.schema.kind != "text":
                 raise InputError(
-                    f"expected rows of {counted(self._width, 'cell')}, found a list of str; pass a "
-                    "list of rows, or a dict of columns"
+                    f"expected rows of {quantity(self._width, 'cell')}, found a list of str; "
+                    "pass a list of rows, or a dict of columns"
                 )
             return self._blocks(len(X), lambda _: X)
         width = self._width
@@ -240,12 +240,12 @@ class InputReader:
             is_row = isinstance(cells, Sequence) or (isinstance(cells, np.ndarray) and cells.ndim)
             if not is_row or isinstance(cells, str | bytes | bytearray):
                 raise InputError(
-                    f"expected a row of {counted(width, 'cell')}, found {kind_name(cells)}; for "
+                    f"expected a row of {quantity(width, 'cell')}, found {kind_name(cells)}; for "
                     "one row use predict_one(row)",
                     row=row,
                 )
             if len(cells) != width:
-                raise InputError(f"expected {counted(width, 'cell')}, found {len(cells)}", row=row)
+                raise InputError(f"expected {quantity(width, 'cell')}, found {len(cells)}", row=row)
         return self._blocks(len(X), lambda i: [cells[i] for cells in X])
 
     def _from_dicts(self, X: Sequence[Any]) -> tuple[Feeds, int]:
@@ -256,7 +256,7 @@ class InputReader:
             if len(cells) != self._width or cells.keys() != self._names:
                 names = list(cells)
                 self.check_names(names, row=row)
-                if as_text(names) is not names:
+                if text_names(names) is not names:
                     rows = list(X) if rows is X else rows
                     rows[row] = with_text_names(cells)
         return self._blocks(len(X), lambda i: [cells[self.schema.names[i]] for cells in rows])
@@ -271,7 +271,7 @@ class InputReader:
             found = column_of(_flat(cells(i)), column)
             if len(found) != n_rows:  # one cell would be spread over all rows
                 raise InputError(
-                    f"expected {counted(n_rows, 'cell')}, as the table has rows, found "
+                    f"expected {quantity(n_rows, 'cell')}, as the table has rows, found "
                     f"{len(found)}",
                     column=column.name,
                 )
@@ -301,7 +301,7 @@ class InputReader:
         return feeds, n_rows
 
 
-def as_text(names: list[Any]) -> list[Any]:
+def text_names(names: list[Any]) -> list[Any]:
     """*names* as the schema has them: by ``str()``; the very list when all are str already."""
     if _TEXT.issuperset(map(type, names)):
         return names
@@ -311,12 +311,12 @@ def as_text(names: list[Any]) -> list[Any]:
 def with_text_names(row: Mapping[Any, Any]) -> dict[Any, Any]:
     """*row* with its names as in the schema."""
     names = list(row)
-    return dict(zip(as_text(names), [row[name] for name in names], strict=True))
+    return dict(zip(text_names(names), [row[name] for name in names], strict=True))
 
 
-def counted(number: int, what: str) -> str:
-    """A number of things in words: 1 cell, 2 cells."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def quantity(number: int, noun: str) -> str:
+    """Write a number with its noun in singular or plural: 1 cell, 2 cells."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _cells(column: Any) -> Cells:
