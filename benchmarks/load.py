@@ -23,7 +23,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from edge_runtime.bundle.bundle_file import open_bundle
 from edge_runtime.graph_safety.rules import scan
-from edge_runtime.trust.keys import trusted
+from edge_runtime.trust.keys import as_trusted_keys
 from edge_runtime.trust.signatures import public_key, sign
 
 import edge_runtime
@@ -36,7 +36,7 @@ LIMIT = 1.2
 def main(path: str) -> None:
     key = Ed25519PrivateKey.generate()
     raw = sign(Path(path).read_bytes(), key)
-    keys = trusted([public_key(key).to_pem()])
+    keys = as_trusted_keys([public_key(key).to_pem()])
     opened = open_bundle(raw, verify=keys.check)
     calls: dict[str, Callable[[], Any]] = {
         "load": lambda: edge_runtime.load(raw, trusted_keys=keys).close(),

@@ -84,10 +84,10 @@ def test_flipped_labels_are_held_to_the_most_that_is_allowed(
 def test_rows_of_ones_own_take_the_place_of_the_golden_ones(parts: Parts) -> None:
     with edge_runtime.load(parts.sealed()) as model:
         width = len(model.schema.columns)
-        timings = measure(model, rows=1, seconds=0.001, questions=[[1.0] * width])
+        timings = measure(model, rows=1, seconds=0.001, cells=[[1.0] * width])
         assert [timing.rows for timing in timings] == [0, 1]
         with pytest.raises(edge_runtime.InputError):
-            measure(model, rows=1, seconds=0.001, questions=[["nonsense"] * width])
+            measure(model, rows=1, seconds=0.001, cells=[["nonsense"] * width])
 
 
 def test_a_limit_that_nothing_was_measured_for_is_not_called_kept(
@@ -121,7 +121,7 @@ def test_models_of_every_kind_of_row_are_timed(make: str) -> None:
 
 def test_a_bundle_without_golden_rows_has_nothing_to_ask(parts: Parts) -> None:
     model = edge_runtime.load(parts.sealed(golden=GoldenRows((), {})))
-    with model, pytest.raises(EdgeRuntimeError, match="nothing to ask"):
+    with model, pytest.raises(EdgeRuntimeError, match="no rows to predict"):
         measure(model)
 
 

@@ -21,7 +21,7 @@ from device.tiny_onnx import integer, message, tensor
 from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import GoldenRows
 from edge_runtime.graph_safety.rules import MAX_STEPS
-from edge_runtime.isolation import first_contact
+from edge_runtime.isolation import try_in_child
 
 import edge_runtime
 from edge_runtime import EdgeRuntimeError, IntegrityError, IsolationError, IsolationLimits
@@ -35,7 +35,7 @@ def test_a_healthy_file_passes_the_first_contact_and_answers(bundle_file: Path) 
 
 
 def test_it_tells_what_the_first_contact_took(parts: Parts) -> None:
-    used = first_contact(parts.graph, parts.manifest)
+    used = try_in_child(parts.graph, parts.manifest)
     assert 10_000_000 < used["peak_bytes"] < 300_000_000
     assert 0 <= used["cpu_seconds"] < 60
 
@@ -45,10 +45,10 @@ def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_f
     script = (
         "import os, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
-        "from edge_runtime.isolation import _lowered\n"
-        "assert _lowered(60, resource.getrlimit(resource.RLIMIT_CPU)[1]) == (30, 30)\n"
-        "assert _lowered(20, 30) == (20, 20)\n"
-        "assert _lowered(60, resource.RLIM_INFINITY) == (60, 60)\n"
+        "from edge_runtime.isolation import _lowered_limit\n"
+        "assert _lowered_limit(60, resource.getrlimit(resource.RLIMIT_CPU)[1]) == (30, 30)\n"
+        "assert _lowered_limit(20, 30) == (20, 20)\n"
+        "assert _lowered_limit(60, resource.RLIM_INFINITY) == (60, 60)\n"
         "import edge_runtime\n"
         "print(edge_runtime.load(sys.argv[1], isolate=True).predict([[1.0, 2.0, 3.0]]).shape)\n"
     )
@@ -59,7 +59,7 @@ def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_f
 
 def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
     with pytest.raises(IntegrityError, match="no output"):
-        first_contact(
+        try_in_child(
             parts.graph,
             replace(
                 parts.manifest,
@@ -73,7 +73,7 @@ def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
     answers = {**golden.answers, "predict": ["Nessie"] * len(golden.rows)}
     spoilt = replace(parts.manifest, golden=GoldenRows(golden.rows, answers))
     with pytest.raises(edge_runtime.SelfTestError, match="golden row 0"):
-        first_contact(parts.graph, spoilt)
+        try_in_child(parts.graph, spoilt)
 
 
 @pytest.mark.native(NO_LIMITS)
@@ -113,8 +113,8 @@ def test_a_loop_that_takes_hours_is_ended_by_the_clock_or_the_processor(patience
 @pytest.mark.native(NO_LIMITS)
 def test_a_child_that_dies_is_an_error_here(parts: Parts) -> None:
     # Less than Python and numpy need: how it dies differs from one machine to the next.
-    with pytest.raises(IsolationError, match="first contact"):
-        first_contact(parts.graph, parts.manifest, IsolationLimits(memory_bytes=20_000_000))
+    with pytest.raises(IsolationError, match="the child process that tried"):
+        try_in_child(parts.graph, parts.manifest, IsolationLimits(memory_bytes=20_000_000))
 
 
 def test_the_child_lends_no_module_from_the_current_folder(

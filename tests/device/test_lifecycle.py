@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from device import models
 from edge_runtime.model import Model
-from edge_runtime.trust.keys import PublicKey
+from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
 from edge_runtime import IntegrityError, ModelClosedError, UntrustedKeyError
@@ -137,7 +137,7 @@ X = np.ones((5000, 3))
 expected = model.predict(X).tolist(), model.predict_one(X[0])
 model.predict(X)
 # Held by a thread that does not come along.
-model._questions._lock.acquire()
+model._planner._lock.acquire()
 child = os.fork()
 if not child:
     code = 3
@@ -153,7 +153,7 @@ if not child:
         assert (code == 5) == (threads == 2)
         sys.exit(code)
 _, status = os.waitpid(child, 0)
-model._questions._lock.release()
+model._planner._lock.release()
 assert model.predict(X).tolist() == expected[0]
 print(os.waitstatus_to_exitcode(status))
 """
@@ -184,11 +184,11 @@ def test_joblib_workers_get_the_model(bundle_file: Path) -> None:
 
 def test_a_warm_model_makes_nothing_new_when_it_is_asked(model: Model) -> None:
     model.warm_up()
-    settled = dict(model._questions._settled)
+    settled = dict(model._planner._final_queries)
     assert len(settled) == 4
     assert ask(model, X) == EXPECTED * 2
     model.predict_proba_one(X[0])
-    assert model._questions._settled == settled
+    assert model._planner._final_queries == settled
 
 
 @pytest.mark.native("an emulated process's memory is mostly QEMU's")

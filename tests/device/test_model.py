@@ -220,7 +220,7 @@ def test_a_closed_model_frees_its_session(healthy_bundle: bytes) -> None:
 
     model = edge_runtime.load(healthy_bundle)
     model.predict_one(X[0])
-    session = weakref.ref(model._questions.session)
+    session = weakref.ref(model._planner.session)
     model.close()
     gc.collect()
     assert session() is None

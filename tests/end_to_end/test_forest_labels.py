@@ -42,7 +42,7 @@ def test_labels_of_rows_that_training_did_not_see(
     estimator = FORESTS[name](n_estimators=n_trees, max_depth=depth).fit(train, names)
     with opened(estimator, train, tmp_path / "forest.onnx") as model:
         model.warm_up()
-        assert isinstance(model._questions._settled[("predict",)].session, PackedVotesSession)
+        assert isinstance(model._planner._final_queries[("predict",)].session, PackedVotesSession)
         rows = np.concatenate([test, np.random.default_rng(0).permuted(test, axis=0)])
         expected = estimator.predict(rows)
         assert model.predict(rows).tolist() == expected.tolist()
@@ -57,7 +57,7 @@ def test_labels_of_rows_with_gaps(tmp_path: Path) -> None:
     estimator = RandomForestClassifier(50, max_depth=4, random_state=0).fit(train, y)
     with opened(estimator, train, tmp_path / "forest.onnx") as model:
         model.warm_up()
-        assert isinstance(model._questions._settled[("predict",)].session, PackedVotesSession)
+        assert isinstance(model._planner._final_queries[("predict",)].session, PackedVotesSession)
         expected = estimator.predict(rows).tolist()
         assert model.predict(rows).tolist() == expected
         assert [model.predict_one(row) for row in rows] == expected

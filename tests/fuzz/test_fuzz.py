@@ -28,7 +28,7 @@ from edge_runtime.graph_safety.protobuf_wire import (
     read_run,
 )
 from edge_runtime.graph_safety.rules import scan
-from edge_runtime.trust.keys import PublicKey
+from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
 from edge_runtime import BundleError, EdgeRuntimeError, IntegrityError, UnsafeGraphError

@@ -18,7 +18,7 @@ from edge_pipeline.errors import SigningError
 from edge_pipeline.packaging.signing import SigningKey, make_signing_key, public_path, sign
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.seal import read_seal
-from edge_runtime.trust.keys import PublicKey
+from edge_runtime.trust.public_key import PublicKey
 from sklearn.linear_model import LinearRegression
 
 import edge_runtime

@@ -34,7 +34,8 @@ from edge_runtime.errors import (
     UnsupportedRuntimeError,
     UntrustedKeyError,
 )
-from edge_runtime.model import Model, load
+from edge_runtime.loading import load
+from edge_runtime.model import Model
 
 if TYPE_CHECKING:
     from edge_runtime.isolation import IsolationLimits

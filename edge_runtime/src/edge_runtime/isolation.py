@@ -1,8 +1,8 @@
-"""First contact with a graph in a process of its own, which may crash, hang or swell instead of us.
+"""Try a graph in a child process first, so that a harmful one crashes, hangs or swells there.
 
-The parent hands over the bytes, waits, and learns how it went.  What it holds against: a graph
-that makes onnxruntime crash, hang or take memory without end.  It is no sandbox for code: whoever
-finds a way to run some in onnxruntime has the rights of this user there.
+The parent writes the bytes to the child's stdin and reads the result from its stdout.  This
+protects against a graph that makes onnxruntime crash, hang or take memory without end.  It is no
+sandbox: code that a graph makes onnxruntime execute has all rights of this user in the child.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from edge_runtime import errors
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import EdgeRuntimeError, IsolationError
 
-__all__ = ["IsolationLimits", "first_contact"]
+__all__ = ["IsolationLimits", "try_in_child"]
 
 BASE_BYTES = 256 * 1024 * 1024
 """Python, numpy, onnxruntime and a small session take 106 MB of data (measured)."""
 
 BYTES_PER_GRAPH_BYTE = 16
-"""A forest takes 8 times its file (measured: 3.6 MB, 30 MB), doubled for the time it is loaded."""
+"""A forest takes 8 times its file (measured: 30 MB for 3.6 MB), and twice that while it loads."""
 
 
 @dataclass(frozen=True, slots=True)
 class IsolationLimits:
-    """What the first contact may take.
+    """Limits of the child process that tries a file first.
 
     Attributes
     ----------
     memory_bytes
-        Of data: heap, stacks, private maps.  None: 256 MiB and 16 times the graph.
+        Heap, stacks and private maps.  None: 256 MiB and 16 times the graph.
     cpu_seconds
         Processor time.
     wall_seconds
-        Time on the clock.
+        Elapsed time.
     """
 
     memory_bytes: int | None = None
@@ -47,97 +47,101 @@ class IsolationLimits:
     wall_seconds: float = 120.0
 
 
-def first_contact(
+def try_in_child(
     graph: bytes, manifest: Manifest, limits: IsolationLimits | None = None
 ) -> dict[str, Any]:
-    """Load a graph and ask its golden rows, in a child process.
+    """Load a graph and replay its golden rows in a child process.
 
     Returns
     -------
     dict
-        ``peak_bytes`` and ``cpu_seconds`` that the child took.
+        ``peak_bytes`` and ``cpu_seconds`` of the child.
 
     Raises
     ------
     IsolationError
-        The child crashed, or took more than *limits* allow.
+        The child crashed, or exceeded *limits*.
     EdgeRuntimeError
-        What the child raised: the same error as without the child.
+        The error that the child raised, and that this process would raise without it.
     """
-    import subprocess  # 4 ms, which only this function is worth
+    import subprocess  # takes 4 ms, so not at the top
 
     limits = limits or IsolationLimits()
     memory = limits.memory_bytes or BASE_BYTES + BYTES_PER_GRAPH_BYTE * len(graph)
     settings = {
-        # Without "": whatever lies in the current folder must not be imported.
+        # Without "": the child must not import modules from the current folder.
         "path": [*filter(None, sys.path), os.path.dirname(os.path.dirname(__file__))],
         "limits": {**asdict(limits), "memory_bytes": memory},
         "graph_bytes": len(graph),
     }
     if not sys.executable:
-        raise IsolationError("this program does not know its Python, so it can start no other one")
+        raise IsolationError(
+            "expected sys.executable to name Python, found none; isolate=True cannot start a child"
+        )
     child = subprocess.Popen(
-        # -P: the current folder must not lend its modules.
+        # -P: the child must not import modules from the current folder.
         [sys.executable, "-P", "-c", _BOOT, json.dumps(settings)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Each thread of numpy's library would set 8 MB and more aside.
+        # Each thread of OpenBLAS would reserve 8 MB and more.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
     with child:
         try:
-            told, _ = child.communicate(graph + manifest.to_bytes(), timeout=limits.wall_seconds)
+            output, _ = child.communicate(graph + manifest.to_bytes(), timeout=limits.wall_seconds)
         except subprocess.TimeoutExpired as error:
             child.kill()
             raise IsolationError(
-                f"the first contact took longer than {limits.wall_seconds:g} s; {_REMEDY}"
+                f"{_TRIAL} took longer than {limits.wall_seconds:g} s; {_REMEDY}"
             ) from error
         except BaseException:
             child.kill()
             raise
-    return _outcome(told, child.returncode, limits, memory)
+    return _result(output, child.returncode, limits, memory)
 
 
 def serve() -> None:
-    """The child's side: settings in the first argument, bytes on stdin, outcome on stdout."""
+    """Run in the child: read settings from ``argv[1]`` and bytes from stdin, write the result."""
     import resource
 
     settings = json.loads(sys.argv[1])
     limits = settings["limits"]
-    for kind, most in (
-        # Not RLIMIT_AS, which counts what threads reserve and never touch.
+    for resource_kind, maximum in (
+        # Not RLIMIT_AS: it counts memory that threads reserve and never touch.
         (resource.RLIMIT_DATA, limits["memory_bytes"]),
         (resource.RLIMIT_CPU, limits["cpu_seconds"]),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
-        resource.setrlimit(kind, _lowered(most, resource.getrlimit(kind)[1]))
-    _be_the_first_to_go()
-    outcome: dict[str, Any]
+        resource.setrlimit(
+            resource_kind, _lowered_limit(maximum, resource.getrlimit(resource_kind)[1])
+        )
+    _prefer_oom_kill()
+    result: dict[str, Any]
     try:
-        _try_out(settings["graph_bytes"])
+        _load_and_replay(settings["graph_bytes"])
     except MemoryError:  # also as NotEnoughMemoryError
-        outcome = {"error": "MemoryError"}
+        result = {"error": "MemoryError"}
     except EdgeRuntimeError as error:
-        outcome = {"error": type(error).__name__, "message": str(error)}
+        result = {"error": type(error).__name__, "message": str(error)}
     else:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        peak = _peak_kilobytes() or used.ru_maxrss
-        outcome = {"peak_bytes": peak * 1024, "cpu_seconds": used.ru_utime + used.ru_stime}
-    os.write(1, json.dumps(outcome).encode())
-    # Not through the destructors of a graph that may have damaged the heap.
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        peak = _peak_kilobytes() or usage.ru_maxrss
+        result = {"peak_bytes": peak * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+    os.write(1, json.dumps(result).encode())
+    # Skip the destructors: the graph may have damaged the heap.
     os._exit(0)
 
 
-def _lowered(most: int, hard: int) -> tuple[int, int]:
-    """A limit of *most*, or of what the caller's own hard limit leaves: raising that needs root."""
+def _lowered_limit(maximum: int, hard: int) -> tuple[int, int]:
+    """Return *maximum*, or the present hard limit if that is lower: only root may raise it."""
     # -1 is RLIM_INFINITY.
-    lower = most if hard < 0 else min(most, hard)
+    lower = maximum if hard < 0 else min(maximum, hard)
     return lower, lower
 
 
-def _try_out(graph_bytes: int) -> None:
+def _load_and_replay(graph_bytes: int) -> None:
     from edge_runtime.model import Model
 
     graph = sys.stdin.buffer.read(graph_bytes)
@@ -145,17 +149,17 @@ def _try_out(graph_bytes: int) -> None:
 
 
 def _peak_kilobytes() -> int | None:
-    # ru_maxrss remembers the parent, whose memory this process had before it became Python.
+    # ru_maxrss also counts the parent's memory, which this process shared before exec().
     try:
         with open("/proc/self/status", encoding="ascii") as file:
-            found = re.search(r"^VmHWM:\s+([0-9]+) kB$", file.read(), re.MULTILINE)
+            match = re.search(r"^VmHWM:\s+([0-9]+) kB$", file.read(), re.MULTILINE)
     except OSError:
         return None
-    return int(found[1]) if found else None
+    return int(match[1]) if match else None
 
 
-def _be_the_first_to_go() -> None:
-    """When the machine itself runs out of memory, Linux shall end this process, not another."""
+def _prefer_oom_kill() -> None:
+    """Make Linux kill this process first when the machine itself runs out of memory."""
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
             file.write("1000")
@@ -163,6 +167,7 @@ def _be_the_first_to_go() -> None:
         return
 
 
+_TRIAL = "the child process that tried the file"
 _REMEDY = "do not use this file here"
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; "
@@ -171,23 +176,23 @@ _BOOT = (
 _OUT_OF_MEMORY = re.compile("alloc|out of memory", re.IGNORECASE)
 
 
-def _outcome(told: bytes, code: int, limits: IsolationLimits, memory: int) -> dict[str, Any]:
-    too_much = f"the first contact took more than {memory:,} bytes of memory; {_REMEDY}"
+def _result(output: bytes, code: int, limits: IsolationLimits, memory: int) -> dict[str, Any]:
+    """Read the child's output, or raise the error that it describes."""
     try:
-        outcome: dict[str, Any] = json.loads(told)
+        result: dict[str, Any] = json.loads(output)
     except ValueError as error:
         if code == -signal.SIGXCPU or code == -signal.SIGKILL:
-            how = f"took more than {limits.cpu_seconds} s of processor time, or was killed"
+            event = f"took more than {limits.cpu_seconds} s of processor time, or was killed"
         elif code < 0:
-            how = f"crashed: {signal.strsignal(-code)}"
+            event = f"crashed: {signal.strsignal(-code)}"
         else:
-            how = f"ended with code {code} and said nothing"
-        raise IsolationError(f"the first contact {how}; {_REMEDY}") from error
-    kind = outcome.get("error")
-    if kind is None:
-        return outcome
-    message = str(outcome.get("message", ""))
-    # onnxruntime tells that memory ran out by whichever class is at hand.
-    if kind == "MemoryError" or _OUT_OF_MEMORY.search(message):
-        raise IsolationError(too_much)
-    raise getattr(errors, kind, IsolationError)(message)
+            event = f"ended with code {code} and no result"
+        raise IsolationError(f"{_TRIAL} {event}; {_REMEDY}") from error
+    error_class = result.get("error")
+    if error_class is None:
+        return result
+    message = str(result.get("message", ""))
+    # onnxruntime raises different classes when memory runs out; only the message says so.
+    if error_class == "MemoryError" or _OUT_OF_MEMORY.search(message):
+        raise IsolationError(f"{_TRIAL} took more than {memory:,} bytes of memory; {_REMEDY}")
+    raise getattr(errors, error_class, IsolationError)(message)

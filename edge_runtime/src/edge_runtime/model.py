@@ -1,112 +1,32 @@
-"""A bundle's path or bytes in, a Model that answers as the trained estimator would out."""
+"""Predict as the trained estimator would, without scikit-learn."""
 
 from __future__ import annotations
 
-import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge_runtime import onnxruntime_versions
-from edge_runtime.bundle.bundle_file import BundleSource, bundle_source, open_bundle
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Schema
-from edge_runtime.engine.methods import class_labels, plans
-from edge_runtime.errors import BundleError, MethodNotAvailableError, NotEnoughMemoryError
+from edge_runtime.engine.methods import class_labels, outputs_by_method
+from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
-from edge_runtime.lifecycle import Closed, Origin, check_threads, keep_for_ever, watch_forks
+from edge_runtime.lifecycle import ClosedModel, check_threads, never_destroy, watch_forks
 
 if TYPE_CHECKING:
     from edge_runtime.engine.batch import Answer
-    from edge_runtime.isolation import IsolationLimits
-    from edge_runtime.trust.keys import TrustedKeys, TrustStore
+    from edge_runtime.loading import Origin
 
-__all__ = ["Model", "load"]
+__all__ = ["Model"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
-def load(
-    source: BundleSource,
-    *,
-    extra_columns: ExtraColumns = "refuse",
-    threads: int = 1,
-    trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
-    isolate: bool | IsolationLimits = False,
-) -> Model:
-    """Read a bundle, check everything that can be checked, and get it ready to answer.
-
-    Checked in this order: size, seal, digest, signature, manifest, the installed onnxruntime, the
-    graph's bytes, only then onnxruntime's own reading of them, and the golden rows, which are asked
-    again on this machine.
-
-    Parameters
-    ----------
-    source
-        Path of the file, or its bytes.
-    extra_columns
-        Whether a column that the schema does not name is refused or ignored.
-    threads
-        Threads that one call may use; one suits single rows and small devices.
-    trusted_keys
-        Public keys (PEM files or their bytes, or a TrustStore) of which one must have signed the
-        file.  None: signatures are not looked at, and the digest alone finds damage, not malice.
-        No environment variable and no folder of keys is consulted.
-    isolate
-        Whether a process of its own tries the file first, within limits of memory and time: then a
-        file that crashes, hangs or bloats onnxruntime is a IsolationError.  Takes a second or less.
-
-    Raises
-    ------
-    BundleError
-        The file cannot be trusted or read, or not with this onnxruntime.
-    SelfTestError
-        A golden row answers differently here.
-    TrustError
-        The trusted keys cannot be read, or signatures not be checked here.
-    OSError
-        The file cannot be opened.
-    """
-    try:
-        keys: TrustedKeys | None = None
-        if trusted_keys is not None:
-            from edge_runtime.trust.keys import trusted
-
-            keys = trusted(trusted_keys)
-        source = bundle_source(source)
-        opened = open_bundle(source, verify=keys.check if keys else None)
-        if isolate:
-            from edge_runtime.isolation import IsolationLimits, first_contact
-
-            limits = isolate if isinstance(isolate, IsolationLimits) else None
-            first_contact(opened.graph, opened.manifest, limits)
-        origin = Origin(
-            source if isinstance(source, bytes) else os.path.abspath(source),
-            opened.seal.sha256,
-            extra_columns,
-            threads,
-            keys,
-        )
-        return Model.from_parts(
-            opened.graph,
-            opened.manifest,
-            extra_columns=extra_columns,
-            threads=threads,
-            origin=origin,
-        )
-    except BundleError:
-        raise
-    except MemoryError as error:
-        what = "the bundle" if isinstance(source, bytes | bytearray | memoryview) else str(source)
-        raise NotEnoughMemoryError(
-            f"not enough memory to load {what:.200}; end other programs, or build a smaller model"
-        ) from error
-
-
-class _Served:
-    """A method that exists on the models whose estimator had it, as scikit-learn's own do."""
+class _AvailableIf:
+    """Hide a method on models whose estimator lacked it, as scikit-learn's ``available_if``."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -116,13 +36,13 @@ class _Served:
     def __get__(self, model: Model | None, owner: type[Model] | None = None) -> Any:
         if model is None:
             return self._function
-        if self.__name__ not in model._plans:
-            model._check_served(self.__name__)
+        if self.__name__ not in model._outputs:
+            model._check_available(self.__name__)
         return self._function.__get__(model, owner)
 
 
-def _served(function: _Method) -> _Method:
-    return cast("_Method", _Served(function))
+def _available_if_trained(function: _Method) -> _Method:
+    return cast("_Method", _AvailableIf(function))
 
 
 class Model:
@@ -149,32 +69,32 @@ class Model:
         origin: Origin | None = None,
     ) -> None:
         check_threads(threads)
-        self._border = InputReader(manifest.schema, extra_columns=extra_columns)
+        self._input_reader = InputReader(manifest.schema, extra_columns=extra_columns)
         onnxruntime_versions.check_version(
             onnxruntime_versions.installed_onnxruntime(),
             platform.machine(),
             manifest.requires.onnxruntime,
         )
         onnxruntime_versions.check_opsets(manifest.requires.opsets)
-        self._plans = plans(manifest)
+        self._outputs = outputs_by_method(manifest)
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
         from edge_runtime.engine.planner import QueryPlanner
-        from edge_runtime.engine.single_row import one_answer
+        from edge_runtime.engine.single_row import row_predictor
 
         self.manifest = manifest
         self._threads = threads
         self.origin = origin
-        self._questions = QueryPlanner(graph, main, manifest, threads=threads)
+        self._planner = QueryPlanner(graph, main, manifest, threads=threads)
         self._tables: dict[str, Callable[[Any], Answer]] = {}
-        predict, proba = (self._plans.get(m, ()) for m in ("predict", "predict_proba"))
+        predict, proba = (self._outputs.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
         self._proba_one: Callable[[Any], Any] = self._no_proba
         if len(predict) == 1:
-            self._one = one_answer(self._questions, self._border, predict)
+            self._one = row_predictor(self._planner, self._input_reader, predict)
             if len(proba) == 1:
-                self._proba_one = one_answer(self._questions, self._border, predict + proba)
+                self._proba_one = row_predictor(self._planner, self._input_reader, predict + proba)
         watch_forks(self)
 
     @classmethod
@@ -195,7 +115,7 @@ class Model:
         from edge_runtime.engine.self_test import replay
 
         model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
-        replay(manifest, model._questions.all_answers)
+        replay(manifest, model._planner.all_answers)
         return model
 
     @property
@@ -206,9 +126,9 @@ class Model:
     @property
     def methods(self) -> tuple[str, ...]:
         """The methods that the trained estimator had, and this model serves."""
-        return tuple(self._plans)
+        return tuple(self._outputs)
 
-    @_served
+    @_available_if_trained
     def predict(self, X: Any) -> Answer:
         """Answer for every row of *X* as the trained estimator would.
 
@@ -231,7 +151,7 @@ class Model:
         """
         return (self._tables.get("predict") or self._table("predict"))(X)
 
-    @_served
+    @_available_if_trained
     def predict_proba(self, X: Any) -> Answer:
         """Probability of each class of ``manifest.classes["predict"]``, in that order.
 
@@ -244,17 +164,17 @@ class Model:
         """
         return (self._tables.get("predict_proba") or self._table("predict_proba"))(X)
 
-    @_served
+    @_available_if_trained
     def decision_function(self, X: Any) -> Answer:
         """Confidence scores, as the estimator's decision_function; see :meth:`predict`."""
         return (self._tables.get("decision_function") or self._table("decision_function"))(X)
 
-    @_served
+    @_available_if_trained
     def score_samples(self, X: Any) -> Answer:
         """Score of every row, as the estimator's score_samples; see :meth:`predict`."""
         return (self._tables.get("score_samples") or self._table("score_samples"))(X)
 
-    @_served
+    @_available_if_trained
     def transform(self, X: Any) -> Answer:
         """The transformed rows, dense, as the estimator's transform; see :meth:`predict`."""
         return (self._tables.get("transform") or self._table("transform"))(X)
@@ -302,7 +222,7 @@ class Model:
         """
         from edge_runtime.engine.self_test import golden_row
 
-        self._questions.warm_up(self._plans.values())
+        self._planner.warm_up(self._outputs.values())
         row = golden_row(self.manifest)
         if row is None:
             return
@@ -319,38 +239,38 @@ class Model:
         """
         self._end("the model is closed; load it again")
 
-    def forked(self) -> None:
-        """Be told that this process was forked off from the one that loaded the model.
+    def _after_fork(self) -> None:
+        """Run in the child after os.fork().
 
-        With one thread a model goes on answering.  With several it is closed: the threads of its
-        pool did not come along, and a call would wait for them for ever.
+        With one thread the model goes on predicting.  With several it is closed: the threads of
+        its pool exist in the parent only, and a call would wait for them for ever.
         """
-        if isinstance(self._questions, Closed):
+        if isinstance(self._planner, ClosedModel):
             return
         if self._threads == 1:
-            self._questions.forked()
+            self._planner.after_fork()
             return
-        for session in self._questions.sessions():
-            keep_for_ever(session)  # its end would wait for those threads too
+        for session in self._planner.sessions():
+            never_destroy(session)  # its end would wait for those threads too
         self._end(
             f"the model was loaded with threads={self._threads} before this process was forked "
             "off; load it again here, or before with threads=1"
         )
 
-    def __reduce__(self) -> tuple[Callable[..., Model], tuple[Origin]]:
-        """Travel to another process as a file's place and digest: the model is loaded again there.
+    def __reduce__(self) -> tuple[Callable[[], Model], tuple[()]]:
+        """Pickle the file's path and digest; unpickling loads the model again.
 
         Raises
         ------
         ModelClosedError
-            It was closed.
+            The model was closed.
         TypeError
-            It was made from parts, not loaded.
+            The model was made from parts, not loaded.
         """
-        self._questions.check_open()
+        self._planner.check_open()
         if self.origin is None:
             raise TypeError("only a model that was loaded from a bundle travels between processes")
-        return Origin.load, (self.origin,)
+        return self.origin.load, ()
 
     def __enter__(self) -> Model:
         return self
@@ -362,7 +282,7 @@ class Model:
         m = self.manifest
         return (
             f"<Model {m.name!r} version {m.version}: {m.task}, {len(m.schema.columns)} columns, "
-            f"{', '.join(self._plans)}>"
+            f"{', '.join(self._outputs)}>"
         )
 
     def _repr_html_(self) -> str:
@@ -371,30 +291,30 @@ class Model:
         return as_html(self.manifest)
 
     def _end(self, message: str) -> None:
-        closed: Any = Closed(message)
-        self._questions = self._one = self._proba_one = closed
-        self._tables = dict.fromkeys(self._plans, closed)
+        closed: Any = ClosedModel(message)
+        self._planner = self._one = self._proba_one = closed
+        self._tables = dict.fromkeys(self._outputs, closed)
 
     def _table(self, method: str) -> Callable[[Any], Answer]:
-        from edge_runtime.engine.batch import table_answer  # not for whoever asks single rows
+        from edge_runtime.engine.batch import table_predictor  # not for whoever asks single rows
 
-        made = table_answer(self._questions, self._border, self._plans[method])
+        made = table_predictor(self._planner, self._input_reader, self._outputs[method])
         return self._tables.setdefault(method, made)
 
-    def _check_served(self, method: str) -> None:
-        if method not in self._plans:
+    def _check_available(self, method: str) -> None:
+        if method not in self._outputs:
             raise MethodNotAvailableError(
                 f"{self.manifest.name!r} has no {method}, as the trained estimator had none; it "
-                f"has {', '.join(self._plans)}"
+                f"has {', '.join(self._outputs)}"
             )
 
     def _no_predict(self, row: Any) -> Any:
-        self._check_served("predict")
+        self._check_available("predict")
         raise MethodNotAvailableError("predict gives several arrays; use predict([row])")
 
     def _no_proba(self, row: Any) -> Any:
-        self._check_served("predict")
-        self._check_served("predict_proba")
+        self._check_available("predict")
+        self._check_available("predict_proba")
         raise MethodNotAvailableError(
             "predict_proba gives an array for each target; use predict_proba([row])"
         )

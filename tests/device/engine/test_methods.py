@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from device import models
 from device.tiny_onnx import Graph
-from edge_runtime.engine.optimize.finite_check import witness
+from edge_runtime.engine.optimize.finite_check import check_finite_proof
 from edge_runtime.engine.planner import ROWS_AT_ONCE
 from edge_runtime.graph_safety.onnx_reader import read_graph
 from edge_runtime.model import Model
@@ -149,7 +149,7 @@ def test_what_a_finite_answer_proves_is_read_off_the_graph(
         made = "predict" if place == len(nodes) - 1 else f"t{place}"
         graph.node(op, [last if name == "*" else name for name in inputs], made)
         last = made
-    assert witness(read_graph(graph.to_bytes())[0], "predict") == tells
+    assert check_finite_proof(read_graph(graph.to_bytes())[0], "predict") == tells
 
 
 def test_a_product_that_is_scaled_proves_nothing() -> None:
@@ -157,4 +157,4 @@ def test_a_product_that_is_scaled_proves_nothing() -> None:
         [("numbers", "float64", [None, 3])], [("predict", "float64", [None, None])], STORED
     )
     graph.node("Gemm", ["numbers", "W"], "predict", alpha=0)
-    assert witness(read_graph(graph.to_bytes())[0], "predict") == (False, False)
+    assert check_finite_proof(read_graph(graph.to_bytes())[0], "predict") == (False, False)

@@ -26,7 +26,7 @@ X = RANDOM.normal(size=(500, COLUMNS))
 
 def asked(model: Model) -> Any:
     model.warm_up()
-    return model._questions._settled[("predict",)].session
+    return model._planner._final_queries[("predict",)].session
 
 
 def is_tallied(forest: Stumps, changes: dict[str, bytes] | None = None) -> bool:
@@ -172,11 +172,11 @@ FIRST_ALONG = (number("axis", 1), number("keepdims", 0))
     ],
 )
 def test_a_graph_of_another_form_keeps_it(value: str, other: bytes) -> None:
-    from edge_runtime.engine.optimize.packed_votes_graph import tallied
+    from edge_runtime.engine.optimize.packed_votes_graph import pack_votes_graph
     from edge_runtime.graph_safety.onnx_reader import read_graph
 
     graph = FOREST.parts(GOLDEN, {value: other}).graph
-    assert tallied(graph, read_graph(graph)[0], "winner") is None
+    assert pack_votes_graph(graph, read_graph(graph)[0], "winner") is None
 
 
 def test_the_form_that_these_differ_from_is_taken() -> None:
@@ -221,4 +221,4 @@ def test_a_device_without_memory_for_a_second_graph_goes_on_with_the_first(
     with edge_runtime.load(FOREST.parts(GOLDEN).sealed()) as model:
         for _ in range(4):
             assert [model.predict_one(row) for row in X[:5]] == FOREST.labels(X[:5]).tolist()
-        assert model._questions._settled[("predict",)].session is model._questions.session
+        assert model._planner._final_queries[("predict",)].session is model._planner.session

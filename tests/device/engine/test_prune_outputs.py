@@ -9,8 +9,8 @@ import pytest
 from device import models
 from device.tiny_onnx import Graph, integer, message
 from edge_runtime.bundle.manifest import GoldenRows, Output
-from edge_runtime.engine.optimize.prune_outputs import narrowed
-from edge_runtime.engine.planner import MAX_NARROWED_BYTES
+from edge_runtime.engine.optimize.prune_outputs import prune_outputs
+from edge_runtime.engine.planner import MAX_PRUNED_BYTES
 from edge_runtime.engine.session import Session
 from edge_runtime.graph_safety.onnx_reader import read_graph
 from edge_runtime.model import Model
@@ -22,7 +22,7 @@ X = np.random.default_rng(11).normal(size=(40, 3))
 
 
 def settled(model: Model, *names: str) -> Any:
-    return model._questions._settled[names]
+    return model._planner._final_queries[names]
 
 
 @pytest.mark.parametrize("names", [models.LABELS, (1, 2, 30), (2.5, -1.0, 0.0)])
@@ -34,7 +34,7 @@ def test_the_first_answer_and_the_tenth_are_the_same_bytes(names: Sequence[Any])
             for _ in range(9):
                 again = ask(X)
                 assert (again.dtype, again.tobytes()) == (first.dtype, first.tobytes())
-            assert settled(model, method).session is not model._questions.session
+            assert settled(model, method).session is not model._planner.session
         expected = models.labels(X, names).tolist()
         for _ in range(4):
             assert [model.predict_one(row) for row in X] == expected
@@ -82,17 +82,17 @@ def test_no_graph_is_cut_when_nothing_proves_the_cut_right() -> None:
     manifest = replace(parts.manifest, golden=GoldenRows((), {}))
     with Model.from_parts(parts.graph, manifest) as model:
         model.warm_up()
-        assert settled(model, "predict").session is model._questions.session
+        assert settled(model, "predict").session is model._planner.session
         assert model.predict(X).tolist() == models.labels(X).tolist()  # type: ignore[union-attr]
 
 
 def test_no_second_copy_is_made_of_a_large_graph() -> None:
     parts = models.classifier()
-    doc = message(6, b"x" * MAX_NARROWED_BYTES)
+    doc = message(6, b"x" * MAX_PRUNED_BYTES)
     with Model.from_parts(parts.graph + doc, parts.manifest) as model:
         model.warm_up()
-        assert model._questions._source is None
-        assert settled(model, "predict").session is model._questions.session
+        assert model._planner._source is None
+        assert settled(model, "predict").session is model._planner.session
 
 
 def test_a_position_that_has_no_label_is_an_inference_error(parts: Any) -> None:
@@ -136,10 +136,10 @@ def test_what_a_subgraph_reads_from_outside_is_kept() -> None:
     graph.nodes.append(message(1, "yes") + message(2, "predict") + message(4, "If") + branches)
     raw = graph.to_bytes()
     main, _ = read_graph(raw)
-    found = narrowed(raw, main, ["predict"])
+    found = prune_outputs(raw, main, ["predict"])
     assert found is not None
     session = Session(found.graph)
     assert [signature.name for signature in session.outputs] == ["predict"]
     np.testing.assert_array_equal(session.run(["predict"], {"numbers": X})[0], 2.0 * X)
     assert b"nine" not in found.graph
-    assert narrowed(raw, main, ["predict", "transform"]) is None
+    assert prune_outputs(raw, main, ["predict", "transform"]) is None

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from edge_runtime.bundle.seal import Seal, read_seal, replace_seal
 from edge_runtime.cli.main import main
-from edge_runtime.trust.keys import MAX_KEYS, PublicKey, TrustedKeys, trusted
+from edge_runtime.trust.keys import MAX_KEYS, TrustedKeys, as_trusted_keys
+from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
 from edge_runtime import (
@@ -156,7 +157,7 @@ def test_a_store_counts_all_its_folders_and_writes_to_the_first(tmp_path: Path) 
         store.remove(OTHER.key_id)
     store.remove(KEY.key_id)
     assert set(store.read().keys) == {OTHER.key_id}
-    assert trusted(store).keys == {OTHER.key_id: OTHER}
+    assert as_trusted_keys(store).keys == {OTHER.key_id: OTHER}
 
 
 def test_a_store_that_is_not_understood_trusts_nobody(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.benchmark import Limit, Timing, held_to, measure, peak_memory_mb
+from edge_runtime.benchmark import Limit, Timing, compare_with_limits, measure, peak_memory_mb
 from edge_runtime.cli.notes import counted
 from edge_runtime.cli.trust import trusted_keys
-from edge_runtime.model import load
+from edge_runtime.loading import load
 from edge_runtime.onnxruntime_versions import installed_onnxruntime
 
 __all__ = ["print_bench"]
@@ -26,7 +26,9 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         timings = measure(model, rows=rows, seconds=seconds)
         peak_mb = peak_memory_mb()
         file_bytes = Path(path).stat().st_size
-        limits = held_to(model.manifest, timings, file_bytes=file_bytes, peak_mb=peak_mb)
+        limits = compare_with_limits(
+            model.manifest, timings, file_bytes=file_bytes, peak_mb=peak_mb
+        )
         manifest = model.manifest
     figures: dict[str, Any] = {
         "name": manifest.name,
@@ -39,7 +41,7 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         "peak_memory_mb": round(peak_mb, 1),
         "timings": [_timing(timing) for timing in timings],
         "limits": {
-            limit.name: {"limit": limit.limit, "found": limit.found, "kept": limit.is_kept}
+            limit.name: {"limit": limit.limit, "found": limit.value, "kept": limit.is_met}
             for limit in limits
         },
     }
@@ -47,7 +49,7 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         print(json.dumps(figures, ensure_ascii=False, allow_nan=False, indent=2))
     else:
         _print_table(figures, timings, limits)
-    return 0 if all(limit.is_kept for limit in limits) else 1
+    return 0 if all(limit.is_met for limit in limits) else 1
 
 
 def _timing(timing: Timing) -> dict[str, Any]:
@@ -70,9 +72,9 @@ def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Li
         print()
     for limit in limits:
         bound = f"at {'least' if limit.is_least else 'most'} {limit.limit:,.10g}"
-        if limit.found is None:
+        if limit.value is None:
             print(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
         else:
-            verdict = "kept" if limit.is_kept else "BROKEN"
-            found = f"{limit.found:.4f}" if limit.is_least else f"{limit.found:,.1f}"
+            verdict = "kept" if limit.is_met else "BROKEN"
+            found = f"{limit.value:.4f}" if limit.is_least else f"{limit.value:,.1f}"
             print(f"{limit.name:<20} {bound}, found {found}: {verdict}")

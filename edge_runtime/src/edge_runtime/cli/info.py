@@ -13,7 +13,7 @@ from edge_runtime.bundle.schema import Column
 from edge_runtime.bundle.seal import Seal
 from edge_runtime.cli.notes import counted
 from edge_runtime.cli.trust import trusted_keys
-from edge_runtime.model import load
+from edge_runtime.loading import load
 from edge_runtime.onnxruntime_versions import installed_onnxruntime
 from edge_runtime.trust.keys import TrustedKeys
 

@@ -30,7 +30,8 @@ from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.inputs.rows import RowBuffers, row_writer
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
-from edge_runtime.model import Model, load
+from edge_runtime.loading import load
+from edge_runtime.model import Model
 
 __all__ = ["Job", "predict"]
 

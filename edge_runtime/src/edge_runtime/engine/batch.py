@@ -15,8 +15,8 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS
-from edge_runtime.engine.outputs import as_named, as_trained, squeezed
-from edge_runtime.engine.planner import QueryPlanner, joined
+from edge_runtime.engine.outputs import as_trained, labels_at, squeezed
+from edge_runtime.engine.planner import QueryPlanner, join_slices
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.columns import CELLS_ONE_THREAD_SUMS, are_finite
@@ -25,12 +25,12 @@ from edge_runtime.inputs.tables import InputReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Answer", "table_answer"]
+__all__ = ["Answer", "table_predictor"]
 
 Answer: TypeAlias = "NDArray[Any] | list[NDArray[Any]]"
 
 
-def table_answer(
+def table_predictor(
     questions: QueryPlanner, border: InputReader, outputs: tuple[Output, ...]
 ) -> Callable[[Any], Answer]:
     """The function from a table to what the estimator's method gives; for any number of threads."""
@@ -93,7 +93,7 @@ def _asker(question: GraphQuery, border: InputReader, most: int) -> _Ask:
         if proves_finite and not are_finite(array):
             border.check_block(block)
         if labels is not None:
-            return as_named(array, labels, output, n_rows)
+            return labels_at(array, labels, output, n_rows)
         # onnxruntime's int64 equals numpy's and is another object.
         if array.dtype == done and array.ndim and len(array) == n_rows:
             return array
@@ -102,7 +102,7 @@ def _asker(question: GraphQuery, border: InputReader, most: int) -> _Ask:
     def in_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
         slices = (block[i : i + most] for i in range(0, n_rows, most))
         try:
-            return joined(([ask(part, len(part))] for part in slices), n_rows)[0]
+            return join_slices(([ask(part, len(part))] for part in slices), n_rows)[0]
         except InputError:
             border.check_block(block)  # which counts the rows from the table's first
             raise

@@ -7,7 +7,7 @@ from typing import Any
 from edge_runtime.bundle.manifest import METHODS, Manifest, Output
 from edge_runtime.errors import IntegrityError
 
-__all__ = ["class_labels", "plans"]
+__all__ = ["class_labels", "outputs_by_method"]
 
 
 def class_labels(manifest: Manifest) -> tuple[Any, ...] | None:
@@ -16,7 +16,7 @@ def class_labels(manifest: Manifest) -> tuple[Any, ...] | None:
     return classes if classes and not isinstance(classes[0], list) else None
 
 
-def plans(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
+def outputs_by_method(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
     """Method to its outputs, in the order of :data:`METHODS`."""
     found: dict[str, tuple[Output, ...]] = {}
     for method in METHODS:

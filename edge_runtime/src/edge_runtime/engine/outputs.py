@@ -13,7 +13,7 @@ from edge_runtime.errors import InferenceError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_named", "as_trained", "plain", "squeezed"]
+__all__ = ["as_trained", "labels_at", "plain", "squeezed"]
 
 
 def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any]:
@@ -49,7 +49,7 @@ def as_trained(answer: NDArray[Any], output: Output, n_rows: int) -> NDArray[Any
     )
 
 
-def as_named(
+def labels_at(
     numbers: NDArray[Any], labels: NDArray[Any], output: Output, n_rows: int
 ) -> NDArray[Any]:
     """The labels at the positions *numbers*, as :func:`as_trained` would give them."""

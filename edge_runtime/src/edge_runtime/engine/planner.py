@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from edge_runtime.engine.optimize.packed_votes import PackedVotesSession
     from edge_runtime.inputs.derived_columns import DerivedColumns
 
-__all__ = ["MAX_NARROWED_BYTES", "ROWS_AT_ONCE", "QueryPlanner", "joined"]
+__all__ = ["MAX_PRUNED_BYTES", "ROWS_AT_ONCE", "QueryPlanner", "join_slices"]
 
-MAX_NARROWED_BYTES = 1 << 20
+MAX_PRUNED_BYTES = 1 << 20
 """Largest graph that is cut: a session has a copy of its constants, and a graph beyond spends its
 time on them, not on the nodes that a cut removes."""
 
@@ -80,18 +80,18 @@ class QueryPlanner:
         self._inputs = frozenset(signature.name for signature in self.session.inputs)
         self.reads_numbers_alone = self._inputs == {NUMBERS}
         # What a large graph's bytes would be kept for does not pay.
-        self._source = (graph, main) if len(graph) <= MAX_NARROWED_BYTES else None
-        self._settled: dict[tuple[str, ...], GraphQuery] = {}
+        self._source = (graph, main) if len(graph) <= MAX_PRUNED_BYTES else None
+        self._final_queries: dict[tuple[str, ...], GraphQuery] = {}
         self._seen: set[tuple[str, ...]] = set()
         self._lock = allocate_lock()
 
     def about(self, outputs: tuple[Output, ...], key: tuple[str, ...]) -> GraphQuery:
         """The question for *outputs*; *key* are their names, which cost less to look up."""
-        return self._settled.get(key) or self._unsettled(outputs, key)
+        return self._final_queries.get(key) or self._unsettled(outputs, key)
 
     def is_settled(self, key: tuple[str, ...]) -> bool:
         """Whether :meth:`about` gives the same question from now on."""
-        return key in self._settled
+        return key in self._final_queries
 
     def warm_up(self, plans: Iterable[tuple[Output, ...]]) -> None:
         """Settle the questions about each of *plans*."""
@@ -122,7 +122,7 @@ class QueryPlanner:
             return [answer[:0] for answer in question.answers(one, 1)]
         slices = self._slices(feeds, n_rows)
         sizes = (min(step, n_rows - i) for i in range(0, n_rows, step))
-        return joined(
+        return join_slices(
             (
                 question.answers(question.ask(given), size)
                 for given, size in zip(slices, sizes, strict=True)
@@ -136,13 +136,13 @@ class QueryPlanner:
         found = self.answers(self.whole(outputs), feeds, n_rows)
         return {output.name: answer for output, answer in zip(outputs, found, strict=True)}
 
-    def forked(self) -> None:
+    def after_fork(self) -> None:
         """Be usable in a process that has just been forked off: its other threads are gone."""
         self._lock = allocate_lock()
 
     def sessions(self) -> list[Session | PackedVotesSession]:
         """All that were made so far."""
-        return [self.session, *(question.session for question in self._settled.values())]
+        return [self.session, *(question.session for question in self._final_queries.values())]
 
     def _slices(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> Iterator[Feeds]:
         """Whatever the graph reads, some rows at a time; each must be asked before the next."""
@@ -180,21 +180,23 @@ class QueryPlanner:
                 # Whoever asks once only, as a short script does, need not wait for a session.
                 self._seen.add(key)
                 return whole
-            if key not in self._settled:
-                self._settled[key] = self._quickest(whole)
-            return self._settled[key]
+            if key not in self._final_queries:
+                self._final_queries[key] = self._quickest(whole)
+            return self._final_queries[key]
 
     def _quickest(self, whole: GraphQuery) -> GraphQuery:
         if self._source is None or not self._manifest.golden.rows:
             return whole
         # Not at the top: whoever asks once does not come here.
-        from edge_runtime.engine.optimize.choose import quickest
+        from edge_runtime.engine.optimize.choose import fastest_query
 
         blocks, n_rows = golden_feeds(self._manifest)
-        return quickest(whole, *self._source, (self.ready(blocks), n_rows), threads=self._threads)
+        return fastest_query(
+            whole, *self._source, (self.ready(blocks), n_rows), threads=self._threads
+        )
 
 
-def joined(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
+def join_slices(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
     """The answers for *n_rows* rows, of which *parts* are the slices, each with all outputs."""
     whole: list[NDArray[Any]] = []
     start = end = 0

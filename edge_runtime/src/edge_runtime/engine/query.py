@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_runtime.bundle.manifest import Output
-from edge_runtime.engine.outputs import as_named, as_trained, squeezed
+from edge_runtime.engine.outputs import as_trained, labels_at, squeezed
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class GraphQuery:
         return [
             as_trained(array, output, n_rows)
             if labels is None
-            else as_named(array, labels, output, n_rows)
+            else labels_at(array, labels, output, n_rows)
             for array, output, labels in zip(
                 self.shaped(found), self.outputs, self.labels, strict=True
             )

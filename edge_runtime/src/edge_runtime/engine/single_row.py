@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS
-from edge_runtime.engine.outputs import as_named, as_trained, plain
+from edge_runtime.engine.outputs import as_trained, labels_at, plain
 from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.engine.session import inference_error
@@ -28,12 +28,12 @@ from edge_runtime.inputs.tables import InputReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["one_answer"]
+__all__ = ["row_predictor"]
 
 _Reader: TypeAlias = "Callable[[NDArray[Any]], Any]"
 
 
-def one_answer(
+def row_predictor(
     questions: QueryPlanner, border: InputReader, outputs: tuple[Output, ...]
 ) -> Callable[[Any], Any]:
     """The function from a row to the plain answer; any number of threads may call it.
@@ -199,4 +199,4 @@ def _label_reader(first: NDArray[Any], labels: NDArray[Any], output: Output) -> 
 
     if first.ndim == 1:
         return label
-    return lambda found: as_named(found, labels, output, 1)[0].tolist()
+    return lambda found: labels_at(found, labels, output, 1)[0].tolist()

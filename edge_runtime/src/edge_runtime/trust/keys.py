@@ -6,83 +6,28 @@ without a cryptographic library: 32 bytes behind a fixed head.  ``signing`` does
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.bundle.atomic_file import write_whole
 from edge_runtime.errors import TrustError, UnsignedError, UntrustedKeyError
+from edge_runtime.trust.public_key import MAX_KEY_FILE_BYTES, PublicKey
 
 if TYPE_CHECKING:
     from edge_runtime.bundle.seal import Seal
 
-__all__ = ["MAX_KEYS", "PublicKey", "TrustStore", "TrustedKeys", "trusted"]
-
-MAX_KEY_FILE_BYTES = 4096
-"""Of one key file; an Ed25519 public key takes 113."""
+__all__ = ["MAX_KEYS", "TrustStore", "TrustedKeys", "as_trusted_keys"]
 
 MAX_KEYS = 1000
 """Key files read from one folder."""
 
 _REVOKED = "revoked.txt"
-# SubjectPublicKeyInfo of Ed25519 (RFC 8410, section 10.1), up to the 32 bytes of the key.
-_HEAD = bytes.fromhex("302a300506032b6570032100")
-_KEY_BYTES = 32
-_PEM = re.compile(
-    rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]{1,200})-----END PUBLIC KEY-----"
-)
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True)
-class PublicKey:
-    """An Ed25519 public key; ``PublicKey.from_pem(key.to_pem()) == key``."""
-
-    raw: bytes
-
-    @cached_property
-    def key_id(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the 32 raw bytes."""
-        return hashlib.sha256(self.raw).hexdigest()[:16]
-
-    @classmethod
-    def from_pem(cls, pem: bytes, *, source: str = "the key") -> PublicKey:
-        """Read a PEM file's bytes; *source* names it in errors.
-
-        Raises
-        ------
-        TrustError
-            It holds something else, a private key say.
-        """
-        if b"PRIVATE KEY" in pem:
-            raise TrustError(
-                f"{source} is a private key, which belongs on the build machine alone; hand the "
-                "public key beside it"
-            )
-        found = _PEM.search(pem[:MAX_KEY_FILE_BYTES])
-        try:
-            der = base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""
-        except binascii.Error:
-            der = b""
-        if len(der) != len(_HEAD) + _KEY_BYTES or not der.startswith(_HEAD):
-            raise TrustError(
-                f"{source} is no Ed25519 public key in PEM; expected the .pub.pem that "
-                "edge-pipeline keygen writes"
-            )
-        return cls(der[len(_HEAD) :])
-
-    def to_pem(self) -> bytes:
-        """As OpenSSL writes it."""
-        body = base64.b64encode(_HEAD + self.raw)
-        return b"-----BEGIN PUBLIC KEY-----\n" + body + b"\n-----END PUBLIC KEY-----\n"
 
 
 @dataclass(frozen=True)
@@ -213,7 +158,7 @@ class TrustStore:
         self.folders[0].mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
-def trusted(
+def as_trusted_keys(
     keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes],
 ) -> TrustedKeys:
     """The trusted keys that a caller names: PEM files or their bytes, or a store.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.bundle.seal import Seal, read_seal, replace_seal, signed_message
 from edge_runtime.errors import SignatureError, TrustError
-from edge_runtime.trust.keys import PublicKey
+from edge_runtime.trust.public_key import PublicKey
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

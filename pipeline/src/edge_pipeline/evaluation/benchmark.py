@@ -115,7 +115,7 @@ import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from edge_runtime.benchmark import measure
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.model import load
+from edge_runtime.loading import load
 asked = json.load(sys.stdin)
 try:
     models = [load(path) for path in sys.argv[2:]]
@@ -123,7 +123,7 @@ try:
     for turn in range(asked["turns"]):
         for model, times, questions in zip(models, told, asked["questions"]):
             for timing in measure(model, rows=asked["rows"], seconds=asked["seconds"],
-                                  questions=questions):
+                                  cells=questions):
                 times.setdefault(str(timing.rows), []).append(timing.latency_us["p50"])
 except EdgeRuntimeError as error:
     told = {"error": str(error)}

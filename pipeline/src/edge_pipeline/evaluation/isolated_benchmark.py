@@ -114,7 +114,7 @@ def bench(
     asked = {
         "rows": largest_batch,
         "seconds": seconds,
-        "questions": None if rows is None else json_rows(path, rows),
+        "cells": None if rows is None else json_rows(path, rows),
     }
     told = run_isolated(_BOOT, [path], asked)
     batches = {int(rows_): found for rows_, found in told["timings"]}
@@ -137,7 +137,7 @@ import time
 import edge_runtime.engine.session
 from edge_runtime.benchmark import measure, peak_memory_mb
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.model import load
+from edge_runtime.loading import load
 asked, empty_mb = json.load(sys.stdin), peak_memory_mb()
 started = time.perf_counter()
 try:

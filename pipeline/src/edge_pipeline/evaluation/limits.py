@@ -87,7 +87,7 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
     MeasurementError
         A limit is unknown, or the file cannot be measured.
     """
-    from edge_runtime.benchmark import Timing, held_to
+    from edge_runtime.benchmark import Timing, compare_with_limits
 
     from edge_pipeline.evaluation.isolated_benchmark import bench
 
@@ -99,11 +99,11 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
         best = _faster(best, again)
         timings = [] if best is None else [Timing(0, 0, {"p99": best.latency_us_p99})]
         memory = 0.0 if best is None else best.peak_memory_mb
-        limits = held_to(manifest, timings, file_bytes=len(raw), peak_mb=memory)
-        broken = [limit for limit in limits if not limit.is_kept]
+        limits = compare_with_limits(manifest, timings, file_bytes=len(raw), peak_mb=memory)
+        broken = [limit for limit in limits if not limit.is_met]
         if not broken:
             return best
-    told = [_explain(b.name, b.limit, float(b.found or 0.0)) for b in broken]
+    told = [_explain(b.name, b.limit, float(b.value or 0.0)) for b in broken]
     if best is not None and any(b.name == "max_peak_memory_mb" for b in broken):
         told.append(f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here")
     if {b.name for b in broken} & _SIZE_LIMITS:
@@ -112,7 +112,7 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
         f"{'; '.join(told)}; nothing was written",
         limit=broken[0].name,
         allowed=broken[0].limit,
-        found=float(broken[0].found or 0.0),
+        found=float(broken[0].value or 0.0),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.bundle.atomic_file import write_whole
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.trust.keys import PublicKey
+from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
 from edge_pipeline.errors import SigningError

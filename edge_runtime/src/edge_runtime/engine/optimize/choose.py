@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.engine.optimize.finite_check import witness
-from edge_runtime.engine.optimize.prune_outputs import narrowed
+from edge_runtime.engine.optimize.finite_check import check_finite_proof
+from edge_runtime.engine.optimize.prune_outputs import prune_outputs
 from edge_runtime.engine.outputs import as_trained
 from edge_runtime.engine.query import Feeds, GraphQuery
 from edge_runtime.engine.session import Session
@@ -26,7 +26,7 @@ from edge_runtime.graph_safety.onnx_reader import Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_OPEN", "quickest"]
+__all__ = ["MOST_OPEN", "fastest_query"]
 
 MOST_OPEN = 1 / 4
 """Share of the golden rows that packed votes may leave open: asking twice costs 1.5 times as much,
@@ -42,7 +42,7 @@ _REFUSALS = (
 )
 
 
-def quickest(
+def fastest_query(
     whole: GraphQuery, graph: bytes, main: Scope, golden: tuple[Feeds, int], *, threads: int
 ) -> GraphQuery:
     """*whole* in the quickest form that answers as it does.
@@ -74,7 +74,7 @@ def quickest(
 def _narrowed(
     whole: GraphQuery, graph: bytes, main: Scope, _: Feeds, threads: int
 ) -> GraphQuery | None:
-    found = narrowed(graph, main, whole.names)
+    found = prune_outputs(graph, main, whole.names)
     if found is None:
         return None
     tables = tuple(
@@ -91,9 +91,9 @@ def _tallied(
     if all(node.op != b"TreeEnsemble" for node in main.nodes):
         return None
     from edge_runtime.engine.optimize.packed_votes import OPEN, PackedVotesSession
-    from edge_runtime.engine.optimize.packed_votes_graph import tallied
+    from edge_runtime.engine.optimize.packed_votes_graph import pack_votes_graph
 
-    found = tallied(graph, main, question.names[0])
+    found = pack_votes_graph(graph, main, question.names[0])
     if found is None:
         return None
     sums = Session(found.graph, threads=threads)
@@ -105,7 +105,7 @@ def _tallied(
 
 
 def _witnessed(question: GraphQuery, main: Scope) -> GraphQuery:
-    told = witness(main, question.outputs[0].name)
+    told = check_finite_proof(main, question.outputs[0].name)
     q = question
     return GraphQuery(q.session, q.outputs, q.names, q.labels, q.squeezed, *told)
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 from edge_runtime.bundle.schema import NUMBERS
 from edge_runtime.graph_safety.onnx_reader import Node, Scope
 
-__all__ = ["witness"]
+__all__ = ["check_finite_proof"]
 
 
-def witness(main: Scope, name: str) -> tuple[bool, bool]:
+def check_finite_proof(main: Scope, name: str) -> tuple[bool, bool]:
     """What the output *name* of the graph *main* tells of its input ``numbers``.
 
     Returns

@@ -8,7 +8,7 @@ from itertools import count
 from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Node, Scope
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 
-__all__ = ["message", "rewritten", "varint"]
+__all__ = ["message", "rewrite_graph", "varint"]
 
 # Tags of ModelProto, GraphProto and ValueInfoProto, as in graph_reading.
 _MODEL_GRAPH = 0x3A
@@ -16,7 +16,7 @@ _NODE, _TENSOR, _OUTPUT, _VALUE = 0x0A, 0x2A, 0x62, 0x6A
 _NAME = 0x0A
 
 
-def rewritten(
+def rewrite_graph(
     raw: bytes, main: Scope, names: Sequence[bytes], instead: Mapping[int, bytes] | None = None
 ) -> bytes | None:
     """The graph that gives *names* alone; None when nothing can be cut.

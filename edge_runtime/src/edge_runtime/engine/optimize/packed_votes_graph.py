@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_runtime.engine.optimize.graph_writer import message, rewritten, varint
+from edge_runtime.engine.optimize.graph_writer import message, rewrite_graph, varint
 from edge_runtime.engine.optimize.packed_votes import PackedVotes, packed
 from edge_runtime.engine.optimize.prune_outputs import stored
 from edge_runtime.graph_safety.onnx_fields import ATTRIBUTE_RUNS
@@ -23,10 +23,10 @@ from edge_runtime.graph_safety.tree_rules import whole_numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Tallied", "tallied"]
+__all__ = ["PackedVotesGraph", "pack_votes_graph"]
 
 
-class Tallied(NamedTuple):
+class PackedVotesGraph(NamedTuple):
     """A ModelProto of one output, shape (n_rows, 1): packed sums, which *tally* reads."""
 
     graph: bytes
@@ -34,7 +34,7 @@ class Tallied(NamedTuple):
     tally: PackedVotes
 
 
-def tallied(raw: bytes, main: Scope, position: str) -> Tallied | None:
+def pack_votes_graph(raw: bytes, main: Scope, position: str) -> PackedVotesGraph | None:
     """The graph of the forest whose label's number *position* is; None where there is none.
 
     Parameters
@@ -56,8 +56,8 @@ def tallied(raw: bytes, main: Scope, position: str) -> Tallied | None:
     weights, tally = made
     node = _with_weights(raw, trees, weights[places])
     place = next(i for i, node in enumerate(main.nodes) if node is trees)
-    graph = rewritten(raw, main, trees.outputs, {place: node})
-    return None if graph is None else Tallied(graph, trees.outputs[0].decode(), tally)
+    graph = rewrite_graph(raw, main, trees.outputs, {place: node})
+    return None if graph is None else PackedVotesGraph(graph, trees.outputs[0].decode(), tally)
 
 
 _TREES = (b"TreeEnsemble", b"ai.onnx.ml")

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from edge_runtime.engine.optimize.graph_writer import rewritten
+from edge_runtime.engine.optimize.graph_writer import rewrite_graph
 from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Scope, Tensor
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PrunedGraph", "narrowed", "stored"]
+__all__ = ["PrunedGraph", "prune_outputs", "stored"]
 
 
 class PrunedGraph(NamedTuple):
@@ -47,7 +47,7 @@ class PrunedGraph(NamedTuple):
     squeezed: tuple[bool, ...]
 
 
-def narrowed(raw: bytes, main: Scope, wanted: Sequence[str]) -> PrunedGraph | None:
+def prune_outputs(raw: bytes, main: Scope, wanted: Sequence[str]) -> PrunedGraph | None:
     """The smallest graph that gives *wanted*; None when nothing can be cut.
 
     Parameters
@@ -59,7 +59,7 @@ def narrowed(raw: bytes, main: Scope, wanted: Sequence[str]) -> PrunedGraph | No
     """
     ends = [_end(raw, main, name.encode()) for name in wanted]
     names = [name for name, _, _ in ends]
-    graph = rewritten(raw, main, names)
+    graph = rewrite_graph(raw, main, names)
     if graph is None:
         return None
     return PrunedGraph(

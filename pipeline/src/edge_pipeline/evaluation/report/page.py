@@ -9,7 +9,7 @@ import re
 from pprint import pformat
 from typing import Any, NamedTuple
 
-from edge_runtime.benchmark import Timing, held_to
+from edge_runtime.benchmark import Timing, compare_with_limits
 from edge_runtime.bundle.layout import Bundle
 from edge_runtime.bundle.manifest import Manifest, OutputEvidence
 from edge_runtime.bundle.schema import Column
@@ -165,16 +165,16 @@ def _limits(manifest: Manifest, evaluation: Evaluation, size: int) -> list[dict[
     measured = evaluation.measured
     timings = [] if measured is None else [Timing(0, 0, {"p99": measured.latency_us_p99})]
     memory = float("nan") if measured is None else measured.peak_memory_mb
-    held = held_to(manifest, timings, file_bytes=size, peak_mb=memory)
+    held = compare_with_limits(manifest, timings, file_bytes=size, peak_mb=memory)
     rows = []
     for limit in held:
-        unknown = limit.found is None or limit.found != limit.found
+        unknown = limit.value is None or limit.value != limit.value
         rows.append(
             {
                 "name": limit.name,
                 "bound": f"{'at least' if limit.is_least else 'at most'} {limit.limit:,.10g}",
-                "found": "not measured" if unknown else f"{limit.found:,.5g}",
-                "kept": "" if unknown else "kept" if limit.is_kept else "broken",
+                "found": "not measured" if unknown else f"{limit.value:,.5g}",
+                "kept": "" if unknown else "kept" if limit.is_met else "broken",
             }
         )
     return rows

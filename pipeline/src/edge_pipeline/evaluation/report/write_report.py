@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.atomic_file import write_whole
 from edge_runtime.bundle.layout import unpack
-from edge_runtime.model import load
+from edge_runtime.loading import load
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError

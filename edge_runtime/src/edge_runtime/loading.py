@@ -1,0 +1,139 @@
+"""Load a sealed bundle: check everything that can be checked, then make the model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_runtime.bundle.bundle_file import BundleSource, bundle_source, open_bundle
+from edge_runtime.errors import BundleError, IntegrityError, NotEnoughMemoryError
+from edge_runtime.model import Model
+from edge_runtime.records import record
+
+if TYPE_CHECKING:
+    from edge_runtime.inputs.tables import ExtraColumns
+    from edge_runtime.isolation import IsolationLimits
+    from edge_runtime.trust.keys import TrustedKeys, TrustStore
+
+__all__ = ["Origin", "load"]
+
+
+def load(
+    source: BundleSource,
+    *,
+    extra_columns: ExtraColumns = "refuse",
+    threads: int = 1,
+    trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
+    isolate: bool | IsolationLimits = False,
+) -> Model:
+    """Read a bundle, check everything that can be checked, and get it ready to predict.
+
+    The checks, in this order: size, seal, digest, signature, manifest, the installed onnxruntime,
+    the bytes of the graph.  Only then onnxruntime reads the graph.  Last, the model predicts the
+    golden rows again on this machine.
+
+    Parameters
+    ----------
+    source
+        Path of the file, or its bytes.
+    extra_columns
+        Whether a column that the schema does not name is refused or ignored.
+    threads
+        Threads that one call may use; one suits single rows and small devices.
+    trusted_keys
+        Public keys (PEM files or their bytes, or a TrustStore), one of which must have signed the
+        file.  None: no signature is checked, and the digest alone finds damage, not malice.
+        No environment variable and no folder of keys is consulted.
+    isolate
+        Whether a child process tries the file first, within limits of memory and time.  A file
+        that crashes, hangs or bloats onnxruntime then raises IsolationError.  Takes a second or
+        less.
+
+    Raises
+    ------
+    BundleError
+        The file cannot be trusted or read, or not with this onnxruntime.
+    SelfTestError
+        The model predicts a golden row differently here.
+    TrustError
+        The trusted keys cannot be read, or signatures cannot be checked here.
+    OSError
+        The file cannot be opened.
+    """
+    try:
+        keys: TrustedKeys | None = None
+        if trusted_keys is not None:
+            from edge_runtime.trust.keys import as_trusted_keys
+
+            keys = as_trusted_keys(trusted_keys)
+        source = bundle_source(source)
+        opened = open_bundle(source, verify=keys.check if keys else None)
+        if isolate:
+            from edge_runtime.isolation import IsolationLimits, try_in_child
+
+            limits = isolate if isinstance(isolate, IsolationLimits) else None
+            try_in_child(opened.graph, opened.manifest, limits)
+        origin = Origin(
+            source if isinstance(source, bytes) else os.path.abspath(source),
+            opened.seal.sha256,
+            extra_columns,
+            threads,
+            keys,
+        )
+        return Model.from_parts(
+            opened.graph,
+            opened.manifest,
+            extra_columns=extra_columns,
+            threads=threads,
+            origin=origin,
+        )
+    except BundleError:
+        raise
+    except MemoryError as error:
+        name = "the bundle" if isinstance(source, bytes | bytearray | memoryview) else str(source)
+        raise NotEnoughMemoryError(
+            f"not enough memory to load {name:.200}; end other programs, or build a smaller model"
+        ) from error
+
+
+@record(frozen=True, slots=True)
+class Origin:
+    """Where a model was loaded from: what another process needs to load the very same one.
+
+    Attributes
+    ----------
+    source
+        Absolute path of the file, or its bytes.
+    sha256
+        The digest in its seal.
+    extra_columns, threads, trusted_keys
+        As passed to :func:`load`.
+    """
+
+    source: str | bytes
+    sha256: str
+    extra_columns: ExtraColumns
+    threads: int
+    trusted_keys: TrustedKeys | None
+
+    def load(self) -> Model:
+        """Load the same model again, with the same checks.
+
+        Raises
+        ------
+        IntegrityError
+            The file has been replaced by another bundle.
+        """
+        model = load(
+            self.source,
+            extra_columns=self.extra_columns,
+            threads=self.threads,
+            trusted_keys=self.trusted_keys,
+        )
+        if model.origin is None or model.origin.sha256 != self.sha256:
+            raise IntegrityError(
+                f"{self.source!r:.200} holds another bundle now, whose SHA-256 is not "
+                f"{self.sha256[:16]}…; load it anew"
+            )
+        return model
