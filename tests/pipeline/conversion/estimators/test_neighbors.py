@@ -3,7 +3,6 @@
 import edge_pipeline
 import numpy as np
 import pytest
-from edge_pipeline.conversion.graph.row_norms import blas_lengths, numpy_lengths
 from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
@@ -14,7 +13,6 @@ from pipeline.conversion.estimators.tables import (
     rows,
     signal,
 )
-from scipy.linalg.blas import ddot
 from sklearn import neighbors as nb
 from sklearn.datasets import load_iris
 from sklearn.metrics import DistanceMetric
@@ -115,21 +113,6 @@ def test_a_row_of_training_keeps_its_inverse_distance_by_dot_products(columns):
     graph = edge_pipeline.convert(model, wide).graph
     found = _run(graph, wide[:40])
     np.testing.assert_allclose(found, model.predict(wide[:40]), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("columns", [1, 2, 5, 8, 13, 16, 31, 32, 40, 77, 100])
-def test_squared_lengths_equal_those_of_numpy_and_of_blas_to_the_last_bit(columns):
-    from edge_pipeline.conversion.graph.builder import Graph
-
-    some = rows(50, columns)
-    graph = Graph()
-    numbers = graph.input("numbers", np.float64, (None, columns))
-    graph.output("numpy", numpy_lengths(numbers))
-    graph.output("blas", blas_lengths(some)(numbers))
-    model = graph.to_model("1").SerializeToString()
-    np.testing.assert_array_equal(_run(model, some)[:, 0], np.einsum("ij,ij->i", some, some))
-    expected = [ddot(row, row) for row in some]
-    np.testing.assert_array_equal(_run(model, some, "blas")[:, 0], expected)
 
 
 def test_the_everyday_example_with_ties_between_neighbours_is_sealed():

@@ -251,7 +251,7 @@ _ALIASES = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan", "inf
 
 
 def _brute_euclidean(Y: NDArray[Any], exact: bool) -> Distance:
-    lengths = blas_lengths(Y) if exact else lambda X: ops.sum_(X * X, 1, True)
+    lengths = blas_lengths if exact else lambda X: ops.sum_(X * X, 1, True)
     return Distance(lambda X: euclidean_squares(X, Y, lengths), ops.sqrt, lambda r: r * r)
 
 
