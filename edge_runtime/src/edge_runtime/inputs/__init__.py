@@ -1,7 +1,7 @@
-"""The border: rows from the caller in, the two blocks the graph reads out; nothing else passes.
+"""Validate the caller's rows and turn them into the two blocks that the graph reads.
 
-Pure: no I/O and no onnxruntime.  A value is either carried over exactly or refused with an
-InputError that names row and column; nothing is cast with loss, clipped or filled in.
+Pure: no I/O and no onnxruntime.  A value enters the graph exactly as it is, or an InputError
+refuses it and names row and column.  Nothing is rounded, clipped or filled in.
 """
 
 from edge_runtime.inputs.rows import RowWriter, row_writer

@@ -1,7 +1,7 @@
-"""One cell in, the float or str that the graph reads out, or an InputError naming its column.
+"""Convert one cell to the float or str that the graph reads, or refuse it with an InputError.
 
-What a cell is, its type says: ``isinstance`` would believe a ``__class__`` that lies.  Whatever a
-stranger's methods raise becomes an InputError too.
+The checks use ``type``: ``isinstance`` also believes a ``__class__`` attribute, which may be
+false.  An exception in a method of a foreign class becomes an InputError too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 EXACT_INTEGERS = 2**53
-"""Every integer up to this magnitude is a float64 (IEEE 754 binary64, 53 bits of significand)."""
+"""float64 holds every integer up to this magnitude (IEEE 754 binary64: 53 significant bits)."""
 
 NAN = math.nan
 
@@ -36,15 +36,16 @@ _NEVER_MISSING = (str, bytes, list, tuple, dict, np.ndarray, complex, np.complex
 
 
 def number_cell(value: Any, column: Column, row: int | None = None) -> float:
-    """The float64 equal to *value*, NaN for a missing one.
+    """Return the float64 equal to *value*, or NaN for a missing value.
 
     Raises
     ------
     InputError
-        Not a number, not exactly a float64, infinite, or missing where training saw none.
+        *value* is no number, not exactly a float64, infinite, or missing where training saw no
+        missing value.
     """
     try:
-        number = _exact(value, column, row)
+        number = _to_float(value, column, row)
     except (EdgeRuntimeError, MemoryError):
         raise
     except Exception as error:
@@ -57,25 +58,25 @@ def number_cell(value: Any, column: Column, row: int | None = None) -> float:
 
 
 def text_cell(value: Any, column: Column, row: int | None = None) -> str:
-    """The string itself, :data:`MISSING_STRING` for a missing one.
+    """Return the string itself, or :data:`MISSING_STRING` for a missing value.
 
     Raises
     ------
     InputError
-        Not a string, one that UTF-8 or the graph cannot carry, or missing where training saw none.
+        *value* is no string, one that UTF-8 or the graph cannot carry, or missing where training
+        saw no missing value.
     """
     try:
-        return _text(value, column, row)
+        return _to_text(value, column, row)
     except (EdgeRuntimeError, MemoryError):
         raise
     except Exception as error:
         raise _unreadable(value, "text", error, column, row) from error
 
 
-def _text(value: Any, column: Column, row: int | None) -> str:
+def _to_text(value: Any, column: Column, row: int | None) -> str:
     if issubclass(type(value), str):
-        # A subclass (numpy.str_, an enumeration) is reduced to its characters: str(value) may
-        # print something else.
+        # str(value) of a subclass (numpy.str_, an enumeration) may print something else.
         text = value if type(value) is str else str.__str__(value)
         fault = _fault_in_text(text)
         if fault is None:
@@ -91,36 +92,38 @@ def _text(value: Any, column: Column, row: int | None) -> str:
             column=column.name,
         )
     raise InputError(
-        f"expected text, found {_describe(value)}; pass it as str", row=row, column=column.name
+        f"expected text, found {_describe_safely(value)}; pass it as str",
+        row=row,
+        column=column.name,
     )
 
 
 def is_missing(value: Any) -> bool:
-    """Whether *value* is None, NaN, NaT, pandas.NA or a masked cell."""
+    """Test whether *value* is None, NaN, NaT, pandas.NA or a masked cell."""
     if value is None or _is_masked(value):
         return True
     if issubclass(type(value), _NEVER_MISSING):
         return False
     try:
         differs = value != value
-    except Exception:  # a stranger's __ne__ may raise anything: then it is no missing value
+    except Exception:  # a foreign __ne__ may raise anything: then it is no missing value
         return False
     if type(differs) in (bool, np.bool_):
-        return bool(differs)  # False is not missing, although False != False is False too
-    # pandas.NA answers every comparison with itself, and is not imported here.
+        return bool(differs)
+    # pandas.NA returns itself from every comparison; pandas is not imported here.
     return differs is value
 
 
 def refuse_number(number: float, column: Column, row: int | None) -> InputError:
-    """The error for a float that *column* does not allow; what is allowed is decided above."""
+    """Return the error for a float that *column* does not allow."""
     if number != number:
         message = (
             "expected a number, found a missing value (NaN), and training saw none in this "
             "column; leave the row out or fill it in"
         )
     elif math.isinf(number):
-        # What was proven at the build was proven of finite numbers: scikit-learn's check_array
-        # refuses infinity (ensure_all_finite), though not every estimator asks it.
+        # The build proves a graph for finite numbers only: scikit-learn's check_array refuses
+        # infinity (ensure_all_finite), though not every estimator calls it.
         message = (
             f"expected a finite number, found {number}; this model does not take infinity: "
             "leave the row out"
@@ -130,7 +133,7 @@ def refuse_number(number: float, column: Column, row: int | None) -> InputError:
     return InputError(message, row=row, column=column.name)
 
 
-def _exact(value: Any, column: Column, row: int | None) -> float:
+def _to_float(value: Any, column: Column, row: int | None) -> float:
     if type(value) is float:
         return value
     if _is_masked(value):
@@ -138,11 +141,11 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
     kind = type(value)
     if issubclass(kind, _NUMPY):
         plain = np.asarray(value)  # without the methods of a subclass
-        # longdouble's item() is a longdouble again, a datetime64's may be an int.
+        # item() of a longdouble is a longdouble again; item() of a datetime64 may be an int.
         if plain.ndim == 0 and plain.dtype.kind in "fiubOU" and plain.dtype.char != "g":
             value = plain.item()
             kind = type(value)
-    # Of a subclass the number that it is, not what it says that it is.
+    # A subclass may override __float__ or __int__: read the number itself.
     if issubclass(kind, float):
         return float.__float__(value)
     if issubclass(kind, int):
@@ -162,19 +165,19 @@ def _exact(value: Any, column: Column, row: int | None) -> float:
     if is_missing(value):
         return NAN
     raise InputError(
-        f"expected a number, found {_describe(value)}; pass it as float or int",
+        f"expected a number, found {_describe_safely(value)}; pass it as float or int",
         row=row,
         column=column.name,
     )
 
 
 def _digits(value: int) -> str:
-    # str() refuses more than some thousand digits.
+    # str() refuses an int of more than 4300 digits (sys.get_int_max_str_digits).
     return str(value)[:40] if value.bit_length() < _LONG_BITS else "of more than 3,000 digits"
 
 
 def _is_masked(value: Any) -> bool:
-    # Of the cell behind a mask numpy gives whatever lies there, a zero say.
+    # numpy would return the number behind the mask.
     return (
         issubclass(type(value), np.ma.MaskedArray)
         and value.ndim == 0
@@ -198,24 +201,24 @@ def _fault_in_text(text: str) -> str | None:
 
 
 def _unreadable(
-    value: Any, wanted: str, error: Exception, column: Column, row: int | None
+    value: Any, expected: str, error: Exception, column: Column, row: int | None
 ) -> InputError:
     return InputError(
-        f"expected {wanted}, found {_describe(value)}, which cannot be read: "
+        f"expected {expected}, found {_describe_safely(value)}, which cannot be read: "
         f"{describe_error(error)}",
         row=row,
         column=column.name,
     )
 
 
-def _describe(value: Any) -> str:
+def _describe_safely(value: Any) -> str:
     try:
-        return _described(value)
-    except Exception:  # a stranger's __str__ may raise anything
+        return _describe(value)
+    except Exception:  # a foreign __str__ may raise anything
         return f"an object of type {kind_name(value)}"
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     kind = type(value)
     if issubclass(kind, np.ndarray):
         return f"an array of shape {value.shape}"
@@ -231,12 +234,12 @@ def _described(value: Any) -> str:
 
 
 def kind_name(value: Any) -> str:
-    """The name of *value*'s type, whatever its metaclass says."""
+    """Return the name of *value*'s type, even when its metaclass reports another."""
     return str(_TYPE_NAME(type(value)))[:60]
 
 
 def describe_error(error: Exception) -> str:
-    """Type and text of a stranger's *error*, whose own ``__str__`` may raise."""
+    """Return type and text of a foreign *error*, whose own ``__str__`` may raise."""
     try:
         text = str(error)[:100]
     except Exception:

@@ -1,6 +1,6 @@
-"""One column of cells in, a float64 vector or a list of str out, or an InputError naming the row.
+"""Convert one column of cells to float64 or str, or refuse it with an InputError.
 
-The quick check looks at a whole column; only after it fails are the cells looked at one by one.
+A fast check covers the whole column.  Only when it fails are the cells checked one by one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = [
     "Cells",
     "are_finite",
     "check_numbers",
-    "exported",
+    "column_to_numpy",
     "number_column",
     "text_column",
     "unmasked",
@@ -30,11 +30,13 @@ __all__ = [
 ]
 
 CELLS_ONE_THREAD_SUMS = 8192
-"""OpenBLAS hands sums of more than 10,000 products to its threads, and waiting for those took 15 ms
-on a busy machine where the sum takes 3 us (measured)."""
+"""Longest dot product that OpenBLAS computes without its threads, which start beyond 10,000.
+
+Waiting for the threads took 15 ms on a busy machine; the sum takes 3 us (measured).
+"""
 
 Cells: TypeAlias = "NDArray[Any] | Sequence[Any]"
-"""A column as the caller has it: a 1-d array or a list."""
+"""A column as the caller passes it: a 1-d array or a list."""
 
 _PLAIN_NUMBERS = frozenset((float, np.float64, np.float32))
 _KIND_NAMES = {
@@ -49,12 +51,12 @@ _KIND_NAMES = {
 
 
 def number_column(cells: Cells, column: Column) -> NDArray[Any]:
-    """*cells* as numbers (float64, or a numeric dtype that float64 holds exactly), checked.
+    """Convert *cells* to float64 and check them.
 
     Raises
     ------
     InputError
-        Of the first cell that :func:`~edge_runtime.inputs.cells.number_cell` refuses.
+        For the first cell that :func:`~edge_runtime.inputs.cells.number_cell` refuses.
     """
     if not isinstance(cells, np.ndarray):
         if _PLAIN_NUMBERS.issuperset(map(type, cells)):
@@ -70,9 +72,10 @@ def number_column(cells: Cells, column: Column) -> NDArray[Any]:
     if kind in _KIND_NAMES or cells.dtype.char == "g":
         if not len(cells):
             return np.empty(0)
-        found = _KIND_NAMES.get(kind, "extended-precision numbers")
+        type_name = _KIND_NAMES.get(kind, "extended-precision numbers")
         raise InputError(
-            f"expected numbers, found {found} (dtype {cells.dtype}); convert the column to float64",
+            f"expected numbers, found {type_name} (dtype {cells.dtype}); convert the column to "
+            "float64",
             column=column.name,
         )
     numbers = whole_numbers_to_float64(cells, (column,))
@@ -81,41 +84,41 @@ def number_column(cells: Cells, column: Column) -> NDArray[Any]:
 
 
 def text_column(cells: Cells, column: Column) -> list[str]:
-    """*cells* as str, missing ones as :data:`MISSING_STRING`, checked.
+    """Convert *cells* to str, missing values to :data:`MISSING_STRING`, and check them.
 
     Raises
     ------
     InputError
-        Of the first cell that :func:`~edge_runtime.inputs.cells.text_cell` refuses.
+        For the first cell that :func:`~edge_runtime.inputs.cells.text_cell` refuses.
     """
     texts: Sequence[Any] = cells.tolist() if isinstance(cells, np.ndarray) else cells
     if set(map(type, texts)) == {str}:
-        joined = "".join(texts)
-        if joined.isascii() or (MISSING_STRING not in joined and _is_unicode(joined)):
+        all_text = "".join(texts)
+        if all_text.isascii() or (MISSING_STRING not in all_text and _is_unicode(all_text)):
             return list(texts)
     return [text_cell(cell, column, row) for row, cell in enumerate(texts)]
 
 
 def unmasked(array: NDArray[Any]) -> NDArray[Any]:
-    """*array* as a plain ndarray; what a masked array hides is a missing value."""
+    """Return *array* as a plain ndarray, with None for every masked cell."""
     if not isinstance(array, np.ma.MaskedArray):
         return np.asarray(array)
-    shown = np.array(array.data, dtype=object)
-    shown[np.ma.getmaskarray(array)] = None
-    return shown
+    cells = np.array(array.data, dtype=object)
+    cells[np.ma.getmaskarray(array)] = None
+    return cells
 
 
-def exported(column: Any) -> NDArray[Any]:
-    """A pandas, polars or pyarrow *column* as an array, no cell of it rounded."""
+def column_to_numpy(column: Any) -> NDArray[Any]:
+    """Convert a pandas, polars or pyarrow *column* to an array without rounding a cell."""
     if hasattr(column, "to_pylist"):  # pyarrow
-        if hasattr(column.type, "index_type"):  # for a gap it gives what the dictionary begins with
+        if hasattr(column.type, "index_type"):  # else a missing value reads as the first category
             column = column.cast(column.type.value_type)
         cells = np.asarray(column)
     else:
         cells = np.asarray(column.to_numpy())
     if cells.dtype.kind != "f" or isinstance(getattr(column, "dtype", None), np.dtype):
         return cells
-    # Whole numbers beside a gap come as floats, which may have been rounded.
+    # Integers with missing values arrive as floats, which may have been rounded.
     with np.errstate(invalid="ignore"):
         large = np.abs(cells) >= EXACT_INTEGERS
     as_list = getattr(column, "to_list", None) or getattr(column, "to_pylist", None)
@@ -125,11 +128,11 @@ def exported(column: Any) -> NDArray[Any]:
 
 
 def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) -> NDArray[Any]:
-    """*values* as float64, refusing integers that float64 cannot hold.
+    """Convert *values* to float64, and refuse integers that float64 cannot hold.
 
-    *values* has one column (1-d) or those of *columns* (2-d); a float64 array is not copied.
+    *values* is one column (1-d) or the block of *columns* (2-d).  A float64 array is not copied.
     """
-    with np.errstate(invalid="ignore"):  # numpy warns of a signalling NaN: it is a NaN
+    with np.errstate(invalid="ignore"):  # numpy warns about a signalling NaN
         numbers: NDArray[Any] = values.astype(np.float64, copy=False)
     if values.dtype.kind in "iu" and values.dtype.itemsize > 4 and values.size:
         # 2**53 + 1 becomes 2**53 as float64, hence >= and not >.
@@ -142,46 +145,46 @@ def whole_numbers_to_float64(values: NDArray[Any], columns: Sequence[Column]) ->
 
 
 def are_finite(block: NDArray[Any]) -> bool:
-    """Whether every cell of a C-contiguous *block* of floats is proven finite.
+    """Prove that every cell of a C-contiguous *block* of floats is finite.
 
-    The sum of squares of finite cells is finite, unless one of them exceeds 1e154: then False
-    says nothing, and :func:`check_numbers` is to look at each.  For a row this takes 0.5 us and
-    raises no warning, where ``np.isfinite(block).all()`` takes 2.6 (measured).
+    A finite sum of squares proves it.  The sum also overflows when a finite cell exceeds 1e154.
+    So False proves nothing, and the caller then calls :func:`check_numbers`.  One row takes
+    0.5 us without a warning; ``np.isfinite(block).all()`` takes 2.6 us (measured).
     """
     if block.size <= CELLS_ONE_THREAD_SUMS:
         return isfinite(np.vdot(block, block))
     cells = block.ravel()  # a view, as it is contiguous
     for start in range(0, cells.size, CELLS_ONE_THREAD_SUMS):
-        some = cells[start : start + CELLS_ONE_THREAD_SUMS]
-        if not isfinite(np.vdot(some, some)):  # some.dot(some) would warn of an overflow
+        part = cells[start : start + CELLS_ONE_THREAD_SUMS]
+        if not isfinite(np.vdot(part, part)):  # part.dot(part) would warn of an overflow
             return False
     return True
 
 
 def check_numbers(block: NDArray[Any], columns: Sequence[Column]) -> None:
-    """Refuse the first cell of a float64 *block* (n, len(columns)) that its column does not allow.
+    """Refuse the first cell of a float64 *block* (n, len(columns)) that its column forbids.
 
     Raises
     ------
     InputError
         With the row and the column.
     """
-    bad = ~np.isfinite(block)
-    suspicious = bad.any()
-    if suspicious:
-        allowed = np.array([column.missing for column in columns])
-        if allowed.any():
-            bad &= ~(np.isnan(block) & allowed)
-            suspicious = bad.any()
+    is_bad = ~np.isfinite(block)
+    has_bad = is_bad.any()
+    if has_bad:
+        may_be_missing = np.array([column.missing for column in columns])
+        if may_be_missing.any():
+            is_bad &= ~(np.isnan(block) & may_be_missing)
+            has_bad = is_bad.any()
     flags = [i for i, column in enumerate(columns) if column.type == "bool"]
     if flags:
         cells = block[:, flags]
-        wrong = (cells != 0.0) & (cells != 1.0) & ~np.isnan(cells)
-        if wrong.any():
-            bad[:, flags] |= wrong
-            suspicious = True
-    if suspicious:
-        row, position = (int(i) for i in np.argwhere(bad)[0])
+        is_no_flag = (cells != 0.0) & (cells != 1.0) & ~np.isnan(cells)
+        if is_no_flag.any():
+            is_bad[:, flags] |= is_no_flag
+            has_bad = True
+    if has_bad:
+        row, position = (int(i) for i in np.argwhere(is_bad)[0])
         raise refuse_number(float(block[row, position]), columns[position], row)
 
 

@@ -1,4 +1,4 @@
-"""Checked cells of text, dicts and lists in, the derived columns of ``numbers`` out."""
+"""Compute derived columns from text, dict and list cells, behind the numeric columns."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["MAX_CELLS_AT_ONCE", "DerivedColumns"]
 
 MAX_CELLS_AT_ONCE = 1 << 20
-"""Numbers of a batch that the graph sees at once where columns are derived: 8 MiB.
+"""Most numbers that one run of a graph with derived columns takes: 8 MiB.
 
 A vocabulary of 100,000 words makes 0.8 MB of every row.
 """
 
 
 class DerivedColumns:
-    """Fills the derived columns, block after block, behind the numeric ones."""
+    """Fills the derived columns, block after block."""
 
     def __init__(self, schema: Schema) -> None:
-        # Not at the top: few models need them.
+        # Imported here because few models need them.
         from edge_runtime.vectorizers.counter import UnreadableError, counter
 
         self._unreadable = UnreadableError
@@ -43,22 +43,22 @@ class DerivedColumns:
             start += block.width
 
     def widen(self, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """*feeds* with derived columns behind the numeric ones, and without the raw cells.
+        """Append the derived columns to the numeric block, and drop the raw cells.
 
         Raises
         ------
         InputError
-            Of the first cell that cannot be read.
+            For the first cell that cannot be read.
         """
         return next(self.slices(feeds, max(1, len(feeds[CELLS]))))
 
     def slices(
         self, feeds: dict[str, NDArray[Any]], step: int
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """*feeds*, widened, *step* rows at a time.
+        """Yield *feeds*, widened, in slices of *step* rows.
 
-        One buffer serves all slices, so that each must be done with before the next: making the
-        eight megabytes of a hashed text anew costs more than the rest of its answer.
+        All slices share one buffer, so finish with each before taking the next.  A new buffer of
+        8 MB for a slice of hashed text would cost more than the rest of its prediction.
         """
         n_rows = len(feeds[CELLS])
         buffer = np.zeros((min(step, n_rows), self._width))
@@ -70,11 +70,11 @@ class DerivedColumns:
             touched.clear()
             cells = part.pop(CELLS)
             numbers = buffer[: len(cells)]
-            known = part.get(NUMBERS)
-            if known is not None:
-                numbers[:, : known.shape[1]] = known
-            for row, found in enumerate(cells):
-                for column, value in self._counted(found, start + row):
+            numeric = part.get(NUMBERS)
+            if numeric is not None:
+                numbers[:, : numeric.shape[1]] = numeric
+            for row, cells_of_row in enumerate(cells):
+                for column, value in self._features(cells_of_row, start + row):
                     numbers[row, column] = value
                     touched.append((row, column))
             yield {**part, NUMBERS: numbers}
@@ -85,31 +85,31 @@ class DerivedColumns:
         Parameters
         ----------
         cells
-            Those of ``schema.sources``.
+            The cells of the columns ``schema.sources``.
         touched
-            Columns that the row before has filled; becomes this row's.
+            Columns that the row before has filled; replaced by this row's.
         """
         flat = numbers[0]
         for column in touched:
             flat[column] = 0.0
         touched.clear()
-        for column, value in self._counted(cells, None):
+        for column, value in self._features(cells, None):
             flat[column] = value
             touched.append(column)
 
-    def _counted(self, cells: Sequence[Any], row: int | None) -> Iterable[tuple[int, float]]:
-        for place, start, count in self._blocks:
+    def _features(self, cells: Sequence[Any], row: int | None) -> Iterable[tuple[int, float]]:
+        for source, start, count in self._blocks:
             try:
-                counts = count(cells[place])
+                counts = count(cells[source])
             except self._unreadable as error:
-                raise InputError(str(error), row=row, column=self._names[place]) from error
+                raise InputError(str(error), row=row, column=self._names[source]) from error
             except MemoryError:
                 raise
-            except Exception as error:  # the methods of a stranger's class may raise anything
+            except Exception as error:  # the methods of a foreign class may raise anything
                 raise InputError(
-                    f"the {kind_name(cells[place])} cannot be read: {describe_error(error)}",
+                    f"the {kind_name(cells[source])} cannot be read: {describe_error(error)}",
                     row=row,
-                    column=self._names[place],
+                    column=self._names[source],
                 ) from error
             for column, value in counts.items():
                 yield start + column, value

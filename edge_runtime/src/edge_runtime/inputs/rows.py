@@ -1,8 +1,8 @@
 """Check one row and write it into the graph's input buffers, for ``predict_one``.
 
-The fast path proves in three C calls that every cell is a plain finite number that float64 holds
-exactly, then packs them into the buffer.  Any other row takes the slow path, cell by cell.  It
-accepts the row or names the faulty column.
+The fast path takes three C calls to prove that float64 holds every cell exactly.  Then it packs the
+cells into the buffer.  Any other row takes the slow path, cell by cell, which accepts the row or
+names the faulty column.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the caller calls a table in, the graph's input blocks out.
+"""Check a table of any kind and convert it to the graph's input blocks.
 
-Data frames are recognised by what they can do; neither pandas nor polars is imported.
+A data frame is recognised by its methods; neither pandas nor polars is imported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edge_runtime.inputs.columns import (
     Cells,
     are_finite,
     check_numbers,
-    exported,
+    column_to_numpy,
     number_column,
     text_column,
     unmasked,
@@ -33,24 +33,24 @@ if TYPE_CHECKING:
 __all__ = ["ExtraColumns", "Feeds", "InputReader"]
 
 ExtraColumns = Literal["refuse", "ignore"]
-"""What to do with a column that the schema does not name."""
+"""The treatment of a column that the schema does not name."""
 
 Feeds: TypeAlias = "dict[str, NDArray[Any]]"
 
 _FLOAT64 = np.dtype(np.float64)
 _TEXT = frozenset((str,))
-_SHOWN_NAMES = 5
-_MOST_GUESSED = 1000
-"""Unknown names among which a missing one is looked for."""
+_MOST_LISTED_NAMES = 5
+_MOST_UNKNOWN_NAMES = 1000
+"""Unknown names that are compared with the missing ones."""
 
 
 class InputReader:
-    """Turns a table into the graph's blocks, or refuses it.
+    """Converts a table to the graph's blocks, or refuses it.
 
     Parameters
     ----------
     schema
-        What the model expects.
+        The columns that the model expects.
     extra_columns
         Whether columns that the schema does not name are refused or ignored.
     """
@@ -72,7 +72,7 @@ class InputReader:
             from edge_runtime.inputs.allowed_values import AllowedValues  # which few models need
 
             self.allowed_values = AllowedValues(schema)
-        # The quick way for arrays: nothing is asked of a cell but to be finite.
+        # Whether any finite number is valid in any column: arrays then take a faster path.
         self.takes_any_number = (
             self._only_numbers
             and not self._has_flags
@@ -80,11 +80,10 @@ class InputReader:
             and not schema.derived
             and schema.kind != "lists"
         )
-
         self.takes_missing = all(column.missing for column in self._numeric)
 
     def check_block(self, block: NDArray[Any]) -> None:
-        """Refuse the first cell of a float64 *block*, all columns of it numeric, that is not good.
+        """Refuse the first invalid cell of a float64 *block*, where all columns are numeric.
 
         Raises
         ------
@@ -96,20 +95,20 @@ class InputReader:
             self.allowed_values.check_blocks({NUMBERS: block})
 
     def feeds(self, X: Any) -> tuple[Feeds, int]:
-        """The graph's inputs for *X*, and the number of rows.
+        """Return the graph's inputs for *X*, and the number of rows.
 
-        A C-contiguous float64 array of numeric columns is passed on as it is, not copied.
+        A C-contiguous float64 array of numeric columns is not copied.
 
         Raises
         ------
         InputError
-            The table, a column or a cell is not what the schema says.
+            The table, a column or a cell does not match the schema.
         """
         try:
             return self._feeds(X)
         except (EdgeRuntimeError, MemoryError):
             raise
-        except Exception as error:  # the methods of a stranger's class may raise anything
+        except Exception as error:  # the methods of a foreign class may raise anything
             raise InputError(
                 f"the {kind_name(X)} cannot be read as a table: {describe_error(error)}; pass an "
                 "array, a data frame or a list of rows"
@@ -122,7 +121,7 @@ class InputReader:
             return self._from_columns(list(X), X.__getitem__)
         if isinstance(X, memoryview):
             return self._from_array(np.asarray(X))
-        if hasattr(X, "collect") and hasattr(X, "explain"):  # polars, not computed yet
+        if hasattr(X, "collect") and hasattr(X, "explain"):  # a polars LazyFrame
             raise InputError(f"expected a table, found a {type(X).__name__}; pass X.collect()")
         if isinstance(X, str | bytes | bytearray):
             raise InputError(f"expected a table, found one {type(X).__name__}; pass a list of rows")
@@ -135,7 +134,7 @@ class InputReader:
         if hasattr(X, "column_names"):  # an Arrow table
             return self._from_columns(list(X.column_names), X.column)
         if hasattr(X, "to_numpy"):
-            return self._from_array(exported(X))
+            return self._from_array(column_to_numpy(X))
         if hasattr(X, "__array__"):
             return self._from_array(np.asarray(X))
         if isinstance(X, Sequence):
@@ -146,28 +145,28 @@ class InputReader:
         )
 
     def check_names(self, names: list[Any], *, row: int | None = None) -> None:
-        """Refuse a table or row that lacks a column, repeats one, or has one too many.
+        """Refuse a table or row that lacks a column, repeats one, or has an unknown one.
 
-        A name that is no str counts by its ``str()``, as in the schema.  *row* goes into the error.
+        A name that is no str is compared by its ``str()``.  *row* goes into the error.
         """
         names = text_names(names)
-        found = set(names)
-        if len(found) != len(names):
-            twice = next(name for name, times in Counter(names).items() if times > 1)
-            raise InputError(f"the column name {twice!r} appears twice; rename one", row=row)
-        missing = [name for name in self.schema.names if name not in found]
+        unique = set(names)
+        if len(unique) != len(names):
+            repeated = next(name for name, times in Counter(names).items() if times > 1)
+            raise InputError(f"the column name {repeated!r} appears twice; rename one", row=row)
+        missing = [name for name in self.schema.names if name not in unique]
         extra = [name for name in names if name not in self._names]
         if missing:
             raise InputError(
                 f"column missing: expected {_listed(missing)}, found "
-                f"{_listed(names) if names else 'no columns'}{_guess(missing, extra)}",
+                f"{_listed(names) if names else 'no columns'}{_suggestion(missing, extra)}",
                 row=row,
                 column=missing[0],
             )
         if extra and self.extra_columns != "ignore":
             raise InputError(
-                f"the model does not know {_listed(extra)}; leave that out, or have extra columns "
-                'ignored (extra_columns="ignore")',
+                f"the model does not know {_listed(extra)}; leave that out, or ignore extra "
+                'columns (extra_columns="ignore")',
                 row=row,
                 column=str(extra[0]),
             )
@@ -202,7 +201,7 @@ class InputReader:
         names = list(X.columns)
         by_position = self.schema.kind == "array" or self.schema.loose
         if by_position and set(text_names(names)) != self._names:
-            # Trained without names, so position is all there is.
+            # The model was trained without names: columns are matched by position.
             if len(names) != self._width:
                 raise InputError(f"expected {quantity(self._width, 'column')}, found {len(names)}")
             position = dict(zip(self.schema.names, names, strict=True))
@@ -266,26 +265,26 @@ class InputReader:
         schema = self.schema
         feeds: Feeds = {}
 
-        def checked(i: int, column_of: Callable[[Cells, Column], Any]) -> Any:
+        def column_of(i: int, convert: Callable[[Cells, Column], Any]) -> Any:
             column = schema.columns[i]
-            found = column_of(_flat(cells(i)), column)
-            if len(found) != n_rows:  # one cell would be spread over all rows
+            values = convert(_flat(cells(i)), column)
+            if len(values) != n_rows:  # numpy would broadcast one cell to all rows
                 raise InputError(
                     f"expected {quantity(n_rows, 'cell')}, as the table has rows, found "
-                    f"{len(found)}",
+                    f"{len(values)}",
                     column=column.name,
                 )
-            return found
+            return values
 
         if schema.numeric:
             numbers = np.empty((n_rows, len(schema.numeric)))
             for place, i in enumerate(schema.numeric):
-                numbers[:, place] = checked(i, number_column)
+                numbers[:, place] = column_of(i, number_column)
             feeds[NUMBERS] = numbers
         if schema.textual:
             strings = np.empty((n_rows, len(schema.textual)), dtype=object)
             for place, i in enumerate(schema.textual):
-                strings[:, place] = checked(i, text_column)
+                strings[:, place] = column_of(i, text_column)
             feeds[STRINGS] = strings
         if self.allowed_values:
             self.allowed_values.check_blocks(feeds)
@@ -294,22 +293,22 @@ class InputReader:
             for place, i in enumerate(schema.sources):
                 if schema.columns[i].is_string:
                     raw[:, place] = feeds[STRINGS][:, schema.textual.index(i)]
-                else:  # one by one: numpy would take a list of lists for a matrix
-                    for row, cell in enumerate(checked(i, _as_they_are)):
+                else:  # one by one: numpy reads a list of lists as a matrix
+                    for row, cell in enumerate(column_of(i, _unchanged)):
                         raw[row, place] = cell
             feeds[CELLS] = raw
         return feeds, n_rows
 
 
 def text_names(names: list[Any]) -> list[Any]:
-    """*names* as the schema has them: by ``str()``; the very list when all are str already."""
+    """Convert names to str, as in the schema; return the same list when all are str."""
     if _TEXT.issuperset(map(type, names)):
         return names
     return [name if isinstance(name, str) else str(name) for name in names]
 
 
 def with_text_names(row: Mapping[Any, Any]) -> dict[Any, Any]:
-    """*row* with its names as in the schema."""
+    """Return *row* with its names as str."""
     names = list(row)
     return dict(zip(text_names(names), [row[name] for name in names], strict=True))
 
@@ -320,11 +319,11 @@ def quantity(number: int, noun: str) -> str:
 
 
 def _cells(column: Any) -> Cells:
-    """A column of a data frame or a dict of columns as an array or a list."""
+    """Return a column of a data frame or a dict of columns as an array or a list."""
     if isinstance(column, np.ndarray):
         return unmasked(column)
     if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow
-        return exported(column)
+        return column_to_numpy(column)
     if hasattr(column, "__array__"):
         return np.asarray(column)
     if isinstance(column, str | bytes) or not isinstance(column, Sequence):
@@ -335,7 +334,7 @@ def _cells(column: Any) -> Cells:
     return column
 
 
-def _as_they_are(cells: Cells, _: Column) -> Cells:
+def _unchanged(cells: Cells, _: Column) -> Cells:
     return cells
 
 
@@ -346,19 +345,22 @@ def _flat(cells: Cells) -> Cells:
 
 
 def _listed(names: Iterable[Any]) -> str:
-    shown = [repr(name) for name in names]
-    more = len(shown) - _SHOWN_NAMES
-    return ", ".join(shown[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")
+    spelled = [repr(name) for name in names]
+    n_more = len(spelled) - _MOST_LISTED_NAMES
+    more = f" and {n_more} more" if n_more > 0 else ""
+    return ", ".join(spelled[:_MOST_LISTED_NAMES]) + more
 
 
-def _guess(missing: list[str], extra: list[Any]) -> str:
-    """What the missing columns may have been called, for the end of a message."""
+def _suggestion(missing: list[str], extra: list[Any]) -> str:
+    """Suggest which unknown names stand for the missing columns, for the end of a message."""
     if not extra:
         return ""
     from edge_runtime.inputs.suggestions import match_names  # rows seldom need it
 
-    pairs = match_names(tuple(missing[:_SHOWN_NAMES]), tuple(extra[:_MOST_GUESSED]))
+    pairs = match_names(tuple(missing[:_MOST_LISTED_NAMES]), tuple(extra[:_MOST_UNKNOWN_NAMES]))
     if not pairs:
         renamed = f": rename it if it is {missing[0]!r}" if len(missing) == len(extra) == 1 else ""
         return f"; the model does not know {_listed(extra)}{renamed}"
-    return "; did you mean " + ", ".join(f"{name!r} by {found!r}" for name, found in pairs) + "?"
+    return (
+        "; did you mean " + ", ".join(f"{name!r} by {unknown!r}" for name, unknown in pairs) + "?"
+    )
