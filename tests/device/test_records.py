@@ -1,4 +1,4 @@
-"""What stands in for dataclasses and json at a start behaves as they do."""
+"""Records behave like dataclasses, and the JSON scanner like the module json."""
 
 import copy
 import dataclasses
@@ -18,7 +18,7 @@ from edge_runtime import IntegrityError
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Twin:
-    """As Output, by the standard library."""
+    """The same fields as Output, in a dataclass."""
 
     name: str
     method: str
@@ -30,7 +30,7 @@ FULL = ("predict", "predict", "float64", 3)
 
 
 @pytest.mark.parametrize("values", [FULL, FULL[:3]])
-def test_a_record_is_made_shown_compared_and_hashed_as_a_dataclass(values: tuple[Any, ...]) -> None:
+def test_a_record_behaves_like_a_dataclass(values: tuple[Any, ...]) -> None:
     ours, theirs = Output(*values), Twin(*values)
     assert repr(ours) == repr(theirs).replace("Twin", "Output")
     assert ours == Output(**dataclasses.asdict(ours))
@@ -46,7 +46,7 @@ def test_a_record_is_made_shown_compared_and_hashed_as_a_dataclass(values: tuple
 
 
 @pytest.mark.parametrize(
-    ("values", "named"),
+    ("values", "keywords"),
     [
         (FULL[:2], {}),
         ((*FULL, 1), {}),
@@ -55,15 +55,15 @@ def test_a_record_is_made_shown_compared_and_hashed_as_a_dataclass(values: tuple
         ((), {"name": "x"}),
     ],
 )
-def test_a_record_takes_what_a_dataclass_takes(
-    values: tuple[Any, ...], named: dict[str, Any]
+def test_a_record_refuses_the_arguments_that_a_dataclass_refuses(
+    values: tuple[Any, ...], keywords: dict[str, Any]
 ) -> None:
     for kind in (Output, Twin):
         with pytest.raises(TypeError):
-            kind(*values, **named)
+            kind(*values, **keywords)
 
 
-def test_a_record_is_frozen_and_keeps_nothing_else() -> None:
+def test_a_record_is_frozen_and_has_no_other_attributes() -> None:
     schema = Schema("array", (Column("a", "float64"),))
     for item in (Output(*FULL), schema):
         for name in ("name", "kind", "new"):
@@ -81,20 +81,20 @@ def test_a_record_is_frozen_and_keeps_nothing_else() -> None:
     [Output(*FULL), Schema("table", (Column("a", "string", categories=("x",)),))],
     ids=["slots", "dict"],
 )
-def test_a_record_is_copied_and_pickled(item: Any) -> None:
+def test_a_record_can_be_copied_and_pickled(item: Any) -> None:
     assert copy.copy(item) == copy.deepcopy(item) == pickle.loads(pickle.dumps(item)) == item
 
 
-def test_a_default_that_is_made_is_made_for_each() -> None:
+def test_a_default_factory_runs_for_each_record() -> None:
     from edge_runtime.records import field
 
     @record(frozen=True)
     class Holder:
-        held: dict[str, int] = field(default_factory=dict)
+        counts: dict[str, int] = field(default_factory=dict)
 
-    one, other = Holder(), Holder()
-    one.held["a"] = 1
-    assert (one.held, other.held) == ({"a": 1}, {})
+    first, second = Holder(), Holder()
+    first.counts["a"] = 1
+    assert (first.counts, second.counts) == ({"a": 1}, {})
 
 
 TEXTS = [
@@ -116,7 +116,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_scanner_alone_reads_and_refuses_what_json_does(
+def test_the_scanner_reads_and_refuses_what_json_does(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read() -> Any:
@@ -125,8 +125,8 @@ def test_the_scanner_alone_reads_and_refuses_what_json_does(
         except IntegrityError as error:
             return str(error)
 
-    quick = read()
-    monkeypatch.setitem(sys.modules, "_json", None)  # as where Python has none
-    assert read() == quick
-    if not isinstance(quick, str):
-        assert quick == json.loads(text)
+    by_scanner = read()
+    monkeypatch.setitem(sys.modules, "_json", None)  # as on a Python without the scanner
+    assert read() == by_scanner
+    if not isinstance(by_scanner, str):
+        assert by_scanner == json.loads(text)
