@@ -84,12 +84,12 @@ class Tensor:
         return self.graph.node("Cast", self, to=ONNX_TYPES[wanted], dtype=wanted, shape=self.shape)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from edge_pipeline.conversion.tracing.ufuncs import trace_ufunc
+        from edge_pipeline.conversion.tracing.dispatch import trace_ufunc
 
         return trace_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from edge_pipeline.conversion.tracing.ufuncs import trace_function
+        from edge_pipeline.conversion.tracing.dispatch import trace_function
 
         return trace_function(func, args, kwargs)
 

@@ -1,7 +1,7 @@
-"""Arrays that a user's function computes with while it is traced.
+"""Define the symbolic array that a user's function gets while it is traced.
 
-A :class:`TracedArray` looks like the ndarray that the function was written for: it can be indexed,
-assigned to, and handed to numpy; behind it stands a tensor of the graph.
+A :class:`TracedArray` behaves like the ndarray that the function was written for.  It can be
+indexed, assigned to and passed to numpy.  It holds a tensor of the graph.
 """
 
 from __future__ import annotations
@@ -14,34 +14,49 @@ import numpy as np
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import ONNX_TYPES, Tensor
-from edge_pipeline.conversion.tracing.numpy_functions import permuted, reshaped
-from edge_pipeline.conversion.tracing.ufuncs import trace_function, trace_ufunc
+from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufunc
+from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
 
 __all__ = ["ROWS", "TracedArray", "Tracer"]
 
 ROWS = 10_007
-"""What ``len(X)`` and ``X.shape[0]`` say: a prime that no array of a user's is likely to have for
-its length.  A constant of that length whose rows are all alike (``np.ones((len(X), 1))``) is a row
-repeated; any other would tell where a row stands in the batch."""
+"""The value of ``len(X)`` and ``X.shape[0]``: a prime that is unlikely as the length of an array.
+
+A constant of that length with equal rows (``np.ones((len(X), 1))``) is one row, repeated.  Any
+other depends on the position of a row in the batch, and is refused."""
 
 
 class Tracer:
-    """Between traced arrays and tensors, for one call of a user's function.
+    """Convert tensors to traced arrays and back, for one call of a user's function.
 
     Parameters
     ----------
     rows
         A tensor with as many rows as the batch.
     vector
-        Makes a column of a frame a vector (``Context.vector``).
+        Converts a frame of one column to a vector (``Context.vector``).
+    make_frame
+        ``TracedFrame.of``, where the function may use pandas.
     """
 
-    def __init__(self, rows: Tensor, vector: Callable[[Frame], Tensor]) -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        vector: Callable[[Frame], Tensor],
+        make_frame: Callable[[Tracer, dict[Any, Any]], Any] | None = None,
+    ) -> None:
         self.rows = rows
         self.vector = vector
+        self._make_frame = make_frame
+
+    def frame(self, columns: dict[Any, Any]) -> Any:
+        """Make a traced frame of columns."""
+        if self._make_frame is None:
+            raise TypeError("data frames have no form here")
+        return self._make_frame(self, columns)
 
     def wrap(self, value: Any) -> Any:
-        """Tensors, also in lists, as traced arrays; anything else as it is."""
+        """Wrap tensors, also in lists, in traced arrays; return other values as they are."""
         if isinstance(value, Tensor):
             return TracedArray(self, value)
         if type(value) in (list, tuple) and any(isinstance(item, Tensor) for item in value):
@@ -49,7 +64,10 @@ class Tracer:
         return value
 
     def unwrap(self, value: Any) -> Any:
-        """Traced arrays, also in lists, as tensors; constants that repeat a row as tensors."""
+        """Unwrap traced arrays, also in lists, and convert constants with a row for every row.
+
+        A function, as in ``np.piecewise``, still gets and returns traced arrays.
+        """
         if hasattr(type(value), "to_tensor"):
             return value.to_tensor()
         if type(value) in (list, tuple):
@@ -57,10 +75,12 @@ class Tracer:
         if type(value) is dict:
             return {key: self.unwrap(item) for key, item in value.items()}
         if type(value) is np.ndarray and ROWS in value.shape:
-            return self._repeated(value)
+            return self._repeated_row(value)
+        if callable(value) and not isinstance(value, type):
+            return lambda *args: self.unwrap(value(*map(self.wrap, args)))
         return value
 
-    def _repeated(self, value: Any) -> Tensor:
+    def _repeated_row(self, value: Any) -> Tensor:
         axis = value.shape.index(ROWS)
         first = np.take(value, 0, axis)
         if not (value == np.expand_dims(first, axis)).all():
@@ -69,51 +89,51 @@ class Tracer:
                 "on where a row stands in the batch"
             )
         full = ops.full_rows(self.rows, first)
-        return permuted(full, [*range(1, axis + 1), 0, *range(axis + 1, full.ndim)])
+        return transpose(full, [*range(1, axis + 1), 0, *range(axis + 1, full.ndim)])
 
 
 class TracedArray:
-    """The promise of an ndarray, for a user's function.  Assignment replaces the tensor."""
+    """A symbolic array with the interface of ndarray.  Assignment replaces its tensor."""
 
     __array_priority__ = 1000
 
-    def __init__(self, tracer: Tracer, tensor: Tensor, *, whole: bool = False) -> None:
+    def __init__(self, tracer: Tracer, tensor: Tensor, *, is_integer: bool = False) -> None:
         self._tracer = tracer
         self._tensor = tensor
-        self._whole = whole  # an array of integers: what is assigned loses its fraction
+        self._is_integer = is_integer  # assigned values lose their fraction, as in numpy
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """So that ``isinstance(X, np.ndarray)`` in a user's function holds."""
+        """Make ``isinstance(X, np.ndarray)`` in a user's function hold."""
         return np.ndarray
 
     def to_tensor(self) -> Tensor:
-        """What stands in the graph."""
+        """Return the tensor of the graph."""
         return self._tensor
 
-    def made(self, value: Any) -> Any:
-        """*value*, where it is a tensor, of this kind of array."""
+    def _wrap(self, value: Any) -> Any:
+        """Wrap a tensor in this type of array."""
         return self._tracer.wrap(value)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if any(getattr(type(value), "is_traced_frame", False) for value in inputs):
             return NotImplemented
         unwrap = self._tracer.unwrap
-        answer = trace_ufunc(ufunc, method, unwrap(inputs), unwrap(kwargs))
+        result = trace_ufunc(ufunc, method, unwrap(inputs), unwrap(kwargs))
         out = kwargs.get("out", (None,))[0]
         if type(out) is type(self):
-            out._tensor = answer
+            out._tensor = result
             return out
-        return self.made(answer)
+        return self._wrap(result)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(getattr(kind, "is_traced_frame", False) for kind in types):
             return NotImplemented
         unwrap = self._tracer.unwrap
-        answer = trace_function(func, unwrap(args), unwrap(kwargs))
+        result = trace_function(func, unwrap(args), unwrap(kwargs))
         if func is np.shape:
-            return _seen(answer)
-        return self.made(answer)
+            return _numpy_shape(result)
+        return self._wrap(result)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
@@ -129,16 +149,16 @@ class TracedArray:
             )
         if sum(isinstance(k, list | np.ndarray) for k in keys) > 1:
             raise TypeError("two lists of positions pick single cells; select columns with one")
-        return self.made(self._tensor[keys])
+        return self._wrap(self._tensor[keys])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         keys = list(self._tracer.unwrap(key if type(key) is tuple else (key,)))
         value = self._tracer.unwrap(value)
         x = self._tensor
-        given = value if isinstance(value, Tensor) else x.graph.constant(value, x.dtype)
-        if self._whole:
-            given = given.astype(np.int64)
-        self._tensor = _assigned(x, keys, given.astype(x.dtype))
+        tensor = value if isinstance(value, Tensor) else x.graph.constant(value, x.dtype)
+        if self._is_integer:
+            tensor = tensor.astype(np.int64)
+        self._tensor = _assign(x, keys, tensor.astype(x.dtype))
 
     def __len__(self) -> int:
         return int(self.shape[0])
@@ -169,38 +189,38 @@ class TracedArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Numpy's shape; :data:`ROWS` for the rows."""
-        return _seen(self._tensor.shape)
+        """Return numpy's shape, with :data:`ROWS` for the rows."""
+        return _numpy_shape(self._tensor.shape)
 
     @property
     def ndim(self) -> int:
-        """Number of dimensions."""
+        """Return the number of dimensions."""
         return self._tensor.ndim
 
     @property
     def size(self) -> int:
-        """Number of elements."""
+        """Return the number of elements."""
         return int(np.prod(self.shape))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Numpy's dtype."""
+        """Return numpy's dtype."""
         return self._tensor.dtype
 
     @property
     def T(self) -> Any:  # noqa: N802 - numpy's name
-        """Transposed: the rows must come first again in the end."""
-        return self.made(permuted(self._tensor))
+        """Transpose; the function's result must have the rows first again."""
+        return self._wrap(transpose(self._tensor))
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         """Cast between numbers and booleans."""
-        return self.made(cast(self._tensor, dtype))
+        return self._wrap(cast(self._tensor, dtype))
 
     def copy(self, *_: Any, **__: Any) -> Any:
-        """An array of its own."""
-        made = self.made(self._tensor)
-        made._whole = self._whole
-        return made
+        """Copy; assignments to the copy leave this array as it is."""
+        copy = self._wrap(self._tensor)
+        copy._is_integer = self._is_integer
+        return copy
 
     __copy__ = copy
 
@@ -208,75 +228,76 @@ class TracedArray:
         return self.copy()
 
     def reshape(self, *shape: Any, **_: Any) -> Any:
-        """Numpy's reshape; the rows stay rows."""
-        wanted = shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape
-        return self.made(reshaped(self._tensor, tuple(None if s == ROWS else s for s in wanted)))
+        """Reshape as numpy does; the rows stay rows."""
+        sizes = shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape
+        return self._wrap(reshape(self._tensor, tuple(None if s == ROWS else s for s in sizes)))
 
     def ravel(self, *_: Any, **__: Any) -> Any:
-        """One dimension, of an array with one column."""
+        """Flatten an array with one column."""
         return self.reshape(-1)
 
     flatten = ravel
 
     def transpose(self, *axes: Any) -> Any:
-        """Numpy's transpose."""
+        """Transpose as numpy does."""
         order = axes[0] if len(axes) == 1 and type(axes[0]) is tuple else axes
-        return self.made(permuted(self._tensor, order or None))
+        return self._wrap(transpose(self._tensor, order or None))
 
     def fill(self, value: Any) -> None:
-        """Every element *value*."""
+        """Set every element to *value*."""
         self[...] = value
 
     def item(self, *_: Any) -> Any:
-        """No single value is known."""
+        """Refuse: no single value is known."""
         return self.__float__()
 
     tolist = item
 
     def round(self, decimals: int = 0, *_: Any) -> Any:
-        """Numpy's round."""
+        """Round as numpy does."""
         return np.round(self, decimals)
 
     __round__ = round
 
 
 def cast(x: Tensor, dtype: Any) -> Tensor:
-    """Numpy's astype, where a graph has the dtype."""
+    """Cast as numpy's astype does, to a dtype that a graph has."""
     try:
-        wanted = np.dtype(dtype)
+        target = np.dtype(dtype)
     except TypeError:
-        wanted = np.dtype(object)
-    if wanted == x.dtype:
+        target = np.dtype(object)
+    if target == x.dtype:
         return x
-    if wanted not in ONNX_TYPES or x.is_string or wanted.kind == "O":
+    if target not in ONNX_TYPES or x.is_string or target.kind == "O":
         raise TypeError(f"astype({dtype!r}) of {x.dtype} has no form in a graph")
-    if wanted == np.bool_:
+    if target == np.bool_:
         return ~(x == 0)  # NaN is true in numpy, and an ONNX Cast leaves it open
-    if x.dtype.kind == "f" and wanted.kind in "iu":
-        return _whole(x, wanted)
-    return x.astype(wanted)
+    if x.dtype.kind == "f" and target.kind in "iu":
+        return _truncate_to_integer(x, target)
+    return x.astype(target)
 
 
-def _whole(x: Tensor, wanted: np.dtype[Any]) -> Tensor:
-    """Cut to whole numbers, also where C leaves the answer open: NaN, and beyond the type.
+def _truncate_to_integer(x: Tensor, target: np.dtype[Any]) -> Tensor:
+    """Truncate to integers; NaN and numbers beyond the type become what x86 makes of them.
 
-    An x86 CPU, hence numpy on the build machine, gives the lowest number there; an ARM CPU the
-    nearest one or 0, and in a uint8 an answer that depends on the row's place in the batch (seen
-    on an emulated board: docs/arm.md).  So Cast never meets such a number.
+    C leaves their cast undefined.  An x86 CPU, hence numpy on the build machine, gives the lowest
+    integer.  An ARM CPU gives the nearest integer or 0.  In a uint8 its result depends on the
+    position of the row in the batch, as an emulated board showed (docs/arm.md).  So Cast never
+    gets such a number.
     """
-    through = np.dtype(np.int64) if wanted == np.int64 else np.dtype(np.int32)
+    through = np.dtype(np.int64) if target == np.int64 else np.dtype(np.int32)
     lowest = float(np.iinfo(through).min)
     inside = (x >= lowest) & (x < -lowest)
-    # From int32, C does define what becomes of a number that uint8 cannot hold.
-    return ops.where(inside, x, lowest).astype(through).astype(wanted)
+    # The cast from int32 to uint8 is defined in C.
+    return ops.where(inside, x, lowest).astype(through).astype(target)
 
 
-def _seen(shape: Any) -> tuple[int, ...]:
+def _numpy_shape(shape: Any) -> tuple[int, ...]:
     return tuple(ROWS if size is None else size for size in shape)
 
 
-def _assigned(x: Tensor, keys: list[Any], value: Tensor) -> Tensor:
-    """*x* with the elements at *keys* replaced, as ``x[keys] = value`` does."""
+def _assign(x: Tensor, keys: list[Any], value: Tensor) -> Tensor:
+    """Return *x* with the elements at *keys* replaced, as ``x[keys] = value`` does."""
     if any(k is Ellipsis for k in keys):
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
         keys[at : at + 1] = [slice(None)] * (x.ndim - len(keys) + 1)
@@ -288,25 +309,25 @@ def _assigned(x: Tensor, keys: list[Any], value: Tensor) -> Tensor:
     if x.ndim != 2 or len(keys) == 1:
         if any(k != slice(None) for k in keys):
             raise TypeError("assigning to rows of the batch has no form in a graph")
-        condition = x.graph.constant(True) if mask is None else _beside(mask, x)
+        condition = x.graph.constant(True) if mask is None else _expanded_mask(mask, x)
         return ops.where(condition, value, x)
     if not isinstance(keys[0], slice) or keys[0] != slice(None):
         raise TypeError("assigning to rows of the batch has no form in a graph")
-    places = np.atleast_1d(np.arange(x.width)[keys[1]])
+    columns = np.atleast_1d(np.arange(x.width)[keys[1]])
     source = np.zeros(x.width, dtype=np.int64)
-    source[places] = np.arange(len(places))
-    chosen = np.isin(np.arange(x.width), places)
+    source[columns] = np.arange(len(columns))
+    is_assigned = np.isin(np.arange(x.width), columns)
     if value.ndim == 1 and np.ndim(np.arange(x.width)[keys[1]]) == 0:
         value = ops.expand_dims(value, 1)
     if value.ndim and value.shape[-1] not in (1, None):
         value = ops.take(value, source, value.ndim - 1)
-    condition = x.graph.constant(chosen)
+    condition = x.graph.constant(is_assigned)
     if mask is not None:
-        condition = _beside(mask, x) & condition
+        condition = _expanded_mask(mask, x) & condition
     return ops.where(condition, value, x)
 
 
-def _beside(mask: Tensor, x: Tensor) -> Tensor:
+def _expanded_mask(mask: Tensor, x: Tensor) -> Tensor:
     return ops.expand_dims(mask, 1) if mask.ndim < x.ndim else mask
 
 
@@ -314,7 +335,7 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: TracedArray, *args: Any, **kwargs: Any) -> Any:
         return function(self, *args, **kwargs)
 
-    method.__doc__ = f"As numpy.{function.__name__}."
+    method.__doc__ = f"Call numpy.{function.__name__}."
     return method
 
 

@@ -1,6 +1,6 @@
-"""Data frames that a user's function computes with while it is traced: columns by their names.
+"""Define the symbolic DataFrame that a user's function gets while it is traced.
 
-A :class:`TracedFrame` answers the part of pandas that works row by row.
+A :class:`TracedFrame` has those methods of pandas that work row by row.
 """
 
 from __future__ import annotations
@@ -15,31 +15,29 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import ROWS, TracedArray, Tracer
-from edge_pipeline.conversion.tracing.frame_columns import ColumnShaping, Located
+from edge_pipeline.conversion.tracing.frame_columns import ColumnIndexer, ColumnMethods
 from edge_pipeline.conversion.tracing.series import ROW_LABELS, TracedSeries
 
 __all__ = ["TracedFrame"]
 
 
-_DATA_FRAME = pd.DataFrame
-"""pandas' own: while a function is traced, ``pd.DataFrame`` is a stand-in."""
-
-
-class TracedFrame(ColumnShaping):
-    """Columns by name, the values in tensors."""
+class TracedFrame(ColumnMethods):
+    """A symbolic DataFrame: column names, and tensors that hold the columns."""
 
     is_traced_frame = True
     __array_priority__ = 2000
 
-    def __init__(self, tracer: Tracer, names: Sequence[Any], frame: Frame, flags: Any = ()) -> None:
+    def __init__(
+        self, tracer: Tracer, names: Sequence[Any], frame: Frame, boolean_columns: Any = ()
+    ) -> None:
         self._tracer = tracer
         self._names = list(names)
         self._frame = frame
-        self._flags = flags
+        self._boolean_columns = boolean_columns
 
     @classmethod
     def of(cls, tracer: Tracer, columns: dict[Any, Any]) -> TracedFrame:
-        """A frame of single columns, or of constants for every row."""
+        """Make a frame of columns; a constant is repeated for every row."""
         frame: list[tuple[Tensor, int]] = []
         for value in columns.values():
             tensor = tracer.unwrap(value)
@@ -52,27 +50,27 @@ class TracedFrame(ColumnShaping):
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """So that ``isinstance(df, pd.DataFrame)`` holds."""
-        return _DATA_FRAME
+        """Make ``isinstance(df, pd.DataFrame)`` hold."""
+        return pd.DataFrame
 
     def to_frame(self) -> Frame:
-        """What stands in the graph: columns of numbers and of strings."""
+        """Return the columns as tensors of the graph."""
         return self._frame
 
     def to_tensor(self) -> Tensor:
-        """All columns as one tensor.
+        """Join all columns in one tensor.
 
         Raises
         ------
         TypeError
-            They are numbers and strings.
+            Some columns are numbers, some strings.
         """
         try:
             return self._frame.matrix()
         except ValueError as error:
             raise TypeError(f"{error}; select the columns by name first") from error
 
-    def _made(self, *parts: Any) -> TracedFrame:
+    def _new(self, *parts: Any) -> TracedFrame:
         return TracedFrame(*parts)
 
     def _with(self, names: Sequence[Any], tensor: Tensor) -> TracedFrame:
@@ -85,7 +83,7 @@ class TracedFrame(ColumnShaping):
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """Column by column; frames must have the same columns, as pandas would align them."""
+        """Compute column by column; frames must have the same columns: pandas aligns others."""
         names = {tuple(v._names) for v in inputs if type(v) is TracedFrame}
         if len(names) > 1:
             raise TypeError("pandas aligns frames of different columns; use .to_numpy()")
@@ -93,26 +91,26 @@ class TracedFrame(ColumnShaping):
             raise TypeError("pandas aligns a frame and a series by name; use .div(series, axis=0)")
         arrays = [TracedArray(self._tracer, v.to_tensor()) if type(v) is TracedFrame else v
                   for v in inputs]  # fmt: skip
-        answer = getattr(ufunc, method)(*arrays, **kwargs)
-        return self._with(self._names, answer.to_tensor())
+        result = getattr(ufunc, method)(*arrays, **kwargs)
+        return self._with(self._names, result.to_tensor())
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = func.__name__
         if name in _REDUCTIONS and args and args[0] is self:
             return getattr(self, name)(*args[1:], **kwargs)
-        answer = func(*_as_arrays(args), **_as_arrays(kwargs))
-        shape = getattr(answer, "shape", None)
+        result = func(*_as_arrays(args), **_as_arrays(kwargs))
+        shape = getattr(result, "shape", None)
         if func in (np.where, np.select, np.concatenate, np.hstack, np.column_stack):
-            return answer
-        if shape == (ROWS, len(self._names)) and type(answer) is TracedArray:
-            return self._with(self._names, answer.to_tensor())
-        return answer
+            return result
+        if shape == (ROWS, len(self._names)) and type(result) is TracedArray:
+            return self._with(self._names, result.to_tensor())
+        return result
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("a traced frame has no values yet; use df.to_numpy()")
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str) or key in self._hashable():
+        if isinstance(key, str) or key in self._other_names():
             return self._series(key)
         if type(key) in (TracedSeries, TracedArray, TracedFrame):
             raise TypeError("selecting rows by a condition changes the batch; use np.where")
@@ -120,10 +118,10 @@ class TracedFrame(ColumnShaping):
             raise TypeError("slicing the rows changes the batch")
         names = list(key)
         if names and all(isinstance(n, bool | np.bool_) for n in names):
-            names = [n for n, kept in zip(self._names, names, strict=True) if kept]
+            names = [name for name, mask in zip(self._names, names, strict=True) if mask]
         return self._selected(names)
 
-    def _hashable(self) -> list[Any]:
+    def _other_names(self) -> list[Any]:
         return [name for name in self._names if not isinstance(name, str)]
 
     def _position(self, name: Any) -> int:
@@ -134,13 +132,13 @@ class TracedFrame(ColumnShaping):
     def _series(self, name: Any) -> TracedSeries:
         column = self._frame.columns[self._position(name)]
         tensor = self._tracer.vector(Frame((column,)))
-        if (column[0].name, column[1]) in self._flags:
+        if (column[0].name, column[1]) in self._boolean_columns:
             tensor = tensor.astype(np.bool_)
         return TracedSeries(self._tracer, tensor)
 
     def _selected(self, names: Sequence[Any]) -> TracedFrame:
         frame = self._frame.select([self._position(name) for name in names])
-        return TracedFrame(self._tracer, names, frame, self._flags)
+        return TracedFrame(self._tracer, names, frame, self._boolean_columns)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         names = list(key) if isinstance(key, list | pd.Index) else [key]
@@ -150,21 +148,21 @@ class TracedFrame(ColumnShaping):
                 [tensor] * len(names))  # fmt: skip
         else:
             columns = [value]
-        made = TracedFrame.of(self._tracer, dict(zip(names, columns, strict=True)))
-        kept = list(self._frame.columns)
-        for name, column in zip(names, made._frame.columns, strict=True):
+        assigned = TracedFrame.of(self._tracer, dict(zip(names, columns, strict=True)))
+        new_columns = list(self._frame.columns)
+        for name, column in zip(names, assigned._frame.columns, strict=True):
             if name in self._names:
-                kept[self._names.index(name)] = column
+                new_columns[self._names.index(name)] = column
             else:
                 self._names.append(name)
-                kept.append(column)
-        self._frame = Frame(tuple(kept))
+                new_columns.append(column)
+        self._frame = Frame(tuple(new_columns))
 
     def __delitem__(self, key: Any) -> None:
-        self._become(self.drop(columns=[key]))
+        self._replace_by(self.drop(columns=[key]))
 
-    def _become(self, other: TracedFrame) -> None:
-        self._names, self._frame = other._names, other._frame
+    def _replace_by(self, frame: TracedFrame) -> None:
+        self._names, self._frame = frame._names, frame._frame
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -187,7 +185,7 @@ class TracedFrame(ColumnShaping):
 
     @property
     def columns(self) -> pd.Index:
-        """The names."""
+        """Return the column names."""
         return pd.Index(self._names)
 
     @columns.setter
@@ -196,58 +194,58 @@ class TracedFrame(ColumnShaping):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Pandas' shape; :data:`ROWS` for the rows."""
+        """Return pandas' shape, with :data:`ROWS` for the rows."""
         return ROWS, len(self._names)
 
     @property
     def ndim(self) -> int:
-        """Two."""
+        """Return 2."""
         return 2
 
     @property
     def index(self) -> Any:
-        """Stands for the row labels, which a graph does not have."""
+        """Return a stand-in for the row labels, which a graph does not have."""
         return ROW_LABELS
 
     @property
     def values(self) -> TracedArray:
-        """As an array."""
+        """Convert to an array."""
         return TracedArray(self._tracer, self.to_tensor())
 
     def to_numpy(self, *_: Any, **__: Any) -> TracedArray:
-        """As an array."""
+        """Convert to an array."""
         return self.values
 
     @property
     def T(self) -> Any:  # noqa: N802 - pandas' name
-        """Transposed, as an array."""
+        """Transpose, as an array."""
         return self.values.T
 
     @property
-    def loc(self) -> Located:
-        """``df.loc[:, names]``."""
-        return Located(self, by_name=True)
+    def loc(self) -> ColumnIndexer:
+        """Select columns by name: ``df.loc[:, names]``."""
+        return ColumnIndexer(self, by_name=True)
 
     @property
-    def iloc(self) -> Located:
-        """``df.iloc[:, positions]``."""
-        return Located(self, by_name=False)
+    def iloc(self) -> ColumnIndexer:
+        """Select columns by position: ``df.iloc[:, positions]``."""
+        return ColumnIndexer(self, by_name=False)
 
     def keys(self) -> pd.Index:
-        """The names."""
+        """Return the column names."""
         return self.columns
 
     def items(self) -> Iterator[tuple[Any, TracedSeries]]:
-        """Names and columns."""
+        """Iterate over pairs (name, column)."""
         return ((name, self._series(name)) for name in list(self._names))
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """A column, or *default* where there is none."""
+        """Return a column, or *default* if there is none."""
         return self[key] if isinstance(key, list) or key in self._names else default
 
     def copy(self, *_: Any, **__: Any) -> TracedFrame:
-        """A frame of its own."""
-        return TracedFrame(self._tracer, self._names, self._frame, self._flags)
+        """Copy; assignments to the copy leave this frame as it is."""
+        return TracedFrame(self._tracer, self._names, self._frame, self._boolean_columns)
 
     __copy__ = copy
 
@@ -255,29 +253,31 @@ class TracedFrame(ColumnShaping):
         return self.copy()
 
     def clip(self, lower: Any = None, upper: Any = None, **_: Any) -> TracedFrame:
-        """Between two bounds."""
+        """Clip to two bounds."""
         return self._elementwise(lambda run: ops.clip(run, lower, upper))
 
     def abs(self) -> TracedFrame:
-        """Absolute values."""
+        """Return the absolute values."""
         return self._elementwise(abs)
 
     def round(self, decimals: int = 0) -> TracedFrame:
-        """Rounded."""
+        """Round to *decimals*."""
         return self._with(self._names, self.values.round(decimals).to_tensor())
 
     def pipe(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """*func* of the frame."""
+        """Call *func* with the frame."""
         return func(self, *args, **kwargs)
 
     def apply(self, func: Callable[..., Any], axis: Any = 0, **kwargs: Any) -> Any:
-        """*func* of each column; or of each row, which works on the whole frame at once."""
+        """Call *func* with each column; for axis=1 with the frame, which stands for each row."""
         if axis in (1, "columns"):
             return func(self, **kwargs)
-        return TracedFrame.of(self._tracer, {n: func(s, **kwargs) for n, s in self.items()})
+        return TracedFrame.of(
+            self._tracer, {name: func(column, **kwargs) for name, column in self.items()}
+        )
 
     def map(self, func: Callable[..., Any], **_: Any) -> TracedFrame:
-        """*func* of each value: traced for whole columns, which comes to the same."""
+        """Call *func* with each column: it works value by value."""
         return self.apply(func)  # type: ignore[no-any-return]
 
     applymap = map
@@ -309,7 +309,7 @@ def _reduction(name: str) -> Callable[..., Any]:
         at = {"columns": 1, "index": 0, None: 0}.get(axis, axis)
         return TracedSeries(self._tracer, _REDUCTIONS[name](array, axis=at, **extra).to_tensor())
 
-    method.__doc__ = f"pandas' {name}, over the columns of each row."
+    method.__doc__ = f"Compute pandas' {name} over the columns of each row."
     return method
 
 
@@ -321,7 +321,7 @@ def _aligned(ufunc: np.ufunc) -> Callable[..., Any]:
             other = TracedArray(self._tracer, ops.expand_dims(other.to_tensor(), 1))
         return ufunc(self, other)
 
-    method.__doc__ = f"numpy.{ufunc.__name__} of a frame and a number, frame or column."
+    method.__doc__ = f"Compute numpy.{ufunc.__name__} of this frame and a number, frame or column."
     return method
 
 

@@ -1,7 +1,7 @@
-"""numpy's functions that are no ufuncs, as nodes: joins, reshapes, choices, look-ups.
+"""Convert numpy's functions of arrays to ONNX nodes: joins, reshapes, choices, look-ups.
 
-An answer must be a function of one row: what would reorder or count the rows of the batch raises
-ValueError.
+The result for a row must depend on that row alone.  A function that would reorder or count the
+rows of the batch raises ValueError.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from edge_pipeline.conversion.graph.tensor import STRING, Tensor, arithmetic, br
 from edge_pipeline.conversion.tracing.numpy_reductions import NOT_BY_ROW, REDUCTIONS, checked_axes
 from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 
-__all__ = ["FUNCTIONS", "permuted", "reshaped"]
+__all__ = ["FUNCTIONS", "reshape", "transpose"]
 
 
 def _tensors(parts: Any) -> list[Tensor]:
-    """The parts as tensors, numbers promoted together."""
-    listed = list(parts)
-    graph = graph_of(*listed)
-    return [graph.tensor(part) for part in listed]
+    """Convert the parts to tensors of one graph."""
+    parts = list(parts)
+    graph = graph_of(*parts)
+    return [graph.tensor(part) for part in parts]
 
 
 def _concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None) -> Tensor:
@@ -41,7 +41,7 @@ def _concatenate(parts: Any, axis: Any = 0, out: Any = None, dtype: Any = None) 
 
 
 def _as_rows(part: Tensor, rows: Tensor) -> Tensor:
-    """A constant of one row, repeated for every row."""
+    """Repeat a constant of one row for every row."""
     if part.shape[0] is not None and part.shape[0] == 1:
         target = ops.concatenate(
             [ops.rows(rows), rows.graph.constant(np.ones(part.ndim - 1, dtype=np.int64))], 0
@@ -75,28 +75,28 @@ def _stack(parts: Any, axis: int = 0, **_: Any) -> Tensor:
     return ops.concatenate([ops.expand_dims(tensor, at) for tensor in tensors], at)
 
 
-def reshaped(x: Tensor, shape: Any) -> Tensor:
-    """Reshape, None in *shape* being the rows and -1 what is left over; the rows stay rows."""
-    wanted = list(shape) if isinstance(shape, tuple | list) else [shape]
+def reshape(x: Tensor, shape: Any) -> Tensor:
+    """Reshape as numpy does; None in *shape* stands for the rows, which stay rows."""
+    sizes = list(shape) if isinstance(shape, tuple | list) else [shape]
     if None not in x.shape:
-        known = math.prod(size for size in x.shape if size is not None)
-        rest = known // max(1, math.prod(s for s in wanted if s != -1))
-        return ops.reshape(x, [rest if s == -1 else s for s in wanted])
+        total = math.prod(size for size in x.shape if size is not None)
+        remainder = total // max(1, math.prod(s for s in sizes if s != -1))
+        return ops.reshape(x, [remainder if s == -1 else s for s in sizes])
     if x.shape[0] is not None:
         raise ValueError("numpy.reshape of an array whose first axis is not the rows; transpose it")
-    row = math.prod(size for size in x.shape[1:] if size is not None)
-    sizes = [s for s in wanted[1:] if s != -1]
-    if wanted[0] is None and -1 in wanted[1:]:
-        wanted = [None, *(row // max(1, math.prod(sizes)) if s == -1 else s for s in wanted[1:])]
-    elif wanted[0] == -1:
-        wanted[0] = None
-    if wanted[0] is not None or math.prod(s for s in wanted[1:] if s is not None) != row:
+    row_size = math.prod(size for size in x.shape[1:] if size is not None)
+    if sizes[0] is None and -1 in sizes[1:]:
+        remainder = row_size // max(1, math.prod(s for s in sizes[1:] if s != -1))
+        sizes = [None, *(remainder if s == -1 else s for s in sizes[1:])]
+    elif sizes[0] == -1:
+        sizes[0] = None
+    if sizes[0] is not None or math.prod(s for s in sizes[1:] if s is not None) != row_size:
         raise ValueError(f"numpy.reshape to {tuple(shape)} mixes values of several rows")
-    return ops.reshape_rows(x, *wanted[1:])
+    return ops.reshape_rows(x, *sizes[1:])
 
 
-def permuted(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
-    """numpy.transpose."""
+def transpose(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
+    """Transpose as numpy.transpose does."""
     order = [a % x.ndim for a in axes] if axes is not None else list(range(x.ndim))[::-1]
     if order == list(range(x.ndim)):
         return x
@@ -104,13 +104,13 @@ def permuted(x: Tensor, axes: Sequence[int] | None = None) -> Tensor:
     return x.graph.node("Transpose", x, perm=order, dtype=x.dtype, shape=shape)
 
 
-def _swapped(x: Tensor, a: int, b: int) -> Tensor:
+def _swapaxes(x: Tensor, a: int, b: int) -> Tensor:
     order = list(range(x.ndim))
     order[a % x.ndim], order[b % x.ndim] = order[b % x.ndim], order[a % x.ndim]
-    return permuted(x, order)
+    return transpose(x, order)
 
 
-def _squeezed(x: Tensor, axis: Any = None) -> Tensor:
+def _squeeze(x: Tensor, axis: Any = None) -> Tensor:
     if axis is None:
         axes = [i for i, size in enumerate(x.shape) if size == 1]
     else:
@@ -120,7 +120,7 @@ def _squeezed(x: Tensor, axis: Any = None) -> Tensor:
     return x
 
 
-def _expanded(x: Tensor, axis: Any) -> Tensor:
+def _expand_dims(x: Tensor, axis: Any) -> Tensor:
     for at in sorted(axis if isinstance(axis, tuple) else (axis,)):
         x = ops.expand_dims(x, at)
     return x
@@ -134,10 +134,10 @@ def _where(condition: Any, x: Any = None, y: Any = None) -> Tensor:
 
 
 def _select(conditions: Any, choices: Any, default: Any = 0) -> Tensor:
-    answer = default
+    result = default
     for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
-        answer = _where(condition, choice, answer)
-    return answer  # type: ignore[no-any-return]
+        result = _where(condition, choice, result)
+    return result  # type: ignore[no-any-return]
 
 
 def _piecewise(x: Tensor, conditions: Any, functions: Any) -> Tensor:
@@ -170,50 +170,49 @@ def _round(x: Tensor, decimals: int = 0, out: Any = None) -> Tensor:
     return ops.rint(x * scale) / scale if decimals > 0 else ops.rint(x / scale) * scale
 
 
-def _digitized(x: Tensor, bins: Any, right: bool = False) -> Tensor:
+def _digitize(x: Tensor, bins: Any, right: bool = False) -> Tensor:
     bins = np.asarray(bins, dtype=np.float64)
     side: Any = "left" if right else "right"
     if bins.size > 1 and bins[0] > bins[-1]:
-        return len(bins) - _sorted_place(bins[::-1], x, side)
-    return _sorted_place(bins, x, side)
+        return len(bins) - _sorted_index(bins[::-1], x, side)
+    return _sorted_index(bins, x, side)
 
 
-def _searched(a: Any, v: Tensor, side: Any = "left", sorter: Any = None) -> Tensor:
+def _searchsorted(a: Any, v: Tensor, side: Any = "left", sorter: Any = None) -> Tensor:
     if isinstance(a, Tensor) or sorter is not None:
         raise TypeError("numpy.searchsorted in an array that the rows make has no form here")
-    return _sorted_place(np.asarray(a, dtype=np.float64), v, side)
+    return _sorted_index(np.asarray(a, dtype=np.float64), v, side)
 
 
-def _sorted_place(edges: Any, x: Tensor, side: Any) -> Tensor:
-    """Position among sorted constants; NaN is after all of them."""
+def _sorted_index(edges: Any, x: Tensor, side: Any) -> Tensor:
+    """Find the position of each value among sorted constants; NaN is after all of them."""
     flat = _columns(x) if x.ndim <= 1 else x
-    place = searchsorted([edges] * flat.width, flat.astype(np.float64), side=side)
-    place = ops.where(ops.isnan(flat.astype(np.float64)), float(len(edges)), place)
-    answer = place.astype(np.int64)
-    return ops.squeeze(answer, 1) if x.ndim == 1 else answer
+    index = searchsorted([edges] * flat.width, flat.astype(np.float64), side=side)
+    index = ops.where(ops.isnan(flat.astype(np.float64)), float(len(edges)), index)
+    result = index.astype(np.int64)
+    return ops.squeeze(result, 1) if x.ndim == 1 else result
 
 
 def _interp(x: Tensor, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Tensor:
-    known, values = (np.asarray(a, dtype=np.float64) for a in (xp, fp))
+    xp, fp = (np.asarray(a, dtype=np.float64) for a in (xp, fp))
     x = x.astype(np.float64)
-    last = len(known) - 1
-    segment = ops.clip(_sorted_place(known, x, "right") - 1, 0, last)
-    slopes = np.append(np.diff(values) / np.diff(known), 0.0)
-    answer = ops.take(slopes, segment) * (x - ops.take(known, segment)) + ops.take(values, segment)
-    answer = ops.where(x < known[0], float(values[0] if left is None else left), answer)
-    return ops.where(x > known[-1], float(values[-1] if right is None else right), answer)
+    segment = ops.clip(_sorted_index(xp, x, "right") - 1, 0, len(xp) - 1)
+    slopes = np.append(np.diff(fp) / np.diff(xp), 0.0)
+    result = ops.take(slopes, segment) * (x - ops.take(xp, segment)) + ops.take(fp, segment)
+    result = ops.where(x < xp[0], float(fp[0] if left is None else left), result)
+    return ops.where(x > xp[-1], float(fp[-1] if right is None else right), result)
 
 
 def _isin(x: Tensor, values: Any, *_: Any, invert: bool = False, **__: Any) -> Tensor:
-    wanted = np.unique(np.asarray(list(values)))
-    keys = wanted.astype(object) if x.dtype == STRING else wanted.astype(np.float64)
+    unique = np.unique(np.asarray(list(values)))
+    keys = unique.astype(object) if x.dtype == STRING else unique.astype(np.float64)
     source = x if x.dtype == STRING else x.astype(np.float64)
     if not len(keys):
-        found = ops.full_rows(x, np.zeros(x.shape[1:], dtype=bool))
+        is_member = ops.full_rows(x, np.zeros(x.shape[1:], dtype=bool))
     else:
-        found = ops.lookup(source, keys, np.ones(len(keys), dtype=np.int64), 0) > 0
-        found = found if x.dtype == STRING else found & ~ops.isnan(source)
-    return ~found if invert else found
+        is_member = ops.lookup(source, keys, np.ones(len(keys), dtype=np.int64), 0) > 0
+        is_member = is_member if x.dtype == STRING else is_member & ~ops.isnan(source)
+    return ~is_member if invert else is_member
 
 
 def _isclose(
@@ -225,7 +224,7 @@ def _isclose(
     return close | (ops.isnan(x) & ops.isnan(y)) if equal_nan else close
 
 
-def _like(value: Any) -> Callable[..., Tensor]:
+def _constant_like(value: Any) -> Callable[..., Tensor]:
     def traced(x: Tensor, dtype: Any = None, *_: Any, **__: Any) -> Tensor:
         zero = ops.where(ops.isnan(x.astype(np.float64)), 0.0, 0.0)
         return (zero + float(value)).astype(x.dtype if dtype is None else dtype)
@@ -234,7 +233,7 @@ def _like(value: Any) -> Callable[..., Tensor]:
 
 
 def _full_like(x: Tensor, fill_value: Any, dtype: Any = None, **_: Any) -> Tensor:
-    return _like(fill_value)(x, dtype)
+    return _constant_like(fill_value)(x, dtype)
 
 
 def _dot(a: Any, b: Any, out: Any = None) -> Tensor:
@@ -245,17 +244,19 @@ def _dot(a: Any, b: Any, out: Any = None) -> Tensor:
 def _einsum(subscripts: Any, *operands: Any, **_: Any) -> Tensor:
     if not isinstance(subscripts, str) or "->" not in subscripts or "." in subscripts:
         raise TypeError("numpy.einsum is traced for subscripts with -> and without ellipsis")
-    text = subscripts.replace(" ", "")
-    given, wanted = text.split("->")
+    equation = subscripts.replace(" ", "")
+    inputs, output = equation.split("->")
     tensors = [tensor.astype(np.float64) for tensor in _tensors(operands)]
     sizes: dict[str, int | None] = {}
-    for letters, tensor in zip(given.split(","), tensors, strict=True):
+    for letters, tensor in zip(inputs.split(","), tensors, strict=True):
         for letter, size in zip(letters, tensor.shape, strict=True):
             sizes[letter] = broadcast((size,), (sizes.get(letter, 1),))[0]
-    if any(size is None and letter not in wanted for letter, size in sizes.items()):
+    if any(size is None and letter not in output for letter, size in sizes.items()):
         raise ValueError(f"numpy.einsum {NOT_BY_ROW}")
-    shape = tuple(sizes[letter] for letter in wanted)
-    return tensors[0].graph.node("Einsum", *tensors, equation=text, dtype=np.float64, shape=shape)
+    shape = tuple(sizes[letter] for letter in output)
+    return tensors[0].graph.node(
+        "Einsum", *tensors, equation=equation, dtype=np.float64, shape=shape
+    )
 
 
 def _flip(x: Tensor, axis: Any = None) -> Tensor:
@@ -283,23 +284,23 @@ def _tile(x: Tensor, reps: Any) -> Tensor:
     return x
 
 
-def _deleted(x: Tensor, obj: Any, axis: Any = None) -> Tensor:
+def _delete(x: Tensor, obj: Any, axis: Any = None) -> Tensor:
     (at,) = checked_axes(x, axis, "delete")
     return ops.take(x, np.delete(np.arange(x.shape[at] or 0), obj), at)
 
 
 def _split(x: Tensor, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     (at,) = checked_axes(x, axis, "split")
-    places = np.array_split(np.arange(x.shape[at] or 0), indices_or_sections)
-    return [ops.take(x, place, at) for place in places]
+    sections = np.array_split(np.arange(x.shape[at] or 0), indices_or_sections)
+    return [ops.take(x, indices, at) for indices in sections]
 
 
-def _sorted(x: Tensor, axis: Any = -1, **_: Any) -> Tensor:
+def _sort(x: Tensor, axis: Any = -1, **_: Any) -> Tensor:
     (at,) = checked_axes(x, axis, "sort")
-    return _swapped(ops.sort(_swapped(x, at, -1)), at, -1)
+    return _swapaxes(ops.sort(_swapaxes(x, at, -1)), at, -1)
 
 
-def _ordered(x: Tensor, axis: Any = -1, **_: Any) -> Tensor:
+def _argsort(x: Tensor, axis: Any = -1, **_: Any) -> Tensor:
     (at,) = checked_axes(x, axis, "argsort")
     if at != x.ndim - 1:
         raise TypeError("numpy.argsort is traced along the last axis")
@@ -307,10 +308,10 @@ def _ordered(x: Tensor, axis: Any = -1, **_: Any) -> Tensor:
 
 
 def _polyval(p: Any, x: Tensor) -> Tensor:
-    answer: Any = 0.0
+    result: Any = 0.0
     for coefficient in np.asarray(p, dtype=np.float64):
-        answer = answer * x + float(coefficient)
-    return answer  # type: ignore[no-any-return]
+        result = result * x + float(coefficient)
+    return result  # type: ignore[no-any-return]
 
 
 def _size_of(x: Tensor, axis: Any = None) -> int:
@@ -320,26 +321,26 @@ def _size_of(x: Tensor, axis: Any = None) -> int:
 
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     **REDUCTIONS,
-    np.sort: _sorted,
-    np.argsort: _ordered,
+    np.sort: _sort,
+    np.argsort: _argsort,
     np.concatenate: _concatenate,
     np.hstack: _hstack,
     np.vstack: _vstack,
     np.column_stack: _column_stack,
     np.stack: _stack,
     np.append: lambda x, values, axis=None: _concatenate([x, values], axis if axis else 0),
-    np.reshape: lambda x, shape=None, *_, **__: reshaped(x, shape),
-    np.ravel: lambda x, order="C": reshaped(x, -1),
-    np.transpose: permuted,
-    np.swapaxes: _swapped,
-    np.squeeze: _squeezed,
-    np.expand_dims: _expanded,
+    np.reshape: lambda x, shape=None, *_, **__: reshape(x, shape),
+    np.ravel: lambda x, order="C": reshape(x, -1),
+    np.transpose: transpose,
+    np.swapaxes: _swapaxes,
+    np.squeeze: _squeeze,
+    np.expand_dims: _expand_dims,
     np.atleast_1d: lambda x: x,
     np.atleast_2d: lambda x: ops.expand_dims(x, 0) if x.ndim == 1 else x,
     np.copy: lambda x, *_, **__: x,
     np.real: lambda x: x,
     np.take: lambda x, indices, axis=None, **_: ops.take(x, indices, axis),
-    np.delete: _deleted,
+    np.delete: _delete,
     np.flip: _flip,
     np.fliplr: lambda x: _flip(x, 1),
     np.roll: _roll,
@@ -347,7 +348,7 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.tile: _tile,
     np.split: _split,
     np.array_split: _split,
-    np.hsplit: lambda x, places: _split(x, places, 1),
+    np.hsplit: lambda x, sections: _split(x, sections, 1),
     np.where: _where,
     np.select: _select,
     np.piecewise: _piecewise,
@@ -356,14 +357,14 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.round: _round,
     np.around: _round,
     np.fix: lambda x, *_: UFUNCS[np.trunc](x),
-    np.digitize: _digitized,
-    np.searchsorted: _searched,
+    np.digitize: _digitize,
+    np.searchsorted: _searchsorted,
     np.interp: _interp,
     np.isin: _isin,
     np.isclose: _isclose,
-    np.zeros_like: _like(0.0),
-    np.empty_like: _like(0.0),
-    np.ones_like: _like(1.0),
+    np.zeros_like: _constant_like(0.0),
+    np.empty_like: _constant_like(0.0),
+    np.ones_like: _constant_like(1.0),
     np.full_like: _full_like,
     np.dot: _dot,
     np.einsum: _einsum,

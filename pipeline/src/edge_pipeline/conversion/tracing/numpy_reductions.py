@@ -1,7 +1,6 @@
-"""numpy's reductions along the columns, as nodes: sums, extremes, statistics.
+"""Convert numpy's reductions along the columns to ONNX nodes: sums, extremes, statistics.
 
-An answer must be a function of one row: what would reduce over the rows of the batch raises
-ValueError.
+The result for a row must depend on that row alone.  A reduction over the rows raises ValueError.
 """
 
 from __future__ import annotations
@@ -25,28 +24,33 @@ NOT_BY_ROW = (
 )
 
 
-def checked_axes(x: Tensor, axis: Any, what: str) -> tuple[int, ...]:
-    """The axes meant, none of them the rows."""
+def checked_axes(x: Tensor, axis: Any, name: str) -> tuple[int, ...]:
+    """Return *axis* as a tuple, or refuse if one is the rows; *name* is the numpy function."""
     if axis is None:
         axes = tuple(range(x.ndim))
     else:
-        given = axis if isinstance(axis, tuple | list) else (axis,)
-        axes = tuple(int(a) % x.ndim for a in given)
+        sequence = axis if isinstance(axis, tuple | list) else (axis,)
+        axes = tuple(int(a) % x.ndim for a in sequence)
     if any(x.shape[a] is None for a in axes):
-        raise ValueError(f"numpy.{what} {NOT_BY_ROW}")
+        raise ValueError(f"numpy.{name} {NOT_BY_ROW}")
     return axes
 
 
-def _reduction(what: str, reduce: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``reduce(x, axes, keepdims)`` under numpy's signature."""
+def _reduction(name: str, reduce: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Give ``reduce(x, axes, keepdims)`` numpy's signature."""
 
     def traced(
         x: Tensor, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False
     ) -> Tensor:
-        answer = reduce(x, checked_axes(x, axis, what), keepdims is True)
-        return answer if dtype is None else answer.astype(dtype)
+        result = reduce(x, checked_axes(x, axis, name), keepdims is True)
+        return result if dtype is None else result.astype(dtype)
 
     return traced
+
+
+def _is_true(x: Tensor) -> Tensor:
+    is_true: Tensor = x if x.dtype == np.bool_ else UFUNCS[np.not_equal](x, 0)
+    return is_true
 
 
 def _numeric(x: Tensor) -> Tensor:
@@ -66,23 +70,22 @@ def _var(
     keepdims: Any = False, correction: int | None = None,
 ) -> Tensor:  # fmt: skip
     axes = checked_axes(x, axis, "var")
-    gap = x.astype(np.float64) - _mean(x, axes, True)
-    lost = ddof if correction is None else correction
-    return ops.sum_(gap * gap, axes, keepdims is True) / float(_size(x, axes) - lost)
+    deviation = x.astype(np.float64) - _mean(x, axes, True)
+    ddof = ddof if correction is None else correction
+    total = ops.sum_(deviation * deviation, axes, keepdims is True)
+    return total / float(_size(x, axes) - ddof)
 
 
-def any_of(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    true = x if x.dtype == np.bool_ else UFUNCS[np.not_equal](x, 0)
-    return ops.max_(true.astype(np.int64), axes, keepdims) > 0
+def _any(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    return ops.max_(_is_true(x).astype(np.int64), axes, keepdims) > 0
 
 
 def _all(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    true = x if x.dtype == np.bool_ else UFUNCS[np.not_equal](x, 0)
-    return ops.min_(true.astype(np.int64), axes, keepdims) > 0
+    return ops.min_(_is_true(x).astype(np.int64), axes, keepdims) > 0
 
 
 def _without_nan(fill: float, reduce: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A reduction of the numbers among NaN; *fill* does not count."""
+    """Reduce with NaN replaced by *fill*, which does not change the result."""
     return lambda x, axes, keepdims: reduce(ops.where(ops.isnan(x), fill, x), axes, keepdims)
 
 
@@ -91,9 +94,9 @@ def _nan_extreme(largest: bool) -> Callable[..., Tensor]:
     reduce = ops.max_ if largest else ops.min_
 
     def traced(x: Tensor, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-        empty = _all(ops.isnan(x), axes, keepdims)
-        best = reduce(ops.where(ops.isnan(x), fill, x), axes, keepdims)
-        return ops.where(empty, np.nan, best)
+        all_nan = _all(ops.isnan(x), axes, keepdims)
+        extreme = reduce(ops.where(ops.isnan(x), fill, x), axes, keepdims)
+        return ops.where(all_nan, np.nan, extreme)
 
     return traced
 
@@ -112,9 +115,10 @@ def _nan_var(
     keepdims: Any = False,
 ) -> Tensor:  # fmt: skip
     axes = checked_axes(x, axis, "nanvar")
-    gap = ops.where(ops.isnan(x), 0.0, x - _nan_mean(x, axes, True))
-    kept = keepdims is True
-    return ops.sum_(gap * gap, axes, kept) / (_count(x, axes, kept) - float(ddof))
+    deviation = ops.where(ops.isnan(x), 0.0, x - _nan_mean(x, axes, True))
+    keepdims = keepdims is True
+    total = ops.sum_(deviation * deviation, axes, keepdims)
+    return total / (_count(x, axes, keepdims) - float(ddof))
 
 
 def _median(x: Tensor, axis: Any = None, out: Any = None, keepdims: Any = False) -> Tensor:
@@ -124,18 +128,18 @@ def _median(x: Tensor, axis: Any = None, out: Any = None, keepdims: Any = False)
 def _quantile(
     x: Tensor, q: Any, axis: Any = None, method: str = "linear", keepdims: Any = False
 ) -> Tensor:
-    """Between the two nearest of the sorted values, as numpy's default method."""
+    """Interpolate between two neighbours of the sorted values: numpy's method ``linear``."""
     (at,) = checked_axes(x, axis, "quantile")
     if at != x.ndim - 1 or method != "linear" or np.ndim(q):
         raise TypeError("numpy.quantile is traced along the last axis, for one q, method linear")
-    place = float(q) * (x.width - 1)
-    low, share = int(np.floor(place)), place - np.floor(place)
+    position = float(q) * (x.width - 1)
+    index, fraction = int(np.floor(position)), position - np.floor(position)
     ordered = ops.sort(x.astype(np.float64))
-    below, above = (ordered[..., min(low + i, x.width - 1)] for i in (0, 1))
-    # numpy's _lerp starts from the nearer end.
-    gap = above - below
-    value = below + gap * share if share < 0.5 else above - gap * (1.0 - share)
-    value = ops.where(any_of(ops.isnan(x.astype(np.float64)), (at,), False), np.nan, value)
+    below, above = (ordered[..., min(index + i, x.width - 1)] for i in (0, 1))
+    # numpy's _lerp starts from the nearer neighbour.
+    step = above - below
+    value = below + step * fraction if fraction < 0.5 else above - step * (1.0 - fraction)
+    value = ops.where(_any(ops.isnan(x.astype(np.float64)), (at,), False), np.nan, value)
     return ops.expand_dims(value, at) if keepdims is True else value
 
 
@@ -150,12 +154,12 @@ def _norm(x: Tensor, ord: Any = None, axis: Any = None, keepdims: bool = False) 
     return ops.sqrt(ops.sum_(x * x, axes, keepdims))
 
 
-def _position_of(what: str, find: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _position_of(name: str, position: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def traced(x: Tensor, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Tensor:
         if axis is None and x.ndim > 1:
-            raise ValueError(f"numpy.{what} {NOT_BY_ROW}")
-        (at,) = checked_axes(x, -1 if axis is None else axis, what)
-        return find(_numeric(x), at, keepdims is True)
+            raise ValueError(f"numpy.{name} {NOT_BY_ROW}")
+        (at,) = checked_axes(x, -1 if axis is None else axis, name)
+        return position(_numeric(x), at, keepdims is True)
 
     return traced
 
@@ -191,21 +195,19 @@ def _average(x: Tensor, axis: Any = None, weights: Any = None, **_: Any) -> Tens
 
 
 REDUCTIONS: Mapping[Any, Callable[..., Any]] = {
-    np.sum: _reduction("sum", lambda x, axes, keep: ops.sum_(x, axes, keep)),
-    np.prod: _reduction("prod", lambda x, axes, keep: ops.prod(_numeric(x), axes, keep)),
+    np.sum: _reduction("sum", lambda x, axes, keepdims: ops.sum_(x, axes, keepdims)),
+    np.prod: _reduction("prod", lambda x, axes, keepdims: ops.prod(_numeric(x), axes, keepdims)),
     np.mean: _reduction("mean", _mean),
-    np.max: _reduction("max", lambda x, axes, keep: ops.max_(x, axes, keep)),
-    np.min: _reduction("min", lambda x, axes, keep: ops.min_(x, axes, keep)),
+    np.max: _reduction("max", lambda x, axes, keepdims: ops.max_(x, axes, keepdims)),
+    np.min: _reduction("min", lambda x, axes, keepdims: ops.min_(x, axes, keepdims)),
     np.ptp: _reduction(
-        "ptp", lambda x, axes, keep: ops.max_(x, axes, keep) - ops.min_(x, axes, keep)
+        "ptp",
+        lambda x, axes, keepdims: ops.max_(x, axes, keepdims) - ops.min_(x, axes, keepdims),
     ),
-    np.any: _reduction("any", any_of),
+    np.any: _reduction("any", _any),
     np.all: _reduction("all", _all),
     np.count_nonzero: _reduction(
-        "count_nonzero",
-        lambda x, axes, keep: ops.sum_(
-            UFUNCS[np.not_equal](x, 0) if x.dtype != np.bool_ else x, axes, keep
-        ),
+        "count_nonzero", lambda x, axes, keepdims: ops.sum_(_is_true(x), axes, keepdims)
     ),
     np.var: _var,
     np.std: lambda x, *args, **kw: ops.sqrt(_var(x, *args, **kw)),

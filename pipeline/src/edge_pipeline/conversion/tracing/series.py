@@ -1,8 +1,8 @@
-"""One column of a data frame, for a user's function that is traced."""
+"""Define the symbolic Series that a user's function gets while it is traced."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,11 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray
 
-if TYPE_CHECKING:
-    from edge_pipeline.conversion.tracing.frame import TracedFrame
-
 __all__ = ["ROW_LABELS", "TracedSeries"]
 
 
 class _RowLabels:
-    """Row labels: may be handed on, and nothing else."""
+    """The index of a traced frame: it can be passed to pd.DataFrame, and nothing else."""
 
     def __repr__(self) -> str:
         return "<the rows' labels>"
@@ -28,70 +25,64 @@ class _RowLabels:
 ROW_LABELS = _RowLabels()
 
 
-_SERIES = pd.Series
-"""pandas' own: while a function is traced, ``pd.Series`` is a stand-in."""
-
-
 class TracedSeries(TracedArray):
-    """One column.  Missing is NaN, or for strings the mark that the graph knows."""
+    """One symbolic column.  A missing value is NaN, or MISSING_STRING among strings."""
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
-        """So that ``isinstance(s, pd.Series)`` holds."""
-        return _SERIES
+        """Make ``isinstance(s, pd.Series)`` hold."""
+        return pd.Series
 
-    def made(self, value: Any) -> Any:
-        """A vector is a series again."""
+    def _wrap(self, value: Any) -> Any:
+        """Wrap a vector in a series, a matrix in an array."""
         if isinstance(value, Tensor) and value.ndim == 1:
             return TracedSeries(self._tracer, value)
-        return super().made(value)
+        return super()._wrap(value)
 
     @property
     def values(self) -> TracedArray:
-        """As an array."""
+        """Convert to an array."""
         return TracedArray(self._tracer, self._tensor)
 
     def to_numpy(self, *_: Any, **__: Any) -> TracedArray:
-        """As an array."""
+        """Convert to an array."""
         return self.values
 
-    def to_frame(self, name: Any = 0) -> TracedFrame:
-        """As a frame of one column."""
-        from edge_pipeline.conversion.tracing.frame import TracedFrame
-
-        return TracedFrame.of(self._tracer, {name: self})
+    def to_frame(self, name: Any = 0) -> Any:
+        """Convert to a frame of one column."""
+        return self._tracer.frame({name: self})
 
     def isna(self) -> Any:
-        """Whether each value is missing."""
+        """Return whether each value is missing."""
         x = self._tensor
         if x.is_string:
-            return self.made(x == MISSING_STRING)
+            return self._wrap(x == MISSING_STRING)
         return np.isnan(self)
 
     isnull = isna
 
     def notna(self) -> Any:
-        """Whether each value is there."""
+        """Return whether each value is present."""
         return ~self.isna()
 
     notnull = notna
 
     def fillna(self, value: Any) -> Any:
-        """*value* where one is missing."""
-        other = self._tracer.unwrap(value)
-        return self.made(ops.where(self.isna().to_tensor(), other, self._tensor))
+        """Replace missing values by *value*."""
+        value = self._tracer.unwrap(value)
+        return self._wrap(ops.where(self.isna().to_tensor(), value, self._tensor))
 
     def isin(self, values: Any) -> Any:
-        """Whether each value is one of *values*."""
+        """Return whether each value is one of *values*."""
         return np.isin(self, list(values))
 
     def between(self, left: Any, right: Any, inclusive: str = "both") -> Any:
-        """Whether each value lies between two."""
+        """Return whether each value lies between two bounds."""
         low = self >= left if inclusive in ("both", "left") else self > left
         return low & (self <= right if inclusive in ("both", "right") else self < right)
 
     def map(self, arg: Any, na_action: Any = None) -> Any:
-        """Values by a dict; or a function that works for the whole column at once."""
+        """Look up values in a dict, or call a function with the whole column."""
         if callable(arg):
             return self.apply(arg)
         table = dict(arg)
@@ -100,41 +91,41 @@ class TracedSeries(TracedArray):
         keys = np.array(list(table), dtype=object if x.is_string else np.float64)
         values = list(table.values())
         if any(isinstance(value, str) for value in values):
-            return self.made(ops.lookup(x, keys, np.array(values, dtype=object), MISSING_STRING))
-        return self.made(ops.lookup(x, keys, np.array(values, dtype=np.float64), np.nan))
+            return self._wrap(ops.lookup(x, keys, np.array(values, dtype=object), MISSING_STRING))
+        return self._wrap(ops.lookup(x, keys, np.array(values, dtype=np.float64), np.nan))
 
     def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
-        """*func* of each value: traced for the whole column, which comes to the same."""
+        """Call *func* with the whole column: it works value by value."""
         return func(self, *args, **kwargs)
 
     def where(self, cond: Any, other: Any = np.nan) -> Any:
-        """*other* where the condition fails."""
+        """Replace values by *other* where the condition is false."""
         return np.where(cond, self, other)
 
     def mask(self, cond: Any, other: Any = np.nan) -> Any:
-        """*other* where the condition holds."""
+        """Replace values by *other* where the condition is true."""
         return np.where(cond, other, self)
 
     def replace(self, to_replace: Any, value: Any = None) -> Any:
-        """Some values by others."""
+        """Replace some values by others."""
         pairs = to_replace.items() if isinstance(to_replace, dict) else [(to_replace, value)]
-        answer: Any = self
+        result: Any = self
         for old, new in pairs:
-            is_old = answer.isna() if isinstance(old, float) and np.isnan(old) else answer == old
-            answer = np.where(is_old, new, answer)
-        return answer
+            is_old = result.isna() if isinstance(old, float) and np.isnan(old) else result == old
+            result = np.where(is_old, new, result)
+        return result
 
     def clip(self, lower: Any = None, upper: Any = None, **_: Any) -> Any:
-        """Between two bounds; missing stays missing."""
+        """Clip to two bounds; a missing value stays missing."""
         return np.clip(self, lower, upper)
 
     def abs(self) -> Any:
-        """Absolute values."""
+        """Return the absolute values."""
         return np.abs(self)
 
     @property
     def index(self) -> Any:
-        """Stands for the row labels, which a graph does not have."""
+        """Return a stand-in for the row labels, which a graph does not have."""
         return ROW_LABELS
 
     def __getattr__(self, name: str) -> Any:

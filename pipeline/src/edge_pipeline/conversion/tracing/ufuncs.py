@@ -1,8 +1,4 @@
-"""numpy's functions on symbolic arrays: what a user's function does becomes nodes.
-
-numpy hands its ufuncs and functions to ``__array_ufunc__`` and ``__array_function__`` (NEP 13 and
-NEP 18); tables say which nodes each one is.  What is in none raises TypeError by name.
-"""
+"""Convert the ufuncs of numpy and scipy to ONNX nodes."""
 
 from __future__ import annotations
 
@@ -16,63 +12,11 @@ from scipy import special as sp
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, comparison, graph_of
 
-__all__ = ["UFUNCS", "trace_function", "trace_ufunc"]
-
-
-def trace_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The nodes of one ufunc call, or of its ``reduce`` or ``accumulate``."""
-    if method in ("reduce", "accumulate") and (ufunc, method) in _METHODS:
-        axis = kwargs.get("axis", 0)
-        extra = {"keepdims": True} if kwargs.get("keepdims") else {}
-        answer: Tensor = trace_function(_METHODS[ufunc, method], inputs, {"axis": axis, **extra})
-        return answer
-    if method != "__call__" or ufunc not in UFUNCS:
-        raise TypeError(f"{_told(ufunc)}{_dot(method)} has no form in a graph")
-    kwargs = {key: value for key, value in kwargs.items() if value is not None}
-    out, chosen = kwargs.pop("out", (None,)), kwargs.pop("where", True)
-    dtype = kwargs.pop("dtype", None)
-    for harmless in ("casting", "order", "subok"):
-        kwargs.pop(harmless, None)
-    if kwargs:
-        raise TypeError(f"{_told(ufunc)} with {', '.join(kwargs)}= has no form in a graph")
-    answer = UFUNCS[ufunc](*inputs)
-    if dtype is not None:
-        answer = answer.astype(dtype)
-    if chosen is True:
-        return answer
-    if out[0] is None:
-        raise TypeError(f"{_told(ufunc)} with where= and without out= leaves values undefined")
-    return ops.where(graph_of(answer).tensor(chosen), answer, out[0])
-
-
-def trace_function(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """The nodes of one call of a numpy function that is not a ufunc."""
-    from edge_pipeline.conversion.tracing.numpy_functions import FUNCTIONS
-
-    if func not in FUNCTIONS:
-        raise TypeError(f"{_told(func)} has no form in a graph")
-    try:
-        return FUNCTIONS[func](*args, **kwargs)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        argument = str(error).rsplit(" ", 1)[-1]
-        raise TypeError(f"{_told(func)} with the argument {argument} has no form here") from error
-
-
-def _told(function: Any) -> str:
-    module = getattr(function, "__module__", None) or (
-        "numpy" if getattr(np, function.__name__, None) is function else "scipy.special"
-    )
-    return f"{module.replace('._core', '').split('._')[0]}.{function.__name__}"
-
-
-def _dot(method: str) -> str:
-    return "" if method == "__call__" else f".{method}"
+__all__ = ["UFUNCS"]
 
 
 def _floats(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """*function* of arguments that are float64, or float32 where they were."""
+    """Cast the arguments of *function* to float64; float32 stays float32."""
 
     def traced(*inputs: Any) -> Tensor:
         return function(*(_as_float(value) for value in inputs))
@@ -88,7 +32,7 @@ def _as_float(value: Any) -> Any:
 
 
 def _binary(op: str, of_booleans: str | None = None) -> Callable[[Any, Any], Tensor]:
-    """An arithmetic operator; numpy has others for two booleans."""
+    """Convert an arithmetic operator; of two booleans numpy has another, *of_booleans*."""
 
     def traced(x: Any, y: Any) -> Tensor:
         if _is_boolean(x) and _is_boolean(y):
@@ -113,7 +57,7 @@ def _is_boolean(value: Any) -> bool:
 
 
 def _truth(value: Any) -> Any:
-    """Numpy's truth of a number: anything but zero."""
+    """Cast to booleans as numpy does: every number but zero is true."""
     if isinstance(value, Tensor):
         return value if value.dtype == np.bool_ else _not_equal(value, 0)
     return np.asarray(value).astype(bool)
@@ -124,7 +68,10 @@ def _logical(op: str) -> Callable[[Any, Any], Tensor]:
 
 
 def _bitwise(op: str, of_integers: str) -> Callable[[Any, Any], Tensor]:
-    """Of booleans the logical operator; numbers must have been whole, or numpy would refuse."""
+    """Convert a bitwise operator; of booleans it is the logical one.
+
+    Numbers are cast to int64: numpy refused them in training if they were not integers.
+    """
 
     def traced(x: Any, y: Any) -> Tensor:
         if _is_boolean(x) and _is_boolean(y):
@@ -163,54 +110,57 @@ def _fmod(x: Any, y: Any) -> Tensor:
 
 
 def _mod(x: Any, y: Any) -> Tensor:
-    """The remainder with the sign of the divisor."""
-    rest = _fmod(x, y)
-    wrong = (rest != 0.0) & ((rest < 0.0) ^ _negative(rest, y))
-    return _whole_again(ops.where(wrong, rest + _as_float(y), rest), x, y)
+    """Compute the remainder with the sign of the divisor."""
+    remainder = _fmod(x, y)
+    wrong_sign = _has_other_sign(remainder, y)
+    return _as_integer(ops.where(wrong_sign, remainder + _as_float(y), remainder), x, y)
 
 
 def _floor_divide(x: Any, y: Any) -> Tensor:
-    """numpy's: the exact quotient without the remainder, made whole (npy_math, npy_divmod)."""
-    rest = _fmod(x, y)
-    quotient = (_as_float(x) - rest) / _as_float(y)
-    wrong = (rest != 0.0) & ((rest < 0.0) ^ _negative(rest, y))
-    quotient = ops.where(wrong, quotient - 1.0, quotient)
-    whole = ops.floor(quotient)
-    return _whole_again(ops.where(quotient - whole > 0.5, whole + 1.0, whole), x, y)
+    """Subtract the remainder, divide, and round: npy_divmod of numpy's npy_math."""
+    remainder = _fmod(x, y)
+    quotient = (_as_float(x) - remainder) / _as_float(y)
+    quotient = ops.where(_has_other_sign(remainder, y), quotient - 1.0, quotient)
+    floor = ops.floor(quotient)
+    return _as_integer(ops.where(quotient - floor > 0.5, floor + 1.0, floor), x, y)
 
 
-def _negative(like: Tensor, y: Any) -> Tensor:
-    return comparison("Less", like.graph.tensor(_as_float(y)), 0.0)
+def _has_other_sign(remainder: Tensor, y: Any) -> Tensor:
+    """Return whether a remainder that is not 0 has another sign than the divisor."""
+    divisor = remainder.graph.tensor(_as_float(y))
+    return (remainder != 0.0) & ((remainder < 0.0) ^ comparison("Less", divisor, 0.0))
 
 
-def _whole_again(answer: Tensor, x: Any, y: Any) -> Tensor:
+def _as_integer(result: Tensor, x: Any, y: Any) -> Tensor:
+    """Cast *result* to int64 if both operands are integers."""
     kinds = {(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype).kind for v in (x, y)}
-    return answer if "f" in kinds else answer.astype(np.int64)
+    return result if "f" in kinds else result.astype(np.int64)
 
 
 def _logarithm(base: int) -> Callable[[Tensor], Tensor]:
-    """Whole where *x* is a whole power, as numpy's log2 and log10 are."""
+    """Convert log2 or log10; the result is an integer where *x* is a power of the base."""
 
     def traced(x: Tensor) -> Tensor:
         value = ops.log(x) / math.log(base)
-        whole = ops.rint(value)
-        return ops.where(arithmetic("Pow", float(base), whole) == x, whole, value)
+        integer = ops.rint(value)
+        return ops.where(arithmetic("Pow", float(base), integer) == x, integer, value)
 
     return traced
 
 
 def _cube_root(x: Tensor) -> Tensor:
-    size = abs(x)
-    root = arithmetic("Pow", size, 1 / 3)
-    whole = ops.rint(root)
-    return ops.sign(x) * ops.where(whole * whole * whole == size, whole, root)
+    magnitude = abs(x)
+    root = arithmetic("Pow", magnitude, 1 / 3)
+    integer = ops.rint(root)
+    sign = ops.sign(x)
+    return sign * ops.where(integer * integer * integer == magnitude, integer, root)
 
 
 def _arctan2(y: Any, x: Any) -> Tensor:
     graph = graph_of(y, x)
     y, x = graph.tensor(y), graph.tensor(x)
-    nowhere = (y == 0.0) & (x == 0.0)
-    base = special_functions.atan(ops.where(nowhere, 0.0, abs(y) / abs(x)))
+    is_origin = (y == 0.0) & (x == 0.0)
+    base = special_functions.atan(ops.where(is_origin, 0.0, abs(y) / abs(x)))
     angle = ops.where(_signbit(x), math.pi - base, base)
     return ops.where(_signbit(y), -angle, angle)
 
@@ -220,7 +170,7 @@ def _signbit(x: Tensor) -> Tensor:
 
 
 def _fmax(larger: bool) -> Callable[[Any, Any], Tensor]:
-    """The larger (smaller) of two; of a number and NaN, the number."""
+    """Convert fmax or fmin: of a number and NaN, the number."""
 
     def traced(x: Any, y: Any) -> Tensor:
         graph = graph_of(x, y)
@@ -243,8 +193,8 @@ def _heaviside(x: Any, at_zero: Any) -> Tensor:
     return ops.where(ops.isnan(x), x, ops.where(x == 0.0, at_zero, (x > 0.0).astype(np.float64)))
 
 
-def _never(x: Tensor) -> Tensor:
-    """What isnan and isinf answer for whole numbers."""
+def _false_everywhere(x: Tensor) -> Tensor:
+    """Return false for every element: no integer is NaN or infinite."""
     return comparison("Less", x, x)
 
 
@@ -277,7 +227,7 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.divide: _divide,
     np.floor_divide: _floor_divide,
     np.remainder: _mod,
-    np.fmod: lambda x, y: _whole_again(_fmod(x, y), x, y),
+    np.fmod: lambda x, y: _as_integer(_fmod(x, y), x, y),
     np.power: _power,
     np.float_power: _floats(_power),
     np.maximum: ops.maximum,
@@ -339,9 +289,9 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.arctanh: _floats(special_functions.atanh),
     **dict.fromkeys((np.deg2rad, np.radians), _floats(lambda x: x * (math.pi / 180.0))),
     **dict.fromkeys((np.rad2deg, np.degrees), _floats(lambda x: x * (180.0 / math.pi))),
-    np.isnan: _if_float(ops.isnan, _never),
-    np.isinf: _if_float(ops.isinf, _never),
-    np.isfinite: _if_float(ops.isfinite, lambda x: ~_never(x)),
+    np.isnan: _if_float(ops.isnan, _false_everywhere),
+    np.isinf: _if_float(ops.isinf, _false_everywhere),
+    np.isfinite: _if_float(ops.isfinite, lambda x: ~_false_everywhere(x)),
     sp.expit: _floats(special_functions.expit),
     sp.logit: _floats(_logit),
     sp.erf: _floats(special_functions.erf),
@@ -352,15 +302,4 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     sp.boxcox: _floats(_boxcox),
     sp.inv_boxcox: _floats(_inv_boxcox),
     sp.ndtr: _floats(lambda x: 0.5 * special_functions.erfc(-x / math.sqrt(2.0))),
-}
-
-_METHODS: Mapping[tuple[Any, str], Any] = {
-    (np.add, "reduce"): np.sum,
-    (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max,
-    (np.minimum, "reduce"): np.min,
-    (np.logical_and, "reduce"): np.all,
-    (np.logical_or, "reduce"): np.any,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
 }

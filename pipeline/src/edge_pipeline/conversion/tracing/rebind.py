@@ -1,0 +1,240 @@
+"""Copy a user's function so that the names it uses have other values.
+
+Nothing that exists is changed.  A copy has the code of the original and its own dict of globals, in
+which ``np``, ``pd`` and the user's own functions are replaced; so no other caller and no other
+thread notices.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import sys
+from abc import ABCMeta
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+__all__ = ["Rebinding"]
+
+_LIBRARIES = {
+    *sys.stdlib_module_names,
+    *("edge_pipeline", "edge_runtime", "numpy", "pandas", "scipy", "sklearn"),
+}
+"""Packages whose functions and classes are never copied."""
+
+
+class Rebinding:
+    """A function that maps values to their replacements, for one trace.
+
+    Parameters
+    ----------
+    replacements
+        Pairs (original, replacement).  Originals are compared by identity, so that they are
+        recognised under every name: ``np.asarray``, ``from numpy import asarray``.
+
+    Notes
+    -----
+    Copied are Python functions, bound methods, partials, modules, classes and their instances,
+    lists, tuples and dicts, as far as the function reaches them through globals, closures and
+    default arguments.  Values that need no replacement are returned as they are.
+    """
+
+    def __init__(self, replacements: Iterable[tuple[Any, Any]]) -> None:
+        # The originals stay in the table, so that no other object can get the id of one.
+        self._copies = {id(original): (original, copy) for original, copy in replacements}
+        self._rebound_names: set[tuple[int, str]] = set()
+
+    def __call__(self, value: Any) -> Any:
+        """Return the replacement of *value*, or *value* itself."""
+        if id(value) in self._copies:
+            return self._copies[id(value)][1]
+        copy = _COPY_BY_TYPE.get(type(value))
+        if copy is not None:
+            return copy(self, value)
+        if isinstance(value, type):
+            return self._class(value)
+        return self._instance(value)
+
+    def _remember(self, original: Any, copy: Any) -> None:
+        self._copies[id(original)] = (original, copy)
+
+    def _function(self, function: FunctionType) -> Any:
+        if _is_library(function.__globals__.get("__name__")):
+            return function
+        closure = tuple(self(cell) for cell in function.__closure__ or ()) or None
+        if id(function) in self._copies:  # one of its cells refers to it
+            return self._copies[id(function)][1]
+        namespace = self._globals(function.__globals__)
+        copy = FunctionType(function.__code__, namespace, function.__name__, None, closure)
+        self._remember(function, copy)  # before the rest, which may refer to the function
+        copy.__qualname__ = function.__qualname__
+        copy.__dict__.update(function.__dict__)
+        for name in _global_names(function.__code__):
+            self._rebind_global(function.__globals__, name)
+        copy.__defaults__ = self(function.__defaults__)
+        copy.__kwdefaults__ = self(function.__kwdefaults__)
+        return copy
+
+    def _globals(self, original: dict[str, Any]) -> dict[str, Any]:
+        """Return the copy of a module's globals; all functions of the module share it."""
+        if id(original) not in self._copies:
+            # Replaced at once, for eval(): modules, and the names of what is replaced.
+            copy = {
+                name: self(value)
+                if isinstance(value, ModuleType) or id(value) in self._copies
+                else value
+                for name, value in original.items()
+            }
+            scope = original.get("__builtins__", builtins)
+            scope = scope if isinstance(scope, dict) else vars(scope)
+            copy["__builtins__"] = {**scope, "__import__": self._import(scope["__import__"])}
+            self._remember(original, copy)
+        namespace: dict[str, Any] = self._copies[id(original)][1]
+        return namespace
+
+    def _import(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the ``import`` of a traced function: the modules it imports are rebound."""
+        return lambda *args, **kwargs: self(original(*args, **kwargs))
+
+    def _rebind_global(self, namespace: dict[str, Any], name: str) -> None:
+        if name in namespace and (id(namespace), name) not in self._rebound_names:
+            self._rebound_names.add((id(namespace), name))
+            self._globals(namespace)[name] = self(namespace[name])
+
+    def _cell(self, cell: CellType) -> CellType:
+        """Return the copy of a closure's variable; functions that share it share the copy."""
+        copy = CellType()
+        self._remember(cell, copy)
+        with suppress(ValueError):  # the variable has no value yet
+            copy.cell_contents = self(cell.cell_contents)
+        return copy
+
+    def _method(self, method: MethodType) -> Any:
+        return MethodType(self(method.__func__), self(method.__self__))
+
+    def _partial(self, value: functools.partial[Any]) -> Any:
+        keywords = {name: self(item) for name, item in value.keywords.items()}
+        return functools.partial(self(value.func), *map(self, value.args), **keywords)
+
+    def _module(self, module: ModuleType) -> Any:
+        if module.__name__.partition(".")[0] in sys.stdlib_module_names:
+            return module
+        copy = _ReboundModule(self, module)
+        self._remember(module, copy)
+        return copy
+
+    def _sequence(self, value: Any) -> Any:
+        self._remember(value, value)  # a list may hold itself
+        items = [self(item) for item in value]
+        if any(a is not b for a, b in zip(items, value, strict=True)):
+            self._remember(value, type(value)(items))
+        return self._copies[id(value)][1]
+
+    def _dict(self, value: dict[Any, Any]) -> Any:
+        self._remember(value, value)
+        items = {key: self(item) for key, item in value.items()}
+        if any(items[key] is not value[key] for key in value):
+            self._remember(value, items)
+        return self._copies[id(value)][1]
+
+    def _descriptor(self, value: Any) -> Any:
+        return type(value)(self(value.__func__))
+
+    def _property(self, value: property) -> Any:
+        return property(self(value.fget), self(value.fset), self(value.fdel), value.__doc__)
+
+    def _class(self, original: Any) -> Any:
+        """Return a subclass whose methods are copies.
+
+        Its bases are the copies of the original's bases, then the original: so ``super()`` finds
+        copies too, and ``isinstance`` still holds.
+        """
+        if not _can_subclass(original):
+            self._remember(original, original)
+            return original
+        bases = [self(base) for base in original.__bases__ if not _is_library(base.__module__)]
+        copy = type(original)(original.__name__, (_Empty,), {})
+        try:
+            # Assigned, not passed: a subclass must not be announced to ``__init_subclass__``.
+            copy.__bases__ = (*(b for b in bases if b is not original), original)
+        except TypeError:  # a subclass of tuple, Exception and the like
+            self._remember(original, original)
+            return original
+        self._remember(original, copy)  # before the methods, which may refer to the class
+        for name, value in vars(original).items():
+            rebound = value if name in ("__dict__", "__weakref__") else self(value)
+            if rebound is not value:
+                setattr(copy, name, rebound)
+        return copy
+
+    def _instance(self, original: Any) -> Any:
+        kind = type(original)
+        rebound = self(kind)
+        if rebound is kind or not hasattr(original, "__dict__"):
+            return original
+        copy = object.__new__(rebound)
+        self._remember(original, copy)
+        for name, value in vars(original).items():
+            copy.__dict__[name] = self(value)
+        return copy
+
+
+class _ReboundModule(ModuleType):
+    """A module whose attributes are rebound when they are read."""
+
+    def __init__(self, rebind: Rebinding, module: ModuleType) -> None:
+        super().__init__(module.__name__, module.__doc__)
+        self.__dict__["_rebind"] = rebind
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        return self._rebind(getattr(self._module, name))
+
+
+class _Empty:
+    """The base that a copied class has until it gets its own."""
+
+
+_COPY_BY_TYPE: dict[type, Callable[[Rebinding, Any], Any]] = {
+    FunctionType: Rebinding._function,
+    MethodType: Rebinding._method,
+    CellType: Rebinding._cell,
+    ModuleType: Rebinding._module,
+    functools.partial: Rebinding._partial,
+    functools._lru_cache_wrapper: lambda rebind, value: rebind(value.__wrapped__),
+    list: Rebinding._sequence,
+    tuple: Rebinding._sequence,
+    dict: Rebinding._dict,
+    staticmethod: Rebinding._descriptor,
+    classmethod: Rebinding._descriptor,
+    property: Rebinding._property,
+}
+
+
+def _is_library(module: Any) -> bool:
+    return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+
+
+def _can_subclass(original: Any) -> bool:
+    """Return whether *original* is a plain class of the user's.
+
+    A class with ``__del__`` is none: deleting the copy would free what the original holds.  Nor is
+    one that inherits from a library's class before one of the user's: their order would change.
+    """
+    from_library = [_is_library(kind.__module__) for kind in original.__mro__]
+    return (
+        not from_library[0]
+        and from_library == sorted(from_library)
+        and type(original) in (type, ABCMeta)
+        and not hasattr(original, "__del__")
+    )
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function and the functions inside it may look up as globals."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _global_names(constant)
