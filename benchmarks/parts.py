@@ -43,8 +43,8 @@ def measure(blocks: int) -> dict[str, Any]:
         write(as_dict, slots)
         feeds, _ = border.feeds(one)
         outputs = model._plans["predict"]
-        by_hand = model._planner.whole(outputs).session._session
-        narrow = model._planner.about(outputs, ("predict",))
+        by_hand = model._planner.whole_graph_query(outputs).session._session
+        narrow = model._planner.query(outputs, ("predict",))
         public = narrow.session._session
         calls: dict[str, Any] = {
             EMPTY: lambda: None,

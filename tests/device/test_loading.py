@@ -170,14 +170,14 @@ def test_golden_rows_that_contradict_the_schema_are_refused(
     parts: Parts, row: tuple[object, ...]
 ) -> None:
     golden = GoldenRows((row, *parts.manifest.golden.rows[1:]), parts.manifest.golden.answers)  # type: ignore[arg-type]
-    with pytest.raises(SelfTestError, match="cannot be asked"):
+    with pytest.raises(SelfTestError, match="cannot be predicted"):
         edge_runtime.load(parts.sealed(golden=golden))
 
 
 def test_golden_answers_must_cover_every_output(parts: Parts) -> None:
     golden = parts.manifest.golden
     answers = {"predict": golden.answers["predict"]}
-    with pytest.raises(SelfTestError, match="no golden answers for predict_proba"):
+    with pytest.raises(SelfTestError, match="no golden predictions for predict_proba"):
         edge_runtime.load(parts.sealed(golden=GoldenRows(golden.rows, answers)))
 
 
@@ -207,7 +207,7 @@ def test_outputs_of_a_list_must_be_numbered_from_zero(parts: Parts) -> None:
 
 def test_a_graph_that_reads_what_the_schema_lacks_is_refused(parts: Parts) -> None:
     mixed = models.mixed()
-    with pytest.raises(IntegrityError, match="asks for 'strings'"):
+    with pytest.raises(IntegrityError, match="reads 'strings'"):
         Model.from_parts(mixed.graph, replace(parts.manifest, outputs=mixed.manifest.outputs))
 
 

@@ -17,7 +17,7 @@ from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.lifecycle import ClosedModel, check_threads, never_destroy, watch_forks
 
 if TYPE_CHECKING:
-    from edge_runtime.engine.batch import Answer
+    from edge_runtime.engine.batch import Predictions
     from edge_runtime.loading import Origin
 
 __all__ = ["Model"]
@@ -46,17 +46,17 @@ def _available_if_trained(function: _Method) -> _Method:
 
 
 class Model:
-    """A trained estimator without scikit-learn.  Made by :func:`load`.
+    """A trained estimator without scikit-learn; :func:`edge_runtime.load` makes it.
 
-    Any number of threads may call one model at once.  It answers the methods that the estimator
-    had; ``hasattr(model, "predict_proba")`` tells.
+    Any number of threads may call one model at once.  It has the methods that the estimator had;
+    check with ``hasattr(model, "predict_proba")``.
 
     Attributes
     ----------
     manifest
-        All that the bundle says of itself.
+        The manifest in the bundle.
     origin
-        What the model was loaded from; None when it was made from parts.
+        Where the model was loaded from; None when it was made from parts.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Model:
         self._threads = threads
         self.origin = origin
         self._planner = QueryPlanner(graph, main, manifest, threads=threads)
-        self._tables: dict[str, Callable[[Any], Answer]] = {}
+        self._tables: dict[str, Callable[[Any], Predictions]] = {}
         predict, proba = (self._outputs.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
@@ -107,37 +107,37 @@ class Model:
         threads: int = 1,
         origin: Origin | None = None,
     ) -> Model:
-        """A model from parts that no seal vouches for: for the build machine, before it seals.
+        """Make a model from a graph and a manifest that are not sealed yet, on the build machine.
 
-        The golden rows are replayed when there are any.  Parameters and errors are those of
-        :func:`load`; *origin* is what :func:`load` was called with.
+        The golden rows are replayed when there are any.  For parameters and errors see
+        :func:`edge_runtime.load`; *origin* records how it was called.
         """
         from edge_runtime.engine.self_test import replay
 
         model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
-        replay(manifest, model._planner.all_answers)
+        replay(manifest, model._planner.predict_all)
         return model
 
     @property
     def schema(self) -> Schema:
-        """What one row looks like."""
+        """The columns of a row: names, types and allowed values."""
         return self.manifest.schema
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods that the trained estimator had, and this model serves."""
+        """The names of the estimator's methods that this model has."""
         return tuple(self._outputs)
 
     @_available_if_trained
-    def predict(self, X: Any) -> Answer:
-        """Answer for every row of *X* as the trained estimator would.
+    def predict(self, X: Any) -> Predictions:
+        """Predict for every row of *X* as the trained estimator would.
 
         Parameters
         ----------
         X
             Array or list of rows (n_samples, n_features) in the column order of ``self.schema``;
-            data frame, dict of columns or list of dicts with its names; list of str for a text
-            model.  Read, never written to.
+            data frame, dict of columns or list of dicts with its column names; list of str for a
+            text model.  Read, never written to.
 
         Returns
         -------
@@ -147,40 +147,40 @@ class Model:
         Raises
         ------
         InputError
-            A column is missing, has the wrong type, or holds a value the schema bans.
+            A column is missing or has the wrong type, or the schema forbids a value.
         """
         return (self._tables.get("predict") or self._table("predict"))(X)
 
     @_available_if_trained
-    def predict_proba(self, X: Any) -> Answer:
-        """Probability of each class of ``manifest.classes["predict"]``, in that order.
+    def predict_proba(self, X: Any) -> Predictions:
+        """Predict the probability of each class, in the order of ``manifest.classes["predict"]``.
 
-        Parameters and errors are those of :meth:`predict`.
+        For parameters and errors see :meth:`predict`.
 
         Returns
         -------
         ndarray, shape (n_samples, n_classes)
-            Or a list of them, one a target.
+            A list of such arrays, one for each target, when there are several targets.
         """
         return (self._tables.get("predict_proba") or self._table("predict_proba"))(X)
 
     @_available_if_trained
-    def decision_function(self, X: Any) -> Answer:
-        """Confidence scores, as the estimator's decision_function; see :meth:`predict`."""
+    def decision_function(self, X: Any) -> Predictions:
+        """Compute confidence scores, as the estimator's decision_function; see :meth:`predict`."""
         return (self._tables.get("decision_function") or self._table("decision_function"))(X)
 
     @_available_if_trained
-    def score_samples(self, X: Any) -> Answer:
-        """Score of every row, as the estimator's score_samples; see :meth:`predict`."""
+    def score_samples(self, X: Any) -> Predictions:
+        """Compute a score for every row, as the estimator's score_samples; see :meth:`predict`."""
         return (self._tables.get("score_samples") or self._table("score_samples"))(X)
 
     @_available_if_trained
-    def transform(self, X: Any) -> Answer:
-        """The transformed rows, dense, as the estimator's transform; see :meth:`predict`."""
+    def transform(self, X: Any) -> Predictions:
+        """Transform every row to a dense array, as the estimator does; see :meth:`predict`."""
         return (self._tables.get("transform") or self._table("transform"))(X)
 
     def predict_one(self, row: Any) -> Any:
-        """Answer for one row: the fast path.
+        """Predict for one row: the fast path.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ class Model:
         return self._one(row)
 
     def predict_proba_one(self, row: Any) -> tuple[Any, dict[Any, float]]:
-        """Answer for one row, and the probability of every class, in one pass: the fast path.
+        """Predict for one row, and every class's probability, in one pass: the fast path.
 
         Parameters
         ----------
@@ -206,9 +206,9 @@ class Model:
         Returns
         -------
         tuple
-            What :meth:`predict_one` gives, and a dict from each class to its probability, in the
-            order of predict_proba's columns; where no classes are known (mixtures) the keys are
-            the columns' numbers.
+            The result of :meth:`predict_one`, and a dict from each class to its probability, in
+            the order of predict_proba's columns.  Where there are no class labels (mixtures), the
+            keys are column numbers.
         """
         label, probabilities = self._proba_one(row)
         if self._classes is None:
@@ -216,9 +216,9 @@ class Model:
         return label, dict(zip(self._classes, probabilities, strict=True))
 
     def warm_up(self) -> None:
-        """Make every session and buffer now, which the first two calls of a method make otherwise.
+        """Make every session and buffer now, not in the first two calls of a method.
 
-        Takes some milliseconds; afterwards the first answer takes as long as the thousandth.
+        Takes some milliseconds; afterwards the first prediction is as fast as the thousandth.
         """
         from edge_runtime.engine.self_test import golden_row
 
@@ -226,14 +226,14 @@ class Model:
         row = golden_row(self.manifest)
         if row is None:
             return
-        for ask in (self._one, self._proba_one):
-            # A lane is kept from the second call on.
+        for predict_row in (self._one, self._proba_one):
+            # The second call makes the final session and buffers.
             for _ in range(2):
                 with suppress(MethodNotAvailableError):
-                    ask(row)
+                    predict_row(row)
 
     def close(self) -> None:
-        """Free the memory; every later question raises ModelClosedError.  Closing twice is fine.
+        """Free the memory; every later call raises ModelClosedError.  Closing twice is fine.
 
         Calls that are running in other threads finish.
         """
@@ -251,7 +251,7 @@ class Model:
             self._planner.after_fork()
             return
         for session in self._planner.sessions():
-            never_destroy(session)  # its end would wait for those threads too
+            never_destroy(session)  # its destructor would wait for those threads too
         self._end(
             f"the model was loaded with threads={self._threads} before this process was forked "
             "off; load it again here, or before with threads=1"
@@ -269,7 +269,7 @@ class Model:
         """
         self._planner.check_open()
         if self.origin is None:
-            raise TypeError("only a model that was loaded from a bundle travels between processes")
+            raise TypeError("only a model that was loaded from a bundle can be pickled")
         return self.origin.load, ()
 
     def __enter__(self) -> Model:
@@ -286,7 +286,7 @@ class Model:
         )
 
     def _repr_html_(self) -> str:
-        from edge_runtime.notebook_html import as_html  # notebooks alone ask
+        from edge_runtime.notebook_html import as_html  # only notebooks need it
 
         return as_html(self.manifest)
 
@@ -295,11 +295,11 @@ class Model:
         self._planner = self._one = self._proba_one = closed
         self._tables = dict.fromkeys(self._outputs, closed)
 
-    def _table(self, method: str) -> Callable[[Any], Answer]:
-        from edge_runtime.engine.batch import table_predictor  # not for whoever asks single rows
+    def _table(self, method: str) -> Callable[[Any], Predictions]:
+        from edge_runtime.engine.batch import table_predictor  # not needed for single rows
 
-        made = table_predictor(self._planner, self._input_reader, self._outputs[method])
-        return self._tables.setdefault(method, made)
+        predictor = table_predictor(self._planner, self._input_reader, self._outputs[method])
+        return self._tables.setdefault(method, predictor)
 
     def _check_available(self, method: str) -> None:
         if method not in self._outputs:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edge_runtime.bundle.manifest import Output
-from edge_runtime.engine.outputs import as_trained
+from edge_runtime.engine.outputs import to_trained_dtype
 
 from edge_runtime import InferenceError
 
@@ -30,7 +30,7 @@ def output(dtype: str) -> Output:
 )
 def test_a_float_beyond_the_whole_numbers_is_refused(dtype: str, number: float) -> None:
     with pytest.raises(InferenceError, match="cannot hold"):
-        as_trained(np.array([1.0, number]), output(dtype), 2)
+        to_trained_dtype(np.array([1.0, number]), output(dtype), 2)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,6 @@ def test_a_float_beyond_the_whole_numbers_is_refused(dtype: str, number: float) 
     ],
 )
 def test_the_outermost_whole_numbers_are_answered(dtype: str, numbers: list[float]) -> None:
-    answer: Any = as_trained(np.array(numbers), output(dtype), 2)
+    answer: Any = to_trained_dtype(np.array(numbers), output(dtype), 2)
     assert answer.dtype == np.dtype(dtype)
     assert answer.tolist() == [int(number) for number in numbers]

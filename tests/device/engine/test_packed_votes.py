@@ -9,10 +9,10 @@ from device.forest_models import COLUMNS, Stumps, stumps
 from device.hostile import ints, node, number, stored
 from edge_runtime.engine.optimize.packed_votes import (
     FEW_ROWS,
-    OPEN,
+    UNDECIDED,
     PackedVotes,
     PackedVotesSession,
-    packed,
+    pack_votes,
 )
 from edge_runtime.model import Model
 
@@ -47,7 +47,7 @@ CLEAR = np.array([[0.5, -1.0, 2.0], [-1.0, 0.5, -1.0], [2.0, 0.5, -1.0], [0.5, 2
 
 def test_few_rows_are_read_as_many_are() -> None:
     table = stumps(50, range(3)).probabilities.reshape(-1, 3)
-    made = packed(table, 50)
+    made = pack_votes(table, 50)
     assert made is not None
     weights, tally = made
     sums = weights[RANDOM.integers(len(table), size=(40, 50))].sum(axis=1)
@@ -58,15 +58,15 @@ def test_few_rows_are_read_as_many_are() -> None:
         assert (few.dtype, few.tolist()) == (np.int64, whole[:n_rows].tolist())
 
 
-def test_what_53_bits_cannot_tell_finely_is_not_packed() -> None:
+def test_what_53_bits_cannot_tell_finely_is_not_pack_votes() -> None:
     table = stumps(10, range(5)).probabilities.reshape(-1, 5)
-    assert packed(table[:, :1], 10) is None
-    assert packed(table, 10) is not None
-    assert packed(table, 1000) is None
-    assert packed(np.full((4, 2), 0.4), 100) is None  # no probabilities: what is left is no vote
-    assert packed(np.array([[1.5, -0.5]]), 10) is None
-    assert packed(np.array([[np.nan, 1.0]]), 10) is None
-    assert packed(np.array([[0.5, 0.5]]), 2**17) is None
+    assert pack_votes(table[:, :1], 10) is None
+    assert pack_votes(table, 10) is not None
+    assert pack_votes(table, 1000) is None
+    assert pack_votes(np.full((4, 2), 0.4), 100) is None  # the rest is no vote
+    assert pack_votes(np.array([[1.5, -0.5]]), 10) is None
+    assert pack_votes(np.array([[np.nan, 1.0]]), 10) is None
+    assert pack_votes(np.array([[0.5, 0.5]]), 2**17) is None
 
 
 @pytest.mark.parametrize("names", [("b", "a"), (7, -2), ("x", "y", "z"), (0, 1, 2, 3)])
@@ -196,7 +196,7 @@ def test_a_margin_a_tenth_smaller_would_decide_wrongly() -> None:
     unit, middle = 2.0**vote_bits, 2.0 ** (vote_bits - 1)
     second = np.array([middle + 0.5 - nearly, middle - 0.5 - nearly]) / unit
     table = np.column_stack([1 - second, second])
-    made = packed(table, n_trees)
+    made = pack_votes(table, n_trees)
     assert made is not None
     weights, tally = made
     smaller = PackedVotes(tally.n_classes, tally.bits, tally.total, int(0.9 * tally.margin))
@@ -206,7 +206,7 @@ def test_a_margin_a_tenth_smaller_would_decide_wrongly() -> None:
         best = np.cumsum(table[leaves], axis=0)[-1].argmax()
         for way in wrong:
             found = way.position(float(weights[leaves].sum()))
-            wrong[way] += found not in (OPEN, best)
+            wrong[way] += found not in (UNDECIDED, best)
     assert wrong[tally] == 0
     assert wrong[smaller] > 0
 

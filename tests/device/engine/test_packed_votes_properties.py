@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from device.forest_models import stumps
-from edge_runtime.engine.optimize.packed_votes import OPEN, packed
+from edge_runtime.engine.optimize.packed_votes import UNDECIDED, pack_votes
 
 hypothesis = pytest.importorskip("hypothesis")  # not where the device's tests run bare
 st = hypothesis.strategies
@@ -27,7 +27,7 @@ def cases(draw: Any) -> tuple[Any, Any]:
 @hypothesis.given(cases())
 def test_what_the_votes_decide_is_the_largest_sum_in_order(case: Any) -> None:
     table, leaves = case
-    made = packed(table, leaves.shape[1])
+    made = pack_votes(table, leaves.shape[1])
     hypothesis.assume(made is not None)
     assert made is not None
     weights, tally = made
@@ -38,7 +38,7 @@ def test_what_the_votes_decide_is_the_largest_sum_in_order(case: Any) -> None:
     assert sums.max() < 2.0**53
     found = tally.positions(sums)
     assert found.tolist() == [tally.position(value) for value in sums.tolist()]
-    decided = found != OPEN
+    decided = found != UNDECIDED
     assert (found[decided] == best[decided]).all()
     # Twice the margin is a lead that cannot be overlooked.
     assert decided[ordered[:, -1] - ordered[:, -2] > 2 * tally.margin / tally.total].all()

@@ -1,1 +1,1 @@
-"""Checked numbers and strings in, answers of scikit-learn's shapes and labels out."""
+"""Run the graph on checked inputs, and give predictions of scikit-learn's shapes and dtypes."""

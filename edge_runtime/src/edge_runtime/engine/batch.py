@@ -1,8 +1,8 @@
-"""A table in, an array for every row out, with as little work between as possible.
+"""Predict for a table of rows, with as little work around the graph as possible.
 
-The quick way is for the commonest table, a C-contiguous float64 array of the model's numbers: it is
-checked and handed to the graph as it lies, block by block, so that the graph reads from the cache
-what the check has just read from memory.  Every other table goes by the border.
+The fast path takes the commonest table: a C-contiguous float64 array of the model's numbers.  It is
+checked and passed to the graph as it is, slice by slice: the graph then finds in the cache what the
+check has just read from memory.  Every other table goes through the full input validation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS
-from edge_runtime.engine.outputs import as_trained, labels_at, squeezed
+from edge_runtime.engine.outputs import drop_second_axis, labels_at, to_trained_dtype
 from edge_runtime.engine.planner import QueryPlanner, join_slices
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.errors import InputError
@@ -25,32 +25,33 @@ from edge_runtime.inputs.tables import InputReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Answer", "table_predictor"]
+__all__ = ["Predictions", "table_predictor"]
 
-Answer: TypeAlias = "NDArray[Any] | list[NDArray[Any]]"
+Predictions: TypeAlias = "NDArray[Any] | list[NDArray[Any]]"
+
+_BlockPredictor: TypeAlias = "Callable[[NDArray[Any], int], NDArray[Any]]"
 
 
 def table_predictor(
-    questions: QueryPlanner, border: InputReader, outputs: tuple[Output, ...]
-) -> Callable[[Any], Answer]:
-    """The function from a table to what the estimator's method gives; for any number of threads."""
+    planner: QueryPlanner, input_reader: InputReader, outputs: tuple[Output, ...]
+) -> Callable[[Any], Predictions]:
+    """Make the function from a table to the method's predictions; any thread may call it."""
     key = tuple(output.name for output in outputs)
-    several = outputs[0].item is not None
-    about = questions.about
+    has_several = outputs[0].item is not None
 
-    def careful(X: Any) -> Answer:
-        feeds, n_rows = border.feeds(X)
-        found = questions.answers(about(outputs, key), feeds, n_rows)
-        return found if several else found[0]
+    def predict_any_table(X: Any) -> Predictions:
+        feeds, n_rows = input_reader.feeds(X)
+        arrays = planner.predict(planner.query(outputs, key), feeds, n_rows)
+        return arrays if has_several else arrays[0]
 
-    if several or not border.takes_any_number or not questions.reads_numbers_alone:
-        return careful
-    width, most = len(border.schema.columns), questions.rows_at_once
+    if has_several or not input_reader.takes_any_number or not planner.reads_numbers_alone:
+        return predict_any_table
+    width, max_rows = len(input_reader.schema.columns), planner.rows_at_once
     ndarray, float64 = np.ndarray, np.dtype(np.float64)
-    settled: _Ask | None = None
+    final_predictor: _BlockPredictor | None = None
 
-    def answer(X: Any) -> Answer:
-        nonlocal settled
+    def predict(X: Any) -> Predictions:
+        nonlocal final_predictor
         if (
             type(X) is not ndarray
             or X.dtype is not float64
@@ -59,52 +60,51 @@ def table_predictor(
             or not shape[0]
             or not X.flags.c_contiguous
         ):
-            return careful(X)
-        if settled is not None:
-            return settled(X, shape[0])
-        ask = _asker(about(outputs, key), border, most)
-        if questions.is_settled(key):
-            settled = ask
-        return ask(X, shape[0])
+            return predict_any_table(X)
+        if final_predictor is not None:
+            return final_predictor(X, shape[0])
+        predict_block = _block_predictor(planner.query(outputs, key), input_reader, max_rows)
+        if planner.is_final(key):
+            final_predictor = predict_block
+        return predict_block(X, shape[0])
 
-    return answer
-
-
-_Ask: TypeAlias = "Callable[[NDArray[Any], int], NDArray[Any]]"
+    return predict
 
 
-def _asker(question: GraphQuery, border: InputReader, most: int) -> _Ask:
-    """The function from a block, and its rows, to answers; it asks for *most* rows at once."""
-    run, names, proves_finite = question.session.run, question.names, question.proves_finite
-    in_one_go, output, flat = question.in_one_go, question.outputs[0], question.squeezed[0]
-    labels, done = question.labels[0], np.dtype(output.dtype)
-    vdot, is_small = np.vdot, CELLS_ONE_THREAD_SUMS // max(1, len(border.schema.columns))
+def _block_predictor(
+    query: GraphQuery, input_reader: InputReader, max_rows: int
+) -> _BlockPredictor:
+    """Make the function from a block to predictions; the graph sees *max_rows* rows at once."""
+    run, names, proves_finite = query.session.run, query.names, query.proves_finite
+    needs_no_slices, output, squeezed = query.needs_no_slices, query.outputs[0], query.squeezed[0]
+    labels, trained_dtype = query.labels[0], np.dtype(output.dtype)
+    vdot, small = np.vdot, CELLS_ONE_THREAD_SUMS // max(1, len(input_reader.schema.columns))
 
-    def ask(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
-        if n_rows > most and not in_one_go:
-            return in_slices(block, n_rows)
+    def predict_block(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
+        if n_rows > max_rows and not needs_no_slices:
+            return predict_slices(block, n_rows)
         if not proves_finite and not (
-            isfinite(vdot(block, block)) if n_rows <= is_small else are_finite(block)
+            isfinite(vdot(block, block)) if n_rows <= small else are_finite(block)
         ):
-            border.check_block(block)
+            input_reader.check_block(block)
         (array,) = run(names, {NUMBERS: block})
-        if flat:
-            array = squeezed(array, output)
+        if squeezed:
+            array = drop_second_axis(array, output)
         if proves_finite and not are_finite(array):
-            border.check_block(block)
+            input_reader.check_block(block)
         if labels is not None:
             return labels_at(array, labels, output, n_rows)
-        # onnxruntime's int64 equals numpy's and is another object.
-        if array.dtype == done and array.ndim and len(array) == n_rows:
+        # == and not "is": onnxruntime's int64 is another object than numpy's.
+        if array.dtype == trained_dtype and array.ndim and len(array) == n_rows:
             return array
-        return as_trained(array, output, n_rows)
+        return to_trained_dtype(array, output, n_rows)
 
-    def in_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
-        slices = (block[i : i + most] for i in range(0, n_rows, most))
+    def predict_slices(block: NDArray[Any], n_rows: int) -> NDArray[Any]:
+        slices = (block[i : i + max_rows] for i in range(0, n_rows, max_rows))
         try:
-            return join_slices(([ask(part, len(part))] for part in slices), n_rows)[0]
+            return join_slices(([predict_block(part, len(part))] for part in slices), n_rows)[0]
         except InputError:
-            border.check_block(block)  # which counts the rows from the table's first
+            input_reader.check_block(block)  # counts rows from the start of the table
             raise
 
-    return ask
+    return predict_block

@@ -1,4 +1,4 @@
-"""A manifest in, which outputs answer which method out: pure, and decides nothing."""
+"""Read from a manifest which outputs of the graph belong to which method of the estimator."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ __all__ = ["class_labels", "outputs_by_method"]
 
 
 def class_labels(manifest: Manifest) -> tuple[Any, ...] | None:
-    """What the columns of predict_proba stand for; None when nobody says."""
+    """Labels of the columns of predict_proba; None when the manifest names no classes."""
     classes = tuple(manifest.classes.get("predict", ()))
     return classes if classes and not isinstance(classes[0], list) else None
 
 
 def outputs_by_method(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
-    """Method to its outputs, in the order of :data:`METHODS`."""
-    found: dict[str, tuple[Output, ...]] = {}
+    """Map each method to its outputs, in the order of :data:`METHODS`.
+
+    Raises
+    ------
+    IntegrityError
+        The outputs of a method are not numbered from 0.
+    """
+    by_method: dict[str, tuple[Output, ...]] = {}
     for method in METHODS:
         outputs = [output for output in manifest.outputs if output.method == method]
         if not outputs:
@@ -27,5 +33,5 @@ def outputs_by_method(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
             outputs.sort(key=lambda output: -1 if output.item is None else output.item)
             if [output.item for output in outputs] != list(range(len(outputs))):
                 raise IntegrityError(f"manifest: the outputs of {method} are not numbered from 0")
-        found[method] = tuple(outputs)
-    return found
+        by_method[method] = tuple(outputs)
+    return by_method

@@ -1,7 +1,8 @@
-"""A model's graph in, for each question the session that answers it out.
+"""Choose the session that computes each combination of outputs.
 
-The whole graph is loaded first, and proves itself on the golden rows.  A question that is asked a
-second time gets a quicker form; see the module ``forms``.
+The whole graph is loaded first, and the golden rows prove it right.  From the second use of the
+same outputs on, the planner takes a faster graph; see
+:mod:`edge_runtime.engine.optimize.choose`.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PRUNED_BYTES", "ROWS_AT_ONCE", "QueryPlanner", "join_slices"]
 
 MAX_PRUNED_BYTES = 1 << 20
-"""Largest graph that is cut: a session has a copy of its constants, and a graph beyond spends its
-time on them, not on the nodes that a cut removes."""
+"""Largest graph that is optimized.  Each session copies its constants, and a larger graph spends
+its time on them, not on the nodes that pruning removes."""
 
 ROWS_AT_ONCE = 4096
-"""Rows of a batch that the graph sees at once: what lies between its nodes then stays in the cache.
+"""Rows of a batch that the graph sees at once, so that its intermediate values fit in the cache.
 
-100,000 rows of 64 columns through a neural network: 78 ms so, 230 ms in one go (measured on 2 cores
-of an EPYC, onnxruntime 1.32, without its memory arena), and memory stays flat.
+100,000 rows of 64 columns through a neural network: 78 ms so, 230 ms at once (measured on 2 cores
+of an EPYC, onnxruntime 1.32, without its memory arena).  Memory stays flat.
 """
 
 
 class QueryPlanner:
-    """All that a model can be asked.  Any number of threads may ask at once.
+    """All queries that a model can run.  Any number of threads may use it at once.
 
     Parameters
     ----------
     graph
-        A ModelProto that the scan has let pass.
+        A ModelProto that the scan has accepted.
     main
         Its main graph.
     manifest
@@ -59,7 +60,7 @@ class QueryPlanner:
     rows_at_once
         Rows of a batch that the graph sees at once.
     reads_numbers_alone
-        Whether the numeric block is all that the graph reads.
+        Whether the numeric block is the graph's only input.
     """
 
     def __init__(self, graph: bytes, main: Scope, manifest: Manifest, *, threads: int) -> None:
@@ -67,7 +68,7 @@ class QueryPlanner:
         self._deriver: DerivedColumns | None = None
         self.rows_at_once = ROWS_AT_ONCE
         if manifest.schema.derived:
-            from edge_runtime.inputs.derived_columns import (  # for few models
+            from edge_runtime.inputs.derived_columns import (  # few models have derived columns
                 MAX_CELLS_AT_ONCE,
                 DerivedColumns,
             )
@@ -79,34 +80,34 @@ class QueryPlanner:
         _check_graph(self.session, manifest)
         self._inputs = frozenset(signature.name for signature in self.session.inputs)
         self.reads_numbers_alone = self._inputs == {NUMBERS}
-        # What a large graph's bytes would be kept for does not pay.
+        # A large graph is not optimized, so its bytes need not stay in memory.
         self._source = (graph, main) if len(graph) <= MAX_PRUNED_BYTES else None
         self._final_queries: dict[tuple[str, ...], GraphQuery] = {}
-        self._seen: set[tuple[str, ...]] = set()
+        self._used_once: set[tuple[str, ...]] = set()
         self._lock = allocate_lock()
 
-    def about(self, outputs: tuple[Output, ...], key: tuple[str, ...]) -> GraphQuery:
-        """The question for *outputs*; *key* are their names, which cost less to look up."""
-        return self._final_queries.get(key) or self._unsettled(outputs, key)
+    def query(self, outputs: tuple[Output, ...], key: tuple[str, ...]) -> GraphQuery:
+        """Find the query for *outputs*; *key* are their names, which are faster to look up."""
+        return self._final_queries.get(key) or self._first_or_final_query(outputs, key)
 
-    def is_settled(self, key: tuple[str, ...]) -> bool:
-        """Whether :meth:`about` gives the same question from now on."""
+    def is_final(self, key: tuple[str, ...]) -> bool:
+        """Whether :meth:`query` gives the same query from now on."""
         return key in self._final_queries
 
-    def warm_up(self, plans: Iterable[tuple[Output, ...]]) -> None:
-        """Settle the questions about each of *plans*."""
-        for outputs in plans:
+    def warm_up(self, output_groups: Iterable[tuple[Output, ...]]) -> None:
+        """Make the final query of each group of outputs."""
+        for outputs in output_groups:
             key = tuple(output.name for output in outputs)
-            self._seen.add(key)
-            self.about(outputs, key)
+            self._used_once.add(key)
+            self.query(outputs, key)
 
     def check_open(self) -> None:
-        """Say nothing: the model is not closed."""
+        """Do nothing: the model is open.  A closed model raises here."""
 
-    def answers(
-        self, question: GraphQuery, feeds: dict[str, NDArray[Any]], n_rows: int
+    def predict(
+        self, query: GraphQuery, feeds: dict[str, NDArray[Any]], n_rows: int
     ) -> list[NDArray[Any]]:
-        """What the trained estimator would answer for the border's *feeds*, in slices if need be.
+        """Predict for the checked inputs *feeds*, in slices where there are many rows.
 
         Raises
         ------
@@ -115,102 +116,94 @@ class QueryPlanner:
         """
         step = self.rows_at_once
         if 0 < n_rows <= step:
-            return question.answers(question.ask(self.ready(feeds)), n_rows)
+            return query.predict(self.graph_feeds(feeds), n_rows)
         if not n_rows:
-            # Not every operator takes zero rows; the shape is that of one row, without the row.
-            one = question.ask(self.fed(_some_row(self._manifest.schema)))
-            return [answer[:0] for answer in question.answers(one, 1)]
-        slices = self._slices(feeds, n_rows)
+            # Some operators take no zero rows, so predict one row and drop it.
+            one_row = self._drop_unread(_example_row(self._manifest.schema))
+            return [array[:0] for array in query.predict(one_row, 1)]
         sizes = (min(step, n_rows - i) for i in range(0, n_rows, step))
-        return join_slices(
-            (
-                question.answers(question.ask(given), size)
-                for given, size in zip(slices, sizes, strict=True)
-            ),
-            n_rows,
-        )
+        slices = zip(self._slices(feeds, n_rows), sizes, strict=True)
+        return join_slices((query.predict(part, size) for part, size in slices), n_rows)
 
-    def all_answers(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
-        """Every output by name, from the whole graph."""
+    def predict_all(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
+        """Compute every output by name, with the whole graph."""
         outputs = self._manifest.outputs
-        found = self.answers(self.whole(outputs), feeds, n_rows)
-        return {output.name: answer for output, answer in zip(outputs, found, strict=True)}
+        arrays = self.predict(self.whole_graph_query(outputs), feeds, n_rows)
+        return {output.name: array for output, array in zip(outputs, arrays, strict=True)}
 
     def after_fork(self) -> None:
-        """Be usable in a process that has just been forked off: its other threads are gone."""
+        """Run in the child after os.fork(): the thread that may hold the lock is not there."""
         self._lock = allocate_lock()
 
     def sessions(self) -> list[Session | PackedVotesSession]:
-        """All that were made so far."""
-        return [self.session, *(question.session for question in self._final_queries.values())]
+        """List every session that exists so far."""
+        return [self.session, *(query.session for query in self._final_queries.values())]
 
-    def _slices(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> Iterator[Feeds]:
-        """Whatever the graph reads, some rows at a time; each must be asked before the next."""
-        step = self.rows_at_once
-        if self._deriver is not None:
-            yield from map(self.fed, self._deriver.slices(feeds, step))
-            return
-        for i in range(0, n_rows, step):
-            yield self.fed({name: block[i : i + step] for name, block in feeds.items()})
-
-    def ready(self, feeds: Feeds) -> Feeds:
-        """Whatever the graph reads."""
+    def graph_feeds(self, feeds: Feeds) -> Feeds:
+        """Compute the derived columns, and keep the blocks that the graph reads."""
         if self._deriver is not None:
             feeds = self._deriver.widen(dict(feeds))
-        if len(feeds) == len(self._inputs):
-            return feeds
-        return self.fed(feeds)
+        return self._drop_unread(feeds)
 
-    def fed(self, feeds: Feeds) -> Feeds:
-        """Without the block that the graph does not read (an estimator may use no text at all)."""
+    def whole_graph_query(self, outputs: tuple[Output, ...]) -> GraphQuery:
+        """Make a query that runs the whole graph."""
+        names, n_outputs = [output.name for output in outputs], len(outputs)
+        return GraphQuery(self.session, outputs, names, (None,) * n_outputs, (False,) * n_outputs)
+
+    def _slices(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> Iterator[Feeds]:
+        """Yield the graph's inputs for some rows at a time; use each before taking the next."""
+        step = self.rows_at_once
+        if self._deriver is not None:
+            yield from map(self._drop_unread, self._deriver.slices(feeds, step))
+            return
+        for i in range(0, n_rows, step):
+            yield self._drop_unread({name: block[i : i + step] for name, block in feeds.items()})
+
+    def _drop_unread(self, feeds: Feeds) -> Feeds:
+        """Drop the block that the graph does not read: some estimators use no text, say."""
         if len(feeds) == len(self._inputs):
             return feeds
         return {name: block for name, block in feeds.items() if name in self._inputs}
 
-    def whole(self, outputs: tuple[Output, ...]) -> GraphQuery:
-        """The question for *outputs*, asked of the whole graph."""
-        names = [output.name for output in outputs]
-        each = len(names)
-        return GraphQuery(self.session, outputs, names, (None,) * each, (False,) * each)
-
-    def _unsettled(self, outputs: tuple[Output, ...], key: tuple[str, ...]) -> GraphQuery:
+    def _first_or_final_query(
+        self, outputs: tuple[Output, ...], key: tuple[str, ...]
+    ) -> GraphQuery:
         with self._lock:
-            whole = self.whole(outputs)
-            if key not in self._seen:
-                # Whoever asks once only, as a short script does, need not wait for a session.
-                self._seen.add(key)
+            whole = self.whole_graph_query(outputs)
+            if key not in self._used_once:
+                # A short script that predicts once need not wait for another session.
+                self._used_once.add(key)
                 return whole
             if key not in self._final_queries:
-                self._final_queries[key] = self._quickest(whole)
+                self._final_queries[key] = self._optimized(whole)
             return self._final_queries[key]
 
-    def _quickest(self, whole: GraphQuery) -> GraphQuery:
+    def _optimized(self, whole: GraphQuery) -> GraphQuery:
         if self._source is None or not self._manifest.golden.rows:
             return whole
-        # Not at the top: whoever asks once does not come here.
+        # Not at the top: a script that predicts once does not need it.
         from edge_runtime.engine.optimize.choose import fastest_query
 
         blocks, n_rows = golden_feeds(self._manifest)
-        return fastest_query(
-            whole, *self._source, (self.ready(blocks), n_rows), threads=self._threads
-        )
+        golden = self.graph_feeds(blocks), n_rows
+        return fastest_query(whole, *self._source, golden, threads=self._threads)
 
 
-def join_slices(parts: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
-    """The answers for *n_rows* rows, of which *parts* are the slices, each with all outputs."""
-    whole: list[NDArray[Any]] = []
+def join_slices(slices: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
+    """Join the predictions for slices of *n_rows* rows; each slice has all outputs."""
+    joined_arrays: list[NDArray[Any]] = []
     start = end = 0
-    for part in parts:
-        if not whole:
-            whole = [np.empty((n_rows, *array.shape[1:]), array.dtype) for array in part]
-        start, end = end, end + len(part[0])
-        for array, place in zip(part, whole, strict=True):
-            place[start:end] = array
-    return whole
+    for arrays in slices:
+        if not joined_arrays:
+            joined_arrays = [np.empty((n_rows, *array.shape[1:]), array.dtype) for array in arrays]
+        start, end = end, end + len(arrays[0])
+        for array, target in zip(arrays, joined_arrays, strict=True):
+            target[start:end] = array
+    return joined_arrays
 
 
-def _some_row(schema: Schema) -> dict[str, NDArray[Any]]:
-    """One row that the graph answers, whatever the answer."""
+def _example_row(schema: Schema) -> dict[str, NDArray[Any]]:
+    """Make one row that the graph accepts; its prediction does not matter."""
     numbers = [schema.columns[i].minimum or 0.0 for i in schema.numeric]
     numbers += [0.0] * (schema.numbers_width - len(numbers))
     strings = [
@@ -224,21 +217,22 @@ def _some_row(schema: Schema) -> dict[str, NDArray[Any]]:
 
 
 def _check_graph(session: Session, manifest: Manifest) -> None:
-    given = {signature.name for signature in session.outputs}
+    """Refuse a graph that lacks an output of the manifest, or reads what the schema lacks."""
+    output_names = {signature.name for signature in session.outputs}
     for output in manifest.outputs:
-        if output.name not in given:
+        if output.name not in output_names:
             raise IntegrityError(
                 f"the graph has no output {output.name!r}, which the manifest names; build the "
                 "model again"
             )
-    kinds = {
+    blocks = {
         NUMBERS: (np.float64, manifest.schema.numbers_width),
         STRINGS: (np.object_, len(manifest.schema.textual)),
     }
     for signature in session.inputs:
-        element_type, columns = kinds.get(signature.name, (None, 0))
+        element_type, columns = blocks.get(signature.name, (None, 0))
         if signature.element_type is not element_type or not columns:
             raise IntegrityError(
-                f"the graph asks for {signature.name!r}, which the schema does not give; build "
+                f"the graph reads {signature.name!r}, which the schema does not have; build "
                 "the model again"
             )

@@ -1,4 +1,4 @@
-"""Some outputs of a model, and the session that gives them."""
+"""Pair outputs of a model with the session that computes them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_runtime.bundle.manifest import Output
-from edge_runtime.engine.outputs import as_trained, labels_at, squeezed
+from edge_runtime.engine.outputs import drop_second_axis, labels_at, to_trained_dtype
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ Feeds: TypeAlias = "Mapping[str, NDArray[Any]]"
 
 @record(frozen=True, slots=True)
 class GraphQuery:
-    """Some outputs, and the session to ask for them.
+    """Some outputs, and the session that computes them.
 
     Attributes
     ----------
     names
-        What the session calls them.
+        Names of the outputs in the session's graph.
     labels
-        For each of them None, or the table in which the session gives positions.
+        For each output None, or the table of labels to which the session gives positions.
     squeezed
-        Of each of them, whether its second axis, of length 1, is to be taken away.
-    proves_finite, in_one_go
-        What the only output tells of the numbers; see the module ``witness``.
+        For each output, whether to drop its second axis, of length 1.
+    proves_finite, needs_no_slices
+        Facts about the only output; see :mod:`edge_runtime.engine.optimize.finite_check`.
     """
 
     session: Session | PackedVotesSession
@@ -42,34 +42,29 @@ class GraphQuery:
     labels: tuple[NDArray[Any] | None, ...]
     squeezed: tuple[bool, ...]
     proves_finite: bool = False
-    in_one_go: bool = False
+    needs_no_slices: bool = False
 
-    def ask(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The graph's arrays, which :meth:`answers` makes scikit-learn's of."""
-        return self.session.run(self.names, feeds)
-
-    def answers(self, found: Sequence[NDArray[Any]], n_rows: int) -> list[NDArray[Any]]:
-        """What the trained estimator would give.
+    def predict(self, feeds: Feeds, n_rows: int) -> list[NDArray[Any]]:
+        """Run the graph, and give its outputs as the trained estimator would.
 
         Raises
         ------
         InferenceError
-            The graph contradicts its manifest.
+            onnxruntime failed, or the graph contradicts its manifest.
         """
+        arrays = self.drop_axes(self.session.run(self.names, feeds))
         return [
-            as_trained(array, output, n_rows)
+            to_trained_dtype(array, output, n_rows)
             if labels is None
             else labels_at(array, labels, output, n_rows)
-            for array, output, labels in zip(
-                self.shaped(found), self.outputs, self.labels, strict=True
-            )
+            for array, output, labels in zip(arrays, self.outputs, self.labels, strict=True)
         ]
 
-    def shaped(self, found: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """The graph's arrays, those of one column as vectors where that is to be."""
+    def drop_axes(self, arrays: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        """Drop the second axis of the arrays that are to be vectors."""
         if True not in self.squeezed:
-            return found
+            return arrays
         return [
-            squeezed(array, output) if flat else array
-            for array, output, flat in zip(found, self.outputs, self.squeezed, strict=True)
+            drop_second_axis(array, output) if squeezed else array
+            for array, output, squeezed in zip(arrays, self.outputs, self.squeezed, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Golden rows in, proof that this machine answers as the build machine did, or SelfTestError."""
+"""Predict the golden rows again, and compare with scikit-learn's predictions in the manifest."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ the graph is larger by orders of magnitude.
 """
 
 
-def replay(manifest: Manifest, answer: Callable[[Any, int], Mapping[str, NDArray[Any]]]) -> None:
-    """Ask the golden rows again.
+def replay(manifest: Manifest, predict: Callable[[Any, int], Mapping[str, NDArray[Any]]]) -> None:
+    """Predict the golden rows again, and compare.
 
     Parameters
     ----------
     manifest
-        Holds the rows, scikit-learn's answers and the tolerance.
-    answer
-        From the graph's inputs and the number of rows to every output, by name.
+        Holds the rows, scikit-learn's predictions and the tolerance.
+    predict
+        Function from the graph's inputs and the number of rows to every output, by name.
 
     Raises
     ------
     SelfTestError
-        An answer differs, cannot be had, or the golden rows contradict the schema.
+        A prediction differs or fails, or the golden rows contradict the schema.
     """
     golden = manifest.golden
     if not golden.rows:
         return
     try:
         feeds, n_rows = golden_feeds(manifest)
-        found = answer(feeds, n_rows)
+        arrays = predict(feeds, n_rows)
     except (InputError, InferenceError, ValueError) as error:
-        raise SelfTestError(f"the golden rows cannot be asked: {error}; {_REMEDY}") from error
+        raise SelfTestError(f"the golden rows cannot be predicted: {error}; {_REMEDY}") from error
     for output in manifest.outputs:
         if output.name not in golden.answers:
-            raise SelfTestError(f"no golden answers for {output.name}; build the model again")
-        _compare(output, golden.answers[output.name], found[output.name], manifest)
+            raise SelfTestError(f"no golden predictions for {output.name}; build the model again")
+        _compare(output, golden.answers[output.name], arrays[output.name], manifest)
 
 
 def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
-    """The golden rows as the border hands them on, and their number.
+    """Validate the golden rows as any other input; give the blocks and the number of rows.
 
     Raises
     ------
@@ -63,103 +63,111 @@ def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
         They contradict the schema.
     """
     columns, rows = manifest.schema.columns, golden_rows(manifest)
-    border, width = InputReader(manifest.schema), len(columns)
+    input_reader, width = InputReader(manifest.schema), len(columns)
     cells = chain.from_iterable(rows)
     if (
-        border.takes_any_number
+        input_reader.takes_any_number
         and set(map(type, cells)) == {float}
         and set(map(len, rows)) == {width}
     ):
-        # At once: 64 columns one by one take a start 0.5 ms.
-        return border.feeds(np.array(rows))
+        # As one array: column by column, 64 columns would take 0.5 ms of a start.
+        return input_reader.feeds(np.array(rows))
     # By column: a row of one list could be taken for a list of one row.
     by_name = {column.name: [row[i] for row in rows] for i, column in enumerate(columns)}
-    return border.feeds(by_name)
+    return input_reader.feeds(by_name)
 
 
 def golden_rows(manifest: Manifest) -> list[list[Any]]:
-    """The golden rows as lists of cells, in the order of the schema."""
-    numeric = [column.is_number for column in manifest.schema.columns]
+    """Give the golden rows as lists of cells, in the order of the schema."""
+    are_numbers = [column.is_number for column in manifest.schema.columns]
     return [
-        [_number(cell) if n else cell for cell, n in zip(row, numeric, strict=True)]
+        [
+            _to_number(cell) if is_number else cell
+            for cell, is_number in zip(row, are_numbers, strict=True)
+        ]
         for row in manifest.golden.rows
     ]
 
 
 def golden_row(manifest: Manifest) -> Any:
-    """A row that ``predict_one`` answers; None when there are no golden rows."""
+    """Give a golden row as ``predict_one`` takes it; None when there are no golden rows."""
     rows = golden_rows(manifest)[:1]
     if not rows:
         return None
-    # A row of dicts or lists is its only cell.
+    # A row of dicts or lists has only one cell, which is passed alone.
     return rows[0][0] if manifest.schema.kind in ("dicts", "lists") else rows[0]
 
 
 _REMEDY = "do not use this model here; build it again with the newest edge-pipeline, and report it"
 
 
-def _compare(output: Output, golden: Any, found: NDArray[Any], manifest: Manifest) -> None:
-    numeric = found.dtype.kind == "f"
-    try:
-        expected = np.array(_floats(golden), dtype=np.float64) if numeric else golden
-    except (TypeError, ValueError) as error:
-        raise SelfTestError(f"{output.name}: the golden answers are damaged: {error}") from error
-    if numeric:
-        if expected.shape != found.shape:
+def _compare(output: Output, golden: Any, array: NDArray[Any], manifest: Manifest) -> None:
+    """Raise SelfTestError when *array* differs from the predictions *golden*."""
+    expected: Any = golden
+    if array.dtype.kind == "f":
+        try:
+            expected = np.array(_to_floats(golden), dtype=np.float64)
+        except (TypeError, ValueError) as error:
             raise SelfTestError(
-                f"{output.name}: expected the shape {expected.shape}, found {found.shape}; "
+                f"{output.name}: the golden predictions are damaged: {error}"
+            ) from error
+        if expected.shape != array.shape:
+            raise SelfTestError(
+                f"{output.name}: expected the shape {expected.shape}, found {array.shape}; "
                 f"{_REMEDY}"
             )
-        row = _row_apart(expected, found, max(manifest.parity.tolerance, OTHER_CPU))
+        row = _first_far_row(expected, array, max(manifest.parity.tolerance, OTHER_CPU))
     else:
-        answers = found.tolist()
-        row = next(
-            (i for i, a in enumerate(answers) if i >= len(expected) or not _equal(a, expected[i])),
-            None,
-        )
-        if row is None and len(expected) != len(answers):
-            row = len(answers)
+        row = _first_unequal_row(expected, array.tolist())
     if row is not None:
         raise SelfTestError(
-            f"golden row {row}: {output.name} is {_shown(found, row)}, scikit-learn answered "
-            f"{_shown(expected, row)}; {_REMEDY}"
+            f"golden row {row}: {output.name} is {_format(array, row)}, scikit-learn predicted "
+            f"{_format(expected, row)}; {_REMEDY}"
         )
 
 
-def _row_apart(expected: NDArray[Any], found: NDArray[Any], tolerance: float) -> int | None:
-    """The first row that is further away than *tolerance*, relative to the largest magnitude."""
-    finite = np.isfinite(expected) & np.isfinite(found)
-    same = ~finite & ((expected == found) | (np.isnan(expected) & np.isnan(found)))
-    scale = float(np.abs(expected[finite]).max(initial=0.0)) or 1.0
+def _first_far_row(expected: NDArray[Any], array: NDArray[Any], tolerance: float) -> int | None:
+    """Find the first row that differs by more than *tolerance*, relative to the largest number."""
+    are_finite = np.isfinite(expected) & np.isfinite(array)
+    are_equal = ~are_finite & ((expected == array) | (np.isnan(expected) & np.isnan(array)))
+    scale = float(np.abs(expected[are_finite]).max(initial=0.0)) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
-        close = np.abs(expected - found) <= tolerance * scale
-    apart = ~(same | (finite & close))
-    return int(np.argwhere(apart)[0][0]) if apart.any() else None
+        are_close = np.abs(expected - array) <= tolerance * scale
+    are_far = ~(are_equal | (are_finite & are_close))
+    return int(np.argwhere(are_far)[0][0]) if are_far.any() else None
 
 
-def _number(cell: Cell) -> Any:
+def _first_unequal_row(expected: Any, labels: list[Any]) -> int | None:
+    """Find the first row whose label differs or is missing."""
+    for row, label in enumerate(labels):
+        if row >= len(expected) or not _is_equal(label, expected[row]):
+            return row
+    return None if len(expected) == len(labels) else len(labels)
+
+
+def _to_number(cell: Cell) -> Any:
     return float(cell) if cell in ("nan", "inf", "-inf") else cell
 
 
-def _floats(value: Any) -> Any:
-    return [_floats(item) for item in value] if isinstance(value, list) else float(value)
+def _to_floats(value: Any) -> Any:
+    return [_to_floats(item) for item in value] if isinstance(value, list) else float(value)
 
 
-def _equal(found: Any, expected: Any) -> Any:
-    if isinstance(found, list):
+def _is_equal(label: Any, expected: Any) -> Any:
+    if isinstance(label, list):
         return (
             isinstance(expected, list)
-            and len(found) == len(expected)
-            and all(map(_equal, found, expected))
+            and len(label) == len(expected)
+            and all(map(_is_equal, label, expected))
         )
-    if isinstance(found, float) and not isinstance(expected, list | bool | None):
+    if isinstance(label, float) and not isinstance(expected, list | bool | None):
         # Labels in an object array may be floats; the manifest writes NaN as text.
-        return found == expected or str(found) == expected
-    return type(found) is type(expected) and found == expected
+        return label == expected or str(label) == expected
+    return type(label) is type(expected) and label == expected
 
 
-def _shown(answers: Any, row: int) -> str:
-    if row >= len(answers):
+def _format(predictions: Any, row: int) -> str:
+    if row >= len(predictions):
         return "absent"
-    answer = answers[row]
-    return str(answer.tolist() if isinstance(answer, np.ndarray | np.generic) else answer)[:200]
+    value = predictions[row]
+    return str(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)[:200]

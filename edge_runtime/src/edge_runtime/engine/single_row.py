@@ -1,9 +1,9 @@
-"""One row in, one answer out, with as little work between as possible.
+"""Predict for one row, with as little work around the graph as possible.
 
-A *lane* answers one row through buffers of its own, which the graph reads and writes in place.  A
-call takes one from the pool, and puts it back when its answer is out: threads never share a lane,
-and there are as many as calls ever ran at once.  ``list.pop`` and ``list.append`` are atomic, so no
-lock is needed.
+A *row runner* predicts one row through buffers of its own, which the graph reads and writes in
+place.  A call takes a runner from a pool and puts it back at the end, so threads never share one.
+There are as many runners as calls ever ran at once.  ``list.pop`` and ``list.append`` are atomic,
+so no lock is needed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS
-from edge_runtime.engine.outputs import as_trained, labels_at, plain
+from edge_runtime.engine.outputs import label_error, labels_at, to_python, to_trained_dtype
 from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.engine.session import inference_error
-from edge_runtime.errors import InferenceError
 from edge_runtime.inputs.columns import CELLS_ONE_THREAD_SUMS, are_finite
 from edge_runtime.inputs.rows import RowBuffers, RowWriter, row_writer
 from edge_runtime.inputs.tables import InputReader
@@ -30,173 +29,186 @@ if TYPE_CHECKING:
 
 __all__ = ["row_predictor"]
 
-_Reader: TypeAlias = "Callable[[NDArray[Any]], Any]"
+RowRunner: TypeAlias = "Callable[[Any], Any]"
+"""Writes a row into its buffers, runs the graph on them, and reads the prediction."""
+
+_GraphRunner: TypeAlias = "Callable[[], Any]"
+"""Runs the graph on the buffers, and reads the prediction."""
+
+_OutputReader: TypeAlias = "Callable[[NDArray[Any]], Any]"
+"""Converts an output of one row to a Python value."""
 
 
 def row_predictor(
-    questions: QueryPlanner, border: InputReader, outputs: tuple[Output, ...]
+    planner: QueryPlanner, input_reader: InputReader, outputs: tuple[Output, ...]
 ) -> Callable[[Any], Any]:
-    """The function from a row to the plain answer; any number of threads may call it.
+    """Make the function from a row to a plain Python value; any thread may call it.
 
     It gives one value for one output, and a tuple for several.
     """
-    write = row_writer(border)
+    write = row_writer(input_reader)
     key = tuple(output.name for output in outputs)
-    pool: list[Callable[[Any], Any]] = []
+    pool: list[RowRunner] = []
     take, put_back = pool.pop, pool.append
 
-    def answer(row: Any) -> Any:
+    def predict(row: Any) -> Any:
         try:
-            lane = take()
+            runner = take()
         except IndexError:
-            lane, found = _first_answer(row, questions.about(outputs, key), border, write)
-            if questions.is_settled(key):  # the first answer's session is not for the long run
-                put_back(lane)
-            return found
-        found = lane(row)
-        # Not in a finally: a lane whose call failed holds half a row, and is dropped.
-        put_back(lane)
-        return found
+            query = planner.query(outputs, key)
+            runner, prediction = _new_runner(row, query, input_reader, write)
+            if planner.is_final(key):  # the first query's session may be replaced
+                put_back(runner)
+            return prediction
+        prediction = runner(row)
+        # Not in a finally: after an error the buffers may hold half a row, so drop the runner.
+        put_back(runner)
+        return prediction
 
-    return answer
+    return predict
 
 
-def _first_answer(
-    row: Any, question: GraphQuery, border: InputReader, write: RowWriter
-) -> tuple[Callable[[Any], Any], Any]:
-    """A new lane, and its answer to *row*, which shows it what answers look like."""
-    slots = RowBuffers(border.schema)
-    write(row, slots)
-    blocks = {NUMBERS: slots.numbers, STRINGS: slots.strings}
-    feeds = {signature.name: blocks[signature.name] for signature in question.session.inputs}
-    first = question.session.run(question.names, feeds)
+def _new_runner(
+    row: Any, query: GraphQuery, input_reader: InputReader, write: RowWriter
+) -> tuple[RowRunner, Any]:
+    """Make a runner, and predict *row* with it: the result shows the shapes of the outputs."""
+    buffers = RowBuffers(input_reader.schema)
+    write(row, buffers)
+    blocks = {NUMBERS: buffers.numbers, STRINGS: buffers.strings}
+    feeds = {signature.name: blocks[signature.name] for signature in query.session.inputs}
+    arrays = query.session.run(query.names, feeds)
     readers = [
-        _reader(array, output) if labels is None else _label_reader(array, labels, output)
+        _number_reader(array, output) if labels is None else _label_reader(array, labels, output)
         for array, labels, output in zip(
-            question.shaped(first), question.labels, question.outputs, strict=True
+            query.drop_axes(arrays), query.labels, query.outputs, strict=True
         )
     ]
-    if STRINGS in feeds or any(array.dtype.kind not in "fiub" for array in first):
-        ask = _unbound(question, feeds, readers)  # strings cannot be bound
+    if STRINGS in feeds or any(array.dtype.kind not in "fiub" for array in arrays):
+        run_graph = _unbound_runner(query, feeds, readers)  # strings cannot be bound
     else:
-        ask = _bound(question, feeds, first, readers)
-    found = ask()
-    if not border.takes_any_number:
-        return _lane(slots, write, ask), found
-    if question.proves_finite and type(found) is float:
-        return _lane_with_witness(slots, write, ask), found
-    return _lane_of_numbers(slots, write, ask, takes_missing=border.takes_missing), found
+        run_graph = _bound_runner(query, feeds, arrays, readers)
+    prediction = run_graph()
+    if not input_reader.takes_any_number:
+        return _plain_runner(buffers, write, run_graph), prediction
+    if query.proves_finite and type(prediction) is float:
+        return _finite_output_runner(buffers, write, run_graph), prediction
+    takes_missing = input_reader.takes_missing
+    return _array_runner(buffers, write, run_graph, takes_missing=takes_missing), prediction
 
 
-def _lane(slots: RowBuffers, write: RowWriter, ask: Callable[[], Any]) -> Callable[[Any], Any]:
-    def lane(row: Any) -> Any:
-        write(row, slots)
-        return ask()
+def _plain_runner(buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner) -> RowRunner:
+    """Make a runner that validates every row in full."""
 
-    return lane
+    def runner(row: Any) -> Any:
+        write(row, buffers)
+        return run_graph()
+
+    return runner
 
 
-def _lane_of_numbers(
-    slots: RowBuffers, write: RowWriter, ask: Callable[[], Any], *, takes_missing: bool
-) -> Callable[[Any], Any]:
-    """A lane with a quick way for 1-d arrays of float64, whose cells need but be finite."""
-    flat = slots.numbers[0]
-    shape, float64, vdot = flat.shape, flat.dtype, np.vdot
-    is_small = flat.size <= CELLS_ONE_THREAD_SUMS
+def _array_runner(
+    buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner, *, takes_missing: bool
+) -> RowRunner:
+    """Make a runner with a fast path for 1-d float64 arrays, whose cells need only be finite."""
+    cells = buffers.numbers[0]
+    shape, float64, vdot = cells.shape, cells.dtype, np.vdot
+    is_small = cells.size <= CELLS_ONE_THREAD_SUMS
 
-    def lane(row: Any) -> Any:
+    def runner(row: Any) -> Any:
         if type(row) is np.ndarray and row.dtype is float64 and row.shape == shape:
-            flat[...] = row
-            # What was copied is checked: nobody else can change it.  See are_finite.
-            if (isfinite(vdot(flat, flat)) if is_small else are_finite(flat)) or (
-                takes_missing and not np.isinf(flat).any()
+            cells[...] = row
+            # Check the copy, which no other thread can change.  See are_finite for vdot.
+            if (isfinite(vdot(cells, cells)) if is_small else are_finite(cells)) or (
+                takes_missing and not np.isinf(cells).any()
             ):
-                return ask()
-        write(row, slots)
-        return ask()
+                return run_graph()
+        write(row, buffers)
+        return run_graph()
 
-    return lane
+    return runner
 
 
-def _lane_with_witness(
-    slots: RowBuffers, write: RowWriter, ask: Callable[[], Any]
-) -> Callable[[Any], Any]:
-    """The same where a finite answer proves the cells finite; see the module ``witness``."""
-    flat = slots.numbers[0]
-    shape, float64 = flat.shape, flat.dtype
+def _finite_output_runner(
+    buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner
+) -> RowRunner:
+    """Make a runner whose finite predictions prove the cells finite; see ``finite_check``."""
+    cells = buffers.numbers[0]
+    shape, float64 = cells.shape, cells.dtype
 
-    def lane(row: Any) -> Any:
+    def runner(row: Any) -> Any:
         if type(row) is np.ndarray and row.dtype is float64 and row.shape == shape:
-            flat[...] = row
-            found = ask()
-            if isfinite(found):
-                return found
-        write(row, slots)
-        return ask()
+            cells[...] = row
+            prediction = run_graph()
+            if isfinite(prediction):
+                return prediction
+        write(row, buffers)
+        return run_graph()
 
-    return lane
+    return runner
 
 
-def _unbound(
-    question: GraphQuery, feeds: dict[str, NDArray[Any]], readers: list[_Reader]
-) -> Callable[[], Any]:
-    """A call that answers what is in *feeds*."""
-    run, names, shaped, read = question.session.run, question.names, question.shaped, readers[0]
+def _unbound_runner(
+    query: GraphQuery, feeds: dict[str, NDArray[Any]], readers: list[_OutputReader]
+) -> _GraphRunner:
+    """Make a call that runs the graph on *feeds*, and lets it allocate the outputs."""
+    run, names, drop_axes, read = query.session.run, query.names, query.drop_axes, readers[0]
     if len(readers) == 1:
-        return lambda: read(shaped(run(names, feeds))[0])
-    return lambda: tuple(r(a) for r, a in zip(readers, shaped(run(names, feeds)), strict=True))
+        return lambda: read(drop_axes(run(names, feeds))[0])
+    return lambda: tuple(
+        read(array) for read, array in zip(readers, drop_axes(run(names, feeds)), strict=True)
+    )
 
 
-def _bound(
-    question: GraphQuery,
+def _bound_runner(
+    query: GraphQuery,
     feeds: dict[str, NDArray[Any]],
-    first: list[NDArray[Any]],
-    readers: list[_Reader],
-) -> Callable[[], Any]:
-    """The same, through buffers of the shapes of *first* that the graph writes in place."""
-    buffers = [np.zeros(array.shape, dtype=array.dtype) for array in first]
-    run = question.session.bind(feeds, dict(zip(question.names, buffers, strict=True)))
-    views = question.shaped(buffers)
-    only, read = views[0], readers[0]
+    arrays: list[NDArray[Any]],
+    readers: list[_OutputReader],
+) -> _GraphRunner:
+    """Make a call that writes outputs in place, into buffers of the shapes of *arrays*."""
+    targets = [np.zeros(array.shape, dtype=array.dtype) for array in arrays]
+    run = query.session.bind(feeds, dict(zip(query.names, targets, strict=True)))
+    views = query.drop_axes(targets)
+    view, read = views[0], readers[0]
 
-    def ask_for_one() -> Any:
+    def run_one_output() -> Any:
         try:
             run()
         except Exception as error:
             raise inference_error(error) from error
-        return read(only)
+        return read(view)
 
-    def ask_for_several() -> Any:
+    def run_several_outputs() -> Any:
         try:
             run()
         except Exception as error:
             raise inference_error(error) from error
-        return tuple(r(a) for r, a in zip(readers, views, strict=True))
+        return tuple(read(array) for read, array in zip(readers, views, strict=True))
 
-    return ask_for_one if len(views) == 1 else ask_for_several
+    return run_one_output if len(views) == 1 else run_several_outputs
 
 
-def _reader(first: NDArray[Any], output: Output) -> _Reader:
-    """What makes a plain value of an array like *first*, without a cast where none is needed."""
-    dtype = as_trained(first, output, 1).dtype
-    # An int64 read as an int needs no cast to a narrower integer first.
-    if first.ndim == 1 and (first.dtype == dtype or first.dtype.kind == dtype.kind == "i"):
+def _number_reader(example: NDArray[Any], output: Output) -> _OutputReader:
+    """Make a reader of arrays like *example*, without a cast where none is needed."""
+    dtype = to_trained_dtype(example, output, 1).dtype
+    # An int64 that becomes a Python int needs no cast to a narrower integer first.
+    if example.ndim == 1 and (example.dtype == dtype or example.dtype.kind == dtype.kind == "i"):
         return np.ndarray.item
-    if first.ndim == 2 and first.dtype == dtype:
-        return lambda found: found.tolist()[0]
-    return lambda found: plain(as_trained(found, output, 1))
+    if example.ndim == 2 and example.dtype == dtype:
+        return lambda array: array.tolist()[0]
+    return lambda array: to_python(to_trained_dtype(array, output, 1))
 
 
-def _label_reader(first: NDArray[Any], labels: NDArray[Any], output: Output) -> _Reader:
-    """What makes a plain label of a position, or of several."""
+def _label_reader(example: NDArray[Any], labels: NDArray[Any], output: Output) -> _OutputReader:
+    """Make a reader that looks up the label at a position, or the labels at several."""
     table = labels.tolist()
 
-    def label(found: NDArray[Any]) -> Any:
+    def read_label(array: NDArray[Any]) -> Any:
         try:
-            return table[found.item()]
+            return table[array.item()]
         except IndexError as error:
-            raise InferenceError(f"{output.name}: the graph gives a label that is none") from error
+            raise label_error(output) from error
 
-    if first.ndim == 1:
-        return label
-    return lambda found: labels_at(found, labels, output, 1)[0].tolist()
+    if example.ndim == 1:
+        return read_label
+    return lambda array: labels_at(array, labels, output, 1)[0].tolist()

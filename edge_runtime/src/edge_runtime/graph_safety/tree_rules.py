@@ -19,7 +19,7 @@ from edge_runtime.graph_safety.protobuf_wire import read_run
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MAX_TREE_DEPTH", "check_trees", "whole_numbers"]
+__all__ = ["MAX_TREE_DEPTH", "check_trees", "integer_list"]
 
 MAX_TREE_DEPTH = 4_096
 """Nodes from root to leaf; grown without limit on 100,000 rows, trees have some hundred."""
@@ -73,7 +73,7 @@ def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int, _Int
     Leaves are numbered apart.
     """
     lists = [
-        whole_numbers(node, raw, name)
+        integer_list(node, raw, name)
         for name in (
             b"nodes_truenodeids",
             b"nodes_trueleafs",
@@ -84,8 +84,8 @@ def _edges(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int, _Int
     if len({len(values) for values in lists}) != 1:
         raise _unsafe("has lists of different lengths")
     sides = []
-    n_leaves = len(whole_numbers(node, raw, b"leaf_targetids"))
-    roots = whole_numbers(node, raw, b"tree_roots")
+    n_leaves = len(integer_list(node, raw, b"leaf_targetids"))
+    roots = integer_list(node, raw, b"tree_roots")
     if len(roots) and not (roots.min() >= 0 and roots.max() < len(lists[0])):
         raise _unsafe("has a root that is no node")
     for children, flags in (lists[:2], lists[2:]):
@@ -135,7 +135,7 @@ def _stored(node: Node, raw: bytes, name: bytes, kinds: dict[int, np.dtype[Any]]
 def _edges_by_id(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int]:
     """The same for opset 3, where a node is called by its tree and its number there."""
     names = (b"nodes_treeids", b"nodes_nodeids", b"nodes_truenodeids", b"nodes_falsenodeids")
-    tree, number, true, false = (whole_numbers(node, raw, name).astype(np.int64) for name in names)
+    tree, number, true, false = (integer_list(node, raw, name).astype(np.int64) for name in names)
     branches = np.array([mode != b"LEAF" for mode in node.modes], dtype=bool)
     if len({len(tree), len(number), len(true), len(false), len(branches)}) != 1:
         raise _unsafe("has lists of different lengths")
@@ -156,7 +156,7 @@ def _edges_by_id(node: Node, raw: bytes) -> tuple[list[tuple[_Ints, _Ints]], int
     return [(np.concatenate([parents, parents]), children)], len(keys)
 
 
-def whole_numbers(node: Node, raw: bytes, name: bytes) -> _Ints:
+def integer_list(node: Node, raw: bytes, name: bytes) -> _Ints:
     """The attribute *name*, a list of whole numbers that are not negative.
 
     Raises

@@ -1,9 +1,10 @@
-"""A question in, the same in its quickest form out; each form has answered the golden rows alike.
+"""Choose the fastest query that predicts the golden rows exactly as the whole graph does.
 
-- Without the nodes that only other outputs need: logistic regression answers labels in 2.6 us
-  instead of 4.2 (measured, 20 columns, onnxruntime 1.32).  See the module ``narrowing``.
-- A forest's label by packed votes, 3.8 us instead of 7.8 (100 trees of depth 8).  See ``tally``.
-- With what finite answers prove of the cells.  See ``witness``.
+- Prune the nodes that only other outputs need: logistic regression predicts labels in 2.6 us
+  instead of 4.2 (measured, 20 columns, onnxruntime 1.32); see ``prune_outputs``.
+- Compute a forest's label by packed votes, 3.8 us instead of 7.8 (100 trees of depth 8); see
+  ``packed_votes``.
+- Let finite predictions prove that the inputs were finite; see ``finite_check``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.engine.optimize.finite_check import check_finite_proof
 from edge_runtime.engine.optimize.prune_outputs import prune_outputs
-from edge_runtime.engine.outputs import as_trained
+from edge_runtime.engine.outputs import to_trained_dtype
 from edge_runtime.engine.query import Feeds, GraphQuery
 from edge_runtime.engine.session import Session
 from edge_runtime.errors import (
@@ -26,11 +27,11 @@ from edge_runtime.graph_safety.onnx_reader import Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_OPEN", "fastest_query"]
+__all__ = ["MAX_UNDECIDED", "fastest_query"]
 
-MOST_OPEN = 1 / 4
-"""Share of the golden rows that packed votes may leave open: asking twice costs 1.5 times as much,
-so from a half on they would not pay."""
+MAX_UNDECIDED = 1 / 4
+"""Largest share of the golden rows that packed votes may leave undecided.  Running both graphs
+takes 1.5 times as long, so packed votes would not pay from a half on."""
 
 
 _REFUSALS = (
@@ -45,79 +46,80 @@ _REFUSALS = (
 def fastest_query(
     whole: GraphQuery, graph: bytes, main: Scope, golden: tuple[Feeds, int], *, threads: int
 ) -> GraphQuery:
-    """*whole* in the quickest form that answers as it does.
+    """Find the fastest query that predicts as *whole* does.
 
     Parameters
     ----------
+    whole
+        The query that runs the whole graph.
     graph
-        The ModelProto that it asks, which the scan has let pass.
+        The ModelProto that it runs, which the scan has accepted.
     main
         Its main graph.
     golden
-        Rows that decide whether a form is taken, and how many.
+        Inputs and number of the golden rows, which decide whether a faster query is right.
     threads
         Threads that one call may use.
     """
-    ways = [_narrowed] if len(whole.outputs) > 1 else [_narrowed, _tallied]
-    found = whole
-    for way in ways:
+    optimizations = [_pruned] if len(whole.outputs) > 1 else [_pruned, _with_packed_votes]
+    best = whole
+    for optimize in optimizations:
         try:
-            form = way(found, graph, main, golden[0], threads)
-            if form is not None and _answers_alike(form, found, golden):
-                found = form
-        # The whole graph has proven itself: nothing is lost but speed.
+            candidate = optimize(best, graph, main, golden[0], threads)
+            if candidate is not None and _predicts_alike(candidate, best, golden):
+                best = candidate
+        # The whole graph is proven right already: a failure here costs nothing but speed.
         except _REFUSALS:
             continue
-    return found if len(found.outputs) > 1 else _witnessed(found, main)
+    return best if len(best.outputs) > 1 else _with_finite_proof(best, main)
 
 
-def _narrowed(
+def _pruned(
     whole: GraphQuery, graph: bytes, main: Scope, _: Feeds, threads: int
 ) -> GraphQuery | None:
-    found = prune_outputs(graph, main, whole.names)
-    if found is None:
+    pruned = prune_outputs(graph, main, whole.names)
+    if pruned is None:
         return None
     tables = tuple(
-        None if labels is None else as_trained(labels, output, len(labels))
-        for labels, output in zip(found.labels, whole.outputs, strict=True)
+        None if labels is None else to_trained_dtype(labels, output, len(labels))
+        for labels, output in zip(pruned.labels, whole.outputs, strict=True)
     )
-    session = Session(found.graph, threads=threads)
-    return GraphQuery(session, whole.outputs, list(found.names), tables, found.squeezed)
+    session = Session(pruned.graph, threads=threads)
+    return GraphQuery(session, whole.outputs, list(pruned.names), tables, pruned.squeezed)
 
 
-def _tallied(
-    question: GraphQuery, graph: bytes, main: Scope, rows: Feeds, threads: int
+def _with_packed_votes(
+    query: GraphQuery, graph: bytes, main: Scope, golden: Feeds, threads: int
 ) -> GraphQuery | None:
     if all(node.op != b"TreeEnsemble" for node in main.nodes):
         return None
-    from edge_runtime.engine.optimize.packed_votes import OPEN, PackedVotesSession
+    from edge_runtime.engine.optimize.packed_votes import UNDECIDED, PackedVotesSession
     from edge_runtime.engine.optimize.packed_votes_graph import pack_votes_graph
 
-    found = pack_votes_graph(graph, main, question.names[0])
-    if found is None:
+    packed = pack_votes_graph(graph, main, query.names[0])
+    if packed is None:
         return None
-    sums = Session(found.graph, threads=threads)
-    opened = found.tally.positions(sums.run([found.name], rows)[0][:, 0]) == OPEN
-    if opened.mean() > MOST_OPEN:
+    sums = Session(packed.graph, threads=threads)
+    positions = packed.votes.positions(sums.run([packed.name], golden)[0][:, 0])
+    if (positions == UNDECIDED).mean() > MAX_UNDECIDED:
         return None
-    session = PackedVotesSession(sums, found.name, found.tally, question.session)
-    return GraphQuery(session, question.outputs, question.names, question.labels, question.squeezed)
+    session = PackedVotesSession(sums, packed.name, packed.votes, query.session)
+    return GraphQuery(session, query.outputs, query.names, query.labels, query.squeezed)
 
 
-def _witnessed(question: GraphQuery, main: Scope) -> GraphQuery:
-    told = check_finite_proof(main, question.outputs[0].name)
-    q = question
-    return GraphQuery(q.session, q.outputs, q.names, q.labels, q.squeezed, *told)
+def _with_finite_proof(query: GraphQuery, main: Scope) -> GraphQuery:
+    facts = check_finite_proof(main, query.outputs[0].name)
+    return GraphQuery(
+        query.session, query.outputs, query.names, query.labels, query.squeezed, *facts
+    )
 
 
-def _answers_alike(form: GraphQuery, question: GraphQuery, golden: tuple[Feeds, int]) -> bool:
-    """To the last bit: onnxruntime may order the arithmetic of another graph otherwise."""
-    feeds, n_rows = golden
-    ours, theirs = (q.answers(q.ask(feeds), n_rows) for q in (form, question))
-    return all(map(_is_same, ours, theirs))
+def _predicts_alike(candidate: GraphQuery, query: GraphQuery, golden: tuple[Feeds, int]) -> bool:
+    """Compare bit by bit: onnxruntime may order the arithmetic of another graph differently."""
+    return all(map(_is_identical, candidate.predict(*golden), query.predict(*golden)))
 
 
-def _is_same(a: NDArray[Any], b: NDArray[Any]) -> bool:
+def _is_identical(a: NDArray[Any], b: NDArray[Any]) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     # The bytes of an array of objects are addresses.

@@ -1,115 +1,120 @@
-"""A graph's bytes in, those of another graph out that gives some of its values; runs nothing."""
+"""Write the bytes of a smaller graph that gives some values of another graph; runs nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
+from typing import NamedTuple
 
 from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Node, Scope
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 
 __all__ = ["message", "rewrite_graph", "varint"]
 
-# Tags of ModelProto, GraphProto and ValueInfoProto, as in graph_reading.
+# Tags of ModelProto, GraphProto and ValueInfoProto, as in onnx_reader.
 _MODEL_GRAPH = 0x3A
 _NODE, _TENSOR, _OUTPUT, _VALUE = 0x0A, 0x2A, 0x62, 0x6A
 _NAME = 0x0A
 
 
+class _Needed(NamedTuple):
+    """Positions of the nodes that the new graph needs, and the names of all values in use."""
+
+    nodes: set[int]
+    values: set[bytes]
+
+
 def rewrite_graph(
-    raw: bytes, main: Scope, names: Sequence[bytes], instead: Mapping[int, bytes] | None = None
+    raw: bytes, main: Scope, names: Sequence[bytes], new_nodes: Mapping[int, bytes] | None = None
 ) -> bytes | None:
-    """The graph that gives *names* alone; None when nothing can be cut.
+    """Write the graph whose outputs are *names*; None when no node can be removed.
 
     Parameters
     ----------
-    instead
-        Places of nodes in ``main.nodes`` to what stands there in the new graph: a NodeProto.
+    new_nodes
+        Positions in ``main.nodes``, and the NodeProto that replaces the node there.
     """
-    kept, used = _needed(main, names)
-    if len(kept) == len(main.nodes):
+    needed = _find_needed(main, names)
+    if len(needed.nodes) == len(main.nodes):
         return None
-    budget = Budget(MAX_FIELDS)
     before = 0
-    for tag, start, end in fields(raw, 0, len(raw), budget):
+    for tag, start, end in fields(raw, 0, len(raw), Budget(MAX_FIELDS)):
         if tag == _MODEL_GRAPH:
-            parts = _rewritten_graph(raw, start, end, main, kept, used, names, instead or {})
+            parts = _graph_parts(raw[start:end], main, needed, names, new_nodes or {})
             return raw[:before] + message(tag, b"".join(parts)) + raw[end:]
         before = end
     raise ValueError("a ModelProto without a graph")
 
 
-def _needed(main: Scope, names: Iterable[bytes]) -> tuple[set[int], set[bytes]]:
-    """Positions of the nodes that *names* depend on, and all names that are then in use."""
+def _find_needed(main: Scope, names: Iterable[bytes]) -> _Needed:
+    """Walk from *names* back to the inputs."""
     position = {id(node): i for i, node in enumerate(main.nodes)}
-    kept: set[int] = set()
-    used: set[bytes] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name in used:
+    needed = _Needed(set(), set())
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name in needed.values:
             continue
-        used.add(name)
-        maker = main.makers.get(name)
-        if maker is not None and position[id(maker)] not in kept:
-            kept.add(position[id(maker)])
-            waiting += _read_by(maker)
-    return kept, used
+        needed.values.add(name)
+        node = main.makers.get(name)
+        if node is not None and position[id(node)] not in needed.nodes:
+            needed.nodes.add(position[id(node)])
+            pending += _names_read(node)
+    return needed
 
 
-def _read_by(node: Node) -> list[bytes]:
-    """Names that a node reads, those of its subgraphs included, whichever graph defines them."""
+def _names_read(node: Node) -> list[bytes]:
+    """List the names that a node and its subgraphs read, whichever graph defines them."""
     names = list(node.inputs)
     bodies = [body for _, body in node.bodies]
     while bodies:
         body = bodies.pop()
         names += body.outputs
-        for inner in body.nodes:
-            names += inner.inputs
-            bodies += [deeper for _, deeper in inner.bodies]
+        for inner_node in body.nodes:
+            names += inner_node.inputs
+            bodies += [inner_body for _, inner_body in inner_node.bodies]
     return names
 
 
-def _rewritten_graph(
-    raw: bytes,
-    start: int,
-    end: int,
+def _graph_parts(
+    graph: bytes,
     main: Scope,
-    kept: set[int],
-    used: set[bytes],
+    needed: _Needed,
     names: Sequence[bytes],
-    instead: Mapping[int, bytes],
+    new_nodes: Mapping[int, bytes],
 ) -> Iterator[bytes]:
-    # In the order of their fields, as graph_reading keeps them.
+    """Yield the fields of the new GraphProto, from those of the old one, *graph*."""
+    # onnx_reader lists them in the order of their fields.
     tensors, outputs, nodes = iter(main.tensors), iter(main.outputs), count()
-    missing = dict.fromkeys(names)
-    before = start
-    for tag, _, stop in fields(raw, start, end, Budget(MAX_FIELDS)):
-        stays = tag != _VALUE  # types of values inside: onnxruntime finds them out itself
-        other: bytes | None = None
+    new_outputs = dict.fromkeys(names)
+    before = 0
+    for tag, _, end in fields(graph, 0, len(graph), Budget(MAX_FIELDS)):
+        # Types of inner values are not needed: onnxruntime infers them.
+        keep = tag != _VALUE
+        new_node: bytes | None = None
         if tag == _NODE:
             node = next(nodes)
-            stays, other = node in kept, instead.get(node)
+            keep, new_node = node in needed.nodes, new_nodes.get(node)
         elif tag == _TENSOR:
-            stays = next(tensors) in used
+            keep = next(tensors) in needed.values
         elif tag == _OUTPUT:
             name = next(outputs)
-            stays = name in missing
-            missing.pop(name, None)
-        if stays:
-            yield raw[before:stop] if other is None else message(_NODE, other)
-        before = stop
-    for name in missing:
+            keep = name in new_outputs
+            new_outputs.pop(name, None)
+        if keep:
+            yield graph[before:end] if new_node is None else message(_NODE, new_node)
+        before = end
+    for name in new_outputs:
         yield message(_OUTPUT, message(_NAME, name))
 
 
 def message(tag: int, content: bytes) -> bytes:
-    """A field that holds *content*."""
+    """Encode a protobuf field of bytes."""
     return varint(tag) + varint(len(content)) + content
 
 
 def varint(number: int) -> bytes:
-    """A whole number, not negative, seven bits a byte."""
+    """Encode an integer that is not negative, seven bits a byte."""
     groups = bytearray()
     while number > 0x7F:
         groups.append(number & 0x7F | 0x80)

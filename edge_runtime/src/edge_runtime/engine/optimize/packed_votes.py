@@ -1,14 +1,16 @@
-"""A forest's label by one sum: the votes of all classes as whole numbers side by side.
+"""Predict a forest's label by one sum: the votes of all classes packed side by side.
 
-A forest of soft votes adds up a probability of every class from every tree, and its label is the
-largest sum.  In float64 the graph has to look up each tree's leaf and add in order, 3 us of a row's
-8, because the last bit of a sum decides ties.  Few rows are ties.  So the probabilities are rounded
-to whole numbers, those of all classes packed into the 53 bits of one float64 a leaf, and the trees
-give one sum, which is exact in any order.  Rounding moves a class's sum by a bound that is known
-when the numbers are packed: where the largest leads by more, it is the label; where it does not,
-the row is *open*, and the graph as it was is asked.
+A forest with soft votes adds up each tree's probability of each class; its label has the largest
+sum.  In float64 the graph has to look up every tree's leaf and add in order, because the last bit
+of a sum decides ties: 3 us of a row's 8.  But few rows are ties.
 
-What finds such a forest in a graph is the module ``tallying``.
+So the probabilities are rounded to integers, and those of all classes are packed into the 53 bits
+of one float64 a leaf.  The trees then give one sum, which is exact in any order.  Rounding moves a
+class's sum by at most a bound that is known when the integers are packed.  Where the largest sum
+leads by more than that, it is the label.  Otherwise the row is *undecided*, and the exact graph
+predicts it.
+
+The module ``packed_votes_graph`` finds such a forest in a graph.
 """
 
 from __future__ import annotations
@@ -25,39 +27,39 @@ if TYPE_CHECKING:
 
     from edge_runtime.engine.session import Session, Signature
 
-__all__ = ["OPEN", "PackedVotes", "PackedVotesSession", "packed"]
+__all__ = ["UNDECIDED", "PackedVotes", "PackedVotesSession", "pack_votes"]
 
-OPEN = -1
-"""Instead of a class's position: the sums are too close to tell."""
+UNDECIDED = -1
+"""Position of the label when the two largest sums are too close."""
 
 MANTISSA_BITS = 53
-"""Whole numbers of so many bits are exact in float64 (IEEE 754-2019, binary64)."""
+"""Integers of so many bits are exact in float64 (IEEE 754-2019, binary64)."""
 
-MOST_VOTE_BITS = 30
-"""Of one rounded probability: enough to leave a row in 10,000,000 open, and few enough that the
-sums' own rounding, 2**-53 of them an addition, stays below one unit for 2,896 trees."""
+MAX_VOTE_BITS = 30
+"""Most bits of one rounded probability.  They leave one row in 10,000,000 undecided.  The rounding
+of scikit-learn's own sums, 2**-53 an addition, stays below one unit for 2,896 trees."""
 
 MAX_TREES = 1 << 16
 """A bound with room: a lead that decides is at least 2**-29 of one tree's vote, hence 2**-45 of a
 mean, and two means below 1 that are so far apart are different numbers in float64."""
 
-LEAST_CERTAINTY = 1 / 64
-"""A lead of this share of all votes must decide; with coarser numbers too many rows stay open."""
+MAX_MARGIN = 1 / 64
+"""Largest margin, as a share of all votes; coarser integers would leave too many rows undecided."""
 
 FEW_ROWS = 12
-"""Up to so many, numpy's calls (9 us) take longer than one row after the other (0.6 us each)."""
+"""Up to so many rows, a Python loop (0.6 us a row) is faster than numpy's calls (9 us)."""
 
 
 @record(frozen=True, slots=True)
 class PackedVotes:
-    """How to read the packed sums.
+    """The layout of the packed sums.
 
     Attributes
     ----------
     n_classes
-        At least 2.  The first class has no place of its own: it has the votes that are left.
+        At least 2.  The first class is not packed: it has the votes that the others do not have.
     bits
-        Width of one class's place.
+        Bits for one class.
     total
         All votes of one row.
     margin
@@ -70,136 +72,138 @@ class PackedVotes:
     margin: int
 
     def position(self, packed_sum: float) -> int:
-        """The leading class of one row, or :data:`OPEN`."""
-        rest, number, votes = self.total, int(packed_sum), []
+        """Find the leading class of one row, or :data:`UNDECIDED`."""
+        first_class, number, votes = self.total, int(packed_sum), []
         bits, mask = self.bits, (1 << self.bits) - 1
         for _ in range(1, self.n_classes):
             count = number & mask
             number >>= bits
-            rest -= count
+            first_class -= count
             votes.append(count)
-        votes.append(rest)
+        votes.append(first_class)
         ordered = sorted(votes)
-        first = ordered[-1]
-        if first - ordered[-2] <= self.margin:
-            return OPEN
-        found = votes.index(first) + 1
-        return found if found < self.n_classes else 0  # the first class stands last
+        largest = ordered[-1]
+        if largest - ordered[-2] <= self.margin:
+            return UNDECIDED
+        position = votes.index(largest) + 1
+        return position if position < self.n_classes else 0  # the first class is last in *votes*
 
     def positions(self, packed_sums: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The same for many rows; shapes (n_rows,)."""
+        """Find the leading class of every row; shapes (n_rows,)."""
         if len(packed_sums) <= FEW_ROWS:
             return np.array(list(map(self.position, packed_sums.tolist())), dtype=np.int64)
         number = packed_sums.astype(np.int64)
         votes = np.empty((self.n_classes, len(number)), dtype=np.int64)
-        for at in range(1, self.n_classes):
-            np.bitwise_and(number, (1 << self.bits) - 1, out=votes[at])
+        for i in range(1, self.n_classes):
+            np.bitwise_and(number, (1 << self.bits) - 1, out=votes[i])
             number >>= self.bits
         np.subtract(self.total, votes[1:].sum(axis=0), out=votes[0])
-        found: NDArray[np.int64] = votes.argmax(axis=0)
+        leaders: NDArray[np.int64] = votes.argmax(axis=0)
         votes.partition(self.n_classes - 2, axis=0)
-        found[votes[-1] - votes[-2] <= self.margin] = OPEN
-        return found
+        leaders[votes[-1] - votes[-2] <= self.margin] = UNDECIDED
+        return leaders
 
 
-def packed(
+def pack_votes(
     probabilities: NDArray[np.float64], n_trees: int
 ) -> tuple[NDArray[Any], PackedVotes] | None:
-    """One whole number for each row of *probabilities*, and how to read sums of *n_trees* of them.
+    """Pack each leaf's probabilities into one integer.
 
     Parameters
     ----------
     probabilities
         Shape (n_leaves, n_classes).
+    n_trees
+        Number of leaves that one row adds up.
 
     Returns
     -------
     tuple or None
-        None where the 53 bits do not hold votes fine enough, or the rows are no probabilities.
+        The integers, as float64, and their layout.  None where 53 bits are too few for votes that
+        decide, or the numbers are no probabilities.
     """
     n_classes = probabilities.shape[1]
-    within = (probabilities >= 0) & (probabilities <= 1)
-    if n_classes < 2 or not 0 < n_trees <= MAX_TREES or not within.all():
+    are_probabilities = (probabilities >= 0) & (probabilities <= 1)
+    if n_classes < 2 or not 0 < n_trees <= MAX_TREES or not are_probabilities.all():
         return None
-    bits = MANTISSA_BITS // (n_classes - 1)
-    vote_bits = min(bits - n_trees.bit_length(), MOST_VOTE_BITS)
+    # Each class needs the bits of one vote, and those of the carry of n_trees additions.
+    carry_bits = n_trees.bit_length()
+    vote_bits = min(MANTISSA_BITS // (n_classes - 1) - carry_bits, MAX_VOTE_BITS)
     if vote_bits < 1:
         return None
-    bits = vote_bits + n_trees.bit_length()
-    unit = 1 << vote_bits
+    bits, unit = vote_bits + carry_bits, 1 << vote_bits
     exact = probabilities * unit
     votes = np.rint(exact)
     votes[:, 0] = unit - votes[:, 1:].sum(axis=1)
-    # Two sums are compared.  Each is off by the rounding of every vote, which is measured, and
-    # scikit-learn's by that of every addition, at most n_trees times half an ulp of n_trees
-    # (Higham 2002, sec. 3.1).  One unit more is for the rounding of these lines themselves, and
-    # leaves a lead that dividing both sums cannot undo.
+    # Two sums are compared.  Each is off by the rounding of every vote, which is measured here.
+    # scikit-learn's sums are off by the rounding of every addition, at most n_trees times half an
+    # ulp of n_trees (Higham 2002, sec. 3.1).  The one unit more covers the rounding of these lines
+    # themselves, and leaves a lead that dividing both sums cannot undo.
     rounding = float(np.abs(votes - exact).max(initial=0.0)) * n_trees
     additions = n_trees * n_trees * unit * 2.0**-MANTISSA_BITS
     margin = int(np.ceil(2 * (rounding + additions))) + 1
-    if margin > LEAST_CERTAINTY * n_trees * unit:
+    if margin > MAX_MARGIN * n_trees * unit:
         return None
-    places = votes[:, 1:].astype(np.int64) << (bits * np.arange(n_classes - 1))
-    return places.sum(axis=1).astype(np.float64), PackedVotes(
-        n_classes, bits, n_trees * unit, margin
-    )
+    shifted = votes[:, 1:].astype(np.int64) << (bits * np.arange(n_classes - 1))
+    packed = shifted.sum(axis=1).astype(np.float64)
+    return packed, PackedVotes(n_classes, bits, n_trees * unit, margin)
 
 
 class PackedVotesSession:
-    """A session that gives the position of a forest's label, and asks another one about open rows.
+    """A session that gives the position of a forest's label, by packed votes where they decide.
 
     Any number of threads may call :meth:`run` at once.
 
     Parameters
     ----------
     sums
-        Gives the packed sums, shape (n_rows, 1).
+        The session that gives the packed sums, shape (n_rows, 1).
     name
-        What it calls them.
-    tally
-        How to read them.
+        Name of its output.
+    votes
+        The layout of the sums.
     exact
         The session that gives the label's position for every row, from the same feeds.
     """
 
     def __init__(
-        self, sums: Session, name: str, tally: PackedVotes, exact: Session | PackedVotesSession
+        self, sums: Session, name: str, votes: PackedVotes, exact: Session | PackedVotesSession
     ) -> None:
         self.inputs: tuple[Signature, ...] = sums.inputs
         self.outputs: tuple[Signature, ...] = exact.outputs
-        self._sums, self._names, self._tally, self._exact = sums, [name], tally, exact
+        self._sums, self._names, self._votes, self._exact = sums, [name], votes, exact
 
     def run(self, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
-        """The only output, called *names*, shape (n_rows,).
+        """Compute the only output, called *names*, shape (n_rows,).
 
         Raises
         ------
         InferenceError
             onnxruntime failed on inputs that passed every check.
         """
-        found = self._tally.positions(self._sums.run(self._names, feeds)[0][:, 0])
-        opened = np.flatnonzero(found == OPEN)
-        if len(opened):
-            rows = {key: block[opened] for key, block in feeds.items()}
-            found[opened] = self._exact.run(names, rows)[0]
-        return [found]
+        positions = self._votes.positions(self._sums.run(self._names, feeds)[0][:, 0])
+        undecided = np.flatnonzero(positions == UNDECIDED)
+        if len(undecided):
+            rows = {name: block[undecided] for name, block in feeds.items()}
+            positions[undecided] = self._exact.run(names, rows)[0]
+        return [positions]
 
     def bind(
-        self, feeds: Mapping[str, NDArray[Any]], answers: Mapping[str, NDArray[Any]]
+        self, feeds: Mapping[str, NDArray[Any]], outputs: Mapping[str, NDArray[Any]]
     ) -> Callable[[], None]:
-        """A call that reads one row from *feeds* and writes *answers*; not for two threads."""
+        """Make a call from one row in *feeds* to *outputs*, in place; one thread at a time."""
         packed_sum = np.zeros((1, 1))
-        add_up = self._sums.bind(feeds, {self._names[0]: packed_sum})
-        ask = self._exact.bind(feeds, answers)
-        (answer,) = answers.values()
-        position, item = self._tally.position, packed_sum.item
+        run_sums = self._sums.bind(feeds, {self._names[0]: packed_sum})
+        run_exact = self._exact.bind(feeds, outputs)
+        (target,) = outputs.values()
+        find_position, item = self._votes.position, packed_sum.item
 
         def call() -> None:
-            add_up()
-            found = position(item())
-            if found == OPEN:
-                ask()
+            run_sums()
+            position = find_position(item())
+            if position == UNDECIDED:
+                run_exact()
             else:
-                answer[0] = found
+                target[0] = position
 
         return call

@@ -1,12 +1,13 @@
-"""A graph's bytes in, those of a smaller graph that gives fewer outputs out; runs nothing.
+"""Write the smaller graph that gives only some outputs of another graph; runs nothing.
 
-onnxruntime computes every node of a graph, whichever outputs are asked for (measured on 1.32), so
-what nobody asked for is cut out beforehand.  Three cuts:
+onnxruntime computes every node of a graph, whichever outputs are requested (measured on 1.32).  So
+the nodes that nobody needs are removed beforehand, in three steps:
 
-- nodes and stored tensors that no wanted output depends on;
-- the last look-up of a class label: the graph gives the label's number, and a table the label.
-  A number can be written into a buffer, a string cannot, and 1,000 strings take 20 us to make;
-- a last Squeeze, which takes the graph 0.5 us and numpy 0.1.
+- remove the nodes and tensors that no requested output depends on;
+- remove the last look-up of a class label: the graph then gives the label's position, and a table
+  gives the label.  A number can be written into a buffer; a string cannot, and 1,000 strings take
+  20 us to make;
+- remove a last Squeeze, which takes onnxruntime 0.5 us and numpy 0.1.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PrunedGraph", "prune_outputs", "stored"]
+__all__ = ["PrunedGraph", "prune_outputs", "tensor_array"]
 
 
 class PrunedGraph(NamedTuple):
@@ -34,11 +35,11 @@ class PrunedGraph(NamedTuple):
     graph
         Its bytes.
     names
-        What to ask it for, in the order of the outputs that were wanted.
+        Names of its outputs, in the order of the requested ones.
     labels
-        For each of them None, or the table that it gives positions in.
+        For each output None, or the table of labels to which it gives positions.
     squeezed
-        Of each of them, whether its second axis, of length 1, is to be taken away.
+        For each output, whether to drop its second axis, of length 1.
     """
 
     graph: bytes
@@ -47,90 +48,100 @@ class PrunedGraph(NamedTuple):
     squeezed: tuple[bool, ...]
 
 
-def prune_outputs(raw: bytes, main: Scope, wanted: Sequence[str]) -> PrunedGraph | None:
-    """The smallest graph that gives *wanted*; None when nothing can be cut.
+class _Source(NamedTuple):
+    """The value from which an output is computed by a look-up or Squeeze, and these two steps."""
+
+    name: bytes
+    labels: NDArray[Any] | None
+    squeezed: bool
+
+
+def prune_outputs(raw: bytes, main: Scope, outputs: Sequence[str]) -> PrunedGraph | None:
+    """Write the smallest graph that gives *outputs*; None when no node can be removed.
 
     Parameters
     ----------
     raw
-        A ModelProto that the scan has let pass.
+        A ModelProto that the scan has accepted.
     main
         Its main graph, as read from *raw*.
+    outputs
+        Names of the requested outputs.
     """
-    ends = [_end(raw, main, name.encode()) for name in wanted]
-    names = [name for name, _, _ in ends]
-    graph = rewrite_graph(raw, main, names)
+    sources = [_find_source(raw, main, name.encode()) for name in outputs]
+    graph = rewrite_graph(raw, main, [source.name for source in sources])
     if graph is None:
         return None
     return PrunedGraph(
         graph,
-        tuple(name.decode() for name in names),
-        tuple(labels for _, labels, _ in ends),
-        tuple(squeezed for _, _, squeezed in ends),
+        tuple(source.name.decode() for source in sources),
+        tuple(source.labels for source in sources),
+        tuple(source.squeezed for source in sources),
     )
 
 
-def stored(raw: bytes, tensor: Tensor) -> NDArray[Any] | None:
-    """The numbers of a stored tensor; None when they lie elsewhere than in its raw bytes."""
-    dtype = _NUMBERS.get(tensor.kind)
+def tensor_array(raw: bytes, tensor: Tensor) -> NDArray[Any] | None:
+    """Read the numbers of a tensor; None when they are not in its ``raw_data``."""
+    dtype = _DTYPES.get(tensor.kind)
     if dtype is None or tensor.start == tensor.end:
         return None
     return np.frombuffer(raw[tensor.start : tensor.end], dtype=dtype).reshape(tensor.shape)
 
 
-# Tags of ModelProto, GraphProto and TensorProto, as in graph_reading.
-_MODEL_GRAPH, _TENSOR, _TEXT = 0x3A, 0x2A, 0x32
+# Tags of ModelProto, GraphProto and TensorProto, as in onnx_reader.
+_MODEL_GRAPH, _TENSOR, _STRING_DATA = 0x3A, 0x2A, 0x32
 
 _STRING = 8
-# TensorProto.DataType to what numpy calls it, in raw_data's byte order.
-_NUMBERS = {1: "<f4", 2: "u1", 6: "<i4", 7: "<i8", 9: "?", 11: "<f8"}
+# TensorProto.DataType to the numpy dtype, in raw_data's byte order.
+_DTYPES = {1: "<f4", 2: "u1", 6: "<i4", 7: "<i8", 9: "?", 11: "<f8"}
 
 
-def _end(raw: bytes, main: Scope, name: bytes) -> tuple[bytes, NDArray[Any] | None, bool]:
-    """What *name* is made of by the last look-up and Squeeze; the labels; whether to squeeze."""
-    shown, squeezed = _unsqueezed(raw, main, name)
-    maker = main.makers.get(shown)
-    if maker is None or (maker.op, maker.domain) != (b"Gather", b"") or len(maker.inputs) != 2:
-        return shown, None, squeezed
-    table, number = maker.inputs
-    if squeezed or table not in main.tensors or number not in main.makers:
-        return shown, None, squeezed
-    labels = _stored_vector(raw, main, table)
-    return (shown, None, False) if labels is None else (number, labels, False)
+def _find_source(raw: bytes, main: Scope, output: bytes) -> _Source:
+    """Go back from *output* over a last Squeeze or a last look-up of labels."""
+    name, squeezed = _before_squeeze(raw, main, output)
+    unchanged = _Source(name, None, squeezed)
+    node = main.makers.get(name)
+    if node is None or (node.op, node.domain) != (b"Gather", b"") or len(node.inputs) != 2:
+        return unchanged
+    table, position = node.inputs
+    if squeezed or table not in main.tensors or position not in main.makers:
+        return unchanged
+    labels = _vector(raw, main, table)
+    return unchanged if labels is None else _Source(position, labels, squeezed=False)
 
 
-def _unsqueezed(raw: bytes, main: Scope, name: bytes) -> tuple[bytes, bool]:
-    """What *name* is a copy of, and whether without its second axis."""
+def _before_squeeze(raw: bytes, main: Scope, name: bytes) -> tuple[bytes, bool]:
+    """Go back over Identity nodes and at most one Squeeze; say whether there was one."""
     squeezed = False
-    while (maker := main.makers.get(name)) is not None and not maker.domain:
-        if maker.op == b"Squeeze" and not squeezed and len(maker.inputs) == 2:
-            source, axes = maker.inputs
-            stored = _stored_vector(raw, main, axes) if axes in main.tensors else None
-            if stored is None or stored.tolist() != [1]:
+    while (node := main.makers.get(name)) is not None and not node.domain:
+        if node.op == b"Squeeze" and not squeezed and len(node.inputs) == 2:
+            source, axes_name = node.inputs
+            axes = _vector(raw, main, axes_name) if axes_name in main.tensors else None
+            if axes is None or axes.tolist() != [1]:
                 break
             squeezed = True
-        elif maker.op == b"Identity":
-            source = maker.inputs[0]
+        elif node.op == b"Identity":
+            source = node.inputs[0]
         else:
             break
-        if source not in main.makers:  # the graph's own input, or a stored tensor
+        if source not in main.makers:  # the graph's own input, or a tensor
             break
         name = source
     return name, squeezed
 
 
-def _stored_vector(raw: bytes, main: Scope, name: bytes) -> NDArray[Any] | None:
-    """A stored tensor of one axis; along another one the look-up would have an axis to choose."""
+def _vector(raw: bytes, main: Scope, name: bytes) -> NDArray[Any] | None:
+    """Read a tensor of one axis; None for any other, where a look-up would depend on the axis."""
     tensor = main.tensors[name]
     if len(tensor.shape) != 1 or not tensor.elements:
         return None
     if tensor.kind != _STRING:
-        return stored(raw, tensor)
+        return tensor_array(raw, tensor)
     place = list(main.tensors).index(name)
     budget = Budget(MAX_FIELDS)
     graph = next((a, b) for tag, a, b in fields(raw, 0, len(raw), budget) if tag == _MODEL_GRAPH)
     tensors = [(a, b) for tag, a, b in fields(raw, *graph, budget) if tag == _TENSOR]
-    texts = [raw[a:b] for tag, a, b in fields(raw, *tensors[place], budget) if tag == _TEXT]
+    texts = [raw[a:b] for tag, a, b in fields(raw, *tensors[place], budget) if tag == _STRING_DATA]
     try:
         return np.array([text.decode("utf-8") for text in texts], dtype=object)
     except UnicodeDecodeError:
