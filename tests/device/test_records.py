@@ -121,7 +121,7 @@ def test_the_scanner_reads_and_refuses_what_json_does(
 ) -> None:
     def read() -> Any:
         try:
-            return read_json(text.encode("utf-8", "surrogatepass"), what="it")
+            return read_json(text.encode("utf-8", "surrogatepass"), name="it")
         except IntegrityError as error:
             return str(error)
 

@@ -228,7 +228,7 @@ def test_what_json_writes_canonically_is_read_back(value: Any) -> None:
     except UnicodeEncodeError:
         return
     with contextlib.suppress(IntegrityError):  # numbers of more than 20 digits
-        assert read_json(raw, what="this") == value
+        assert read_json(raw, name="this") == value
 
 
 @pytest.mark.parametrize("target", ["file", "graph", "manifest"])

@@ -51,7 +51,7 @@ def test_text_that_is_no_manifest_is_refused(parts: Parts, text: bytes, words: s
 def test_brackets_inside_strings_are_not_depth() -> None:
     for text in ("[" * 500, '"[' * 100, "\\[" * 100, '\\"[' * 99, "\x00[" * 99):
         raw = json.dumps({"a": [text]}, ensure_ascii=False).encode()
-        assert read_json(raw, what="this") == {"a": [text]}
+        assert read_json(raw, name="this") == {"a": [text]}
 
 
 def test_a_manifest_beyond_its_limit_is_refused_unread(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""The sealed file: its layout byte by byte, its manifest and schema, and how it is opened."""
+"""Read and write the sealed file: graph, manifest, schema and seal."""
 
 from edge_runtime.bundle.layout import Bundle, pack, unpack
 

@@ -1,4 +1,4 @@
-"""Bytes in, a file that appears whole or not at all out."""
+"""Write a file so that it appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["write_whole"]
 
 
 def write_whole(raw: bytes, path: Path, *, mode: int = 0o644) -> Path:
-    """Replace *path* by *raw* in one step: a reader sees the old file or the new one.
+    """Replace *path* by *raw* in one step: a reader sees either the old file or the new one.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ def write_whole(raw: bytes, path: Path, *, mode: int = 0o644) -> Path:
     Raises
     ------
     OSError
-        The folder does not exist or cannot be written, or the disk is full; *path* is left as it
-        was.
+        The folder does not exist or cannot be written, or the disk is full.  *path* is then
+        unchanged.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     part = Path(name)

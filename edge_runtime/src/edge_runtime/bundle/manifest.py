@@ -1,9 +1,9 @@
-"""The manifest: what a bundle says of itself, as frozen values and as canonical JSON.
+"""Read and write the manifest: all that a bundle holds besides its graph, as canonical JSON.
 
-Pure: bytes to checked value and back, no I/O.  ``Manifest.from_bytes(m.to_bytes()) == m``.
+Pure: no I/O.  ``Manifest.from_bytes(m.to_bytes()) == m``.
 
-Numbers that JSON cannot write travel as the strings ``"nan"``, ``"inf"`` and ``"-inf"``;
-a missing string is ``null``.
+JSON cannot write NaN and infinity: they become the strings ``"nan"``, ``"inf"`` and ``"-inf"``.
+A missing string is ``null``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_runtime.bundle import manifest_checks
 from edge_runtime.bundle.json_reader import read_json
+from edge_runtime.bundle.manifest_checks import (
+    Cell,
+    class_labels,
+    golden_answers,
+    golden_row,
+    numbers_by_name,
+    texts_by_name,
+    whole_number,
+)
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import field, record
@@ -21,6 +29,7 @@ from edge_runtime.records import field, record
 __all__ = [
     "LEVELS",
     "METHODS",
+    "Cell",
     "GoldenRows",
     "Manifest",
     "Output",
@@ -35,10 +44,11 @@ METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "tr
 """The methods of a scikit-learn estimator that a bundle can serve."""
 
 LEVELS = ("proven", "bounded", "probed")
-"""How an answer is known to be scikit-learn's, the strongest first (docs/proof.md)."""
+"""Levels of evidence that the graph predicts as scikit-learn does, strongest first (docs/proof.md).
+"""
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
-"""Largest manifest read: a thousand times what a table of a hundred columns needs."""
+"""Largest manifest that is read: a table of a hundred columns needs a thousandth of it."""
 
 _DTYPES = frozenset(
     (
@@ -46,15 +56,13 @@ _DTYPES = frozenset(
         *("uint8", "uint16", "uint32", "uint64", "bool", "object"),
     )
 )
-_MAX_TEXT_DIGITS = 6
-"""Of the length of a text's dtype, ``<U9`` say."""
-
-Cell = str | float | int | bool | None | dict[str, Any] | list[Any]
+_MAX_LENGTH_DIGITS = 6
+"""Most digits of the length in a text's dtype, such as ``<U9``."""
 
 
 @record(frozen=True, slots=True)
 class Output:
-    """One graph output and the method it serves.
+    """One graph output and the method that returns it.
 
     Attributes
     ----------
@@ -63,7 +71,7 @@ class Output:
     method
         One of :data:`METHODS`.
     dtype
-        numpy dtype of scikit-learn's own answer; the runtime casts to it without loss.
+        numpy dtype of scikit-learn's result; the runtime casts to it without loss.
     item
         Position in the list that the method returns (``predict_proba`` of several targets),
         or None when it returns one array.
@@ -77,28 +85,28 @@ class Output:
 
 @record(frozen=True, slots=True)
 class OutputEvidence:
-    """How one output is known to be scikit-learn's, and how it compared on the parity rows.
+    """Evidence that one output equals scikit-learn's, and the comparison on the parity rows.
 
     Attributes
     ----------
     rows
         Rows compared.
     differing
-        Rows whose labels, integers or booleans differed (0 in every sealed bundle).
+        Rows whose labels, integers or booleans differed: 0 in every sealed bundle.
     worst
-        Largest difference of two numbers, relative to the largest magnitude of the output.
+        Largest difference between two numbers, relative to the largest magnitude of the output.
     level
-        One of :data:`LEVELS`.  ``proven``: for every input the same operations on the same float64
-        numbers in the same order.  ``bounded``: for every row within the schema's ranges at most
-        *bound* apart.  ``probed``: on the rows compared, no more is known.
+        One of :data:`LEVELS`.  ``proven``: the graph does the same float64 operations in the same
+        order, for every input.  ``bounded``: the results differ by at most *bound*, for every row
+        within the schema's ranges.  ``probed``: only the compared rows are known to agree.
     undetermined
-        Rows asked and not compared, because scikit-learn's own answer to them depends on rounding
-        or on the order of its training rows.
+        Rows that were run and not compared: scikit-learn's own result depends on rounding there, or
+        on the order of its training rows.
     bound
-        Of a number: the largest difference, in the output's unit; 0 is bit for bit.  Of a label:
-        it is equal wherever the two best scores differ by more than that.  None when probed.
+        Largest difference of a number, in the output's unit; 0 is bit for bit.  A label is equal
+        where the two best scores differ by more than the bound.  None when probed.
     formula
-        Where the bound comes from; of ``probed``, why no more is known, where the build says so.
+        Source of the bound.  When probed, the reason why nothing stronger is known, or None.
     """
 
     rows: int
@@ -112,7 +120,7 @@ class OutputEvidence:
 
 @record(frozen=True, slots=True)
 class Parity:
-    """What the build measured against scikit-learn, and the tolerance it had to meet."""
+    """Comparison with scikit-learn at the build, and the tolerance that it had to meet."""
 
     tolerance: float
     outputs: Mapping[str, OutputEvidence]
@@ -120,14 +128,14 @@ class Parity:
 
 @record(frozen=True, slots=True)
 class GoldenRows:
-    """Rows with scikit-learn's answers, replayed on the device at every load.
+    """Rows with scikit-learn's results, which the device recomputes at every load.
 
     Attributes
     ----------
     rows
         Cells in the order of the schema's columns.
     answers
-        Output name to scikit-learn's answer as nested lists.
+        Output name to scikit-learn's result as nested lists.
     """
 
     rows: tuple[tuple[Cell, ...], ...]
@@ -136,7 +144,7 @@ class GoldenRows:
 
 @record(frozen=True, slots=True)
 class Requirements:
-    """What the graph needs: operator sets by domain, and the oldest onnxruntime."""
+    """Operator sets of the graph by domain, and the oldest onnxruntime that runs it."""
 
     opsets: Mapping[str, int]
     onnxruntime: str
@@ -144,29 +152,29 @@ class Requirements:
 
 @record(frozen=True)
 class Manifest:
-    """Everything a device needs to know about a model besides its graph.
+    """Everything that a device needs to know about a model besides its graph.
 
     Attributes
     ----------
     name, version
-        The model's own name, and a number that only grows.
+        Name of the model, and a number that grows with every release of it.
     task
         ``classification``, ``regression``, ``clustering``, ``anomaly`` or ``transform``.
     estimator
         The estimator as scikit-learn prints it, shortened.
     created_by
-        Distribution name to version, for everything that took part in the build.
-    schema, outputs, classes
-        ``classes`` maps ``"predict"`` to its class labels in the order of predict_proba's columns
-        (a list of lists for several targets); it is empty where there are none.
-    parity, golden, requires
+        Distribution name to version, for every distribution that the build used.
+    schema, outputs, parity, golden, requires
         See their types.
+    classes
+        ``"predict"`` to the class labels in the order of predict_proba's columns, or to a list of
+        lists for several targets.  Empty for a model without classes.
     baseline
-        Column name to statistics of the training sample (for drift monitoring).
+        Column name to statistics of the training sample, for drift monitoring.
     metrics
         Metric name to its value on the test rows.
     limits
-        Limit name to the bound the build was held to.
+        Limit name to the bound that the build had to meet.
     """
 
     name: str
@@ -185,8 +193,8 @@ class Manifest:
     limits: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        from dataclasses import asdict  # a device reads manifests, and its start has no time for it
+        """Return the manifest as plain JSON values."""
+        from dataclasses import asdict  # imported here: a device only reads, and starts sooner
 
         return {
             "name": self.name,
@@ -220,8 +228,8 @@ class Manifest:
         }
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON (sorted keys, no spaces, UTF-8): equal manifests are equal bytes."""
-        import json  # 1 ms, which no start has to spare: a device only reads
+        """Write canonical JSON (sorted keys, no spaces, UTF-8): equal manifests, equal bytes."""
+        import json  # imported here: a device only reads, and starts 1 ms sooner
 
         text = json.dumps(
             self.to_json(),
@@ -239,13 +247,13 @@ class Manifest:
         Raises
         ------
         IntegrityError
-            The bytes are not UTF-8, not JSON, repeat a key, or describe something else.
+            *raw* is not UTF-8, not JSON, repeats a key, or is not a manifest.
         """
         if len(raw) > MAX_MANIFEST_BYTES:
             raise IntegrityError(
                 f"manifest has {len(raw)} bytes, this runtime reads up to {MAX_MANIFEST_BYTES}"
             )
-        return cls._from_json(read_json(raw, what="manifest"))
+        return cls._from_json(read_json(raw, name="manifest"))
 
     @classmethod
     def _from_json(cls, value: Any) -> Manifest:
@@ -268,37 +276,26 @@ class Manifest:
             } if len(value) == 14 and outputs:
                 return cls(
                     name=name,
-                    version=manifest_checks.whole(version, "version", least=1),
+                    version=whole_number(version, "version", minimum=1),
                     task=task,
                     estimator=estimator,
-                    created_by=manifest_checks.texts(created_by),
+                    created_by=texts_by_name(created_by),
                     schema=Schema.from_json(schema),
                     outputs=tuple(_output(item) for item in outputs),
-                    classes={key: manifest_checks.labels(item) for key, item in classes.items()},
-                    parity=Parity(
-                        float(tolerance), {key: _evidence(item) for key, item in evidence.items()}
-                    ),
-                    golden=GoldenRows(
-                        tuple(manifest_checks.row(row) for row in rows),
-                        {key: manifest_checks.answers(item) for key, item in answers.items()},
-                    ),
-                    requires=Requirements(
-                        {
-                            key: manifest_checks.whole(item, "opset", least=1)
-                            for key, item in opsets.items()
-                        },
-                        onnxruntime,
-                    ),
-                    baseline={key: manifest_checks.figures(item) for key, item in baseline.items()},
-                    metrics=manifest_checks.figures(metrics),
-                    limits=manifest_checks.figures(limits),
+                    classes={key: class_labels(item) for key, item in classes.items()},
+                    parity=_parity(tolerance, evidence),
+                    golden=_golden_rows(rows, answers),
+                    requires=_requirements(opsets, onnxruntime),
+                    baseline={key: numbers_by_name(item) for key, item in baseline.items()},
+                    metrics=numbers_by_name(metrics),
+                    limits=numbers_by_name(limits),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
 
 
 def cell_to_json(value: Any) -> Cell:
-    """One number, label or missing value as JSON can write it."""
+    """Convert a number, a label or a missing value to a value that JSON can write."""
     if value is None or isinstance(value, str | bool | int):
         return value
     number = float(value)
@@ -306,8 +303,24 @@ def cell_to_json(value: Any) -> Cell:
 
 
 def cell_from_json(value: Cell) -> str | float | int | bool:
-    """The numeric cell that :func:`cell_to_json` wrote (strings are left to the caller)."""
+    """Read a numeric cell that :func:`cell_to_json` wrote; the caller reads strings itself."""
     return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
+
+
+def _parity(tolerance: float, evidence: dict[str, Any]) -> Parity:
+    return Parity(float(tolerance), {key: _evidence(item) for key, item in evidence.items()})
+
+
+def _golden_rows(rows: list[Any], answers: dict[str, Any]) -> GoldenRows:
+    return GoldenRows(
+        tuple(golden_row(row) for row in rows),
+        {key: golden_answers(item) for key, item in answers.items()},
+    )
+
+
+def _requirements(opsets: dict[str, Any], onnxruntime: str) -> Requirements:
+    versions = {key: whole_number(item, "opset", minimum=1) for key, item in opsets.items()}
+    return Requirements(versions, onnxruntime)
 
 
 def _output(value: Any) -> Output:
@@ -326,7 +339,7 @@ def _is_dtype(name: str) -> bool:
     digits = name.removeprefix("<U")
     return name in _DTYPES or (
         digits != name
-        and len(digits) <= _MAX_TEXT_DIGITS
+        and len(digits) <= _MAX_LENGTH_DIGITS
         and digits.isascii()
         and digits.isdigit()
         and digits[0] != "0"
@@ -352,11 +365,11 @@ def _evidence(value: Any) -> OutputEvidence:
             and (formula is None or isinstance(formula, str))
         ):
             return OutputEvidence(
-                manifest_checks.whole(rows, "rows"),
-                manifest_checks.whole(differing, "differing"),
+                whole_number(rows, "rows"),
+                whole_number(differing, "differing"),
                 float(worst),
                 level,
-                manifest_checks.whole(undetermined, "undetermined"),
+                whole_number(undetermined, "undetermined"),
                 None if bound is None else float(bound),
                 formula,
             )

@@ -1,14 +1,14 @@
-"""What one row looks like: plain values in, plain values out, no I/O.
+"""Describe the columns that a model expects, and the blocks that its graph reads.
 
-The graph sees at most two blocks, whatever the number of columns:
+Pure: no I/O.  The graph has at most two inputs, whatever the number of columns:
 
 - ``numbers``: float64, shape (n_samples, number of numeric columns and of derived ones)
 - ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
 
-Derived columns are counts that the runtime makes from text, dicts or lists
+The runtime computes derived columns from text, dicts or lists
 (edge_runtime.vectorizers.specification).
 
-A missing number is NaN.  A missing string is :data:`MISSING_STRING`, since an ONNX string
+A missing number is NaN.  A missing string is :data:`MISSING_STRING`, because an ONNX string
 tensor has no null.
 """
 
@@ -42,16 +42,16 @@ STRINGS = "strings"
 """Name of the graph input that holds every string column."""
 
 CELLS = "cells"
-"""Name of the block, shape (n_samples, len(schema.sources)), that derived columns are read from.
+"""Name of the block that derived columns are computed from, shape (n_samples, len(schema.sources)).
 
-It holds the cells as the caller has them, and never enters the graph.
+It holds the cells as the caller passes them, and never enters the graph.
 """
 
 MISSING_STRING = "\ufdd0"
 """Stands for a missing string inside the graph.
 
 U+FDD0 is a noncharacter: the Unicode standard (section 23.7) reserves it for internal use by
-programs, so no text that people exchange contains it; the border refuses rows that do.
+programs, so exchanged text does not contain it.  Input validation refuses rows that do.
 """
 
 ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list"]
@@ -65,21 +65,20 @@ class Column:
     Attributes
     ----------
     name
-        As it was at training: any text, unique within the schema.
+        Name at training: any text, unique within the schema.
     type
-        ``float64``, ``int64`` and ``bool`` travel in the numeric block, ``string`` in the other;
-        ``dict`` and ``list`` in none: derived columns are made of them.
+        ``float64``, ``int64`` and ``bool`` belong to the numeric block, ``string`` to the string
+        block.  ``dict`` and ``list`` belong to neither: derived columns are computed from them.
     missing
         Whether a missing value is allowed: the training sample had one in this column.
     minimum, maximum
-        Range seen in the training sample, in the column's own unit; None for strings or
-        when nothing was seen.
+        Range in the training sample, in the column's own unit; None for strings, or when the
+        sample had no value.
     categories
-        Values seen in the training sample, sorted; None for measurements or when there were too
-        many.
+        Sorted values of the training sample; None for measurements, or when there were too many.
     closed
-        Whether a value outside ``categories``, or where there are none outside ``minimum`` to
-        ``maximum``, is refused, as the trained estimator refuses it.
+        Whether other values are refused, as the trained estimator refuses them: values outside
+        ``categories``, or outside ``minimum`` to ``maximum`` when ``categories`` is None.
     """
 
     name: str
@@ -92,16 +91,16 @@ class Column:
 
     @property
     def is_string(self) -> bool:
-        """Whether the column travels in the string block."""
+        """Whether the column belongs to the string block."""
         return self.type == "string"
 
     @property
     def is_number(self) -> bool:
-        """Whether the column travels in the numeric block."""
+        """Whether the column belongs to the numeric block."""
         return self.type in ("float64", "int64", "bool")
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; ``Column.from_json(c.to_json()) == c``."""
+        """Return plain JSON values; ``Column.from_json(c.to_json()) == c``."""
         return {
             "name": self.name,
             "type": self.type,
@@ -114,7 +113,7 @@ class Column:
 
     @classmethod
     def from_json(cls, value: Any) -> Column:
-        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
         match value:
             case {
                 "name": str(name),
@@ -144,14 +143,13 @@ class Schema:
     Attributes
     ----------
     kind
-        What the estimator was trained on: ``array`` (a 2-d array), ``table`` (named columns),
-        ``vector`` (a 1-d array: one column), ``text`` (a list of str: one string column),
-        ``dicts`` (a list of dict: one dict column) or ``lists`` (a list of lists of labels, of
-        any length: one list column).
+        Kind of training data: ``array`` (a 2-d array), ``table`` (named columns), ``vector`` (a
+        1-d array: one column), ``text`` (a list of str: one string column), ``dicts`` (a list of
+        dict: one dict column) or ``lists`` (a list of lists of labels: one list column).
     columns
         In the order of the training table.
     derived
-        Blocks of numbers made of columns, in the order in which they follow the numeric ones.
+        Blocks of computed columns, in the order in which they follow the numeric ones.
     """
 
     kind: SchemaKind
@@ -176,12 +174,12 @@ class Schema:
     @cached_property
     def sources(self) -> tuple[int, ...]:
         """Positions of the columns that derived blocks read, in order."""
-        read = {block.column for block in self.derived}
-        return tuple(i for i, column in enumerate(self.columns) if column.name in read)
+        names = {block.column for block in self.derived}
+        return tuple(i for i, column in enumerate(self.columns) if column.name in names)
 
     @cached_property
     def loose(self) -> bool:
-        """Whether a row is one cell: a text, a dict or a list."""
+        """Whether a row is a single cell: a text, a dict or a list."""
         return self.kind in ("text", "dicts", "lists")
 
     @cached_property
@@ -190,7 +188,7 @@ class Schema:
         return len(self.numeric) + sum(block.width for block in self.derived)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values; ``Schema.from_json(s.to_json()) == s``."""
+        """Return plain JSON values; ``Schema.from_json(s.to_json()) == s``."""
         return {
             "kind": self.kind,
             "columns": [column.to_json() for column in self.columns],
@@ -199,7 +197,7 @@ class Schema:
 
     @classmethod
     def from_json(cls, value: Any) -> Schema:
-        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
         match value:
             case {
                 "kind": "array" | "table" | "vector" | "text" | "dicts" | "lists" as kind,
@@ -230,7 +228,7 @@ class Schema:
 def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
     if not blocks:
         return ()
-    # Eight dataclasses, 3 ms, which few models need.
+    # Imported here: eight dataclasses take 3 ms, and few models need them.
     from edge_runtime.vectorizers.specification import Derived
 
     return tuple(Derived.from_json(block) for block in blocks)
