@@ -1,8 +1,8 @@
 """Define frozen dataclasses without generating code, so that a process starts sooner.
 
 ``@dataclasses.dataclass`` compiles the methods of every class.  A record takes the same methods
-from here, written once.  That saves 6 ms of 134 ms of CPU time to import edge_runtime, load a
-linear model and predict a row (docs/adr/0007: 60 pairs of processes, Python 3.11, AMD EPYC).
+from here, written once.  That saves 7 ms of 141 ms of CPU time to import edge_runtime, load a
+linear model and predict a row (docs/adr/0007: 150 pairs of processes, Python 3.11, AMD EPYC).
 
 ``dataclasses.replace``, ``fields`` and ``asdict`` accept a record, and so do type checkers.
 """
