@@ -1,4 +1,4 @@
-"""A sealed file is measured where nothing but the runtime is loaded."""
+"""Measure a sealed file in a process that loads only the runtime."""
 
 from pathlib import Path
 
@@ -30,22 +30,22 @@ def small(tmp_path_factory: pytest.TempPathFactory, rows: pd.DataFrame) -> Path:
     return path
 
 
-def test_size_speed_and_memory_are_told(small: Path, rows: pd.DataFrame) -> None:
-    for asked in (None, rows):
-        found = bench(small, asked, **QUICK)
-        assert found.model_bytes == small.stat().st_size
-        assert 0 < found.latency_us_p50 <= found.latency_us_p99
-        assert list(found.batches) == [0, 1, 10]
-        assert found.batches[0]["p99"] == found.latency_us_p99
-        assert found.load_ms > 0
+def test_size_speed_and_memory_are_measured(small: Path, rows: pd.DataFrame) -> None:
+    for X in (None, rows):
+        result = bench(small, X, **QUICK)
+        assert result.model_bytes == small.stat().st_size
+        assert 0 < result.latency_us_p50 <= result.latency_us_p99
+        assert list(result.batches) == [0, 1, 10]
+        assert result.batches[0]["p99"] == result.latency_us_p99
+        assert result.load_ms > 0
 
 
-def test_the_memory_is_that_of_a_bare_process_and_not_of_this_one(small: Path) -> None:
+def test_memory_is_that_of_the_separate_process(small: Path) -> None:
     # scikit-learn, pandas and onnx take more than 150 MiB; numpy and onnxruntime less than 100.
     assert 20 < bench(small, **QUICK).peak_memory_mb < 110
 
 
-def test_a_forest_is_found_larger_and_slower_than_a_line(
+def test_a_forest_is_larger_and_slower_than_a_linear_model(
     small: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     forest = RandomForestClassifier(200, random_state=0).fit(rows, rows["width"] > rows["height"])
@@ -56,11 +56,11 @@ def test_a_forest_is_found_larger_and_slower_than_a_line(
 
 
 def test_bytes_are_measured_like_the_file_that_holds_them(small: Path) -> None:
-    found = bench(small.read_bytes(), **QUICK)
-    assert found.model_bytes == small.stat().st_size
+    result = bench(small.read_bytes(), **QUICK)
+    assert result.model_bytes == small.stat().st_size
 
 
-def test_texts_are_asked_as_rows(tmp_path: Path) -> None:
+def test_texts_are_measured_as_rows(tmp_path: Path) -> None:
     texts = ["red apple", "green pear", "red pear", "green apple"] * 10
     labels = [text.startswith("red") for text in texts]
     estimator = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, labels)
@@ -68,9 +68,7 @@ def test_texts_are_asked_as_rows(tmp_path: Path) -> None:
     assert bench(tmp_path / "text.onnx", texts, **QUICK).latency_us_p50 > 0
 
 
-def test_a_frame_without_a_column_of_the_model_is_refused_by_its_name(
-    small: Path, rows: pd.DataFrame
-) -> None:
+def test_a_missing_column_is_named(small: Path, rows: pd.DataFrame) -> None:
     with pytest.raises(MeasurementError, match="'height'"):
         bench(small, rows[["width"]])
 
@@ -83,6 +81,6 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path: Path) -> None:
         bench(tmp_path / "absent.onnx")
 
 
-def test_a_row_that_the_model_refuses_is_told(small: Path, rows: pd.DataFrame) -> None:
+def test_a_row_that_the_model_refuses_is_an_error(small: Path, rows: pd.DataFrame) -> None:
     with pytest.raises(MeasurementError, match=r"cannot be measured: .*width"):
         bench(small, rows.assign(width=np.nan))

@@ -1,4 +1,4 @@
-"""A file that is over a limit is not written, and the message says by how much."""
+"""Check limits before a file is written; a broken limit says by how much."""
 
 import json
 import shutil
@@ -60,17 +60,18 @@ def build(folder: Path, limits: str) -> edge_pipeline.ExportResult:
         ("min_score = 0.9999", "expected accuracy of at least 0.9999 on the test rows, found 0.9"),
     ],
 )
-def test_a_broken_limit_fails_the_build_with_what_was_measured_and_nothing_is_written(
+def test_a_broken_limit_fails_the_build_and_nothing_is_written(
     folder: Path, limit: str, words: str
 ) -> None:
+    """The message names the limit, the measured value and the remedy."""
     with pytest.raises(LimitError) as caught:
         build(folder, limit)
     name, _, bound = limit.partition(" = ")
-    told = str(caught.value)
-    assert f"limits.{name}: {words}" in told
-    assert "too much" in told or "too little" in told
-    assert "would help" in told
-    assert "nothing was written" in told
+    message = str(caught.value)
+    assert f"limits.{name}: {words}" in message
+    assert "too much" in message or "too little" in message
+    assert "would help" in message
+    assert "nothing was written" in message
     assert caught.value.allowed == float(bound)
     assert caught.value.limit == name.replace("min_score", "min_accuracy")
     assert (caught.value.found > caught.value.allowed) == name.startswith("max_")
@@ -84,50 +85,50 @@ def test_an_older_file_stays_when_the_new_one_is_too_large(folder: Path) -> None
     assert (folder / "bills.onnx").read_bytes() == before
 
 
-def test_limits_that_are_kept_are_in_the_file_and_the_device_holds_it_to_them(
+def test_limits_are_in_the_file_and_checked_on_the_device(
     folder: Path,
 ) -> None:
-    report = build(
+    export = build(
         folder,
         "max_model_bytes = 100_000\nmax_latency_us = 1e7\n"
         "max_peak_memory_mb = 500\nmin_score = 0.5",
     )
-    assert report.manifest.limits == {
+    assert export.manifest.limits == {
         "max_label_flips": 0.0,
         "max_latency_us": 1e7,
         "max_model_bytes": 100_000.0,
         "max_peak_memory_mb": 500.0,
         "min_accuracy": 0.5,
     }
-    assert report.measured is not None
-    assert report.measured.model_bytes == report.bundle_bytes
-    command = Path(sys.executable).with_name("edge-runtime")
-    asked = [command, "bench", report.path, "--json", "--seconds", "0.01", "--rows", "10"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=True)
-    told = json.loads(done.stdout)["limits"]
-    assert set(told) == set(report.manifest.limits)
-    assert all(limit["kept"] for limit in told.values())
+    assert export.measured is not None
+    assert export.measured.model_bytes == export.bundle_bytes
+    edge_runtime = Path(sys.executable).with_name("edge-runtime")
+    command = [edge_runtime, "bench", export.path, "--json", "--seconds", "0.01", "--rows", "10"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    limits = json.loads(result.stdout)["limits"]
+    assert set(limits) == set(export.manifest.limits)
+    assert all(limit["kept"] for limit in limits.values())
 
 
-def test_the_same_recipe_gives_the_same_bytes_whatever_was_measured(folder: Path) -> None:
+def test_measurements_do_not_change_the_bytes(folder: Path) -> None:
     first = build(folder, "max_latency_us = 1e7").path.read_bytes()
     assert build(folder, "max_latency_us = 1e7").path.read_bytes() == first
 
 
 def test_without_limits_nothing_is_measured(folder: Path) -> None:
     (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
-    report = edge_pipeline.build(folder, folder / "bills.onnx")
-    assert report.manifest.limits == {}
-    assert report.measured is None
+    export = edge_pipeline.build(folder, folder / "bills.onnx")
+    assert export.manifest.limits == {}
+    assert export.measured is None
 
 
-def test_the_command_says_in_one_line_what_is_over_the_limit(folder: Path) -> None:
+def test_build_reports_a_broken_limit_in_one_line(folder: Path) -> None:
     (folder / "recipe.toml").write_text(f"{RECIPE}[limits]\nmax_model_bytes = 99\n", "utf-8")
-    done = CliRunner().invoke(cli, ["build", str(folder), "-q", "-o", str(folder / "x.onnx")])
-    assert done.exit_code == 1
-    assert "limits.max_model_bytes: expected at most 99, but the file has" in done.stderr
-    assert "fewer trees (n_estimators, now 20)" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    result = CliRunner().invoke(cli, ["build", str(folder), "-q", "-o", str(folder / "x.onnx")])
+    assert result.exit_code == 1
+    assert "limits.max_model_bytes: expected at most 99, but the file has" in result.stderr
+    assert "fewer trees (n_estimators, now 20)" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_the_command_says_in_one_line_what_is_over_the_limit(folder: Path) -> No
         ('min_score = "high"', "expected a number"),
     ],
 )
-def test_a_limit_that_is_none_is_refused_by_its_key(folder: Path, limit: str, words: str) -> None:
+def test_an_invalid_limit_is_refused_by_its_key(folder: Path, limit: str, words: str) -> None:
     with pytest.raises(RecipeError) as caught:
         build(folder, limit)
     assert words in str(caught.value)
@@ -152,7 +153,7 @@ def test_a_least_score_without_a_metric_is_refused(folder: Path) -> None:
         build(folder, "min_score = 0.5\n[split]\ntest_share = 0.0")
 
 
-def test_a_limit_that_export_does_not_know_is_refused_with_a_guess(tmp_path: Path) -> None:
+def test_export_suggests_the_name_of_an_unknown_limit(tmp_path: Path) -> None:
     X = np.arange(6.0).reshape(6, 1)
     estimator = LinearRegression().fit(X, X[:, 0])
     with pytest.raises(MeasurementError, match="did you mean 'max_model_bytes'"):
@@ -171,7 +172,7 @@ def test_a_limit_that_export_does_not_know_is_refused_with_a_guess(tmp_path: Pat
         (make_pipeline(CountVectorizer(), LogisticRegression()), "fewer words (max_features, now"),
     ],
 )
-def test_the_advice_names_the_parameters_of_the_estimator(
+def test_advice_names_the_parameters_of_the_estimator(
     tmp_path: Path, estimator: Any, words: str
 ) -> None:
     frame = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0] * 5, "b": [1.0, 0.5] * 10})

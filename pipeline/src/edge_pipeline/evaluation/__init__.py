@@ -1,1 +1,1 @@
-"""From a sealed file: its size, speed and memory, and how its answers differ from another's."""
+"""Measure a sealed file's size, speed and memory, and compare its predictions with another's."""

@@ -1,38 +1,26 @@
-"""Rows with their right answers in; how many answers of two models are right out."""
+"""Count how many predictions of two models are correct."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError
 
-__all__ = ["count_correct", "target_columns"]
-
-
-class _ChangedRow(Protocol):
-    """What is asked of a changed row; comparing.py has the class."""
-
-    @property
-    def row(self) -> int: ...
-    @property
-    def before(self) -> Any: ...
-    @property
-    def after(self) -> Any: ...
-    @property
-    def difference(self) -> float | None: ...
+__all__ = ["check_target_width", "count_correct", "target_columns"]
 
 
 def target_columns(rows: Any, target: str | Sequence[str]) -> pd.DataFrame:
-    """The columns of *rows* that *target* names.
+    """Select the columns of *rows* that *target* names.
 
     Raises
     ------
     MeasurementError
-        A column is missing, or the rows have no names.
+        A column is missing, or the rows have no column names.
     """
     names = [target] if isinstance(target, str) else list(target)
     for name in names:
@@ -41,32 +29,60 @@ def target_columns(rows: Any, target: str | Sequence[str]) -> pd.DataFrame:
     return rows[names]
 
 
-def count_correct(
-    table: Any, target: str | Sequence[str], changed: Sequence[_ChangedRow]
-) -> tuple[int, int]:
-    """How many of the changed rows each file had right; of numbers, which came closer.
+def check_target_width(n_predicted: int, n_target_columns: int) -> None:
+    """Refuse a target that has more or fewer columns than the model predicts.
 
     Raises
     ------
     MeasurementError
-        A column is missing, or there are more answers than columns, or fewer.
+        The numbers differ.
     """
-    true = target_columns(table, target).iloc[[row.row - 1 for row in changed]].to_numpy()
-    if not changed:
-        return 0, 0
-    before, after = (
-        np.asarray(answers, dtype=object).reshape(len(changed), -1)
-        for answers in ([row.before for row in changed], [row.after for row in changed])
-    )
-    if before.shape != true.shape:
+    if n_predicted != n_target_columns:
         raise MeasurementError(
-            f"the models give {before.shape[1]} answers a row, and {true.shape[1]} columns were "
-            "named as the target; name one for each"
+            f"the model predicts {n_predicted} value{'s' * (n_predicted != 1)} a row, but the "
+            f"target names {n_target_columns} column{'s' * (n_target_columns != 1)}; name one "
+            "column for each value"
         )
-    if changed[0].difference is not None:
-        old, new = (np.abs((a - true).astype(np.float64)).sum(axis=1) for a in (before, after))
+
+
+def count_correct(
+    true: NDArray[Any], before: Sequence[Any], after: Sequence[Any], *, numeric: bool
+) -> tuple[int, int]:
+    """Count the rows that the first and the second model predict correctly.
+
+    Of numeric predictions, the one that comes closer to the target counts as the correct one.
+
+    Parameters
+    ----------
+    true
+        Target values, shape (n_samples, n_targets).
+    before, after
+        Predictions of the two models for the same rows.
+    numeric
+        Whether predictions are numbers, not labels.
+
+    Raises
+    ------
+    MeasurementError
+        The models predict more or fewer values a row than *true* has columns.
+    """
+    count = len(before)
+    if not count:
+        return 0, 0
+    first, second = (
+        np.asarray(values, dtype=object).reshape(count, -1) for values in (before, after)
+    )
+    check_target_width(first.shape[1], true.shape[1])
+    if numeric:
+        old, new = (
+            np.abs((values - true).astype(np.float64)).sum(axis=1) for values in (first, second)
+        )
         closer = int((new < old).sum())
-        return len(changed) - closer, closer
-    # A gap among whole numbers makes them 1.0; words may be other objects than the labels.
-    same = [(given == true) | (given.astype(str) == true.astype(str)) for given in (before, after)]
-    return int(same[0].all(axis=1).sum()), int(same[1].all(axis=1).sum())
+        return count - closer, closer
+    # A missing value in a column of whole numbers makes them floats (1.0), and strings may be other
+    # objects than the labels; so equal values and equal texts both count.
+    first_correct, second_correct = (
+        ((values == true) | (values.astype(str) == true.astype(str))).all(axis=1)
+        for values in (first, second)
+    )
+    return int(first_correct.sum()), int(second_correct.sum())

@@ -1,6 +1,6 @@
-"""``bench_pair``: two sealed files in; how much faster, smaller and leaner the one is out.
+"""Time two sealed files in turns, in one process that loads only the runtime.
 
-Both are timed in one bare process, in turns, so that whatever else the machine does hits both.
+Taking turns makes every disturbance of the machine hit both files alike.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from edge_pipeline.evaluation.isolated_benchmark import (
 __all__ = ["BenchComparison", "Ratio", "bench_pair"]
 
 TURNS = 15
-"""Times that each file is timed, the other in between."""
+"""Turns of each file, alternating with the other file."""
 
 SECONDS_A_TURN = 0.02
-"""For each size of batch."""
+"""For each batch size."""
 
 
 class Ratio(NamedTuple):
-    """How many times as long the second file takes: the median of the turns, and their spread.
+    """Time of the second file divided by the time of the first, over all turns.
 
     Attributes
     ----------
@@ -45,15 +45,14 @@ class Ratio(NamedTuple):
 
 @dataclass(frozen=True)
 class BenchComparison:
-    """Two sealed files beside each other on this machine.
+    """Measurements of two sealed files on this machine.
 
     Attributes
     ----------
     first, second
-        Each by itself, in a process of its own.
+        Each file alone, in its own process.
     ratios
-        Rows of a batch, 0 for ``predict_one``, to the time of the second file over that of the
-        first.
+        Rows of a batch (0 for ``predict_one``) to the second file's time divided by the first's.
     """
 
     first: BenchResult
@@ -61,7 +60,7 @@ class BenchComparison:
     ratios: Mapping[int, Ratio]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "first": self.first.to_json(),
             "second": self.second.to_json(),
@@ -83,9 +82,9 @@ def bench_pair(
     Parameters
     ----------
     rows
-        Rows to ask, as both models take them; each file's golden rows when None.
+        Rows to predict, as both models accept them; each file's golden rows when None.
     largest_batch, seconds
-        As :func:`~edge_pipeline.evaluation.isolated_benchmark.bench`; *seconds* a turn.
+        As :func:`~edge_pipeline.evaluation.isolated_benchmark.bench`; *seconds* for each turn.
 
     Raises
     ------
@@ -93,39 +92,39 @@ def bench_pair(
         As :func:`~edge_pipeline.evaluation.isolated_benchmark.bench`.
     """
     paths = [Path(first), Path(second)]
-    alone = [bench(path, rows, largest_batch=largest_batch, seconds=seconds) for path in paths]
-    asked = {
+    results = [bench(path, rows, largest_batch=largest_batch, seconds=seconds) for path in paths]
+    settings = {
         "rows": largest_batch,
         "seconds": seconds,
         "turns": TURNS,
         "questions": [None if rows is None else json_rows(path, rows) for path in paths],
     }
-    told = run_isolated(_BOOT, paths, asked)
+    first_times, second_times = run_isolated(_TIME_IN_TURNS, paths, settings)
     ratios = {}
-    for size in sorted(set(map(int, told[0])) & set(map(int, told[1]))):
-        one, other = (times[str(size)] for times in told)
-        each = [b / a for a, b in zip(one, other, strict=True)]
-        tenths = quantiles(each, n=10)
-        ratios[size] = Ratio(median(each), tenths[0], tenths[-1])
-    return BenchComparison(alone[0], alone[1], ratios)
+    for size in sorted(map(int, first_times.keys() & second_times.keys())):
+        pairs = zip(first_times[str(size)], second_times[str(size)], strict=True)
+        turn_ratios = [second_time / first_time for first_time, second_time in pairs]
+        deciles = quantiles(turn_ratios, n=10)
+        ratios[size] = Ratio(median(turn_ratios), deciles[0], deciles[-1])
+    return BenchComparison(results[0], results[1], ratios)
 
 
-_BOOT = """
+_TIME_IN_TURNS = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from edge_runtime.benchmark import measure
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.loading import load
-asked = json.load(sys.stdin)
+from edge_runtime.model import load
+settings = json.load(sys.stdin)
 try:
     models = [load(path) for path in sys.argv[2:]]
-    told = [{}, {}]
-    for turn in range(asked["turns"]):
-        for model, times, questions in zip(models, told, asked["questions"]):
-            for timing in measure(model, rows=asked["rows"], seconds=asked["seconds"],
-                                  cells=questions):
+    response = [{}, {}]
+    for turn in range(settings["turns"]):
+        for model, times, questions in zip(models, response, settings["questions"]):
+            for timing in measure(model, rows=settings["rows"], seconds=settings["seconds"],
+                                  questions=questions):
                 times.setdefault(str(timing.rows), []).append(timing.latency_us["p50"])
 except EdgeRuntimeError as error:
-    told = {"error": str(error)}
-print(json.dumps(told))
+    response = {"error": str(error)}
+print(json.dumps(response))
 """

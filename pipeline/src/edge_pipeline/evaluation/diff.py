@@ -1,6 +1,6 @@
-"""``compare``: two sealed files and rows in; the rows that changed their answer out.
+"""Compare the predictions of two sealed files, and rank the rows that changed by importance.
 
-It says how much a change matters: how sure both files were, and which of them was right.
+A change matters more when both files are confident; a target says which of them is correct.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.bundle.schema import Column
-from edge_runtime.loading import load
-from edge_runtime.model import Model
+from edge_runtime.model import Model, load
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError
-from edge_pipeline.evaluation.accuracy import count_correct
+from edge_pipeline.evaluation.accuracy import count_correct, target_columns
 from edge_pipeline.evaluation.predictions import (
     Predictions,
     predict_rows,
@@ -26,31 +24,32 @@ from edge_pipeline.evaluation.predictions import (
     select_input,
     take_rows,
 )
+from edge_pipeline.evaluation.schema_changes import schema_changes
 
 __all__ = ["ChangedRow", "Comparison", "compare"]
 
 NEAR_TIE = 0.1
-"""Two best probabilities that are closer than this: the answer was nearly the other one anyway."""
+"""Difference of the two best probabilities below which a label is a near tie."""
 
 CONFIDENT = 0.9
-"""A probability from which on nobody expects another answer."""
+"""Probability from which on a file counts as confident of its label."""
 
 
 class ChangedRow(NamedTuple):
-    """A row that is answered differently.
+    """A row that the two files predict differently.
 
     Attributes
     ----------
     row
         Its number, from 1.
     before, after
-        Both answers.
+        Both predictions.
     difference
-        Of two numbers, the largest when an answer has several; None of labels.
+        Absolute difference of two numbers, the largest one of several targets; None for labels.
     confidence_before, confidence_after
-        Probability of each file's own answer; None when there are none.
+        Probability that each file gives its own label; None without probabilities.
     margin_before, margin_after
-        Distance between the two best probabilities.
+        Difference of the two best probabilities.
     """
 
     row: int
@@ -64,41 +63,41 @@ class ChangedRow(NamedTuple):
 
     @property
     def is_near_tie(self) -> bool:
-        """Whether one of the two files was nearly undecided."""
+        """Whether the label of one of the two files is a near tie."""
         margins = [m for m in (self.margin_before, self.margin_after) if m is not None]
         return bool(margins) and min(margins) < NEAR_TIE
 
     @property
     def is_confident(self) -> bool:
-        """Whether both files are sure of themselves, and contradict each other."""
-        found = (self.confidence_before, self.confidence_after)
-        return all(c is not None and c >= CONFIDENT for c in found)
+        """Whether both files are confident, and contradict each other."""
+        confidences = (self.confidence_before, self.confidence_after)
+        return all(c is not None and c >= CONFIDENT for c in confidences)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two sealed files answer to the same rows.
+    """The differences between two sealed files' predictions for the same rows.
 
     Attributes
     ----------
     before, after
         Manifests of the two files.
     method
-        What was asked.
+        The method compared: ``predict`` if both files have it.
     rows
-        How many were answered by both.
+        Number of rows that both files accept.
     tolerance
-        Largest difference of two numbers that counts as none, relative to the largest magnitude.
+        Largest difference of two numbers that counts as equal, relative to the largest magnitude.
     schema_changes
-        What a program that feeds the first file must know before it feeds the second.
+        Changes that matter to a program that sends rows to the first file.
     changed
-        Rows with another answer, those that matter most first.
+        Rows with another prediction, the most important first.
     worst
-        Largest difference of two numbers, or of two probabilities; None when there are none.
+        Largest difference of two numbers, or of two probabilities; None without either.
     refused_before, refused_after
-        Number of a row, from 1, that only the one file refuses, to the reason.
+        Number of a row, from 1, that only this file refuses, to the reason.
     right_before, right_after
-        Of the changed rows: how many each file had right, when the target is known.
+        Number of changed rows that each file predicts correctly, when the target is known.
     """
 
     before: Manifest
@@ -116,56 +115,55 @@ class Comparison:
 
     @property
     def is_same(self) -> bool:
-        """Whether nobody would notice that the files were exchanged."""
+        """Whether predictions, refusals and schema are all the same."""
         return not (
             self.changed or self.schema_changes or self.refused_before or self.refused_after
         )
 
     @property
     def compared(self) -> str:
-        """What ``worst`` is the difference of."""
+        """The kind of values that ``worst`` compares."""
         return "numbers" if self.after.outputs[0].dtype.startswith("float") else "probabilities"
 
     def verdict(self) -> list[str]:
-        """Sentences that say whether it matters, the worst first."""
-        told = []
+        """Return sentences that say how much the differences matter, the worst first."""
+        sentences = []
         if self.refused_after:
-            told.append(f"{_rows(len(self.refused_after))} answered before are refused now")
+            sentences.append(f"{_rows(len(self.refused_after))} accepted before, refused now")
         if not self.changed:
-            told.append(f"no answer changed on {_rows(self.rows)}")
-            return told
+            return [*sentences, f"no prediction changed on {_rows(self.rows)}"]
         share = 100 * len(self.changed) / self.rows
-        told.append(f"{len(self.changed)} of {_rows(self.rows)} changed ({share:.3g} %)")
+        sentences.append(f"{len(self.changed)} of {_rows(self.rows)} changed ({share:.3g} %)")
         confident = sum(row.is_confident for row in self.changed)
         ties = sum(row.is_near_tie for row in self.changed)
         if confident:
-            told.append(
-                f"{confident} of them contradict an answer of which both files are sure "
+            sentences.append(
+                f"in {confident} of them both files are confident of different labels "
                 f"(probability {CONFIDENT} or more): look at these first"
             )
         if ties:
-            told.append(
-                f"{ties} of them were nearly undecided (two best probabilities less than "
+            sentences.append(
+                f"{ties} of them are near ties (the two best probabilities less than "
                 f"{NEAR_TIE} apart)"
             )
         if self.right_before is not None and self.right_after is not None:
-            told.append(
-                f"by the target, {_rows(self.right_after)} became right and "
+            sentences.append(
+                f"by the target, {_rows(self.right_after)} became correct and "
                 f"{self.right_before} became wrong"
             )
-        return told
+        return sentences
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the verdict, and the rows that matter most."""
+        """Show the verdict and the most important rows in a notebook."""
         from edge_runtime.notebook_html import table
 
-        told = [(self.method, sentence) for sentence in self.verdict()]
-        told += [("schema", change) for change in self.schema_changes]
-        told += [(f"row {row.row}", f"{row.before} -> {row.after}") for row in self.changed[:20]]
-        return table(f"{self.before.name}, {self.after.name}", told)
+        lines = [(self.method, sentence) for sentence in self.verdict()]
+        lines += [("schema", change) for change in self.schema_changes]
+        lines += [(f"row {row.row}", f"{row.before} -> {row.after}") for row in self.changed[:20]]
+        return table(f"{self.before.name}, {self.after.name}", lines)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "before": {"name": self.before.name, "version": self.before.version},
             "after": {"name": self.after.name, "version": self.after.version},
@@ -180,8 +178,8 @@ class Comparison:
                 {**row._asdict(), "near_tie": row.is_near_tie, "confident": row.is_confident}
                 for row in self.changed
             ],
-            "refused_before": {str(row): why for row, why in self.refused_before.items()},
-            "refused_after": {str(row): why for row, why in self.refused_after.items()},
+            "refused_before": {str(row): reason for row, reason in self.refused_before.items()},
+            "refused_after": {str(row): reason for row, reason in self.refused_after.items()},
             "right_before": self.right_before,
             "right_after": self.right_after,
         }
@@ -195,24 +193,26 @@ def compare(
     target: str | Sequence[str] | None = None,
     tolerance: float = 1e-9,
 ) -> Comparison:
-    """Ask two sealed files the same rows.
+    """Predict the same rows with two sealed files, and report the differences.
 
     Parameters
     ----------
+    before, after
+        The two files.
     rows
-        A CSV, Parquet or Arrow file, or rows as the models take them.  Columns that a model does
-        not know are left out.
+        A CSV, Parquet or Arrow file, or rows as the models accept them.  Columns that a model does
+        not need are ignored.
     target
-        Column of *rows* with the right answers, or several: then the result says which changes are
-        for the better.
+        Column of *rows* with the true values, or several columns.  With it, the result says which
+        changes are improvements.
     tolerance
-        Largest difference of two numbers that counts as none, relative to the largest magnitude of
-        the answers.
+        Largest difference of two numbers that counts as equal, relative to the largest magnitude
+        of the predictions.
 
     Raises
     ------
     MeasurementError
-        The files answer different questions, or the rows do not fit them.
+        The files predict different things, or the rows do not fit them.
     DatasetError
         The file of rows cannot be read.
     EdgeRuntimeError
@@ -220,163 +220,175 @@ def compare(
     OSError
         A file cannot be read.
     """
-    with load(before) as one, load(after) as other:
-        method = _method(one, other)
-        table = read_rows(rows, one.schema, other.schema)
-        fed = [select_input(model.schema, table) for model in (one, other)]
-        first, second = (
-            predict_rows(model, method, part) for model, part in zip((one, other), fed, strict=True)
-        )
-        both = np.intersect1d(first.rows, second.rows)
-        a, b = _at(first, both), _at(second, both)
-        if a.shape != b.shape:
-            raise MeasurementError(
-                f"{method} of the one file gives {_shape(a)}, of the other {_shape(b)}; they "
-                "answer different questions"
-            )
-        scores = [
-            _probabilities(model, take_rows(part, both.tolist()))
-            for model, part in zip((one, other), fed, strict=True)
-        ]
-        changed, worst = _changed(a, b, both, tolerance, scores)
-        schema_changes = tuple(_schema_changes(one.manifest, other.manifest))
-        right: tuple[int | None, int | None] = (None, None)
-        if target is not None:
-            right = count_correct(table, target, changed)
-        return Comparison(
-            one.manifest,
-            other.manifest,
-            method,
-            len(both),
-            tolerance,
-            schema_changes,
-            changed,
-            worst,
-            _only(first, second),
-            _only(second, first),
-            *right,
-        )
+    with load(before) as first_model, load(after) as second_model:
+        table = read_rows(rows, first_model.schema, second_model.schema)
+        return _compare_models((first_model, second_model), table, target, tolerance)
 
 
-def _method(one: Model, other: Model) -> str:
-    for method in one.methods:
-        if method in other.methods:
-            return "predict" if "predict" in one.methods and "predict" in other.methods else method
-    raise MeasurementError(
-        f"the files have no method in common: {', '.join(one.methods)}; {', '.join(other.methods)}"
+def _compare_models(
+    models: tuple[Model, Model],
+    table: Any,
+    target: str | Sequence[str] | None,
+    tolerance: float,
+) -> Comparison:
+    method = _common_method(*models)
+    inputs = [select_input(model.schema, table) for model in models]
+    first, second = (
+        predict_rows(model, method, X) for model, X in zip(models, inputs, strict=True)
+    )
+    accepted = np.intersect1d(first.rows, second.rows)
+    old, new = _values_at(first, accepted), _values_at(second, accepted)
+    if old.shape != new.shape:
+        raise MeasurementError(
+            f"{method} of the first file gives {_shape(old)}, of the second {_shape(new)}; "
+            "compare files that predict the same thing"
+        )
+    probabilities = [
+        _probabilities(model, take_rows(X, accepted.tolist()))
+        for model, X in zip(models, inputs, strict=True)
+    ]
+    changed, worst = _changed_rows(old, new, accepted, tolerance, probabilities)
+    right_before, right_after = (
+        (None, None) if target is None else _count_correct(table, target, changed)
+    )
+    return Comparison(
+        before=models[0].manifest,
+        after=models[1].manifest,
+        method=method,
+        rows=len(accepted),
+        tolerance=tolerance,
+        schema_changes=tuple(schema_changes(models[0].manifest, models[1].manifest)),
+        changed=changed,
+        worst=worst,
+        refused_before=_refused_only_by(first, second),
+        refused_after=_refused_only_by(second, first),
+        right_before=right_before,
+        right_after=right_after,
     )
 
 
-def _at(answers: Predictions, rows: NDArray[np.int64]) -> NDArray[Any]:
-    return answers.given[np.searchsorted(answers.rows, rows)]
+def _common_method(first: Model, second: Model) -> str:
+    """Choose ``predict`` if both models have it, else the first method they share."""
+    shared = [method for method in first.methods if method in second.methods]
+    if not shared:
+        raise MeasurementError(
+            "the files have no method in common: "
+            f"{', '.join(first.methods)}; {', '.join(second.methods)}"
+        )
+    return "predict" if "predict" in shared else shared[0]
 
 
-def _only(one: Predictions, other: Predictions) -> dict[int, str]:
-    """Rows that *one* refuses and *other* does not."""
-    return {row + 1: why for row, why in one.refused.items() if row not in other.refused}
+def _values_at(predictions: Predictions, rows: NDArray[np.int64]) -> NDArray[Any]:
+    return predictions.values[np.searchsorted(predictions.rows, rows)]
 
 
-def _shape(array: NDArray[Any]) -> str:
-    return "one answer a row" if array.ndim == 1 else f"{array.shape[1]} answers a row"
+def _refused_only_by(refusing: Predictions, accepting: Predictions) -> dict[int, str]:
+    """Number the rows that *refusing* refuses and *accepting* does not, with the reason."""
+    return {
+        row + 1: reason for row, reason in refusing.refused.items() if row not in accepting.refused
+    }
+
+
+def _count_correct(
+    table: Any, target: str | Sequence[str], changed: Sequence[ChangedRow]
+) -> tuple[int, int]:
+    true = target_columns(table, target).iloc[[row.row - 1 for row in changed]].to_numpy()
+    return count_correct(
+        true,
+        [row.before for row in changed],
+        [row.after for row in changed],
+        numeric=bool(changed) and changed[0].difference is not None,
+    )
+
+
+def _shape(predictions: NDArray[Any]) -> str:
+    if predictions.ndim == 1:
+        return "one value a row"
+    return f"{predictions.shape[1]} values a row"
 
 
 def _probabilities(model: Model, rows: Any) -> NDArray[Any] | None:
     if "predict_proba" not in model.methods:
         return None
-    found = model.predict_proba(rows)
-    return found if isinstance(found, np.ndarray) and found.ndim == 2 else None
+    proba = model.predict_proba(rows)
+    # A list: several targets, which have no single confidence.
+    return proba if isinstance(proba, np.ndarray) and proba.ndim == 2 else None
 
 
-def _changed(
-    a: NDArray[Any],
-    b: NDArray[Any],
+def _changed_rows(
+    old: NDArray[Any],
+    new: NDArray[Any],
     rows: NDArray[np.int64],
     tolerance: float,
-    scores: list[NDArray[Any] | None],
+    probabilities: list[NDArray[Any] | None],
 ) -> tuple[tuple[ChangedRow, ...], float | None]:
-    """The rows that differ, those that matter most first, and the largest difference."""
-    numbers = a.dtype.kind == "f" and b.dtype.kind == "f"
-    if numbers:
-        with np.errstate(invalid="ignore"):
-            gap = np.where(a == b, 0.0, np.abs(a - b))
-        gap[np.isnan(a) & np.isnan(b)] = 0.0
-        gap = np.nan_to_num(gap.reshape(len(a), -1), nan=np.inf).max(axis=1)
-        finite = np.abs(a[np.isfinite(a)])
-        different = ~(gap <= tolerance * (float(finite.max(initial=0.0)) or 1.0))
-        worst: float | None = float(gap.max(initial=0.0))
+    """Find the rows that differ, the most important first, and the largest difference."""
+    numeric = old.dtype.kind == "f" and new.dtype.kind == "f"
+    if numeric:
+        differences = _row_differences(old, new)
+        finite = np.abs(old[np.isfinite(old)])
+        scale = float(finite.max(initial=0.0)) or 1.0
+        differs = ~(differences <= tolerance * scale)
+        worst: float | None = float(differences.max(initial=0.0))
     else:
-        different = (a.astype(object) != b.astype(object)).reshape(len(a), -1).any(axis=1)
-        gap = np.zeros(len(a))
-        worst = _furthest(*scores)
-    before, after = (_confidence(s) for s in scores)
-    found = [
+        differs = (old.astype(object) != new.astype(object)).reshape(len(old), -1).any(axis=1)
+        differences = np.zeros(len(old))
+        worst = _largest_difference(*probabilities)
+    before, after = (_confidence(proba) for proba in probabilities)
+    changed = [
         ChangedRow(
-            int(rows[i]) + 1,
-            _plain(a[i]),
-            _plain(b[i]),
-            float(gap[i]) if numbers else None,
-            *(part[0][i] if part else None for part in (before, after)),
-            *(part[1][i] if part else None for part in (before, after)),
+            row=int(rows[i]) + 1,
+            before=_python_value(old[i]),
+            after=_python_value(new[i]),
+            difference=float(differences[i]) if numeric else None,
+            confidence_before=before.best[i] if before else None,
+            confidence_after=after.best[i] if after else None,
+            margin_before=before.margin[i] if before else None,
+            margin_after=after.margin[i] if after else None,
         )
-        for i in np.flatnonzero(different)
+        for i in np.flatnonzero(differs)
     ]
-    found.sort(key=lambda row: (-(row.difference or 0.0), -_weight(row), row.row))
-    return tuple(found), worst
+    changed.sort(key=lambda row: (-(row.difference or 0.0), -_shared_confidence(row), row.row))
+    return tuple(changed), worst
 
 
-def _plain(answer: Any) -> Any:
-    """A Python value: arrays of objects hold such, others numpy's."""
-    return answer.tolist() if isinstance(answer, np.ndarray | np.generic) else answer
+def _row_differences(old: NDArray[Any], new: NDArray[Any]) -> NDArray[np.float64]:
+    """Compute the largest absolute difference of each row; NaN equals NaN, and else is infinite."""
+    with np.errstate(invalid="ignore"):
+        differences = np.where(old == new, 0.0, np.abs(old - new))
+    differences[np.isnan(old) & np.isnan(new)] = 0.0
+    by_row = np.nan_to_num(differences.reshape(len(old), -1), nan=np.inf)
+    return np.asarray(by_row.max(axis=1), dtype=np.float64)
 
 
-def _furthest(one: NDArray[Any] | None, other: NDArray[Any] | None) -> float | None:
-    """The largest difference of two probabilities."""
-    if one is None or other is None or one.shape != other.shape:
+def _python_value(prediction: Any) -> Any:
+    """Convert a numpy scalar or array; elements of object arrays are Python values already."""
+    return prediction.tolist() if isinstance(prediction, np.ndarray | np.generic) else prediction
+
+
+def _largest_difference(first: NDArray[Any] | None, second: NDArray[Any] | None) -> float | None:
+    if first is None or second is None or first.shape != second.shape:
         return None
-    return float(np.abs(one - other).max(initial=0.0))
+    return float(np.abs(first - second).max(initial=0.0))
 
 
-def _weight(row: ChangedRow) -> float:
-    """How sure both files are of what contradicts."""
+def _shared_confidence(row: ChangedRow) -> float:
+    """The confidence of the less confident file."""
     return min(row.confidence_before or 0.0, row.confidence_after or 0.0)
 
 
-def _confidence(scores: NDArray[Any] | None) -> tuple[list[float], list[float]] | None:
-    """The best probability of each row, and its lead over the second best."""
-    if scores is None or scores.shape[1] < 2:
+class _Confidence(NamedTuple):
+    """Of each row: the best probability, and its lead over the second best."""
+
+    best: list[float]
+    margin: list[float]
+
+
+def _confidence(probabilities: NDArray[Any] | None) -> _Confidence | None:
+    if probabilities is None or probabilities.shape[1] < 2:
         return None
-    ordered = np.sort(scores, axis=1)
-    return ordered[:, -1].tolist(), (ordered[:, -1] - ordered[:, -2]).tolist()
-
-
-def _schema_changes(one: Manifest, other: Manifest) -> list[str]:
-    before = {column.name: column for column in one.schema.columns}
-    after = {column.name: column for column in other.schema.columns}
-    told = [f"column {name!r} is no longer asked for" for name in before if name not in after]
-    told += [f"column {name!r} is asked for now" for name in after if name not in before]
-    for name, old in before.items():
-        if name in after:
-            told += _column_changes(old, after[name])
-    if list(before) != list(after) and set(before) == set(after):
-        told.append("the columns have another order, which matters to arrays without names")
-    methods = [{output.method for output in manifest.outputs} for manifest in (one, other)]
-    told += [f"{method} is gone" for method in sorted(methods[0] - methods[1])]
-    told += [f"{method} is new" for method in sorted(methods[1] - methods[0])]
-    if one.classes != other.classes:
-        old_labels, new_labels = (list(m.classes.get("predict", ())) for m in (one, other))
-        told.append(f"the classes were {old_labels}, and are {new_labels}")
-    return told
-
-
-def _column_changes(old: Column, new: Column) -> list[str]:
-    told = []
-    if old.type != new.type:
-        told.append(f"column {old.name!r} was {old.type}, and is {new.type}")
-    if old.missing and not new.missing:
-        told.append(f"column {old.name!r} may no longer have gaps")
-    if new.closed and not old.closed:
-        told.append(f"column {old.name!r} now refuses values that training did not see")
-    return told
+    ordered = np.sort(probabilities, axis=1)
+    return _Confidence(ordered[:, -1].tolist(), (ordered[:, -1] - ordered[:, -2]).tolist())
 
 
 def _rows(count: int) -> str:

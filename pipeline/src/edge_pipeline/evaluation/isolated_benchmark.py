@@ -1,7 +1,7 @@
-"""``bench``: a sealed file in; its size, its speed and the memory it takes out.
+"""Measure the size, speed and memory of a sealed file in a separate process.
 
-A process of its own is measured, in which nothing but edge_runtime, numpy and onnxruntime is
-loaded, as on the device: this one holds scikit-learn and whatever was trained.
+That process loads only edge_runtime, numpy and onnxruntime, as a device does.  The current process
+holds scikit-learn and the training data too, so its memory and speed would mislead.
 """
 
 from __future__ import annotations
@@ -27,36 +27,36 @@ from edge_pipeline.evaluation.predictions import read_rows, select_input
 __all__ = ["LARGEST_BATCH", "BenchResult", "bench", "json_rows", "run_isolated"]
 
 LARGEST_BATCH = 1000
-"""Rows of the largest batch asked, as ``edge-runtime bench`` asks if nobody says otherwise: the
-peak of memory depends on it."""
+"""Rows of the largest batch, the default of ``edge-runtime bench`` too.  Peak memory depends on
+it."""
 
 SECONDS = 0.2
-"""Spent on each size of batch: some ten thousand calls of a small model."""
+"""For each batch size: about ten thousand calls of a small model."""
 
 WALL_SECONDS = 300.0
-"""A file that takes longer to measure is not for a small device."""
+"""Time limit.  A file that takes longer to measure does not suit a small device."""
 
-QUESTIONS = 1000
-"""Most rows handed to the process that is measured; they are asked in turn."""
+MAX_ROWS = 1000
+"""Most rows sent to the measured process, which predicts them in turn."""
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """How large, how fast and how hungry a sealed file is on this machine.
+    """Size, speed and memory of a sealed file on this machine.
 
     Attributes
     ----------
     model_bytes
         Size of the file.
     latency_us_p50, latency_us_p99
-        Microseconds of ``predict_one``, or of a batch of one row where there is none: half of the
-        calls, and 99 of a hundred, took no longer.
+        Median and 99th percentile of a call of ``predict_one``, in microseconds.  A model without
+        ``predict_one`` is timed on batches of one row.
     peak_memory_mb
-        The most memory that the whole process held, in MiB: Python, numpy and onnxruntime too.
+        Peak memory of the whole process in MiB, with Python, numpy and onnxruntime.
     empty_memory_mb
-        What of that Python, numpy and onnxruntime take without any model.
+        The part that Python, numpy and onnxruntime take without any model.
     load_ms
-        Milliseconds from the file to a model that is ready, its golden rows asked.
+        Milliseconds to load the file, its golden rows checked.
     batches
         Rows of a batch to quantile to microseconds a call; 0 stands for ``predict_one``.
     """
@@ -70,7 +70,7 @@ class BenchResult:
     batches: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {**asdict(self), "batches": {str(size): dict(q) for size, q in self.batches.items()}}
 
 
@@ -81,26 +81,26 @@ def bench(
     largest_batch: int = LARGEST_BATCH,
     seconds: float = SECONDS,
 ) -> BenchResult:
-    """Measure a sealed file in a bare process.
+    """Measure a sealed file in a process that loads only the runtime.
 
     Parameters
     ----------
     source
-        The file, or its bytes.  Signatures are not looked at.
+        The file, or its bytes.  Signatures are not checked.
     rows
-        Rows to ask in turn, as the estimator takes them, or a file of them; the golden rows of the
-        sealed file when None.
+        Rows to predict in turn, as the estimator accepts them, or a file of them; the golden rows
+        of the sealed file when None.
     largest_batch
-        Batches of 1, 10, 100 and so on up to this many rows are timed after single rows.
+        After single rows, batches of 1, 10, 100 and so on up to this many rows are timed.
     seconds
-        Time spent on each size.
+        Time spent on each batch size.
 
     Raises
     ------
     MeasurementError
-        The file does not load there, or the process ended or took too long.
+        The file does not load in that process, or the process crashed or took too long.
     EdgeRuntimeError
-        It is no sealed file.
+        *source* is no sealed file.
     OSError
         The file cannot be read.
     """
@@ -111,109 +111,111 @@ def bench(
             return bench(path, rows, largest_batch=largest_batch, seconds=seconds)
     path = Path(source)
     size = path.stat().st_size
-    asked = {
+    settings = {
         "rows": largest_batch,
         "seconds": seconds,
         "cells": None if rows is None else json_rows(path, rows),
     }
-    told = run_isolated(_BOOT, [path], asked)
-    batches = {int(rows_): found for rows_, found in told["timings"]}
-    first = next(iter(batches.values()))
+    response = run_isolated(_MEASURE, [path], settings)
+    batches = {int(n_rows): latency_us for n_rows, latency_us in response["timings"]}
+    single_row = next(iter(batches.values()))
     return BenchResult(
         model_bytes=size,
-        latency_us_p50=first["p50"],
-        latency_us_p99=first["p99"],
-        peak_memory_mb=told["peak_mb"],
-        empty_memory_mb=told["empty_mb"],
-        load_ms=told["load_ms"],
+        latency_us_p50=single_row["p50"],
+        latency_us_p99=single_row["p99"],
+        peak_memory_mb=response["peak_mb"],
+        empty_memory_mb=response["empty_mb"],
+        load_ms=response["load_ms"],
         batches=batches,
     )
 
 
-_BOOT = """
+_MEASURE = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 import time
 import edge_runtime.engine.session
 from edge_runtime.benchmark import measure, peak_memory_mb
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.loading import load
-asked, empty_mb = json.load(sys.stdin), peak_memory_mb()
+from edge_runtime.model import load
+settings, empty_mb = json.load(sys.stdin), peak_memory_mb()
 started = time.perf_counter()
 try:
     with load(sys.argv[2]) as model:
         load_ms = (time.perf_counter() - started) * 1000
-        timings = measure(model, **asked)
-        told = {"load_ms": load_ms, "peak_mb": peak_memory_mb(), "empty_mb": empty_mb,
-                "timings": [(timing.rows, dict(timing.latency_us)) for timing in timings]}
+        timings = measure(model, **settings)
+        response = {"load_ms": load_ms, "peak_mb": peak_memory_mb(), "empty_mb": empty_mb,
+                    "timings": [(timing.rows, dict(timing.latency_us)) for timing in timings]}
 except EdgeRuntimeError as error:
-    told = {"error": str(error)}
-print(json.dumps(told))
+    response = {"error": str(error)}
+print(json.dumps(response))
 """
 
 
-def run_isolated(boot: str, paths: Sequence[Path], asked: Mapping[str, Any]) -> Any:
-    """What *boot* tells of sealed files, in a process where the runtime alone is loaded.
+def run_isolated(script: str, paths: Sequence[Path], settings: Mapping[str, Any]) -> Any:
+    """Run *script* on sealed files, in a process that loads only the runtime.
 
     Parameters
     ----------
-    boot
-        Python source.  It finds the places to import from, as JSON, and the files in ``sys.argv``,
-        *asked* on its standard input, and prints JSON: an object with ``error`` when it cannot.
+    script
+        Python source.  ``sys.argv`` holds the import path as JSON, then the files; *settings* come
+        as JSON on its standard input.  It prints JSON: an object with ``error`` when it fails.
 
     Raises
     ------
     MeasurementError
-        The process ended, took too long, or told an error.
+        The process crashed, took too long, or printed an error.
     """
-    what = " and ".join(path.name for path in paths)
-    # Without "": whatever lies in the current folder must not be imported.
-    places = json.dumps([place for place in sys.path if place])
-    command = [sys.executable, "-P", "-c", boot, places, *(str(p.absolute()) for p in paths)]
+    file_names = " and ".join(path.name for path in paths)
+    # Without "": files in the current folder must not be imported.
+    import_path = json.dumps([folder for folder in sys.path if folder])
+    command = [sys.executable, "-P", "-c", script, import_path, *(str(p.absolute()) for p in paths)]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # Each thread of numpy's library sets memory aside, a device's four less than a server's.
+        # OpenBLAS reserves memory for each thread, and a device has fewer cores than a server.
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         text=True,
     ) as child:
         try:
-            out, err = child.communicate(json.dumps(asked), timeout=WALL_SECONDS)
+            out, err = child.communicate(json.dumps(settings), timeout=WALL_SECONDS)
         except BaseException as error:
             child.kill()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise MeasurementError(
-                    f"measuring {what} took longer than {WALL_SECONDS:g} s; make the model smaller"
+                    f"measuring {file_names} took longer than {WALL_SECONDS:g} s; "
+                    "make the model smaller"
                 ) from error
             raise
     try:
-        told = json.loads(out)
+        response = json.loads(out)
     except ValueError as error:
-        last = err.strip().splitlines()[-1:] or ["it said nothing"]
+        last_line = (err.strip().splitlines() or ["no message on stderr"])[-1]
         raise MeasurementError(
-            f"the process that measures {what} ended with code {child.returncode}: {last[0]}"
+            f"the process that measures {file_names} ended with code {child.returncode}: "
+            f"{last_line}"
         ) from error
-    if isinstance(told, dict) and "error" in told:
-        raise MeasurementError(f"{what} cannot be measured: {told['error']}")
-    return told
+    if isinstance(response, dict) and "error" in response:
+        raise MeasurementError(f"{file_names} cannot be measured: {response['error']}")
+    return response
 
 
 def json_rows(path: Path, rows: Any) -> list[list[Cell]]:
-    """Some of *rows*, written as the golden rows of the file at *path* are."""
+    """Write the first of *rows* as JSON cells, in the form of the golden rows of the file."""
     schema = unpack(path.read_bytes()).manifest.schema
     rows = select_input(schema, read_rows(rows, schema))
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     if schema.loose:
-        return [[row] for row in list(rows[:QUESTIONS])]
+        return [[row] for row in list(rows[:MAX_ROWS])]
     if hasattr(rows, "columns"):
-        frame = rows.head(QUESTIONS)
+        frame = rows.head(MAX_ROWS)
         columns = [list(frame[name]) for name in frame.columns]
         table: Sequence[Sequence[Any]] = list(zip(*columns, strict=True))
     else:
-        array = np.asarray(rows[:QUESTIONS])
+        array = np.asarray(rows[:MAX_ROWS])
         table = array.reshape(len(array), -1).tolist()
     return [
         [_cell(value, column.is_number) for value, column in zip(row, schema.columns, strict=True)]

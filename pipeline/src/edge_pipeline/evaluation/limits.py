@@ -1,7 +1,6 @@
-"""``[limits]``: what a model must keep to on the device, and whether a file does.
+"""Check a sealed file against the limits of ``[limits]`` before it is written.
 
-In: the bytes that are about to be sealed, and what they are allowed.  Out: what was measured, or
-LimitError before anything is written.
+The limits bound size, speed, memory, score and label flips of a model on its device.
 """
 
 from __future__ import annotations
@@ -18,31 +17,31 @@ if TYPE_CHECKING:
 
     from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 
-__all__ = ["KNOWN", "LimitsTable", "check_limits"]
+__all__ = ["LIMIT_NAMES", "LimitsTable", "check_limits"]
 
-KNOWN = ("max_label_flips", "max_latency_us", "max_model_bytes", "max_peak_memory_mb")
-"""Limits of every model; ``min_NAME`` bounds its metric NAME too."""
+LIMIT_NAMES = ("max_label_flips", "max_latency_us", "max_model_bytes", "max_peak_memory_mb")
+"""Limits that every model may have; ``min_NAME`` bounds its metric NAME."""
 
-MEASUREMENTS = 3
-"""Times that a limit on speed or memory may be missed before it counts: whatever else runs on the
-build machine makes a model slower, and nothing makes it faster."""
+MAX_MEASUREMENTS = 3
+"""Measurements after which a broken limit on speed or memory counts.  Other programs on the build
+machine make a model slower, never faster."""
 
 _NUMBER = Field(gt=0, allow_inf_nan=False)
 
 
 class LimitsTable(BaseModel):
-    """``[limits]``: bounds that the build measures, the file carries, and the device checks.
+    """Hold the recipe's table ``[limits]``, which the build checks and the device checks again.
 
     Attributes
     ----------
     max_model_bytes
-        Of the sealed file.
+        Size of the sealed file.
     max_latency_us
-        Of the 99th percentile of ``predict_one``, in microseconds.
+        The 99th percentile of ``predict_one``, in microseconds.
     max_peak_memory_mb
-        Of a process that does nothing but predict, in MiB.
+        Peak memory of a process that only predicts, in MiB.
     min_score
-        Of the first metric, on the test rows.
+        The first metric, on the test rows.
     max_label_flips
         Labels that differ from scikit-learn's on the rows compared.
     """
@@ -56,34 +55,41 @@ class LimitsTable(BaseModel):
     max_label_flips: Annotated[int, Field(ge=0)] = 0
 
     def bounds(self, metric: str | None) -> dict[str, float]:
-        """The limits by the names that the manifest has for them; *metric* is the first one's."""
-        found = {name: float(value) for name in KNOWN if (value := getattr(self, name)) is not None}
+        """Return the limits under their names in the manifest.
+
+        *metric* is the name of the first metric, which ``min_score`` bounds.
+        """
+        bounds = {
+            name: float(value) for name in LIMIT_NAMES if (value := getattr(self, name)) is not None
+        }
         if self.min_score is not None and metric is not None:
-            found[f"min_{metric}"] = self.min_score
-        return found
+            bounds[f"min_{metric}"] = self.min_score
+        return bounds
 
 
 def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> BenchResult | None:
-    """Hold a file, not yet written, to the limits in its manifest.
+    """Check a file that is not yet written against the limits in its manifest.
 
     Parameters
     ----------
     raw
         The bytes of the file.
+    manifest
+        Its manifest.
     rows
-        Asked while it is measured; the golden rows when None.
+        Rows to predict while measuring; the golden rows when None.
     estimator
-        It decides which advice is given.
+        The fitted estimator, whose parameters the advice names.
 
     Returns
     -------
-    Measured or None
-        What was measured; None when no limit is about speed or memory.
+    BenchResult or None
+        The measurement; None when no limit concerns speed or memory.
 
     Raises
     ------
     LimitError
-        A limit is broken: which, by how much, and what would help.
+        A limit is broken; says which one, by how much, and the remedy.
     MeasurementError
         A limit is unknown, or the file cannot be measured.
     """
@@ -94,39 +100,39 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
     _check_names(manifest)
     needs_process = bool({"max_latency_us", "max_peak_memory_mb"} & set(manifest.limits))
     best = None
-    for _ in range(MEASUREMENTS if needs_process else 1):
-        again = bench(raw, rows) if needs_process else None
-        best = _faster(best, again)
+    for _ in range(MAX_MEASUREMENTS if needs_process else 1):
+        if needs_process:
+            result = bench(raw, rows)
+            if best is None or result.latency_us_p99 < best.latency_us_p99:
+                best = result
         timings = [] if best is None else [Timing(0, 0, {"p99": best.latency_us_p99})]
         memory = 0.0 if best is None else best.peak_memory_mb
-        limits = compare_with_limits(manifest, timings, file_bytes=len(raw), peak_mb=memory)
-        broken = [limit for limit in limits if not limit.is_met]
-        if not broken:
+        limits = held_to(manifest, timings, file_bytes=len(raw), peak_mb=memory)
+        broken_limits = [limit for limit in limits if not limit.is_kept]
+        if not broken_limits:
             return best
-    told = [_explain(b.name, b.limit, float(b.value or 0.0)) for b in broken]
-    if best is not None and any(b.name == "max_peak_memory_mb" for b in broken):
-        told.append(f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here")
-    if {b.name for b in broken} & _SIZE_LIMITS:
-        told.append(f"{_advice(estimator)} would help")
+    reasons = [
+        _explain(limit.name, limit.limit, float(limit.found or 0.0)) for limit in broken_limits
+    ]
+    names = {limit.name for limit in broken_limits}
+    if best is not None and "max_peak_memory_mb" in names:
+        reasons.append(
+            f"Python, numpy and onnxruntime alone take {best.empty_memory_mb:.1f} MiB here"
+        )
+    if names & _SIZE_LIMITS:
+        reasons.append(f"{_advice(estimator)} would help")
     raise LimitError(
-        f"{'; '.join(told)}; nothing was written",
-        limit=broken[0].name,
-        allowed=broken[0].limit,
-        found=float(broken[0].value or 0.0),
+        f"{'; '.join(reasons)}; nothing was written",
+        limit=broken_limits[0].name,
+        allowed=broken_limits[0].limit,
+        found=float(broken_limits[0].found or 0.0),
     )
-
-
-def _faster(one: BenchResult | None, other: BenchResult | None) -> BenchResult | None:
-    """The faster measurement."""
-    if one is None or other is None:
-        return other
-    return min(one, other, key=lambda measured: measured.latency_us_p99)
 
 
 def _check_names(manifest: Manifest) -> None:
     from edge_pipeline.data.imports import did_you_mean
 
-    allowed = (*KNOWN, *(f"min_{metric}" for metric in manifest.metrics))
+    allowed = (*LIMIT_NAMES, *(f"min_{metric}" for metric in manifest.metrics))
     for name in manifest.limits:
         if name not in allowed:
             raise MeasurementError(
@@ -144,26 +150,28 @@ _PHRASES = {
 
 
 _SIZE_LIMITS = {"max_model_bytes", "max_latency_us", "max_peak_memory_mb"}
+"""Limits that a smaller model meets."""
 
 
-def _explain(name: str, allowed: float, found: float) -> str:
-    """Expected, found, and by how much."""
+def _explain(name: str, allowed: float, measured_value: float) -> str:
+    """Say what was expected and found, and how far apart they are."""
     if name.startswith("min_"):
         metric = name.removeprefix("min_")
         return (
             f"limits.min_score: expected {metric} of at least {allowed:g} on the test rows, found "
-            f"{found:.4f}, {allowed - found:.4f} too little (more rows, better columns or another "
-            "estimator would help)"
+            f"{measured_value:.4f}, {allowed - measured_value:.4f} too little (more rows, better "
+            "columns or another estimator would help)"
         )
-    what, bound = _PHRASES[name]
-    share = f", {100 * (found / allowed - 1):,.0f} % too much" if allowed else ""
+    phrase, bound = _PHRASES[name]
+    excess = f", {100 * (measured_value / allowed - 1):,.0f} % too much" if allowed else ""
     return (
-        f"limits.{name}: expected at most {bound.format(allowed)}, but {what.format(found)}{share}"
+        f"limits.{name}: expected at most {bound.format(allowed)}, but "
+        f"{phrase.format(measured_value)}{excess}"
     )
 
 
 MANY_CATEGORIES = 50
-"""Categories of a column from which on an encoder is worth a word."""
+"""More categories of one column make an encoder large enough for advice about it."""
 
 _ADVICE: Mapping[str, str] = {
     "n_estimators": "fewer trees (n_estimators, now {})",
@@ -180,40 +188,40 @@ _ADVICE: Mapping[str, str] = {
 
 
 def _advice(estimator: Any) -> str:
-    """What makes this kind of estimator smaller and faster: its own parameters, by their names."""
-    told: list[str] = []
-    for part in _nested_estimators(estimator):
-        parameters = part.get_params(deep=False)
-        told += [
-            advice.format(parameters[name])
-            for name, advice in _ADVICE.items()
-            if name in parameters and _is_about_size(name, part, parameters)
+    """Name the parameters that make this estimator smaller and faster."""
+    remedies: list[str] = []
+    for nested in _nested_estimators(estimator):
+        parameters = nested.get_params(deep=False)
+        remedies += [
+            remedy.format(parameters[name])
+            for name, remedy in _ADVICE.items()
+            if name in parameters and _is_about_size(name, nested, parameters)
         ]
-    told = list(dict.fromkeys(told))
-    return " or ".join(told[:3]) if told else "fewer columns, or a smaller kind of estimator,"
+    remedies = list(dict.fromkeys(remedies))
+    return " or ".join(remedies[:3]) or "fewer columns, or a smaller kind of estimator,"
 
 
-def _is_about_size(name: str, part: Any, parameters: Mapping[str, Any]) -> bool:
-    """Whether a parameter of this name decides how much *part* has to keep and compute."""
+def _is_about_size(name: str, estimator: Any, parameters: Mapping[str, Any]) -> bool:
+    """Whether this parameter decides how much *estimator* stores and computes."""
     match name:
         case "max_iter":
             return "max_leaf_nodes" in parameters
         case "C":
-            return hasattr(part, "support_vectors_")
+            return hasattr(estimator, "support_vectors_")
         case "max_features":
-            return hasattr(part, "vocabulary_")
+            return hasattr(estimator, "vocabulary_")
         case "min_frequency":
-            return max(map(len, getattr(part, "categories_", ())), default=0) > MANY_CATEGORIES
+            return max(map(len, getattr(estimator, "categories_", ())), default=0) > MANY_CATEGORIES
     return True
 
 
 def _nested_estimators(estimator: Any) -> list[Any]:
-    """The estimators within *estimator*, the last step of a pipeline first."""
-    last = getattr(estimator, "steps", [(None, estimator)])[-1][1]
-    values = (last, estimator, *estimator.get_params(deep=True).values())
-    found = {
+    """List the estimators within *estimator*, the last step of a pipeline first."""
+    last_step = getattr(estimator, "steps", [(None, estimator)])[-1][1]
+    values = (last_step, estimator, *estimator.get_params(deep=True).values())
+    by_id = {
         id(value): value
         for value in values
         if hasattr(value, "get_params") and not isinstance(value, type)
     }
-    return list(found.values())
+    return list(by_id.values())

@@ -1,4 +1,4 @@
-"""Rows of a table, as a sealed model takes them; and its answers to those that it takes."""
+"""Read rows of a table as a sealed model accepts them, and predict them."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["Predictions", "predict_rows", "read_rows", "select_input", "take_row
 
 
 class Predictions(NamedTuple):
-    """What a model answers to rows, and why it refuses the others.
+    """A model's predictions for a table, and the reasons for the rows that it refuses.
 
     Attributes
     ----------
     rows
-        Positions of the rows that it answers.
-    given
-        Its answers to them.
+        Positions of the rows that the model accepts.
+    values
+        The prediction for each of them.
     refused
-        Position of a row to the reason.
+        Position of a refused row to the reason.
     """
 
     rows: NDArray[np.int64]
-    given: NDArray[Any]
+    values: NDArray[Any]
     refused: dict[int, str]
 
 
 def read_rows(source: Path | str | Any, *schemas: Schema) -> Any:
-    """*source* as it is, or the table in the file that it names.
+    """Read the table in the file *source*; rows that are no path are returned unchanged.
 
-    A column that any of *schemas* has as text is read as text.
+    A column that is text in any of *schemas* is read as text.
     """
     if not isinstance(source, Path | str):
         return source
@@ -50,7 +50,7 @@ def read_rows(source: Path | str | Any, *schemas: Schema) -> Any:
 
 
 def select_input(schema: Schema, rows: Any) -> Any:
-    """The part of *rows* that a model with *schema* asks for, in a container that it takes.
+    """Select the columns of *rows* that a model with *schema* needs, in a container it accepts.
 
     Raises
     ------
@@ -64,49 +64,49 @@ def select_input(schema: Schema, rows: Any) -> Any:
         return [str(text) for text in rows.iloc[:, 0]]
     missing = [name for name in schema.names if name not in by_text]
     if not missing:
-        chosen = rows[[by_text[name] for name in schema.names]]
+        columns = rows[[by_text[name] for name in schema.names]]
         if schema.kind == "text":
-            return [str(text) for text in chosen.iloc[:, 0]]
-        return chosen.iloc[:, 0].to_numpy() if schema.kind == "vector" else chosen
+            return [str(text) for text in columns.iloc[:, 0]]
+        return columns.iloc[:, 0].to_numpy() if schema.kind == "vector" else columns
     if schema.kind in ("array", "vector") and len(by_text) == len(schema.columns):
         array = rows.to_numpy()
         return array[:, 0] if schema.kind == "vector" else array
     raise MeasurementError(
-        f"the rows lack the column {missing[0]!r}, which the model asks for; they have "
+        f"the rows lack the column {missing[0]!r}, which the model needs; they have "
         f"{', '.join(list(by_text)[:12])}"
     )
 
 
 def predict_rows(model: Model, method: str, rows: Any) -> Predictions:
-    """Ask *rows*, one by one if they are not all taken together.
+    """Run *method* of *model* on all rows at once, or row by row if the model refuses some.
 
     Raises
     ------
     MeasurementError
-        No row is answered.
+        The model refuses every row.
     """
     count = len(rows)
     try:
         return Predictions(np.arange(count), np.asarray(getattr(model, method)(rows)), {})
     except (InputError, InferenceError):
         pass
-    kept: list[int] = []
-    given: list[Any] = []
+    accepted: list[int] = []
+    values: list[Any] = []
     refused: dict[int, str] = {}
     for row in range(count):
         try:
-            given.append(np.asarray(getattr(model, method)(take_rows(rows, [row])))[0])
-            kept.append(row)
+            values.append(np.asarray(getattr(model, method)(take_rows(rows, [row])))[0])
+            accepted.append(row)
         except (InputError, InferenceError) as error:
             refused[row] = str(error)
-    if not kept:
-        reason = next(iter(refused.values()), "there is none")
-        raise MeasurementError(f"{model.manifest.name} answers none of the {count} rows: {reason}")
-    return Predictions(np.array(kept), np.array(given), refused)
+    if not accepted:
+        reason = next(iter(refused.values()), "there are no rows")
+        raise MeasurementError(f"{model.manifest.name} refuses all {count} rows: {reason}")
+    return Predictions(np.array(accepted), np.array(values), refused)
 
 
 def take_rows(rows: Any, positions: Any) -> Any:
-    """Some of *rows*, in the same container."""
+    """Take the rows at *positions*, in the same container."""
     if hasattr(rows, "iloc"):
         return rows.iloc[positions]
     return rows[positions] if hasattr(rows, "shape") else [rows[i] for i in positions]

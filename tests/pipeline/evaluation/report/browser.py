@@ -1,4 +1,4 @@
-"""Chromium without a window, spoken to through a pipe: what it loads, says, and shows."""
+"""Drive headless Chromium through a pipe, and record its requests, messages and layout."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 SECONDS = 60
 
 
-def found() -> str | None:
-    """The browser of this machine."""
+def browser_command() -> str | None:
+    """Find the browser of this machine."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """One tab.  DevTools messages go through file descriptors 3 and 4, ended by NUL."""
+    """One browser tab.  DevTools messages go through file descriptors 3 and 4, ended by NUL."""
 
     def __init__(self, command: str) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
@@ -31,7 +31,7 @@ class Browser:
         read_theirs, write_ours = os.pipe()
 
         def as_3_and_4() -> None:
-            # First out of the way: the pipe's own numbers may be 3 and 4.
+            # Duplicate first: the pipe's own numbers may be 3 and 4.
             a, b = os.dup(read_theirs), os.dup(write_theirs)
             os.dup2(a, 3)
             os.dup2(b, 4)
@@ -56,10 +56,10 @@ class Browser:
         )
         os.close(read_theirs)
         os.close(write_theirs)
-        self._in, self._out, self._heard = read_ours, os.fdopen(write_ours, "wb"), b""
+        self._in, self._out, self._buffer = read_ours, os.fdopen(write_ours, "wb"), b""
         self._number = 0
-        self.said: list[str] = []
-        self.asked_for: list[str] = []
+        self.messages: list[str] = []
+        self.requested_urls: list[str] = []
         self._session: str | None = None
         targets = self._call("Target.getTargets")["targetInfos"]
         tab = next(target["targetId"] for target in targets if target["type"] == "page")
@@ -88,7 +88,7 @@ class Browser:
         self._profile.cleanup()
 
     def open(self, page: Path, *, width: int, dark: bool, media: str = "") -> None:
-        """Load a page at a width and in a theme, and wait until all is there."""
+        """Load a page at a width and in a theme, and wait until it is complete."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._call("Emulation.setEmulatedMedia", media=media, features=theme)
         self._call(
@@ -105,12 +105,12 @@ class Browser:
         )
 
     def value(self, script: str) -> Any:
-        """What JavaScript gives."""
-        told = self._call(
+        """Evaluate JavaScript, and return its value."""
+        response = self._call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     def picture(self, file: Path) -> None:
         """Photograph the whole page."""
@@ -128,29 +128,29 @@ class Browser:
         self._out.write(json.dumps(message).encode() + b"\0")
         self._out.flush()
         while True:
-            told = self._next()
-            if told.get("id") == self._number:
-                if "error" in told:
-                    raise RuntimeError(f"{method}: {told['error']}")
-                return told["result"]
-            self._hear(told)
+            response = self._next()
+            if response.get("id") == self._number:
+                if "error" in response:
+                    raise RuntimeError(f"{method}: {response['error']}")
+                return response["result"]
+            self._record_event(response)
 
     def _next(self) -> dict[str, Any]:
-        while b"\0" not in self._heard:
+        while b"\0" not in self._buffer:
             piece = os.read(self._in, 1 << 20)
             if not piece:
                 raise RuntimeError("the browser ended")
-            self._heard += piece
-        message, _, self._heard = self._heard.partition(b"\0")
+            self._buffer += piece
+        message, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(message))
 
-    def _hear(self, told: dict[str, Any]) -> None:
-        match told:
+    def _record_event(self, event: dict[str, Any]) -> None:
+        match event:
             case {"method": "Network.requestWillBeSent", "params": {"request": request}}:
-                self.asked_for.append(request["url"])
+                self.requested_urls.append(request["url"])
             case {"method": "Log.entryAdded", "params": {"entry": entry}}:
-                self.said.append(entry["text"])
-            case {"method": "Runtime.consoleAPICalled", "params": called}:
-                self.said.append(str(called["args"]))
-            case {"method": "Runtime.exceptionThrown", "params": thrown}:
-                self.said.append(str(thrown["exceptionDetails"]))
+                self.messages.append(entry["text"])
+            case {"method": "Runtime.consoleAPICalled", "params": call}:
+                self.messages.append(str(call["args"]))
+            case {"method": "Runtime.exceptionThrown", "params": exception}:
+                self.messages.append(str(exception["exceptionDetails"]))

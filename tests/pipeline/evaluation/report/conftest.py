@@ -1,4 +1,4 @@
-"""Models with a report, built once: one of classes with hostile names, one of numbers."""
+"""Build two models with a report: a classifier with hostile names, and a regressor."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 HOSTILE = "<script>alert(1)</script>"
-"""A class, a value and a column that would be markup if anybody let it."""
+"""A class, a value and a column name that must not become markup."""
 
 RECIPE = """
 name = "hostile"

@@ -1,4 +1,4 @@
-"""Figures from rows given to ``report``, of models with several targets."""
+"""Report on rows passed by the user, for models with several targets."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,13 @@ def test_rows_with_several_targets_give_the_figures(kind: str, tmp_path: Path) -
     path, table = tmp_path / "both.onnx", tmp_path / "t.csv"
     edge_pipeline.export(tree(random_state=0).fit(X, y), X, path)
     X.assign(u=y["a"], v=y["b"]).to_csv(table, index=False)
-    asked = ["report", str(path), "--data", str(table), "--json", "--target", "u"]
-    told = json.loads(CliRunner().invoke(cli, [*asked, "--target", "v"]).stdout)
-    assert (told["source"]["target"], told["source"]["rows_test"]) == ("u, v", 80)
-    assert told["scores"][0]["value"] > 0.9
-    assert "scores" not in told["left_out"]
-    alone = CliRunner().invoke(cli, asked)
-    assert alone.exit_code == 1
-    assert "gives 2 answers a row, and the target has 1 columns" in alone.stderr
-    with pytest.raises(MeasurementError, match="no rows are given"):
+    arguments = ["report", str(path), "--data", str(table), "--json", "--target", "u"]
+    evaluation = json.loads(CliRunner().invoke(cli, [*arguments, "--target", "v"]).stdout)
+    assert (evaluation["source"]["target"], evaluation["source"]["rows_test"]) == ("u, v", 80)
+    assert evaluation["scores"][0]["value"] > 0.9
+    assert "scores" not in evaluation["left_out"]
+    one_target = CliRunner().invoke(cli, arguments)
+    assert one_target.exit_code == 1
+    assert "predicts 2 values a row, but the target names 1 column" in one_target.stderr
+    with pytest.raises(MeasurementError, match="there are no rows"):
         edge_pipeline.report(path, target="u")

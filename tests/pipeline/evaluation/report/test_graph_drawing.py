@@ -1,4 +1,4 @@
-"""The graph of a sealed file as text and as a drawing, and what `inspect` tells of a build."""
+"""Draw the graph of a sealed file as text and as SVG, and inspect a build."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ def forest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_every_node_is_a_line_with_what_it_takes(forest: Path) -> None:
+def test_every_node_is_a_line_with_its_inputs(forest: Path) -> None:
     graph = onnx.load_model_from_string(bytes(unpack(forest.read_bytes()).graph)).graph
     lines = draw_graph(forest).to_text().splitlines()
     assert lines[0] == f"graph of forest: {len(graph.node)} nodes"
@@ -38,11 +38,11 @@ def test_every_node_is_a_line_with_what_it_takes(forest: Path) -> None:
     assert re.search(r"TreeEnsemble +.*7 trees", "\n".join(lines))
     for line in lines[1:]:
         number = int(line.split()[0])
-        for taken in re.findall(r"<- (.*)", line):
-            assert all(int(before) < number for before in taken.split(", "))
+        for input_numbers in re.findall(r"<- (.*)", line):
+            assert all(int(input_number) < number for input_number in input_numbers.split(", "))
 
 
-def test_the_drawing_has_a_box_for_each_and_no_box_hides_another(forest: Path) -> None:
+def test_every_node_has_a_box_and_no_boxes_overlap(forest: Path) -> None:
     drawing = draw_graph(forest)
     root = ET.fromstring(drawing.to_svg())
     boxes = [
@@ -54,13 +54,13 @@ def test_the_drawing_has_a_box_for_each_and_no_box_hides_another(forest: Path) -
     for i, (x, y, w, h) in enumerate(boxes):
         assert 0 <= x <= width - w
         assert 0 <= y <= height - h
-        for other in boxes[i + 1 :]:
-            assert abs(x - other[0]) >= w or abs(y - other[1]) >= h
+        for later in boxes[i + 1 :]:
+            assert abs(x - later[0]) >= w or abs(y - later[1]) >= h
     assert len(list(root.iter(f"{SVG}path"))) == sum(len(box.feeds) for box in drawing.boxes)
     assert drawing._repr_svg_() == drawing.to_svg()
 
 
-def test_a_line_is_hidden_by_no_box_that_it_passes(forest: Path) -> None:
+def test_no_box_hides_a_line(forest: Path) -> None:
     root = ET.fromstring(draw_graph(forest).to_svg())
     boxes = [
         [float(box.get(name, "")) for name in ("x", "y", "width", "height")]
@@ -70,7 +70,8 @@ def test_a_line_is_hidden_by_no_box_that_it_passes(forest: Path) -> None:
         for x, bottom in re.findall(r"([\d.]+) [\d.]+ V([\d.]+)", path.get("d", "")):
             middle = float(bottom) - 20
             assert not any(
-                left < float(x) < left + w and top < middle < top + h for left, top, w, h in boxes
+                box_left < float(x) < box_left + w and box_top < middle < box_top + h
+                for box_left, box_top, w, h in boxes
             )
 
 
@@ -80,20 +81,20 @@ def test_names_in_a_drawing_are_text(hostile: edge_pipeline.ExportResult) -> Non
     assert "<script" not in svg
 
 
-def test_inspect_draws_and_tells_what_the_build_measured(
+def test_inspect_draws_and_prints_the_measurements(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
     def run(*arguments: str | Path) -> str:
-        done = CliRunner().invoke(cli, ["inspect", *map(str, arguments)])
-        assert (done.exit_code, done.stderr) == (0, "")
-        return done.stdout
+        result = CliRunner().invoke(cli, ["inspect", *map(str, arguments)])
+        assert (result.exit_code, result.stderr) == (0, "")
+        return result.stdout
 
     assert "<- 1" in run(hostile.path, "--graph")
     assert str(tmp_path / "g.svg") in run(hostile.path, "--svg", tmp_path / "g.svg")
     ET.parse(tmp_path / "g.svg")
-    told = run(hostile.path)
-    assert re.search(r"test accuracy +0\.\d{4}, 95 %: 0\.\d{4} to [01]\.\d{4}, dummy 0\.5", told)
-    assert re.search(r"matters \$x\^2\$ +0\.\d{4} of accuracy", told)
-    assert "date 2026-11-24" in told
+    stdout = run(hostile.path)
+    assert re.search(r"test accuracy +0\.\d{4}, 95 %: 0\.\d{4} to [01]\.\d{4}, dummy 0\.5", stdout)
+    assert re.search(r"matters \$x\^2\$ +0\.\d{4} of accuracy", stdout)
+    assert "date 2026-11-24" in stdout
     shutil.copy(hostile.path, tmp_path / "alone.onnx")
     assert "test accuracy" not in run(tmp_path / "alone.onnx")

@@ -1,6 +1,6 @@
-"""The report in a real browser: both themes, a phone's width, nothing loaded, nothing said.
+"""Show the report in a real browser: both themes, a phone's width, no requests, no messages.
 
-Skipped where no browser is: on Debian, `apt-get install chromium` brings one.
+Skipped without a browser; on Debian, `apt-get install chromium` installs one.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from collections.abc import Iterator
 
 import edge_pipeline
 import pytest
-from pipeline.evaluation.report.browser import Browser, found
+from pipeline.evaluation.report.browser import Browser, browser_command
 
 pytestmark = pytest.mark.skipif(
-    found() is None, reason="no browser: the report was NOT looked at; apt-get install chromium"
+    browser_command() is None,
+    reason="no browser: the report was NOT checked; apt-get install chromium",
 )
 
-DRAWN = """
+MEASURE_LAYOUT = """
 (() => {
-  const inked = [...document.querySelectorAll("svg")].map(svg => {
+  const drawings = [...document.querySelectorAll("svg")].map(svg => {
     const box = svg.getBoundingClientRect();
     const text = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
     return {
@@ -28,7 +29,7 @@ DRAWN = """
     };
   });
   return {
-    inked,
+    drawings,
     page: document.documentElement.scrollWidth,
     window: innerWidth,
     paper: getComputedStyle(document.body).backgroundColor,
@@ -40,8 +41,8 @@ DRAWN = """
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with Browser(str(found())) as started:
-        yield started
+    with Browser(str(browser_command())) as started_browser:
+        yield started_browser
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -50,22 +51,22 @@ def browser() -> Iterator[Browser]:
 def test_the_page_fits_its_window_and_follows_the_theme(
     browser: Browser, name: str, width: int, dark: bool, request: pytest.FixtureRequest
 ) -> None:
-    report: edge_pipeline.ExportResult = request.getfixturevalue(name)
-    assert report.written is not None
-    browser.said.clear()
-    browser.asked_for.clear()
-    browser.open(report.written.page, width=width, dark=dark)
-    drawn = browser.value(DRAWN)
-    assert drawn["page"] <= drawn["window"]
-    assert drawn["paper"] == ("rgb(20, 23, 27)" if dark else "rgb(255, 255, 255)")
-    assert len(drawn["inked"]) >= 5
-    for drawing in drawn["inked"]:
+    export: edge_pipeline.ExportResult = request.getfixturevalue(name)
+    assert export.written is not None
+    browser.messages.clear()
+    browser.requested_urls.clear()
+    browser.open(export.written.page, width=width, dark=dark)
+    layout = browser.value(MEASURE_LAYOUT)
+    assert layout["page"] <= layout["window"]
+    assert layout["paper"] == ("rgb(20, 23, 27)" if dark else "rgb(255, 255, 255)")
+    assert len(layout["drawings"]) >= 5
+    for drawing in layout["drawings"]:
         assert drawing["width"] > 250
         assert drawing["height"] > 60
         assert drawing["outside"] == 0
         assert drawing["smallest"] > 7
-    assert browser.said == []
-    assert browser.asked_for == [report.written.page.as_uri()]
+    assert browser.messages == []
+    assert browser.requested_urls == [export.written.page.as_uri()]
 
 
 def test_paper_is_white_whatever_the_screen_is(
@@ -73,14 +74,14 @@ def test_paper_is_white_whatever_the_screen_is(
 ) -> None:
     assert hostile.written is not None
     browser.open(hostile.written.page, width=800, dark=True, media="print")
-    assert browser.value(DRAWN)["paper"] == "rgb(255, 255, 255)"
+    assert browser.value(MEASURE_LAYOUT)["paper"] == "rgb(255, 255, 255)"
 
 
-def test_what_a_page_loads_or_complains_of_would_be_seen(
+def test_requests_and_messages_of_a_page_are_recorded(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     page = tmp_path_factory.mktemp("bad") / "bad.html"
     page.write_text("<img src=absent.png><script>console.error('x'); absent()</script>")
     browser.open(page, width=390, dark=False)
-    assert any("absent.png" in url for url in browser.asked_for)
-    assert any("absent is not defined" in text for text in browser.said)
+    assert any("absent.png" in url for url in browser.requested_urls)
+    assert any("absent is not defined" in text for text in browser.messages)

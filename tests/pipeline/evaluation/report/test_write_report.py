@@ -1,4 +1,4 @@
-"""A report tells what the build measured, escapes what it is given, and needs nothing else."""
+"""A report shows the build's measurements, escapes all names, and loads nothing else."""
 
 import hashlib
 import json
@@ -32,17 +32,17 @@ MAX_BYTES = 1_000_000
 
 
 class Elements(HTMLParser):
-    """Every element with its attributes, and all text outside of styles."""
+    """Collect all elements with their attributes, and the text outside of styles."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.text = ""
         self._in_style = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         self._in_style = tag == "style"
 
     def handle_endtag(self, tag: str) -> None:
@@ -53,21 +53,21 @@ class Elements(HTMLParser):
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag]
+        return [attributes for name, attributes in self.elements if name == tag]
 
 
-def page_of(report: edge_pipeline.ExportResult) -> str:
-    assert report.written is not None
-    return report.written.page.read_text(encoding="utf-8")
+def page_of(export: edge_pipeline.ExportResult) -> str:
+    assert export.written is not None
+    return export.written.page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["hostile", "fuel"])
-def test_the_page_needs_nothing_besides_itself(name: str, request: Any) -> None:
+def test_the_page_loads_nothing_else(name: str, request: Any) -> None:
     text = page_of(request.getfixturevalue(name))
-    elements = Elements(text)
+    page = Elements(text)
     assert len(text.encode()) < MAX_BYTES
-    assert {"script", "iframe", "object", "img"} & {tag for tag, _ in elements.found} == set()
-    for tag, attributes in elements.found:
+    assert {"script", "iframe", "object", "img"} & {tag for tag, _ in page.elements} == set()
+    for tag, attributes in page.elements:
         for key in ("src", "href", "xlink:href", "action", "data"):
             value = attributes.get(key)
             assert value is None or value.startswith(("#", "data:")), (tag, key, value)
@@ -83,12 +83,12 @@ def test_names_from_the_table_are_shown_and_never_markup(
     assert HOSTILE not in text
     assert "<i>" not in text
     assert "<b>kind" not in text
-    shown = Elements(text).text
+    page_text = Elements(text).text
     for name in (HOSTILE, "$x^2$", '"quoted" & <i>', "For <i>nothing</i> | but tests.", "a|b"):
-        assert name in shown
+        assert name in page_text
 
 
-def test_the_card_keeps_its_tables_whatever_the_names_are(
+def test_hostile_names_do_not_break_the_tables_of_the_card(
     hostile: edge_pipeline.ExportResult,
 ) -> None:
     assert hostile.written is not None
@@ -107,10 +107,10 @@ def test_the_card_keeps_its_tables_whatever_the_names_are(
     assert all(len(width) == 1 for width in widths)
 
 
-def test_the_page_tells_what_the_build_knows(
+def test_the_page_shows_the_measurements_of_the_build(
     hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult
 ) -> None:
-    shown = " ".join(Elements(page_of(hostile)).text.split())
+    page_text = " ".join(Elements(page_of(hostile)).text.split())
     table = hostile.path.with_name("rows.csv").read_bytes()
     for words in (
         "180 to train, 60 to test",
@@ -122,58 +122,58 @@ def test_the_page_tells_what_the_build_knows(
         "Permutation importance",
         "Errors by group",
         "Learning curve",
-        "always the commonest class",
+        "always the most frequent class",
         "max_model_bytes",
         "kept",
         f"edge-runtime predict {hostile.path.name} rows.csv",
         hostile.manifest.created_by["scikit-learn"],
     ):
-        assert words in shown or words in page_of(hostile), words
-    shown = " ".join(Elements(page_of(fuel)).text.split())
-    assert "Predicted minus true: half of the rows between" in shown
-    assert "always the mean of the training rows" in shown
-    assert "Confusion matrix" not in shown
+        assert words in page_text or words in page_of(hostile), words
+    page_text = " ".join(Elements(page_of(fuel)).text.split())
+    assert "Predicted minus true: half of the rows between" in page_text
+    assert "always the mean of the training rows" in page_text
+    assert "Confusion matrix" not in page_text
 
 
 def test_the_figures_are_those_of_the_sealed_file(hostile: edge_pipeline.ExportResult) -> None:
     assert hostile.written is not None
-    found = hostile.written.evaluation
-    accuracy = next(score for score in found.scores if score.name == "accuracy")
+    evaluation = hostile.written.evaluation
+    accuracy = next(score for score in evaluation.scores if score.name == "accuracy")
     assert accuracy.value == hostile.manifest.metrics["accuracy"]
     assert accuracy.low < accuracy.value < accuracy.high
     assert accuracy.dummy < accuracy.low
-    assert found.confusion is not None
-    counts = np.array(found.confusion.counts)
+    assert evaluation.confusion is not None
+    counts = np.array(evaluation.confusion.counts)
     assert counts.sum() == 60
     assert np.trace(counts) / 60 == accuracy.value
-    assert found.importance[0].column == "$x^2$"
-    assert found.importance[0].mean > 5 * abs(found.importance[-1].mean)
-    assert {group.column for group in found.groups} == {"$x^2$", "word"}
+    assert evaluation.importance[0].column == "$x^2$"
+    assert evaluation.importance[0].mean > 5 * abs(evaluation.importance[-1].mean)
+    assert {group.column for group in evaluation.groups} == {"$x^2$", "word"}
     for column in ("$x^2$", "word"):
-        assert sum(group.rows for group in found.groups if group.column == column) == 60
-    assert found.measured is not None
-    assert found.measured.model_bytes == hostile.bundle_bytes
-    assert found.measured.empty_memory_mb < found.measured.peak_memory_mb
+        assert sum(group.rows for group in evaluation.groups if group.column == column) == 60
+    assert evaluation.measured is not None
+    assert evaluation.measured.model_bytes == hostile.bundle_bytes
+    assert evaluation.measured.empty_memory_mb < evaluation.measured.peak_memory_mb
 
 
-def test_every_drawing_is_told_in_words_and_every_table_has_heads(
+def test_drawings_have_labels_and_tables_have_headers(
     hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult
 ) -> None:
-    for report in (hostile, fuel):
-        elements = Elements(page_of(report))
-        assert elements.all("html")[0]["lang"] == "en"
-        drawings = [d for d in elements.all("div") if d.get("role") == "img"]
-        assert len(drawings) == len(elements.all("svg")) >= 5
+    for export in (hostile, fuel):
+        page = Elements(page_of(export))
+        assert page.all("html")[0]["lang"] == "en"
+        drawings = [d for d in page.all("div") if d.get("role") == "img"]
+        assert len(drawings) == len(page.all("svg")) >= 5
         assert all(len(drawing["aria-label"] or "") > 20 for drawing in drawings)
         assert len({drawing["aria-label"] for drawing in drawings}) == len(drawings)
-        assert len(elements.all("table")) == len(elements.all("caption"))
-        assert all("scope" in head for head in elements.all("th"))
-        assert len(elements.all("h1")) == 1
-        ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+        assert len(page.all("table")) == len(page.all("caption"))
+        assert all("scope" in head for head in page.all("th"))
+        assert len(page.all("h1")) == 1
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids))
 
 
-def test_every_drawing_is_well_formed_and_has_the_colours_of_the_page(
+def test_drawings_are_well_formed_and_use_the_page_colours(
     hostile: edge_pipeline.ExportResult,
 ) -> None:
     text = page_of(hostile)
@@ -187,20 +187,20 @@ def test_every_drawing_is_well_formed_and_has_the_colours_of_the_page(
 
 
 def luminance(colour: str) -> float:
-    """WCAG 2.2, relative luminance."""
+    """Compute the relative luminance of WCAG 2.2."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def mixed(one: str, other: str, share: float) -> str:
-    """color-mix in srgb."""
-    pairs = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+def mixed(first: str, second: str, share: float) -> str:
+    """Mix two colours as CSS ``color-mix(in srgb)`` does."""
+    pairs = [(int(first[i : i + 2], 16), int(second[i : i + 2], 16)) for i in (1, 3, 5)]
     return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
 
 
@@ -226,7 +226,7 @@ def test_text_and_lines_stand_out_from_the_paper(theme: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
-def test_a_report_can_be_written_again_and_says_the_same(
+def test_a_report_written_again_is_the_same(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
     again = edge_pipeline.report(hostile.path, output=tmp_path / "again.html", date="yesterday")
@@ -236,17 +236,17 @@ def test_a_report_can_be_written_again_and_says_the_same(
     assert HOSTILE not in again._repr_html_()
 
 
-def test_a_sidecar_of_another_build_is_not_believed(
+def test_the_evaluation_of_another_build_is_ignored(
     hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
     path = tmp_path / "fuel.onnx"
     shutil.copy(fuel.path, path)
-    bare = edge_pipeline.report(path)
-    assert bare.evaluation.scores == ()
-    assert "fuel.report.json, which the build writes, is not here" in bare.page.read_text("utf-8")
+    result = edge_pipeline.report(path)
+    assert result.evaluation.scores == ()
+    assert "fuel.report.json, which the build writes, is missing" in result.page.read_text("utf-8")
     shutil.copy(sidecar_of(hostile.path), sidecar_of(path))
     text = edge_pipeline.report(path).page.read_text(encoding="utf-8")
-    assert "is about another build of the file" in text
+    assert "belongs to another build of the file" in text
     assert "2026-11-24" not in text
     sidecar_of(path).write_text('{"format": 1}')
     with pytest.raises(MeasurementError, match="no evaluation of a build: sha256"):
@@ -259,14 +259,16 @@ def test_labelled_rows_give_the_figures_without_the_build(
     path = tmp_path / "alone.onnx"
     shutil.copy(hostile.path, path)
     rows().to_csv(tmp_path / "rows.csv", index=False)
-    found = edge_pipeline.report(path, rows=tmp_path / "rows.csv", target="<b>kind</b>").evaluation
+    evaluation = edge_pipeline.report(
+        path, rows=tmp_path / "rows.csv", target="<b>kind</b>"
+    ).evaluation
     with edge_runtime.load(path) as model:
-        given = model.predict(rows().drop(columns="<b>kind</b>"))
-    accuracy = next(score for score in found.scores if score.name == "accuracy")
-    assert accuracy.value == np.mean(given == rows()["<b>kind</b>"])
+        predicted = model.predict(rows().drop(columns="<b>kind</b>"))
+    accuracy = next(score for score in evaluation.scores if score.name == "accuracy")
+    assert accuracy.value == np.mean(predicted == rows()["<b>kind</b>"])
     assert accuracy.dummy is None
-    assert found.source is not None
-    assert found.source.rows_test == 240
+    assert evaluation.source is not None
+    assert evaluation.source.rows_test == 240
     with pytest.raises(MeasurementError, match="no column 'absent'"):
         edge_pipeline.report(path, rows=rows(), target="absent")
 
@@ -293,43 +295,43 @@ TEXTS = ["red apple", "blue sky", "red sun", "blue sea"] * 10
     ],
     ids=["clusters", "anomalies", "transform", "text"],
 )
-def test_every_task_has_a_report_that_says_what_is_missing(
+def test_the_report_of_every_task_names_missing_sections(
     estimator: Any, sample: Any, target: Any, tmp_path: Path
 ) -> None:
     estimator.fit(sample, target)
     edge_pipeline.export(estimator, sample, tmp_path / "m.onnx")
-    written = edge_pipeline.report(tmp_path / "m.onnx", rows=sample)
-    shown = Elements(written.page.read_text("utf-8")).text
-    assert "On a device" in shown
+    files = edge_pipeline.report(tmp_path / "m.onnx", rows=sample)
+    page_text = Elements(files.page.read_text("utf-8")).text
+    assert "On a device" in page_text
     if hasattr(estimator, "predict"):
-        answers = written.evaluation.answers
-        assert answers is not None
-        assert sum(answers.counts) == len(sample)
+        counts = files.evaluation.answers
+        assert counts is not None
+        assert sum(counts.counts) == len(sample)
     else:
-        assert "the model has no predict" in shown
+        assert "the model has no predict" in page_text
 
 
-def test_a_part_that_cannot_be_had_is_left_out_with_its_reason(tmp_path: Path, root: Path) -> None:
-    report = edge_pipeline.build(root / "models/linear", tmp_path / "line.onnx", report=True)
-    assert report.written is not None
-    assert "no row was kept for testing" in Elements(page_of(report)).text
-    assert report.written.evaluation.scores == ()
+def test_a_missing_section_has_its_reason(tmp_path: Path, root: Path) -> None:
+    export = edge_pipeline.build(root / "models/linear", tmp_path / "line.onnx", report=True)
+    assert export.written is not None
+    assert "no row was kept for testing" in Elements(page_of(export)).text
+    assert export.written.evaluation.scores == ()
 
 
-def test_the_commands_write_the_page_and_name_it(
+def test_the_commands_write_the_page_and_print_its_path(
     hostile: edge_pipeline.ExportResult, tmp_path: Path, root: Path
 ) -> None:
-    asked = ["report", str(hostile.path), "-o", str(tmp_path / "p.html")]
-    done = CliRunner().invoke(cli, asked)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert str(tmp_path / "p.html") in done.stdout
-    told = json.loads(CliRunner().invoke(cli, [*asked, "--json"]).stdout)
-    assert told["sha256"] == hostile.written.evaluation.sha256  # type: ignore[union-attr]
+    arguments = ["report", str(hostile.path), "-o", str(tmp_path / "p.html")]
+    result = CliRunner().invoke(cli, arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert str(tmp_path / "p.html") in result.stdout
+    evaluation = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
+    assert evaluation["sha256"] == hostile.written.evaluation.sha256  # type: ignore[union-attr]
     build = ["build", str(root / "models/linear"), "-q", "-o", str(tmp_path / "x.onnx")]
-    done = CliRunner().invoke(cli, build)
-    assert f"{tmp_path / 'x.report.html'}" in done.stdout
-    done = CliRunner().invoke(cli, [*build[:-1], str(tmp_path / "y.onnx"), "--no-report"])
-    assert "report" not in done.stdout
+    result = CliRunner().invoke(cli, build)
+    assert f"{tmp_path / 'x.report.html'}" in result.stdout
+    result = CliRunner().invoke(cli, [*build[:-1], str(tmp_path / "y.onnx"), "--no-report"])
+    assert "report" not in result.stdout
     assert not (tmp_path / "y.report.html").exists()
 
 
@@ -340,7 +342,7 @@ def test_the_commands_write_the_page_and_name_it(
         ("classification", "sklearn.tree.DecisionTreeClassifier"),
     ],
 )
-def test_several_targets_are_judged_together(task: str, estimator: str, tmp_path: Path) -> None:
+def test_several_targets_are_evaluated_together(task: str, estimator: str, tmp_path: Path) -> None:
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])
     signs = (table > 0).astype(int)
     targets = signs if task == "classification" else table * 2
@@ -350,15 +352,15 @@ def test_several_targets_are_judged_together(task: str, estimator: str, tmp_path
         f'estimator = {{ class = "{estimator}" }}\n'
     )
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
-    report = edge_pipeline.build(tmp_path, tmp_path / "both.onnx", report=True)
-    assert report.written is not None
-    found = report.written.evaluation
-    assert found.scores[0].value > 0.9 > found.scores[0].dummy
-    assert len(found.residuals) == (2 if task == "regression" else 0)
-    assert "scores" not in found.left_out
+    export = edge_pipeline.build(tmp_path, tmp_path / "both.onnx", report=True)
+    assert export.written is not None
+    evaluation = export.written.evaluation
+    assert evaluation.scores[0].value > 0.9 > evaluation.scores[0].dummy
+    assert len(evaluation.residuals) == (2 if task == "regression" else 0)
+    assert "scores" not in evaluation.left_out
 
 
-def test_a_search_is_told_with_its_front_and_what_was_chosen(tmp_path: Path) -> None:
+def test_a_search_is_reported_with_its_pareto_front(tmp_path: Path) -> None:
     recipe = """
 name = "searched"
 task = "classification"
@@ -372,25 +374,25 @@ max_depth = [1, 2, 4]
 """
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
     rows().to_csv(tmp_path / "rows.csv", index=False)
-    report = edge_pipeline.build(tmp_path, tmp_path / "s.onnx", report=True)
-    assert report.written is not None
-    assert report.search is not None
-    found = report.written.evaluation
-    assert len(found.tried) == 3
-    assert [item.score for item in found.tried] == [c.score for c in report.search.candidates]
-    assert sum(item.chosen for item in found.tried) == 1
-    assert sum(item.front for item in found.tried) == len(report.search.front) >= 1
-    assert "Pareto front" in Elements(page_of(report)).text
-    assert "max\\_depth=1" in report.written.card.read_text("utf-8")
+    export = edge_pipeline.build(tmp_path, tmp_path / "s.onnx", report=True)
+    assert export.written is not None
+    assert export.search is not None
+    evaluation = export.written.evaluation
+    assert len(evaluation.tried) == 3
+    assert [item.score for item in evaluation.tried] == [c.score for c in export.search.candidates]
+    assert sum(item.chosen for item in evaluation.tried) == 1
+    assert sum(item.front for item in evaluation.tried) == len(export.search.front) >= 1
+    assert "Pareto front" in Elements(page_of(export)).text
+    assert "max\\_depth=1" in export.written.card.read_text("utf-8")
 
 
-def test_frames_of_rows_without_a_file_have_a_digest_that_follows_their_values() -> None:
+def test_the_digest_of_a_frame_follows_its_values() -> None:
     from edge_pipeline.evaluation.report.write_report import _digest
 
     table = rows()
     assert _digest(table, None) == _digest(table.copy(), None)
-    other = table.copy()
-    other.iloc[3, 0] += 1e-9
-    assert _digest(other, None) != _digest(table, None)
+    modified = table.copy()
+    modified.iloc[3, 0] += 1e-9
+    assert _digest(modified, None) != _digest(table, None)
     assert _digest(TEXTS, Y) != _digest([*TEXTS[1:], TEXTS[0]], Y)
     assert isinstance(table, pd.DataFrame)

@@ -1,1 +1,1 @@
-"""From a sealed file, and what its build measured, to a page that people read."""
+"""Write an HTML page and a Markdown card about a sealed file."""

@@ -1,4 +1,4 @@
-"""True targets and answers in; confusion, calibration, ranking and residuals out."""
+"""Compute the confusion matrix, calibration, ROC, residuals and learning curves of a report."""
 
 from __future__ import annotations
 
@@ -20,63 +20,64 @@ from edge_pipeline.evaluation.report.evaluation import Calibration, Confusion, C
 __all__ = ["calibration", "confusion", "learning_curves", "ranking", "residuals"]
 
 MOST_CLASSES = 30
-"""Classes of a confusion matrix that still fits a page."""
+"""Most classes of a confusion matrix that fits on a page."""
 
 RANKED_CLASSES = 10
-"""Classes with a line of their own among the ROC curves."""
+"""Most classes that get their own ROC curve."""
 
 BINS = 10
 ROWS_A_BIN = 10
-"""Fewer rows say nothing about a share."""
+"""Fewer rows make the share of a bin meaningless."""
 
 POINTS = 100
-"""Points of a line: more would make the page large, and no line smoother."""
+"""Points of a line: more make the page larger, not the line smoother."""
 
-SCATTERED = 300
-"""Pairs of true and predicted values that are shown."""
+SCATTER_POINTS = 300
+"""Pairs of true and predicted values in the scatter plot."""
 
 LEARNING_FOLDS = 3
 LEARNING_SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 
-def confusion(y: NDArray[Any], given: NDArray[Any], classes: Sequence[Any]) -> Confusion:
-    """Count which class was taken for which."""
+def confusion(y: NDArray[Any], predicted: NDArray[Any], classes: Sequence[Any]) -> Confusion:
+    """Count the rows of each true class by predicted class."""
     labels = sorted({*classes, *np.unique(y).tolist()}, key=str) if not classes else list(classes)
     if len(labels) > MOST_CLASSES:
         raise ValueError(f"{len(labels)} classes are too many for one table")
-    found = confusion_matrix(y, given, labels=labels)
+    counts = confusion_matrix(y, predicted, labels=labels)
     return Confusion(
-        labels=tuple(map(str, labels)), counts=tuple(tuple(row) for row in found.tolist())
+        labels=tuple(map(str, labels)), counts=tuple(tuple(row) for row in counts.tolist())
     )
 
 
 def calibration(y: NDArray[Any], proba: NDArray[Any], classes: Sequence[Any]) -> Calibration:
-    """How often what was said with a probability came true.
+    """Compare predicted probabilities with the share of rows that belong to the class.
 
-    Of two classes the second's probability; of more, that of the class answered.  Bins have as many
-    rows each.  The error is the mean distance between said and true (expected calibration error,
-    Guo et al., 2017, eq. 3).
+    With two classes, the second class's probability counts; with more, the predicted class's.
+    Bins hold equally many rows.  The error is the expected calibration error: the mean distance
+    between predicted probability and share (Guo et al., 2017, eq. 3).
     """
     labels = np.asarray(classes)
     if proba.shape[1] == 2:
-        of, said, came = f"probability of {classes[1]}", proba[:, 1], y == labels[1]
+        of, predicted, is_true = f"probability of {classes[1]}", proba[:, 1], y == labels[1]
     else:
         best = proba.argmax(axis=1)
-        of, said, came = "probability of the class answered", proba.max(axis=1), y == labels[best]
-    bins = min(BINS, len(y) // ROWS_A_BIN)
-    if bins < 2:
+        of = "probability of the predicted class"
+        predicted, is_true = proba.max(axis=1), y == labels[best]
+    n_bins = min(BINS, len(y) // ROWS_A_BIN)
+    if n_bins < 2:
         raise ValueError(f"{len(y)} test rows are too few")
-    parts = np.array_split(np.argsort(said, kind="stable"), bins)
-    means = [float(said[part].mean()) for part in parts]
-    shares = [float(came[part].mean()) for part in parts]
-    weights = np.array([len(part) for part in parts])
-    gaps = np.abs(np.array(means) - np.array(shares))
+    bins = np.array_split(np.argsort(predicted, kind="stable"), n_bins)
+    means = [float(predicted[rows].mean()) for rows in bins]
+    shares = [float(is_true[rows].mean()) for rows in bins]
+    weights = np.array([len(rows) for rows in bins])
+    distances = np.abs(np.array(means) - np.array(shares))
     return Calibration(
         of=of,
         said=tuple(means),
         came_true=tuple(shares),
         rows=tuple(int(n) for n in weights),
-        error=float((gaps * weights).sum() / weights.sum()),
+        error=float((distances * weights).sum() / weights.sum()),
     )
 
 
@@ -87,7 +88,7 @@ def ranking(
     *,
     kind: Literal["roc", "precision_recall"],
 ) -> list[Curve]:
-    """A curve for each class against the others; of two classes, for the second alone."""
+    """Compute a curve for each class against all others; with two classes, only for the second."""
     if score.ndim == 1:
         columns = {1: score}
     elif score.shape[1] == 2:
@@ -96,59 +97,63 @@ def ranking(
         columns = dict(enumerate(score.T))
     else:
         raise ValueError(f"{len(classes)} classes would hide each other")
-    found = []
-    for place, values in columns.items():
-        true = y == np.asarray(classes)[place]
-        if not 0 < true.sum() < len(true):
-            continue  # the test rows have it not, or nothing else
+    curves = []
+    for class_index, values in columns.items():
+        is_class = y == np.asarray(classes)[class_index]
+        if not 0 < is_class.sum() < len(is_class):
+            continue  # no test row has this class, or all have it
         if kind == "roc":
-            x, height, _ = roc_curve(true, values)
+            x, height, _ = roc_curve(is_class, values)
             area = float(auc(x, height))
         else:
-            height, x, _ = precision_recall_curve(true, values)
-            area = float(average_precision_score(true, values))
-        kept = _thinned(len(x))
-        found.append(
+            height, x, _ = precision_recall_curve(is_class, values)
+            area = float(average_precision_score(is_class, values))
+        points = _evenly_spaced(len(x))
+        curves.append(
             Curve(
-                name=str(classes[place]),
-                x=tuple(x[kept].tolist()),
-                y=tuple(height[kept].tolist()),
+                name=str(classes[class_index]),
+                x=tuple(x[points].tolist()),
+                y=tuple(height[points].tolist()),
                 area=area,
             )
         )
-    return found
+    return curves
 
 
-def residuals(y: NDArray[Any], given: NDArray[Any], seed: int) -> list[Residuals]:
-    """Of each target, how far the answers are off, and some pairs to look at."""
-    true, told = (np.asarray(a, dtype=np.float64).reshape(len(y), -1) for a in (y, given))
-    shown = np.sort(np.random.default_rng(seed).permutation(len(y))[:SCATTERED])
-    found = []
-    for place in range(true.shape[1]):
-        off = told[:, place] - true[:, place]
-        levels = {"2.5": 2.5, "10": 10, "25": 25, "50": 50, "75": 75, "90": 90, "97.5": 97.5}
-        found.append(
+def residuals(y: NDArray[Any], predicted: NDArray[Any], seed: int) -> list[Residuals]:
+    """Compute quantiles of the errors of each target, and sample pairs for a scatter plot."""
+    true, predicted = (
+        np.asarray(values, dtype=np.float64).reshape(len(y), -1) for values in (y, predicted)
+    )
+    sample = np.sort(np.random.default_rng(seed).permutation(len(y))[:SCATTER_POINTS])
+    percentiles = {"2.5": 2.5, "10": 10, "25": 25, "50": 50, "75": 75, "90": 90, "97.5": 97.5}
+    targets = []
+    for i in range(true.shape[1]):
+        errors = predicted[:, i] - true[:, i]
+        targets.append(
             Residuals(
-                name="" if true.shape[1] == 1 else f"target {place + 1}",
-                true=tuple(true[shown, place].tolist()),
-                predicted=tuple(told[shown, place].tolist()),
-                quantiles={name: float(np.percentile(off, q)) for name, q in levels.items()},
+                name="" if true.shape[1] == 1 else f"target {i + 1}",
+                true=tuple(true[sample, i].tolist()),
+                predicted=tuple(predicted[sample, i].tolist()),
+                quantiles={
+                    name: float(np.percentile(errors, q)) for name, q in percentiles.items()
+                },
             )
         )
-    return found
+    return targets
 
 
 def learning_curves(
     estimator: Any, X: Any, y: NDArray[Any], metric: str, *, folds: Any, groups: Any, seed: int
 ) -> list[Curve]:
-    """What the metric becomes with more training rows: of the rows learnt from, and of others.
+    """Compute the metric on training rows and on validation rows, for more and more training rows.
 
-    *estimator* is fitted anew, five times for each fold.
+    Fits a clone of *estimator* five times for each fold.
     """
     from sklearn.base import clone
     from sklearn.model_selection import learning_curve
 
-    counts, learnt, others = learning_curve(
+    counts, training, validation = learning_curve(
         clone(estimator),
         X,
         y,
@@ -160,19 +165,19 @@ def learning_curves(
         random_state=seed,
         error_score=np.nan,
     )
-    known = np.isfinite(learnt).all(axis=1) & np.isfinite(others).all(axis=1)
+    finite = np.isfinite(training).all(axis=1) & np.isfinite(validation).all(axis=1)
     return [
         Curve(
             name=name,
-            x=tuple(counts[known].astype(float).tolist()),
-            y=tuple(found[known].mean(axis=1).tolist()),
-            low=tuple(found[known].min(axis=1).tolist()),
-            high=tuple(found[known].max(axis=1).tolist()),
+            x=tuple(counts[finite].astype(float).tolist()),
+            y=tuple(values[finite].mean(axis=1).tolist()),
+            low=tuple(values[finite].min(axis=1).tolist()),
+            high=tuple(values[finite].max(axis=1).tolist()),
         )
-        for name, found in (("rows learnt from", learnt), ("other rows", others))
+        for name, values in (("training rows", training), ("validation rows", validation))
     ]
 
 
-def _thinned(count: int) -> NDArray[np.int64]:
-    """Positions of at most :data:`POINTS`, the first and the last among them."""
+def _evenly_spaced(count: int) -> NDArray[np.int64]:
+    """Return at most :data:`POINTS` positions, with the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(np.int64))

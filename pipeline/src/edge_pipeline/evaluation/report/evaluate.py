@@ -1,6 +1,6 @@
-"""``evaluate``: a sealed model and rows whose target is known in; an Evaluation's figures out.
+"""Evaluate a sealed model on test rows: metrics, curves, errors by group, importance.
 
-The model is the sealed file itself, asked as a device asks it: what the page says holds there.
+The model is the sealed file itself, run by edge_runtime, so the figures hold on the device.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.inspection import permutation_importance
 
 from edge_pipeline.errors import MeasurementError
+from edge_pipeline.evaluation.accuracy import check_target_width
 from edge_pipeline.evaluation.predictions import predict_rows, take_rows
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
 from edge_pipeline.evaluation.report.evaluation import Counts, Group, Importance
@@ -38,39 +39,39 @@ USUAL_METRICS = {
 
 SHUFFLES = 5
 SHUFFLED_ROWS = 2000
-WIDEST_SHUFFLED = 200
-"""Columns are shuffled one by one: more of them would take minutes, and no reader reads so many."""
+MAX_SHUFFLED_COLUMNS = 200
+"""Most columns with an importance: they are shuffled one by one, which takes minutes for more."""
 
-MOST_GROUPS = 12
-"""Groups of one column; one with more is no division that a reader looks for."""
+MAX_GROUPS = 12
+"""Most distinct values of a column that is shown by group."""
 
-FEWEST_RESAMPLED = 5
-"""Fewer rows resampled give an interval that is narrow for no reason."""
+MIN_RESAMPLED_ROWS = 5
+"""Resampling fewer rows gives an interval that is too narrow."""
 
 GROUPED_COLUMNS = 6
-QUARTERS = 4
-COMMONEST_ANSWERS = 20
+QUARTILES = 4
+COMMONEST_LABELS = 20
 
 
 class EvaluationRows(NamedTuple):
-    """Rows that training did not see, their targets, and how to judge the answers.
+    """Rows that training did not see, their targets, and the settings of the evaluation.
 
     Attributes
     ----------
     rows
-        As the model takes them.
+        In a container that the model accepts.
     y
         Their targets, or None.
     task
-        As in the manifest.
+        The task in the manifest.
     metrics
         Names of scikit-learn's scorers.
     y_train
-        Targets of the training rows, from which the dummy learns, or None.
+        Targets of the training rows, on which the baseline is fitted, or None.
     groups
-        Columns whose groups the user wants to see.
+        Columns for which the user wants errors by group.
     seed
-        Of resamples and shuffles.
+        Seed of resamples and shuffles.
     """
 
     rows: Any
@@ -83,18 +84,18 @@ class EvaluationRows(NamedTuple):
 
 
 class Sections:
-    """Collects the parts of an evaluation; one that cannot be had is left out with its reason."""
+    """Collect the sections of an evaluation, and the reasons for those that are left out."""
 
     def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
+        self.values: dict[str, Any] = {}
         self.left_out: dict[str, str] = {}
 
-    def add(self, name: str, make: Callable[[], Any]) -> Any:
-        """Take what *make* returns for the part *name*; None and an empty list are left out."""
+    def add(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Store what *compute* returns as section *name*; leave out None and empty lists."""
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                made = make()
+                value = compute()
         except (
             ValueError,
             TypeError,
@@ -102,130 +103,136 @@ class Sections:
             AttributeError,
             MeasurementError,
         ) as error:
-            # scikit-learn refuses by these what makes no sense of such rows: one class alone, say,
-            # or a metric of probabilities where there are none.
+            # scikit-learn raises these when a figure is undefined for the rows: for one class
+            # alone, say, or for a metric of probabilities where there are none.
             self.left_out[name] = " ".join(str(error).split())[:300]
             return None
-        if made is not None and not (isinstance(made, Sequence) and not made):
-            self.found[name] = tuple(made) if isinstance(made, list) else made
-        return made
+        if value is not None and not (isinstance(value, Sequence) and not value):
+            self.values[name] = tuple(value) if isinstance(value, list) else value
+        return value
 
 
-def evaluate(model: Model, asked: EvaluationRows, sections: Sections) -> int:
-    """Add to *sections* what can be said of the answers; return how many rows were refused."""
+def evaluate(model: Model, data: EvaluationRows, sections: Sections) -> int:
+    """Add the evaluation of *model* to *sections*; return the number of refused rows."""
     if "predict" not in model.methods:
         sections.left_out["scores"] = "the model has no predict"
         return 0
-    given = predict_rows(model, "predict", asked.rows)
-    rows = take_rows(asked.rows, given.rows.tolist()) if given.refused else asked.rows
-    if asked.y is None:
-        sections.add("answers", lambda: _counts(given.given))
-        return len(given.refused)
-    y = np.asarray(asked.y)[given.rows]
-    if _width(y) != _width(given.given):
-        raise MeasurementError(
-            f"the model gives {_width(given.given)} answers a row, and the target has {_width(y)} "
-            "columns; name one for each"
-        )
-    answers = {"predict": given.given, **_scores(model, rows)}
+    predictions = predict_rows(model, "predict", data.rows)
+    refused = predictions.refused
+    rows = take_rows(data.rows, predictions.rows.tolist()) if refused else data.rows
+    if data.y is None:
+        sections.add("answers", lambda: _label_counts(predictions.values))
+        return len(refused)
+    y = np.asarray(data.y)[predictions.rows]
+    check_target_width(_width(predictions.values), _width(y))
+    by_method = {"predict": predictions.values, **_class_scores(model, rows)}
+    task = data.task if data.task in USUAL_METRICS else "regression"
+    metrics = data.metrics or _usual_metrics(task, several_targets=y.ndim > 1)
     classes = list(model.manifest.classes.get("predict", ()))
-    several = y.ndim > 1
-    task = asked.task if asked.task in USUAL_METRICS else "regression"
-    judged = stored_predictions(task, answers, classes)
-    usual = MULTI_LABEL_METRICS if several and task == "classification" else USUAL_METRICS[task]
-    metrics = asked.metrics or usual
+    estimator = stored_predictions(task, by_method, classes)
     sections.add(
         "scores",
         lambda: score_metrics(
-            metrics,
-            judged,
-            y,
-            task=task,
-            y_train=asked.y_train,
-            seed=asked.seed,
+            metrics, estimator, y, task=task, y_train=data.y_train, seed=data.seed
         ),
     )
-    if task == "classification" and not several:
-        sections.add("confusion", lambda: confusion(y, given.given, classes))
-        if "predict_proba" in answers:
-            proba = answers["predict_proba"]
-            sections.add("calibration", lambda: calibration(y, proba, classes))
-        score = answers.get("predict_proba", answers.get("decision_function"))
-        if score is not None:
-            sections.add("roc", lambda: ranking(y, score, classes, kind="roc"))
-            sections.add(
-                "precision_recall", lambda: ranking(y, score, classes, kind="precision_recall")
-            )
+    if task == "classification" and y.ndim == 1:
+        _add_class_curves(y, by_method, classes, sections)
     elif task == "regression":
-        sections.add("residuals", lambda: residuals(y, given.given, asked.seed))
-    error = _errors(y, given.given, task)
-    sections.add("groups", lambda: _groups(rows, error, task, asked))
-    if "groups" in sections.found:
-        sections.found["groups_of"] = (
-            "share of wrong answers" if task == "classification" else "mean absolute error"
+        sections.add("residuals", lambda: residuals(y, predictions.values, data.seed))
+    errors = _errors(y, predictions.values, task)
+    if sections.add("groups", lambda: _groups(rows, errors, task, data)):
+        sections.values["groups_of"] = (
+            "share of wrong predictions" if task == "classification" else "mean absolute error"
         )
     metric = metrics[0]
-    if sections.add("importance", lambda: _importance(model, rows, y, task, metric, asked.seed)):
-        sections.found["importance_of"] = metric
-    return len(given.refused)
+    if sections.add("importance", lambda: _importance(model, rows, y, task, metric, data.seed)):
+        sections.values["importance_of"] = metric
+    return len(refused)
 
 
-def _scores(model: Model, rows: Any) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
+def _usual_metrics(task: str, *, several_targets: bool) -> tuple[str, ...]:
+    if several_targets and task == "classification":
+        return MULTI_LABEL_METRICS
+    return USUAL_METRICS[task]
+
+
+def _add_class_curves(
+    y: NDArray[Any],
+    by_method: dict[str, NDArray[Any]],
+    classes: Sequence[Any],
+    sections: Sections,
+) -> None:
+    """Add confusion matrix, calibration, ROC, and precision and recall."""
+    sections.add("confusion", lambda: confusion(y, by_method["predict"], classes))
+    if "predict_proba" in by_method:
+        proba = by_method["predict_proba"]
+        sections.add("calibration", lambda: calibration(y, proba, classes))
+    score = by_method.get("predict_proba", by_method.get("decision_function"))
+    if score is not None:
+        sections.add("roc", lambda: ranking(y, score, classes, kind="roc"))
+        sections.add(
+            "precision_recall", lambda: ranking(y, score, classes, kind="precision_recall")
+        )
+
+
+def _class_scores(model: Model, rows: Any) -> dict[str, NDArray[Any]]:
+    """Run ``predict_proba`` and ``decision_function`` where the model has them."""
+    results: dict[str, NDArray[Any]] = {}
     for method in ("predict_proba", "decision_function"):
         if method in model.methods:
-            answer = getattr(model, method)(rows)
-            if isinstance(answer, np.ndarray):
-                found[method] = answer
-    return found
+            result = getattr(model, method)(rows)
+            if isinstance(result, np.ndarray):  # a list: several targets
+                results[method] = result
+    return results
 
 
-def _counts(answers: NDArray[Any]) -> Counts:
-    """The commonest answers, those of a clustering or of an anomaly detector, say."""
-    if answers.dtype.kind == "f":
-        raise ValueError("the answers are numbers, and their target is not known")
-    labels, counts = np.unique(answers.astype(str), return_counts=True)
-    order = np.argsort(-counts)[:COMMONEST_ANSWERS]
+def _label_counts(predicted: NDArray[Any]) -> Counts:
+    """Count the commonest labels, of a clustering or of an anomaly detector, say."""
+    if predicted.dtype.kind == "f":
+        raise ValueError("the predictions are numbers, and their target is unknown")
+    labels, counts = np.unique(predicted.astype(str), return_counts=True)
+    order = np.argsort(-counts)[:COMMONEST_LABELS]
     return Counts(labels=tuple(labels[order].tolist()), counts=tuple(int(n) for n in counts[order]))
 
 
-def _width(answers: NDArray[Any]) -> int:
-    return answers.shape[1] if answers.ndim > 1 else 1
+def _width(values: NDArray[Any]) -> int:
+    return values.shape[1] if values.ndim > 1 else 1
 
 
-def _errors(y: NDArray[Any], given: NDArray[Any], task: str) -> NDArray[np.float64]:
-    """Of each row: 1 for a wrong class, or how far a number is off."""
+def _errors(y: NDArray[Any], predicted: NDArray[Any], task: str) -> NDArray[np.float64]:
+    """Compute the error of each row: 1 for a wrong class, or the absolute error of a number."""
     if task == "classification":
-        wrong = (y != given).reshape(len(y), -1).any(axis=1)
-        return np.asarray(wrong, dtype=np.float64)
-    off = np.abs(y.astype(np.float64) - given).reshape(len(y), -1).mean(axis=1)
-    return np.asarray(off, dtype=np.float64)
+        is_wrong = (y != predicted).reshape(len(y), -1).any(axis=1)
+        return np.asarray(is_wrong, dtype=np.float64)
+    absolute = np.abs(y.astype(np.float64) - predicted).reshape(len(y), -1).mean(axis=1)
+    return np.asarray(absolute, dtype=np.float64)
 
 
-def _groups(rows: Any, error: NDArray[np.float64], task: str, asked: EvaluationRows) -> list[Group]:
-    """Errors by group: of the columns asked for, and of those that divide the rows in a few."""
+def _groups(rows: Any, errors: NDArray[np.float64], task: str, data: EvaluationRows) -> list[Group]:
+    """Compute errors by group, for the user's columns and for those with few distinct values."""
     if not isinstance(rows, pd.DataFrame):
         return []
-    names = [name for name in asked.groups if name in rows.columns]
-    names += [name for name in rows.columns if name not in names and _divides(rows[name])]
-    found = []
-    for name in names[: max(GROUPED_COLUMNS, len(asked.groups))]:
-        labels = np.array(_labels(rows[name]))
-        known = dict.fromkeys(labels[np.argsort(_order(rows[name]), kind="stable")].tolist())
-        for label in known:
-            found.append(_group(str(name), label, error[labels == label], task, asked.seed))
-    return found
+    names = [name for name in data.groups if name in rows.columns]
+    names += [name for name in rows.columns if name not in names and _has_few_values(rows[name])]
+    groups = []
+    for name in names[: max(GROUPED_COLUMNS, len(data.groups))]:
+        labels = np.array(_group_labels(rows[name]))
+        order = np.argsort(_sort_keys(rows[name]), kind="stable")
+        for label in dict.fromkeys(labels[order].tolist()):
+            groups.append(_group(str(name), label, errors[labels == label], task, data.seed))
+    return groups
 
 
-def _divides(column: pd.Series[Any]) -> bool:
-    words = column.dtype == object or column.dtype == bool
-    return bool(words) and 2 <= column.nunique(dropna=False) <= MOST_GROUPS
+def _has_few_values(column: pd.Series[Any]) -> bool:
+    is_categorical = column.dtype == object or column.dtype == bool
+    return bool(is_categorical) and 2 <= column.nunique(dropna=False) <= MAX_GROUPS
 
 
-def _labels(column: pd.Series[Any]) -> list[str]:
-    """The group of each row: its value, or the quarter of the rows that it is in."""
+def _group_labels(column: pd.Series[Any]) -> list[str]:
+    """Name the group of each row: its value, or the quartile of a column of measurements."""
     if _is_measured(column):
-        codes, edges = pd.qcut(column, QUARTERS, labels=False, retbins=True, duplicates="drop")
+        codes, edges = pd.qcut(column, QUARTILES, labels=False, retbins=True, duplicates="drop")
         return [
             "missing" if np.isnan(code) else f"{edges[int(code)]:.3g} to {edges[int(code) + 1]:.3g}"
             for code in codes.to_numpy(dtype=np.float64)
@@ -233,8 +240,8 @@ def _labels(column: pd.Series[Any]) -> list[str]:
     return ["missing" if pd.isna(value) else str(value) for value in column]
 
 
-def _order(column: pd.Series[Any]) -> NDArray[Any]:
-    """What the groups of *column* are ordered by; what is missing comes last."""
+def _sort_keys(column: pd.Series[Any]) -> NDArray[Any]:
+    """Return the values that order the groups of *column*; missing values come last."""
     if pd.api.types.is_numeric_dtype(column):
         return np.asarray(np.nan_to_num(column.to_numpy(dtype=np.float64), nan=np.inf))
     return np.array(["\uffff" if pd.isna(value) else str(value) for value in column])
@@ -242,23 +249,23 @@ def _order(column: pd.Series[Any]) -> NDArray[Any]:
 
 def _is_measured(column: pd.Series[Any]) -> bool:
     numbers = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
-    return bool(numbers) and column.nunique() > MOST_GROUPS
+    return bool(numbers) and column.nunique() > MAX_GROUPS
 
 
-def _group(name: str, label: str, error: NDArray[np.float64], task: str, seed: int) -> Group:
+def _group(name: str, label: str, errors: NDArray[np.float64], task: str, seed: int) -> Group:
     low: float | None = None
     high: float | None = None
     if task == "classification":
-        low, high = wilson(int(error.sum()), len(error))
-    elif len(error) >= FEWEST_RESAMPLED:
-        low, high, _ = bootstrap(lambda some: error[some].mean(), len(error), seed)
+        low, high = wilson(int(errors.sum()), len(errors))
+    elif len(errors) >= MIN_RESAMPLED_ROWS:
+        low, high, _ = bootstrap(lambda sample: errors[sample].mean(), len(errors), seed)
     return Group(
-        column=name, group=label, rows=len(error), value=float(error.mean()), low=low, high=high
+        column=name, group=label, rows=len(errors), value=float(errors.mean()), low=low, high=high
     )
 
 
 class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
-    """A sealed model as scikit-learn's tools take it."""
+    """Wrap a sealed model as a fitted scikit-learn estimator."""
 
     def __init__(self, model: Model, classes: Sequence[Any] = ()) -> None:
         self.model = model
@@ -270,7 +277,7 @@ class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
         return True
 
     def fit(self, X: Any, y: Any = None) -> _ModelEstimator:
-        """Do nothing: it is fitted."""
+        """Do nothing: the model is fitted."""
         return self
 
     def __getattr__(self, name: str) -> Any:
@@ -280,11 +287,11 @@ class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
 
 
 class _ModelClassifier(ClassifierMixin, _ModelEstimator):  # type: ignore[misc]
-    """Tells scorers that the answers are classes."""
+    """Tells scorers that the predictions are classes."""
 
 
 class _ModelRegressor(RegressorMixin, _ModelEstimator):  # type: ignore[misc]
-    """Tells scorers that the answers are numbers."""
+    """Tells scorers that the predictions are numbers."""
 
 
 def _importance(
@@ -293,22 +300,22 @@ def _importance(
     names = model.schema.names
     if model.schema.loose or len(names) < 2:
         return []
-    if len(names) > WIDEST_SHUFFLED:
+    if len(names) > MAX_SHUFFLED_COLUMNS:
         raise ValueError(f"{len(names)} columns are too many to shuffle one by one")
     if len(y) > SHUFFLED_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(y))[:SHUFFLED_ROWS])
-        rows, y = take_rows(rows, chosen.tolist()), y[chosen]
+        sample = np.sort(np.random.default_rng(seed).permutation(len(y))[:SHUFFLED_ROWS])
+        rows, y = take_rows(rows, sample.tolist()), y[sample]
     classes = list(model.manifest.classes.get("predict", ()))
     kind = _ModelClassifier if task == "classification" else _ModelRegressor
-    found = permutation_importance(
+    result = permutation_importance(
         kind(model, classes), rows, y, scoring=metric, n_repeats=SHUFFLES, random_state=seed
     )
-    order = np.argsort(-found.importances_mean, kind="stable")
+    order = np.argsort(-result.importances_mean, kind="stable")
     return [
         Importance(
             column=str(names[i]),
-            mean=float(found.importances_mean[i]),
-            std=float(found.importances_std[i]),
+            mean=float(result.importances_mean[i]),
+            std=float(result.importances_std[i]),
         )
         for i in order
     ]

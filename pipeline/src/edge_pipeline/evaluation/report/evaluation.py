@@ -1,6 +1,6 @@
-"""What a sealed file cannot know of itself: measured at the build, kept beside it as JSON.
+"""Define the measurements that a build stores beside a sealed file, in ``NAME.report.json``.
 
-Plain values that check themselves; ``Evaluation.read(p)`` gives what ``e.write(p)`` wrote.
+pydantic checks every value.  ``Evaluation.read(path)`` returns what ``Evaluation.write`` wrote.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-"""Grows when an older reader would misunderstand the file."""
+"""Increases when an older reader would misunderstand the file."""
 
 _VALUE = ConfigDict(extra="forbid", frozen=True)
 
@@ -40,16 +40,16 @@ Floats = tuple[float, ...]
 
 
 class ReportTable(BaseModel):
-    """``[report]``: what the recipe tells the reader of the report.
+    """Hold the recipe's table ``[report]``.
 
     Attributes
     ----------
     date
-        Of the training; nothing else in a build knows the clock.
+        Date of the training.  A build never reads the clock, so that its bytes stay the same.
     description
-        What the model is for, and what not, in the user's words.
+        The purpose of the model, in the user's words.
     groups
-        Columns whose groups are looked at apart.
+        Columns for which the report shows errors by group.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -60,9 +60,9 @@ class ReportTable(BaseModel):
 
 
 class Source(BaseModel):
-    """The rows: where they came from and how many.
+    """Origin and number of the rows.
 
-    ``sha256`` is of ``what``: the file, or the rows themselves where there is none.
+    ``what`` names the thing that ``sha256`` digests: the file, or the rows themselves without one.
     """
 
     model_config = _VALUE
@@ -78,7 +78,7 @@ class Source(BaseModel):
 
 
 class Score(BaseModel):
-    """A metric on the test rows, its 95 % interval and how that came about, and the dummy's."""
+    """A metric on the test rows, its 95 % interval with the method, and the baseline's value."""
 
     model_config = _VALUE
 
@@ -91,7 +91,7 @@ class Score(BaseModel):
 
 
 class Confusion(BaseModel):
-    """``counts[i][j]``: rows of class i that were taken for class j."""
+    """``counts[i][j]``: rows of class i predicted as class j."""
 
     model_config = _VALUE
 
@@ -100,7 +100,7 @@ class Confusion(BaseModel):
 
 
 class Calibration(BaseModel):
-    """Said probability against what came true, in bins of as many rows each."""
+    """Predicted probability (``said``) and observed share (``came_true``) of equal bins."""
 
     model_config = _VALUE
 
@@ -112,7 +112,7 @@ class Calibration(BaseModel):
 
 
 class Curve(BaseModel):
-    """A line: ROC, precision against recall, loss, learning; ``area`` where one is usual."""
+    """A line of a plot: ROC, precision and recall, loss or learning curve; ``area`` if usual."""
 
     model_config = _VALUE
 
@@ -125,7 +125,7 @@ class Curve(BaseModel):
 
 
 class Residuals(BaseModel):
-    """Predicted minus true values of one target, and some of the pairs."""
+    """Quantiles of predicted minus true values of one target, and a sample of the pairs."""
 
     model_config = _VALUE
 
@@ -136,7 +136,7 @@ class Residuals(BaseModel):
 
 
 class Importance(BaseModel):
-    """What the first metric loses when a column is shuffled: mean and spread of the repeats."""
+    """Loss of the first metric when a column is shuffled: mean and spread of the repeats."""
 
     model_config = _VALUE
 
@@ -146,7 +146,7 @@ class Importance(BaseModel):
 
 
 class Group(BaseModel):
-    """How often, or how far, the model errs in one group of rows; no interval of a few rows."""
+    """Error of the model in one group of rows; no interval when the rows are too few."""
 
     model_config = _VALUE
 
@@ -159,7 +159,7 @@ class Group(BaseModel):
 
 
 class Counts(BaseModel):
-    """Answers and how many rows got each."""
+    """The number of rows for each predicted label."""
 
     model_config = _VALUE
 
@@ -168,9 +168,9 @@ class Counts(BaseModel):
 
 
 class CandidateRow(BaseModel):
-    """A candidate of the search: how good in cross-validation, and what it would cost the device.
+    """A candidate of the search: its score in cross-validation, its size and its latency.
 
-    ``front``: no other that was measured beats it in score, bytes and time at once.
+    ``front``: no other measured candidate beats it in score, bytes and time at once.
     """
 
     model_config = _VALUE
@@ -186,7 +186,7 @@ class CandidateRow(BaseModel):
 
 
 class Measurements(BaseModel):
-    """A ``BenchResult`` and the machine that it was measured on."""
+    """A ``BenchResult`` and the machine of the measurement."""
 
     model_config = _VALUE
 
@@ -201,14 +201,14 @@ class Measurements(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Everything of a report that is not in the sealed file itself.
+    """All content of a report that the sealed file itself does not hold.
 
     Attributes
     ----------
     sha256
-        Of the sealed file, as in its seal: an evaluation of another file is not shown.
+        Digest in the seal of the file; the report ignores an evaluation of another file.
     left_out
-        Part of the report to the reason why it is not there.
+        Name of a missing section to the reason why it is missing.
     """
 
     model_config = _VALUE
@@ -241,30 +241,31 @@ class Evaluation(BaseModel):
     left_out: dict[str, str] = {}
 
     def write(self, path: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write the evaluation as JSON, whole or not at all."""
         write_whole(self.model_dump_json(indent=1).encode() + b"\n", path)
 
     @classmethod
     def read(cls, path: Path) -> Evaluation:
-        """Read what :meth:`write` wrote.
+        """Read an evaluation that :meth:`write` wrote.
 
         Raises
         ------
         MeasurementError
-            It is something else.
+            The file holds something else.
         OSError
-            It cannot be read.
+            The file cannot be read.
         """
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            fault = error.errors()[0]
-            place = ".".join(map(str, fault["loc"]))
+            first_error = error.errors()[0]
+            key = ".".join(map(str, first_error["loc"]))
             raise MeasurementError(
-                f"{path}: no evaluation of a build: {place} {fault['msg']}; build the model again"
+                f"{path}: no evaluation of a build: {key} {first_error['msg']}; "
+                "build the model again"
             ) from error
 
 
 def sidecar_of(path: Path) -> Path:
-    """Where the evaluation of the sealed file at *path* is kept."""
+    """Return the path of the evaluation that belongs to the sealed file at *path*."""
     return path.with_name(f"{path.stem}.report.json")

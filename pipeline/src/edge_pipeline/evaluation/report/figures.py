@@ -1,7 +1,7 @@
-"""Curves and counts in; drawings as SVG out, whose colours follow the page's theme.
+"""Draw the figures of a report as SVG, in colours that follow the page's theme.
 
-matplotlib draws with stand-ins, and each becomes a variable of the page's style sheet: so one
-drawing serves a light page, a dark one and a printed one.
+matplotlib draws in placeholder colours.  Each placeholder then becomes a CSS variable of the page,
+so one drawing suits a light page, a dark page and a printed page.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
     "loss_figure",
     "memory_figure",
     "residuals_figure",
-    "tried_figure",
+    "search_figure",
 ]
 
 INK, MUTED, LINE = "#010101", "#020202", "#030303"
@@ -49,14 +49,14 @@ _VARIABLES = {
 }
 
 DASHES = ("-", "--", ":", "-.")
-"""Lines differ by more than their colour, for those who cannot tell colours apart."""
+"""Line styles, so that readers who cannot tell the colours apart can tell the lines apart."""
 
-MOST_BARS = 20
+MAX_BARS = 20
 
 _STYLE: dict[str, Any] = {
     "font.size": 11,
     "font.family": "sans-serif",
-    "svg.fonttype": "none",  # text stays text: smaller, and read aloud
+    "svg.fonttype": "none",  # text stays text: smaller, and screen readers can read it
     "text.parse_math": False,  # a column may be called $x$
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -82,7 +82,7 @@ _STYLE: dict[str, Any] = {
 def curves_figure(
     name: str, curves: Sequence[Curve], x: str, y: str, area: str, *, diagonal: bool
 ) -> str:
-    """Curves within the unit square, each with its area in the legend."""
+    """Draw curves in the unit square, each with its area in the legend."""
 
     def draw(axes: Any) -> None:
         if diagonal:
@@ -99,74 +99,77 @@ def curves_figure(
         axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
         axes.legend(loc="lower right" if diagonal else "lower left", fontsize=10)
 
-    return _drawn(name, draw, height=4.0, width=4.2)
+    return _render(name, draw, height=4.0, width=4.2)
 
 
-def calibration_figure(found: Calibration) -> str:
-    """Said against true, with the diagonal of a perfect model."""
+def calibration_figure(calibration: Calibration) -> str:
+    """Draw predicted probability against observed share, with the diagonal of a perfect model."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (1, 3)))
-        axes.plot(found.said, found.came_true, color=SERIES[0], marker="o", markersize=5)
+        axes.plot(
+            calibration.said, calibration.came_true, color=SERIES[0], marker="o", markersize=5
+        )
         axes.set(
-            xlabel=_short(found.of, 40),
-            ylabel="share that came true",
+            xlabel=_short(calibration.of, 40),
+            ylabel="share of rows in the class",
             xlim=(-0.02, 1.02),
             ylim=(-0.02, 1.02),
             aspect="equal",
         )
 
-    return _drawn("calibration", draw, height=4.0, width=4.2)
+    return _render("calibration", draw, height=4.0, width=4.2)
 
 
-def residuals_figure(found: Residuals, place: int) -> str:
-    """Predicted against true."""
+def residuals_figure(residuals: Residuals, index: int) -> str:
+    """Draw predicted against true values."""
+    true, predicted = residuals.true, residuals.predicted
 
     def draw(axes: Any) -> None:
-        ends = [min((*found.true, *found.predicted)), max((*found.true, *found.predicted))]
+        ends = [min((*true, *predicted)), max((*true, *predicted))]
         axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (1, 3)))
-        axes.plot(found.true, found.predicted, "o", color=SERIES[0], markersize=4, alpha=0.6, mew=0)
+        axes.plot(true, predicted, "o", color=SERIES[0], markersize=4, alpha=0.6, mew=0)
         axes.set(xlabel="true value", ylabel="predicted")
 
-    return _drawn(f"residuals{place}", draw, height=4.0, width=4.2)
+    return _render(f"residuals{index}", draw, height=4.0, width=4.2)
 
 
-def importance_figure(found: Sequence[Importance], metric: str) -> str:
-    """A bar a column, the largest on top, with the spread of the repeats."""
-    shown = list(reversed(found[:MOST_BARS]))
+def importance_figure(importances: Sequence[Importance], metric: str) -> str:
+    """Draw a bar for each column, the largest on top, with the spread of the repeats."""
+    bars = list(reversed(importances[:MAX_BARS]))
 
     def draw(axes: Any) -> None:
         axes.barh(
-            [_short(item.column) for item in shown],
-            [item.mean for item in shown],
-            xerr=[item.std for item in shown],
+            [_short(item.column) for item in bars],
+            [item.mean for item in bars],
+            xerr=[item.std for item in bars],
             color=SERIES[0],
             ecolor=INK,
             height=0.65,
         )
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(f"{_short(metric)} lost when the column is shuffled", loc="right")
+        axes.set_xlabel(f"{_short(metric)} drop when the column is shuffled", loc="right")
 
-    return _drawn("importance", draw, height=0.9 + 0.32 * len(shown))
+    return _render("importance", draw, height=0.9 + 0.32 * len(bars))
 
 
-def groups_figure(found: Sequence[Group], of: str) -> str:
-    """A point and its interval a group, under the name of its column."""
-    names, places, at = [], [], 0.0
-    before = None
-    for group in found:
-        at += 1.0 if group.column == before else 1.6
-        before = group.column
+def groups_figure(groups: Sequence[Group], error_name: str) -> str:
+    """Draw each group as a point with its interval, groups of the same column close together."""
+    names, heights, height = [], [], 0.0
+    previous_column = None
+    for group in groups:
+        height += 1.0 if group.column == previous_column else 1.6
+        previous_column = group.column
         names.append(f"{_short(group.column, 16)}: {_short(group.group, 18)} ({group.rows})")
-        places.append(-at)
+        heights.append(-height)
 
     def draw(axes: Any) -> None:
         axes.errorbar(
-            [group.value for group in found],
-            places,
+            [group.value for group in groups],
+            heights,
             xerr=[
-                [0.0 if g.low is None else max(0.0, g.value - g.low) for g in found],
-                [0.0 if g.high is None else max(0.0, g.high - g.value) for g in found],
+                [0.0 if g.low is None else max(0.0, g.value - g.low) for g in groups],
+                [0.0 if g.high is None else max(0.0, g.high - g.value) for g in groups],
             ],
             fmt="o",
             color=SERIES[0],
@@ -174,28 +177,28 @@ def groups_figure(found: Sequence[Group], of: str) -> str:
             elinewidth=1,
             capsize=3,
         )
-        axes.set_yticks(places, names)
+        axes.set_yticks(heights, names)
         axes.grid(axis="y", visible=False)
-        axes.set_xlabel(of, loc="right")  # from the middle of a narrow drawing it would stick out
+        axes.set_xlabel(error_name, loc="right")  # a centred label would leave a narrow drawing
         axes.set_xlim(left=0.0)
 
-    return _drawn("groups", draw, height=1.0 + 0.3 * at)
+    return _render("groups", draw, height=1.0 + 0.3 * height)
 
 
-def counts_figure(found: Counts) -> str:
-    """A bar an answer."""
+def counts_figure(counts: Counts) -> str:
+    """Draw a bar for each predicted label."""
 
     def draw(axes: Any) -> None:
-        labels = [_short(label) for label in reversed(found.labels)]
-        axes.barh(labels, list(reversed(found.counts)), color=SERIES[0], height=0.65)
+        labels = [_short(label) for label in reversed(counts.labels)]
+        axes.barh(labels, list(reversed(counts.counts)), color=SERIES[0], height=0.65)
         axes.grid(axis="y", visible=False)
         axes.set(xlabel="rows")
 
-    return _drawn("answers", draw, height=0.9 + 0.32 * len(found.labels))
+    return _render("answers", draw, height=0.9 + 0.32 * len(counts.labels))
 
 
 def learning_figure(curves: Sequence[Curve], metric: str) -> str:
-    """The metric with more and more rows to learn from."""
+    """Draw the metric against the number of training rows."""
 
     def draw(axes: Any) -> None:
         for i, curve in enumerate(curves):
@@ -211,114 +214,111 @@ def learning_figure(curves: Sequence[Curve], metric: str) -> str:
         axes.set(xlabel="training rows", ylabel=metric)
         _legend_above(axes, 2)
 
-    return _drawn("learning", draw, height=3.8)
+    return _render("learning", draw, height=3.8)
 
 
 def loss_figure(curve: Curve) -> str:
-    """The loss, epoch by epoch."""
+    """Draw the training loss, epoch by epoch."""
 
     def draw(axes: Any) -> None:
         axes.plot(curve.x, curve.y, color=SERIES[0])
-        axes.set(xlabel="epoch", ylabel="loss on the rows learnt from")
+        axes.set(xlabel="epoch", ylabel="training loss")
         if min(curve.y) > 0 and max(curve.y) > 20 * min(curve.y):
             axes.set_yscale("log")
             _plain_numbers(axes)
 
-    return _drawn("loss", draw, height=3.6)
+    return _render("loss", draw, height=3.6)
 
 
-def tried_figure(found: Sequence[CandidateRow], metric: str) -> str:
-    """Score against time, for what was measured; those that no other beats are joined."""
-    measured = [item for item in found if item.latency_us is not None]
-    families = list(dict.fromkeys(item.family for item in measured))
+def search_figure(candidates: Sequence[CandidateRow], metric: str) -> str:
+    """Draw score against latency of the measured candidates, with a line along the Pareto front."""
+    timed = [candidate for candidate in candidates if candidate.latency_us is not None]
+    families = list(dict.fromkeys(candidate.family for candidate in timed))
 
     def draw(axes: Any) -> None:
-        front = sorted((i.latency_us or 0.0, i.score) for i in measured if i.front)
+        front = sorted((c.latency_us or 0.0, c.score) for c in timed if c.front)
         axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=1, linestyle="--")
         for i, family in enumerate(families):
-            of_family = [item for item in measured if item.family == family]
+            of_family = [candidate for candidate in timed if candidate.family == family]
             axes.plot(
-                [item.latency_us for item in of_family],
-                [item.score for item in of_family],
+                [candidate.latency_us for candidate in of_family],
+                [candidate.score for candidate in of_family],
                 "osD^"[i % 4],
                 color=SERIES[i % len(SERIES)],
                 label=_short(family),
             )
-        chosen = [item for item in measured if item.chosen]
+        selected = [candidate for candidate in timed if candidate.chosen]
         axes.plot(
-            [item.latency_us for item in chosen],
-            [item.score for item in chosen],
+            [candidate.latency_us for candidate in selected],
+            [candidate.score for candidate in selected],
             "o",
             markersize=14,
             markerfacecolor="none",
             markeredgecolor=INK,
             label="chosen",
         )
-        axes.set(xlabel="microseconds a row, half of the calls", ylabel=_short(metric))
+        axes.set(xlabel="microseconds a row, median", ylabel=_short(metric))
         _legend_above(axes, 3)
 
-    return _drawn("tried", draw, height=3.8)
+    return _render("tried", draw, height=3.8)
 
 
-def latency_figure(found: Measurements) -> str:
-    """Microseconds a call against rows a call, half of the calls and all but a hundredth."""
-    sizes = [size for size in sorted(found.batches) if size]
+def latency_figure(measurements: Measurements) -> str:
+    """Draw microseconds against rows of a call: median and 99th percentile."""
+    batches = measurements.batches
+    sizes = [size for size in sorted(batches) if size]
 
     def draw(axes: Any) -> None:
-        for i, (quantile, label) in enumerate((("p50", "half of the calls"), ("p99", "99 %"))):
-            values = [found.batches[size][quantile] for size in sizes]
+        for i, (quantile, label) in enumerate((("p50", "median"), ("p99", "99th percentile"))):
+            values = [batches[size][quantile] for size in sizes]
             axes.plot(
-                sizes,
-                values,
-                color=SERIES[i],
-                marker="os"[i],
-                linestyle=DASHES[i],
-                label=f"{label} took no longer",
+                sizes, values, color=SERIES[i], marker="os"[i], linestyle=DASHES[i], label=label
             )
-        if 0 in found.batches:
-            one = found.batches[0]["p50"]
-            axes.plot([1], [one], "D", color=SERIES[2], label="predict_one, half of the calls")
+        if 0 in batches:
+            median = batches[0]["p50"]
+            axes.plot([1], [median], "D", color=SERIES[2], label="predict_one, median")
         axes.set(xscale="log", yscale="log", xlabel="rows a call", ylabel="microseconds a call")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         _plain_numbers(axes)
         _legend_above(axes, 1)
 
-    return _drawn("latency", draw, height=4.2)
+    return _render("latency", draw, height=4.2)
 
 
-def memory_figure(found: Measurements) -> str:
-    """One bar: what Python, numpy and onnxruntime take, and what the model adds."""
-    empty, added = found.empty_memory_mb, max(0.0, found.peak_memory_mb - found.empty_memory_mb)
+def memory_figure(measurements: Measurements) -> str:
+    """Draw one bar: memory of Python, numpy and onnxruntime, and what the model adds."""
+    empty = measurements.empty_memory_mb
+    added = max(0.0, measurements.peak_memory_mb - empty)
 
     def draw(axes: Any) -> None:
         axes.barh([""], [empty], color=SERIES[2], height=0.5, label="Python, numpy, onnxruntime")
         axes.barh([""], [added], left=[empty], color=SERIES[1], height=0.5, label="model and rows")
         axes.grid(axis="y", visible=False)
-        axes.set(xlabel="MiB at most")
+        axes.set(xlabel="peak MiB")
         _legend_above(axes, 2)
 
-    return _drawn("memory", draw, height=1.7)
+    return _render("memory", draw, height=1.7)
 
 
 def _legend_above(axes: Any, columns: int) -> None:
-    """Where it cannot hide a line."""
+    """Put the legend above the axes, where it cannot hide a line."""
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=columns, fontsize=10)
 
 
 def _plain_numbers(axes: Any) -> None:
-    """No powers of ten on the upright axis: they would be formulas, and those are not read."""
+    """Write the numbers of the y axis in full; powers of ten would be drawn as formulas."""
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.15g}")
     axes.minorticks_off()
 
 
-def _drawn(name: str, draw: Callable[[Any], None], *, height: float, width: float = 5.2) -> str:
+def _render(name: str, draw: Callable[[Any], None], *, height: float, width: float = 5.2) -> str:
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     style: Any = {**_STYLE, "svg.hashsalt": name}
-    with mpl.rc_context(style), warnings.catch_warnings(), _unlogged("matplotlib.font_manager"):
-        warnings.simplefilter("ignore")  # a letter that matplotlib's font lacks, the browser has
+    with mpl.rc_context(style), warnings.catch_warnings(), _silenced("matplotlib.font_manager"):
+        warnings.simplefilter("ignore")  # the browser has letters that matplotlib's font lacks
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
@@ -328,8 +328,8 @@ def _drawn(name: str, draw: Callable[[Any], None], *, height: float, width: floa
 
 
 @contextmanager
-def _unlogged(name: str) -> Iterator[None]:
-    """Keep a logger silent: that fonts are looked for the first time is no news to anybody."""
+def _silenced(name: str) -> Iterator[None]:
+    """Silence a logger: matplotlib reports its first search for fonts."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -340,7 +340,7 @@ def _unlogged(name: str) -> Iterator[None]:
 
 
 def _for_page(svg: str, name: str) -> str:
-    """Without what only a file needs, with the page's colours, and names that occur once."""
+    """Embed the SVG: no metadata, fixed size or XML header, the page's colours, unique ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
@@ -359,9 +359,9 @@ def _coloured(svg: str, variables: Mapping[str, str]) -> str:
     return re.sub(r'(fill|stroke)="(var\([^"]+)"', r'style="\1: \2"', svg)
 
 
-def _short(text: str, most: int = 28) -> str:
-    """*text* so that it leaves room for the drawing, and cannot steer anything."""
+def _short(text: str, max_letters: int = 28) -> str:
+    """Shorten *text* to leave room for the drawing, and replace control characters."""
     clean = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-    # matplotlib leaves out of the legend what begins with an underscore.
+    # matplotlib omits labels that begin with an underscore from the legend.
     clean = f"\u200b{clean}" if clean.startswith("_") else clean
-    return clean if len(clean) <= most else f"{clean[: most - 1]}…"
+    return clean if len(clean) <= max_letters else f"{clean[: max_letters - 1]}…"

@@ -1,4 +1,4 @@
-"""The graph of a sealed file in; its nodes as text, or drawn as SVG, out.  The model is not run."""
+"""Draw the graph of a sealed file as text or as SVG, without running the model."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ GAP_X, GAP_Y = 22, 44
 LINE_WIDTH = 12
 MARGIN = 16
 SWEEPS = 4
-"""Passes that put each node near those it is connected with."""
+"""Passes that move each node near its neighbours (see :class:`_Layout`)."""
 
-LETTERS = 24
-"""Letters that fit into a box."""
+MAX_LETTERS = 24
+"""Most letters in one line of a box."""
 
 
 @dataclass(frozen=True)
 class _Box:
-    """A node, an input or an output of the graph; ``feeds`` are positions of boxes before it."""
+    """A node, input or output of the graph; ``feeds`` are the positions of its input boxes."""
 
     title: str
     detail: str
@@ -40,26 +40,26 @@ class _Box:
 
 @dataclass(frozen=True)
 class GraphDrawing:
-    """What a graph computes, box by box, in the order in which it is computed."""
+    """The nodes of a graph as boxes, in the order of execution."""
 
     name: str
     boxes: tuple[_Box, ...]
 
     def to_text(self) -> str:
-        """One line a node: its number, its operator, what it holds, and what it takes."""
+        """Write a line for each node: number, operator, constants and the numbers of its inputs."""
         width = max(len(box.title) for box in self.boxes)
         details = min(46, max(len(box.detail) for box in self.boxes))
         lines = [f"graph of {self.name}: {sum(b.kind == 'node' for b in self.boxes)} nodes"]
         for number, box in enumerate(self.boxes, 1):
-            taken = ", ".join(str(feed + 1) for feed in box.feeds)
-            arrow = f"<- {taken}" if taken else ""
+            input_numbers = ", ".join(str(feed + 1) for feed in box.feeds)
+            arrow = f"<- {input_numbers}" if input_numbers else ""
             lines.append(
                 f"{number:>4}  {box.title:<{width}}  {box.detail:<{details}}  {arrow}".rstrip()
             )
-        return "\n".join(_clean(line) for line in lines)
+        return "\n".join(_printable(line) for line in lines)
 
     def to_svg(self) -> str:
-        """A drawing from top to bottom; light or dark as the reader's screen."""
+        """Draw the graph from top to bottom, in the light or dark theme of the reader's screen."""
         layout = _Layout(self.boxes)
         width, height = layout.width, layout.height
         parts = [
@@ -96,25 +96,25 @@ def draw_graph(path: str | os.PathLike[str]) -> GraphDrawing:
     Raises
     ------
     EdgeRuntimeError
-        It is no sealed file.
+        *path* is no sealed file.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     bundle = unpack(Path(path).read_bytes())
     graph = onnx.load_model_from_string(bytes(bundle.graph)).graph
-    held = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     boxes: list[_Box] = []
-    maker: dict[str, int] = {}
+    producer: dict[str, int] = {}
     for value in graph.input:
-        maker[value.name] = len(boxes)
+        producer[value.name] = len(boxes)
         boxes.append(_Box(value.name, _type(value), (), "input"))
     for node in graph.node:
-        feeds = tuple(dict.fromkeys(maker[name] for name in node.input if name in maker))
+        feeds = tuple(dict.fromkeys(producer[name] for name in node.input if name in producer))
         for name in node.output:
-            maker[name] = len(boxes)
-        boxes.append(_Box(node.op_type, _detail(node, held), feeds, "node"))
+            producer[name] = len(boxes)
+        boxes.append(_Box(node.op_type, _detail(node, constants), feeds, "node"))
     for value in graph.output:
-        feeds = (maker[value.name],) if value.name in maker else ()
+        feeds = (producer[value.name],) if value.name in producer else ()
         boxes.append(_Box(value.name, _type(value), feeds, "output"))
     return GraphDrawing(bundle.manifest.name, tuple(boxes))
 
@@ -140,8 +140,8 @@ def _type(value: onnx.ValueInfoProto) -> str:
     return f"{name} [{', '.join(sizes)}]"
 
 
-def _detail(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> str:
-    """What the node holds: the shapes of its constants, how many trees, what it casts to."""
+def _detail(node: onnx.NodeProto, constants: dict[str, onnx.TensorProto]) -> str:
+    """Summarize a node: shapes of its constants, number of trees, type of a cast."""
     parts = []
     for attribute in node.attribute:
         if attribute.name == "tree_roots":
@@ -155,8 +155,8 @@ def _detail(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> str:
         elif attribute.name == "to":
             parts.append(onnx.TensorProto.DataType.Name(attribute.i).lower())
     for name in node.input:
-        if name in held:
-            tensor = held[name]
+        if name in constants:
+            tensor = constants[name]
             count = prod(tensor.dims)
             shape = "x".join(map(str, tensor.dims)) or "1"
             parts.append(f"constant {shape}" if count > 1 else f"constant {_value(tensor)}")
@@ -170,10 +170,10 @@ def _value(tensor: onnx.TensorProto) -> str:
 
 
 class _Layout:
-    """Where boxes stand: a row for each distance from the inputs, each row in a good order.
+    """Place the boxes in rows by their distance from the inputs, with few crossing lines.
 
-    A line that passes rows by gets a narrow place in each, so that it is not hidden by a box (the
-    layers of Sugiyama, Tagawa and Toda, 1981).
+    The layered drawing of Sugiyama, Tagawa and Toda (1981).  A line that spans several rows gets a
+    narrow placeholder in each row between, so that no box hides it.
     """
 
     def __init__(self, boxes: Sequence[_Box]) -> None:
@@ -186,37 +186,42 @@ class _Layout:
         self.lines: list[list[int]] = []
         for i, box in enumerate(boxes):
             for feed in box.feeds:
-                passed = range(depth[feed] + 1, depth[i])
-                vias = list(range(len(depth), len(depth) + len(passed)))
-                depth += passed
-                self.lines.append([feed, *vias, i])
+                rows_between = range(depth[feed] + 1, depth[i])
+                placeholders = list(range(len(depth), len(depth) + len(rows_between)))
+                depth += rows_between
+                self.lines.append([feed, *placeholders, i])
         rows: dict[int, list[int]] = defaultdict(list)
         for item, level in enumerate(depth):
             rows[level].append(item)
-        self._put_in_order(rows)
+        self._sort_rows(rows)
         self._set_places(rows, deepest)
 
     def width_of(self, item: int) -> int:
-        """A box is wide, a place for a line is not."""
+        """Return the width of a box, or of the placeholder of a line."""
         return BOX_WIDTH if item < self.count else LINE_WIDTH
 
-    def _put_in_order(self, rows: dict[int, list[int]]) -> None:
+    def _sort_rows(self, rows: dict[int, list[int]]) -> None:
+        """Sort each row by the mean place of its neighbours, downwards and upwards in turn."""
         above: dict[int, list[int]] = defaultdict(list)
         below: dict[int, list[int]] = defaultdict(list)
         for line in self.lines:
-            for one, other in pairwise(line):
-                above[other].append(one)
-                below[one].append(other)
-        at = {item: float(place) for row in rows.values() for place, item in enumerate(row)}
+            for upper, lower in pairwise(line):
+                above[lower].append(upper)
+                below[upper].append(lower)
+        place = {item: float(i) for row in rows.values() for i, item in enumerate(row)}
         for sweep in range(SWEEPS):
-            near = below if sweep % 2 else above
-            for level in sorted(rows, reverse=bool(sweep % 2)):
-                pull = {
-                    i: mean([at[n] for n in near[i]]) if near[i] else at[i] for i in rows[level]
+            upwards = bool(sweep % 2)
+            neighbours = below if upwards else above
+            for level in sorted(rows, reverse=upwards):
+                barycentre = {
+                    item: mean([place[n] for n in neighbours[item]])
+                    if neighbours[item]
+                    else place[item]
+                    for item in rows[level]
                 }
-                rows[level].sort(key=pull.__getitem__)
-                for place, item in enumerate(rows[level]):
-                    at[item] = place - (len(rows[level]) - 1) / 2
+                rows[level].sort(key=barycentre.__getitem__)
+                for i, item in enumerate(rows[level]):
+                    place[item] = i - (len(rows[level]) - 1) / 2
 
     def _set_places(self, rows: dict[int, list[int]], deepest: int) -> None:
         widths = {
@@ -233,31 +238,31 @@ class _Layout:
                 x += self.width_of(item) + GAP_X
 
     def paths(self) -> Iterator[str]:
-        """The lines, each through its places."""
+        """Draw each line as an SVG path from box to box, through its placeholders."""
         for line in self.lines:
-            drawn, before = "", None
+            path, previous_x = "", None
             for item in line:
                 x, y = self.places[item]
                 x += self.width_of(item) / 2
-                if before is None:
-                    drawn = f"M{x:.1f} {y + BOX_HEIGHT:.1f}"
+                if previous_x is None:
+                    path = f"M{x:.1f} {y + BOX_HEIGHT:.1f}"
                 else:
-                    bend = GAP_Y / 2
-                    drawn += f" C{before:.1f} {y - bend:.1f} {x:.1f} {y - bend:.1f} {x:.1f} {y:.1f}"
+                    bend = y - GAP_Y / 2
+                    path += f" C{previous_x:.1f} {bend:.1f} {x:.1f} {bend:.1f} {x:.1f} {y:.1f}"
                     if item >= self.count:
-                        drawn += f" V{y + BOX_HEIGHT:.1f}"
-                before = x
-            yield f'<path d="{drawn}"/>'
+                        path += f" V{y + BOX_HEIGHT:.1f}"
+                previous_x = x
+            yield f'<path d="{path}"/>'
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+    return text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…"
 
 
-def _clean(text: str) -> str:
-    """*text* without what could steer a terminal, or is no letter of XML."""
+def _printable(text: str) -> str:
+    """Replace characters that control a terminal or are invalid in XML."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _text(text: str) -> str:
-    return escape(_clean(text))
+    return escape(_printable(text))

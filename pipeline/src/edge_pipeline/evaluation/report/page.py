@@ -1,6 +1,6 @@
-"""A sealed file's own words and an Evaluation in; a page in HTML and a card in Markdown out.
+"""Render the report of a sealed file: an HTML page and a Markdown card.
 
-Pure: nothing is read or measured here.  Both show the same facts, computed once in :func:`facts`.
+This module reads and measures nothing.  :func:`facts` computes the facts that both show.
 """
 
 from __future__ import annotations
@@ -21,66 +21,68 @@ from edge_pipeline.evaluation.report.evaluation import Evaluation, Group, Score
 
 __all__ = ["SealedFile", "facts", "render_card", "render_page"]
 
-MOST_COLUMNS = 200
-"""Columns listed; a page with more is no longer read."""
+MAX_COLUMNS = 200
+"""Most columns in the table of columns."""
 
-MOST_CATEGORIES = 8
+MAX_CATEGORIES = 8
 FIGURES = (
     "calibration", "roc", "precision_recall", "importance", "groups", "answers", "learning",
     "loss", "tried", "latency", "memory",
 )  # fmt: skip
-MOST_CLASSES = 12
+MAX_CLASSES = 12
 
 
 class SealedFile(NamedTuple):
-    """A sealed file, read: its parts, its name, and its size."""
+    """The parts of a sealed file, its name and its size in bytes."""
 
     bundle: Bundle
     file: str
     size: int
 
 
-def render_page(told: SealedFile, evaluation: Evaluation) -> str:
-    """One HTML page that needs nothing besides itself."""
-    found = facts(told, evaluation)
-    made = _figures(evaluation)
-    found["figures"] = {name: Markup(made[name]) if name in made else None for name in FIGURES}
-    found["residual_figures"] = [
+def render_page(sealed_file: SealedFile, evaluation: Evaluation) -> str:
+    """Render one HTML page that loads nothing else."""
+    context = facts(sealed_file, evaluation)
+    drawings = _figures(evaluation)
+    context["figures"] = {
+        name: Markup(drawings[name]) if name in drawings else None for name in FIGURES
+    }
+    context["residual_figures"] = [
         Markup(figures.residuals_figure(item, i)) for i, item in enumerate(evaluation.residuals)
     ]
-    return _environment(autoescape=True).get_template("report.html.j2").render(found)
+    return _environment(autoescape=True).get_template("report.html.j2").render(context)
 
 
-def render_card(told: SealedFile, evaluation: Evaluation) -> str:
-    """The same as a model card in Markdown, without drawings."""
-    found = facts(told, evaluation)
-    text = _environment(autoescape=False).get_template("card.md.j2").render(found)
+def render_card(sealed_file: SealedFile, evaluation: Evaluation) -> str:
+    """Render the same facts as a model card in Markdown, without drawings."""
+    context = facts(sealed_file, evaluation)
+    text = _environment(autoescape=False).get_template("card.md.j2").render(context)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
-def facts(told: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
-    """Everything that is told, as the templates take it."""
-    manifest, seal = told.bundle.manifest, told.bundle.seal
+def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
+    """Compute the variables of both templates."""
+    manifest = sealed_file.bundle.manifest
     return {
         "m": manifest,
         "e": evaluation,
-        "file": told.file,
-        "headline": _headline(manifest),
-        "columns": [_column(column) for column in manifest.schema.columns[:MOST_COLUMNS]],
-        "columns_more": max(0, len(manifest.schema.columns) - MOST_COLUMNS),
+        "file": sealed_file.file,
+        "headline": _headline(manifest, evaluation),
+        "columns": [_column(column) for column in manifest.schema.columns[:MAX_COLUMNS]],
+        "columns_more": max(0, len(manifest.schema.columns) - MAX_COLUMNS),
         "outputs": [(o.name, o.method, o.dtype) for o in manifest.outputs],
-        "scores": [_score(score) for score in evaluation.scores] or _bare_scores(manifest),
-        "evidence": [(name, e, _level(e)) for name, e in manifest.parity.outputs.items()],
-        "limits": _limits(manifest, evaluation, told.size),
+        "scores": [_score(score) for score in evaluation.scores] or _manifest_scores(manifest),
+        "evidence": [(name, e, _guarantee(e)) for name, e in manifest.parity.outputs.items()],
+        "limits": _limits(manifest, evaluation, sealed_file.size),
         "example": example_row(manifest),
-        "seal": seal,
-        "size": told.size,
+        "seal": sealed_file.bundle.seal,
+        "size": sealed_file.size,
         "confusion": _confusion(evaluation),
     }
 
 
 def example_row(manifest: Manifest) -> str:
-    """A row as a Python program would hand it to ``predict_one``, as source."""
+    """Write a row for ``predict_one`` as Python source."""
     return pformat(_example(manifest), width=68, sort_dicts=False, compact=True)
 
 
@@ -102,37 +104,49 @@ def _cell(column: Column, manifest: Manifest) -> Any:
     return round(middle) if column.type == "int64" else float(f"{middle:.6g}")
 
 
-def _headline(manifest: Manifest) -> str:
-    count = len(manifest.schema.columns)
-    what = {
+_TASK_SENTENCES = {
+    "clustering": "Assigns a cluster to each row of {}.",
+    "anomaly": "Detects anomalies in {}.",
+    "transform": "Transforms {}.",
+}
+
+
+def _headline(manifest: Manifest, evaluation: Evaluation) -> str:
+    """Say in one sentence what the model predicts, and from what."""
+    n_columns = len(manifest.schema.columns)
+    inputs = {
         "text": "a text",
         "dicts": "a dict",
         "lists": "a list",
-    }.get(manifest.schema.kind, f"{count} column{'s' * (count != 1)}")
+    }.get(manifest.schema.kind, f"{n_columns} column{'s' * (n_columns != 1)}")
+    if manifest.task in _TASK_SENTENCES:
+        return _TASK_SENTENCES[manifest.task].format(inputs)
+    target = evaluation.source and evaluation.source.target
     labels = manifest.classes.get("predict", ())
     if labels and not isinstance(labels[0], list):
-        shown = ", ".join(map(str, labels[:MOST_CLASSES]))
-        more = f" and {len(labels) - MOST_CLASSES} more" if len(labels) > MOST_CLASSES else ""
-        return f"Answers one of {len(labels)} classes from {what}: {shown}{more}."
-    if manifest.task == "regression":
-        return f"Answers a number from {what}."
-    return f"Does {manifest.task} with {what}."
+        listed = ", ".join(map(str, labels[:MAX_CLASSES]))
+        more = f" and {len(labels) - MAX_CLASSES} more" if len(labels) > MAX_CLASSES else ""
+        return (
+            f"Predicts {target or f'one of {len(labels)} classes'} ({listed}{more}) from {inputs}."
+        )
+    default = "a number" if manifest.task == "regression" else "several targets"
+    return f"Predicts {target or default} from {inputs}."
 
 
 def _column(column: Column) -> dict[str, Any]:
-    known = ""
+    value_range = ""
     if column.categories:
-        shown = ", ".join(map(str, column.categories[:MOST_CATEGORIES]))
-        more = len(column.categories) - MOST_CATEGORIES
-        known = f"{shown} and {more} more" if more > 0 else shown
+        listed = ", ".join(map(str, column.categories[:MAX_CATEGORIES]))
+        more = len(column.categories) - MAX_CATEGORIES
+        value_range = f"{listed} and {more} more" if more > 0 else listed
     elif column.minimum is not None and column.maximum is not None:
-        known = f"{column.minimum:g} to {column.maximum:g}"
+        value_range = f"{column.minimum:g} to {column.maximum:g}"
     return {
         "name": column.name,
         "type": column.type,
-        "known": known,
-        "gaps": "allowed" if column.missing else "refused",
-        "others": "refused" if column.closed else "answered",
+        "range": value_range,
+        "missing": "accepted" if column.missing else "refused",
+        "unseen": "refused" if column.closed else "accepted",
     }
 
 
@@ -143,50 +157,50 @@ def _score(score: Score) -> dict[str, Any]:
         "value": f"{score.value:.4f}",
         "interval": f"{score.low:.4f} to {score.high:.4f}" if has_interval else "",
         "method": score.method,
-        "dummy": "" if score.dummy is None else f"{score.dummy:.4f}",
+        "baseline": "" if score.dummy is None else f"{score.dummy:.4f}",
     }
 
 
-def _bare_scores(manifest: Manifest) -> list[dict[str, Any]]:
-    """The metrics of the file itself, when its evaluation is not at hand."""
+def _manifest_scores(manifest: Manifest) -> list[dict[str, Any]]:
+    """List the metrics in the file itself, for a report without an evaluation."""
     return [_score(Score(name=name, value=value)) for name, value in manifest.metrics.items()]
 
 
-def _level(found: OutputEvidence) -> str:
-    if found.bound is None:
-        why = f": {found.formula}" if found.formula else ""
-        return f"equal on the rows compared; no more is known{why}"
-    if found.bound == 0:
-        return "equal bit for bit for every input"
-    return f"at most {found.bound:.1e} apart for every row within the columns' ranges"
+def _guarantee(evidence: OutputEvidence) -> str:
+    """Say for which rows the output equals scikit-learn's."""
+    if evidence.bound is None:
+        reason = f": {evidence.formula}" if evidence.formula else ""
+        return f"equal on the compared rows; not proven for others{reason}"
+    if evidence.bound == 0:
+        return "bit for bit equal for every input"
+    return f"differs by at most {evidence.bound:.1e} for every row within the columns' ranges"
 
 
 def _limits(manifest: Manifest, evaluation: Evaluation, size: int) -> list[dict[str, Any]]:
-    measured = evaluation.measured
-    timings = [] if measured is None else [Timing(0, 0, {"p99": measured.latency_us_p99})]
-    memory = float("nan") if measured is None else measured.peak_memory_mb
-    held = compare_with_limits(manifest, timings, file_bytes=size, peak_mb=memory)
+    result = evaluation.measured
+    timings = [] if result is None else [Timing(0, 0, {"p99": result.latency_us_p99})]
+    memory = float("nan") if result is None else result.peak_memory_mb
     rows = []
-    for limit in held:
-        unknown = limit.value is None or limit.value != limit.value
+    for limit in held_to(manifest, timings, file_bytes=size, peak_mb=memory):
+        unknown = limit.found is None or limit.found != limit.found
         rows.append(
             {
                 "name": limit.name,
                 "bound": f"{'at least' if limit.is_least else 'at most'} {limit.limit:,.10g}",
-                "found": "not measured" if unknown else f"{limit.value:,.5g}",
-                "kept": "" if unknown else "kept" if limit.is_met else "broken",
+                "value": "not measured" if unknown else f"{limit.found:,.5g}",
+                "verdict": "" if unknown else "kept" if limit.is_kept else "broken",
             }
         )
     return rows
 
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Rows of the confusion matrix, each count with its share of the row."""
-    found = evaluation.confusion
-    if found is None:
+    """List the rows of the confusion matrix, each count with its share of the row."""
+    matrix = evaluation.confusion
+    if matrix is None:
         return []
     rows = []
-    for label, counts in zip(found.labels, found.counts, strict=True):
+    for label, counts in zip(matrix.labels, matrix.counts, strict=True):
         total = sum(counts) or 1
         rows.append(
             {
@@ -199,39 +213,39 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _figures(e: Evaluation) -> dict[str, str]:
-    """Every drawing that there are figures for."""
-    made = {}
+    """Draw every figure that the evaluation has values for."""
+    drawings = {}
     if e.calibration is not None:
-        made["calibration"] = figures.calibration_figure(e.calibration)
+        drawings["calibration"] = figures.calibration_figure(e.calibration)
     if e.roc:
-        made["roc"] = figures.curves_figure(
-            "roc", e.roc, "false alarms", "found (recall)", "area", diagonal=True
+        drawings["roc"] = figures.curves_figure(
+            "roc", e.roc, "false positive rate", "recall", "area", diagonal=True
         )
     if e.precision_recall:
-        made["precision_recall"] = figures.curves_figure(
-            "pr", e.precision_recall, "found (recall)", "right among found (precision)",
+        drawings["precision_recall"] = figures.curves_figure(
+            "pr", e.precision_recall, "recall", "precision",
             "average precision", diagonal=False,
         )  # fmt: skip
     if e.importance:
-        made["importance"] = figures.importance_figure(e.importance, str(e.importance_of))
+        drawings["importance"] = figures.importance_figure(e.importance, str(e.importance_of))
     if e.groups:
-        made["groups"] = figures.groups_figure(e.groups, str(e.groups_of))
+        drawings["groups"] = figures.groups_figure(e.groups, str(e.groups_of))
     if e.answers is not None:
-        made["answers"] = figures.counts_figure(e.answers)
+        drawings["answers"] = figures.counts_figure(e.answers)
     if e.learning:
-        made["learning"] = figures.learning_figure(e.learning, str(e.learning_of))
+        drawings["learning"] = figures.learning_figure(e.learning, str(e.learning_of))
     if e.loss is not None:
-        made["loss"] = figures.loss_figure(e.loss)
+        drawings["loss"] = figures.loss_figure(e.loss)
     if any(item.front for item in e.tried):
-        made["tried"] = figures.tried_figure(e.tried, str(e.tried_of))
+        drawings["tried"] = figures.search_figure(e.tried, str(e.tried_of))
     if e.measured is not None:
-        made["latency"] = figures.latency_figure(e.measured)
-        made["memory"] = figures.memory_figure(e.measured)
-    return made
+        drawings["latency"] = figures.latency_figure(e.measured)
+        drawings["memory"] = figures.memory_figure(e.measured)
+    return drawings
 
 
 def _environment(*, autoescape: bool) -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("edge_pipeline.evaluation.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
@@ -239,10 +253,10 @@ def _environment(*, autoescape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["md"] = _in_markdown
-    made.filters["interval"] = _interval
-    made.filters["us"] = lambda value: f"{value:,.1f}"
-    return made
+    environment.filters["md"] = _in_markdown
+    environment.filters["interval"] = _interval
+    environment.filters["us"] = lambda value: f"{value:,.1f}"
+    return environment
 
 
 def _interval(group: Group) -> str:
@@ -252,7 +266,7 @@ def _interval(group: Group) -> str:
 
 
 def _in_markdown(value: object) -> str:
-    """*value* on one line, with nothing in it that Markdown or HTML would take for its own."""
+    """Write *value* on one line, with the special characters of Markdown and HTML escaped."""
     text = " ".join(str(value).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text)

@@ -1,4 +1,4 @@
-"""Answers and the truth in; metrics with the interval that chance alone explains out."""
+"""Compute metrics of stored predictions, each with a 95 % interval and the baseline's value."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ __all__ = [
 ]
 
 Z = 1.959963984540054
-"""Of the normal distribution, for 95 %."""
+"""Quantile of the normal distribution for a two-sided 95 % interval."""
 
-MOST_RESAMPLES, LEAST_RESAMPLES, RESAMPLED_ROWS = 500, 100, 1_000_000
-"""Resamples of a metric, fewer where the rows are many."""
+MAX_RESAMPLES, MIN_RESAMPLES, RESAMPLED_ROWS = 500, 100, 1_000_000
+"""Resamples of a metric; RESAMPLED_ROWS bounds the rows of all resamples together."""
 
 BASELINES = {
-    "classification": "always the commonest class of the training rows",
+    "classification": "always the most frequent class of the training rows",
     "regression": "always the mean of the training rows",
 }
-"""What the dummy does."""
+"""The constant that the baseline (scikit-learn's dummy estimators) predicts."""
 
 
 def class_labels(classes: Sequence[Any]) -> Any:
-    """The ``classes_`` of an estimator: an array, or one for each of several targets."""
+    """Return the ``classes_`` of an estimator: an array, or a list of them for several targets."""
     if isinstance(classes[0], list | tuple):
         return [np.asarray(labels) for labels in classes]
     return np.asarray(classes)
 
 
 class StoredPredictions(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose answers are known: its rows are their positions.
+    """An estimator that looks its predictions up: each row of X is a position.
 
-    scikit-learn's scorers take estimators; so a metric of resampled rows costs no predictions.
+    scikit-learn's scorers take estimators.  With this one, scoring a resample runs no model.
     """
 
-    def __init__(self, answers: dict[str, NDArray[Any]], classes: Sequence[Any] = ()) -> None:
-        self.answers = answers
+    def __init__(self, predictions: dict[str, NDArray[Any]], classes: Sequence[Any] = ()) -> None:
+        self.predictions = predictions
         self.classes = classes
         if len(classes):
             self.classes_ = class_labels(classes)
@@ -61,31 +61,31 @@ class StoredPredictions(BaseEstimator):  # type: ignore[misc]
         return True
 
     def __getattr__(self, name: str) -> Any:
-        answers = self.__dict__.get("answers", {})
-        if name not in answers:
+        predictions = self.__dict__.get("predictions", {})
+        if name not in predictions:
             raise AttributeError(name)
 
-        def answer(X: Any) -> NDArray[Any]:
-            return np.asarray(answers[name][np.asarray(X).ravel()])
+        def method(X: Any) -> NDArray[Any]:
+            return np.asarray(predictions[name][np.asarray(X).ravel()])
 
-        answer.__name__ = name  # scorers look at it
-        return answer
+        method.__name__ = name  # scorers look at it
+        return method
 
 
 class _StoredClasses(ClassifierMixin, StoredPredictions):  # type: ignore[misc]
-    """Tells scorers that the answers are classes."""
+    """Tells scorers that the predictions are classes."""
 
 
 class _StoredNumbers(RegressorMixin, StoredPredictions):  # type: ignore[misc]
-    """Tells scorers that the answers are numbers."""
+    """Tells scorers that the predictions are numbers."""
 
 
 def stored_predictions(
-    task: str, answers: dict[str, NDArray[Any]], classes: Sequence[Any] = ()
+    task: str, predictions: dict[str, NDArray[Any]], classes: Sequence[Any] = ()
 ) -> StoredPredictions:
-    """The estimator for *task* that gives these answers."""
+    """Wrap the predictions of each method as an estimator for *task*."""
     kind = _StoredClasses if task == "classification" else _StoredNumbers
-    return kind(answers, classes)
+    return kind(predictions, classes)
 
 
 def score_metrics(
@@ -97,51 +97,57 @@ def score_metrics(
     y_train: NDArray[Any] | None,
     seed: int,
 ) -> list[Score]:
-    """Each metric with its interval, and what a dummy gets."""
+    """Compute each metric with its interval, and the baseline's value if *y_train* is known."""
     rows = np.arange(len(y))
-    found = []
-    for name in names:
-        dummy = None if y_train is None else _dummy(name, task, y, y_train)
-        found.append(_score(name, model, rows, y, dummy, seed))
-    return found
+    return [
+        _score(
+            name,
+            model,
+            rows,
+            y,
+            None if y_train is None else _baseline_score(name, task, y, y_train),
+            seed,
+        )
+        for name in names
+    ]
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share.
+def wilson(successes: int, count: int) -> tuple[float, float]:
+    """Compute the 95 % interval of a share.
 
     Wilson, 1927, J. Am. Stat. Assoc. 22, p. 209.
     """
     if not count:
         return 0.0, 1.0
-    share = right / count
+    share = successes / count
     middle = share + Z * Z / (2 * count)
     half = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
     scale = 1 + Z * Z / count
-    # Exactly 0 and 1 at the ends, where rounding would leave 1e-18.
-    low = (middle - half) / scale if right else 0.0
-    return low, (middle + half) / scale if right < count else 1.0
+    # Exactly 0 and 1 at the ends, where rounding would give 1e-18.
+    low = (middle - half) / scale if successes else 0.0
+    return low, (middle + half) / scale if successes < count else 1.0
 
 
 def bootstrap(value: Any, count: int, seed: int) -> tuple[float, float, int]:
-    """The 95 % percentile interval of ``value(rows)`` over resampled rows, and their number.
+    """Compute the 95 % percentile interval of ``value(rows)``, and the number of resamples used.
 
     Efron, 1979, Ann. Stat. 7, p. 1.
     """
     random = np.random.default_rng(seed)
-    resamples = int(np.clip(RESAMPLED_ROWS // count, LEAST_RESAMPLES, MOST_RESAMPLES))
-    found = []
+    resamples = int(np.clip(RESAMPLED_ROWS // count, MIN_RESAMPLES, MAX_RESAMPLES))
+    values = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(resamples):
             try:
-                found.append(float(value(random.integers(0, count, count))))
+                values.append(float(value(random.integers(0, count, count))))
             except ValueError:  # a resample without one of the classes
                 continue
-    known = [number for number in found if math.isfinite(number)]
-    if not known:
+    finite = [number for number in values if math.isfinite(number)]
+    if not finite:
         raise ValueError("no resample of the test rows has a value")
-    low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high), len(known)
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return float(low), float(high), len(finite)
 
 
 def _score(
@@ -149,7 +155,7 @@ def _score(
     model: StoredPredictions,
     rows: NDArray[Any],
     y: NDArray[Any],
-    dummy: float | None,
+    baseline: float | None,
     seed: int,
 ) -> Score:
     scorer = get_scorer(name)
@@ -158,19 +164,19 @@ def _score(
         value = float(scorer(model, rows, y))
     if name == "accuracy":
         low, high = wilson(round(value * len(y)), len(y))
-        return Score(name=name, value=value, low=low, high=high, method="Wilson", dummy=dummy)
-    low, high, count = bootstrap(lambda some: scorer(model, some, y[some]), len(y), seed)
+        return Score(name=name, value=value, low=low, high=high, method="Wilson", dummy=baseline)
+    low, high, count = bootstrap(lambda sample: scorer(model, sample, y[sample]), len(y), seed)
     method = f"bootstrap, {count} resamples"
-    return Score(name=name, value=value, low=low, high=high, method=method, dummy=dummy)
+    return Score(name=name, value=value, low=low, high=high, method=method, dummy=baseline)
 
 
-def _dummy(name: str, task: str, y: NDArray[Any], y_train: NDArray[Any]) -> float | None:
-    made = DummyClassifier() if task == "classification" else DummyRegressor()
-    made.fit(np.zeros((len(y_train), 1)), y_train)
+def _baseline_score(name: str, task: str, y: NDArray[Any], y_train: NDArray[Any]) -> float | None:
+    baseline = DummyClassifier() if task == "classification" else DummyRegressor()
+    baseline.fit(np.zeros((len(y_train), 1)), y_train)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            value = float(get_scorer(name)(made, np.zeros((len(y), 1)), y))
-        except ValueError:  # a metric that a constant answer has no value of
+            value = float(get_scorer(name)(baseline, np.zeros((len(y), 1)), y))
+        except ValueError:  # the metric is undefined for constant predictions
             return None
     return value if math.isfinite(value) else None
