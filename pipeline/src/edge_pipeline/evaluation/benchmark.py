@@ -97,7 +97,7 @@ def bench_pair(
         "rows": largest_batch,
         "seconds": seconds,
         "turns": TURNS,
-        "questions": [None if rows is None else json_rows(path, rows) for path in paths],
+        "cells": [None if rows is None else json_rows(path, rows) for path in paths],
     }
     first_times, second_times = run_isolated(_TIME_IN_TURNS, paths, settings)
     ratios = {}
@@ -114,15 +114,15 @@ import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from edge_runtime.benchmark import measure
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.model import load
+from edge_runtime.loading import load
 settings = json.load(sys.stdin)
 try:
     models = [load(path) for path in sys.argv[2:]]
     response = [{}, {}]
     for turn in range(settings["turns"]):
-        for model, times, questions in zip(models, response, settings["questions"]):
+        for model, times, cells in zip(models, response, settings["cells"]):
             for timing in measure(model, rows=settings["rows"], seconds=settings["seconds"],
-                                  questions=questions):
+                                  cells=cells):
                 times.setdefault(str(timing.rows), []).append(timing.latency_us["p50"])
 except EdgeRuntimeError as error:
     response = {"error": str(error)}

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.model import Model, load
+from edge_runtime.loading import load
+from edge_runtime.model import Model
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError

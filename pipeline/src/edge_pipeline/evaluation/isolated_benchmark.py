@@ -137,7 +137,7 @@ import time
 import edge_runtime.engine.session
 from edge_runtime.benchmark import measure, peak_memory_mb
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.model import load
+from edge_runtime.loading import load
 settings, empty_mb = json.load(sys.stdin), peak_memory_mb()
 started = time.perf_counter()
 try:

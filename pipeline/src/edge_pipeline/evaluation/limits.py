@@ -107,12 +107,12 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
                 best = result
         timings = [] if best is None else [Timing(0, 0, {"p99": best.latency_us_p99})]
         memory = 0.0 if best is None else best.peak_memory_mb
-        limits = held_to(manifest, timings, file_bytes=len(raw), peak_mb=memory)
-        broken_limits = [limit for limit in limits if not limit.is_kept]
+        limits = compare_with_limits(manifest, timings, file_bytes=len(raw), peak_mb=memory)
+        broken_limits = [limit for limit in limits if not limit.is_met]
         if not broken_limits:
             return best
     reasons = [
-        _explain(limit.name, limit.limit, float(limit.found or 0.0)) for limit in broken_limits
+        _explain(limit.name, limit.limit, float(limit.value or 0.0)) for limit in broken_limits
     ]
     names = {limit.name for limit in broken_limits}
     if best is not None and "max_peak_memory_mb" in names:
@@ -125,7 +125,7 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
         f"{'; '.join(reasons)}; nothing was written",
         limit=broken_limits[0].name,
         allowed=broken_limits[0].limit,
-        found=float(broken_limits[0].found or 0.0),
+        found=float(broken_limits[0].value or 0.0),
     )
 
 

@@ -181,14 +181,14 @@ def _limits(manifest: Manifest, evaluation: Evaluation, size: int) -> list[dict[
     timings = [] if result is None else [Timing(0, 0, {"p99": result.latency_us_p99})]
     memory = float("nan") if result is None else result.peak_memory_mb
     rows = []
-    for limit in held_to(manifest, timings, file_bytes=size, peak_mb=memory):
-        unknown = limit.found is None or limit.found != limit.found
+    for limit in compare_with_limits(manifest, timings, file_bytes=size, peak_mb=memory):
+        unknown = limit.value is None or limit.value != limit.value
         rows.append(
             {
                 "name": limit.name,
                 "bound": f"{'at least' if limit.is_least else 'at most'} {limit.limit:,.10g}",
-                "value": "not measured" if unknown else f"{limit.found:,.5g}",
-                "verdict": "" if unknown else "kept" if limit.is_kept else "broken",
+                "value": "not measured" if unknown else f"{limit.value:,.5g}",
+                "verdict": "" if unknown else "kept" if limit.is_met else "broken",
             }
         )
     return rows
