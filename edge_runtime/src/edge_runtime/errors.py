@@ -1,27 +1,27 @@
-"""Every error this distribution raises on purpose.
+"""Define every error that edge_runtime raises on purpose.
 
 ::
 
     EdgeRuntimeError
-    ├── BundleError            the file cannot be trusted or read
-    │   ├── NotABundleError    it carries no seal: some other file
-    │   ├── IntegrityError     its bytes are not the bytes that were sealed
-    │   ├── FormatVersionError it was written for a newer runtime
-    │   ├── SignatureError     no key that this device trusts has signed these bytes
-    │   │   ├── UnsignedError  nobody has signed it
-    │   │   └── UntrustedKeyError  a key has that is unknown here, or revoked
-    │   ├── UnsafeGraphError   its graph holds what no bundle may hold
-    │   ├── IsolationError     it crashed, hung or bloated the process that tried it first
-    │   ├── NotEnoughMemoryError  this process cannot get the memory that it needs
-    │   └── UnsupportedRuntimeError  this onnxruntime must not, or cannot, run it
-    ├── TrustError             the keys that this device trusts cannot be read or used
-    ├── SelfTestError          the golden rows answer differently on this machine
-    ├── InputError             a row the model must not answer
-    ├── InferenceError         onnxruntime failed on rows that passed every check
+    ├── BundleError              the file cannot be trusted or read
+    │   ├── NotABundleError      another kind of file: it has no seal
+    │   ├── IntegrityError       the bytes differ from the sealed bytes
+    │   ├── FormatVersionError   the file needs a newer runtime
+    │   ├── SignatureError       no key that this device trusts has signed the bytes
+    │   │   ├── UnsignedError    the file has no signature
+    │   │   └── UntrustedKeyError  the signing key is unknown here, or revoked
+    │   ├── UnsafeGraphError     the graph contains something that no bundle may contain
+    │   ├── IsolationError       the isolated test process crashed, hung or exceeded its limits
+    │   ├── NotEnoughMemoryError   this process cannot get the memory that the file needs
+    │   └── UnsupportedRuntimeError  the installed onnxruntime must not, or cannot, run it
+    ├── TrustError               the device's trusted keys cannot be read or used
+    ├── SelfTestError            the golden rows give other results on this machine
+    ├── InputError               the model cannot predict for a row or a table
+    ├── InferenceError           onnxruntime failed on rows that passed every check
     ├── MethodNotAvailableError  the trained estimator had no such method
-    └── ModelClosedError       the model was used after close()
+    └── ModelClosedError         the model was used after close()
 
-``OSError`` passes through unchanged: a missing file stays FileNotFoundError.
+``OSError`` passes through unchanged: a missing file raises FileNotFoundError.
 """
 
 from __future__ import annotations
@@ -49,28 +49,28 @@ __all__ = [
 
 
 class EdgeRuntimeError(Exception):
-    """Root of every error that edge_runtime raises on purpose."""
+    """Base class of every error that edge_runtime raises on purpose."""
 
 
 class BundleError(EdgeRuntimeError):
-    """The bundle cannot be trusted or read; the message says what to do."""
+    """The bundle cannot be trusted or read; the message names the remedy."""
 
 
 class NotABundleError(BundleError):
-    """The bytes end in no seal: not a bundle, or cut short."""
+    """The bytes do not end in a seal: another kind of file, or a file that was cut short."""
 
 
 class IntegrityError(BundleError):
-    """The bytes differ from those that were sealed, or contradict themselves."""
+    """The bytes differ from the sealed bytes, or contradict each other."""
 
 
 class FormatVersionError(BundleError):
-    """The bundle was written in a format newer than this runtime reads.
+    """The bundle has a newer format than this runtime reads.
 
     Attributes
     ----------
     found, supported
-        The bundle's format version, and the highest one read here.
+        Format version of the bundle, and the highest version that this runtime reads.
     """
 
     def __init__(self, found: int, supported: int) -> None:
@@ -83,22 +83,22 @@ class FormatVersionError(BundleError):
 
 
 class SignatureError(BundleError):
-    """The signature does not fit the bytes, or there is none that counts on this device."""
+    """The signature does not match the bytes, or this device does not accept it."""
 
 
 class UnsignedError(SignatureError):
-    """Nobody has signed the bundle, and this device runs signed ones only."""
+    """The bundle has no signature, and this device runs signed bundles only."""
 
 
 class UntrustedKeyError(SignatureError):
-    """The bundle names a key that this device does not trust, or no longer.
+    """The device does not trust the key that signed the bundle, or no longer.
 
     Attributes
     ----------
     key_id
-        Of the key that the bundle names.
+        Id of the key that the bundle names.
     revoked
-        Whether the device knows the key as revoked.
+        Whether the key is revoked on this device.
     """
 
     def __init__(self, message: str, *, key_id: str, revoked: bool) -> None:
@@ -108,11 +108,11 @@ class UntrustedKeyError(SignatureError):
 
 
 class UnsafeGraphError(BundleError):
-    """The graph holds what no bundle may hold; onnxruntime has not seen it."""
+    """The graph contains something that no bundle may contain; onnxruntime has not read it."""
 
 
 class IsolationError(BundleError):
-    """The process that tried the bundle first crashed, hung, or took more than it may."""
+    """The isolated process that first ran the bundle crashed, hung or exceeded its limits."""
 
 
 class UnsupportedRuntimeError(BundleError):
@@ -120,26 +120,26 @@ class UnsupportedRuntimeError(BundleError):
 
 
 class NotEnoughMemoryError(BundleError, MemoryError):
-    """The bundle cannot be loaded: this process gets no more memory."""
+    """The bundle cannot be loaded: this process cannot get enough memory."""
 
 
 class TrustError(EdgeRuntimeError):
-    """The keys that this device trusts cannot be read, or their signatures not be checked."""
+    """The trusted keys of this device cannot be read, or cannot check a signature."""
 
 
 class SelfTestError(EdgeRuntimeError):
-    """A golden row answers differently here than it did when it was sealed."""
+    """The model predicts another value for a golden row than it did at the build."""
 
 
 class InputError(EdgeRuntimeError, ValueError):
-    """A row, or the whole table, that the model must not answer.
+    """The model cannot predict for a row, or for the whole table.
 
     Attributes
     ----------
     row
-        Zero-based position of the first bad row, or None when all rows share the fault.
+        Zero-based position of the first invalid row, or None when all rows share the fault.
     column
-        Name of the column at fault, or None when it is not about one column.
+        Name of the faulty column, or None when the fault is not in one column.
     """
 
     def __init__(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
@@ -152,7 +152,7 @@ class InputError(EdgeRuntimeError, ValueError):
 
 
 class InferenceError(EdgeRuntimeError):
-    """onnxruntime failed, or answered in another shape, on rows that passed every check."""
+    """onnxruntime failed, or returned another shape, for rows that passed every check."""
 
 
 class MethodNotAvailableError(EdgeRuntimeError, AttributeError):

@@ -1,1 +1,1 @@
-"""Texts, dicts and lists in, the numbers that vectorisers and hashers make of them out."""
+"""Count the features of texts, dicts and lists, as scikit-learn's vectorizers and hashers do."""

@@ -1,7 +1,8 @@
-"""One cell of text, a dict or a list in, what it counts in each column of a derived block out.
+"""Count the features of a text, dict or list cell, by column of a derived block.
 
-Reads as scikit-learn's feature extractors do, since both use Python's own ``re``, ``str.lower`` and
-``unicodedata``.  Of characters that Unicode added later than a Python, that Python knows nothing.
+The counts equal scikit-learn's, because both use Python's own ``re``, ``str.lower`` and
+``unicodedata``.  They may differ for characters that a later version of Unicode added, where the
+device and the build machine run different versions of Python.
 """
 
 from __future__ import annotations
@@ -38,26 +39,26 @@ __all__ = [
 ]
 
 MAX_TEXT_CHARACTERS = 1_000_000
-"""Longest text that is read, a thousand pages: bounds the work that one cell can make."""
+"""Longest text that is read (a thousand pages): it bounds the work for one cell."""
 
 MAX_ITEMS = 1_000_000
 """Most entries of a dict, or items of a list, that are read."""
 
 CACHED_HASHES = 1 << 16
-"""Features whose hash is remembered: one takes 2 us to compute in Python, and words repeat."""
+"""Hashes that are cached: one takes 2 us to compute in Python, and words repeat."""
 
 Counter = Callable[[Any], Mapping[int, float]]
-"""From a cell to what it counts, by column; raises UnreadableError."""
+"""A function from a cell to its counts by column; raises UnreadableError."""
 
 _Features = Iterable[tuple[Any, float]]
 
 
 class UnreadableError(ValueError):
-    """What is wrong with a cell; the border says where, in an InputError."""
+    """A cell cannot be read.  Input validation adds row and column, in an InputError."""
 
 
 def counter(derived: Derived) -> Counter:
-    """The function that reads a cell as *derived* says.
+    """Return the function that counts the features of a cell, as *derived* describes.
 
     Raises
     ------
@@ -67,8 +68,8 @@ def counter(derived: Derived) -> Counter:
     read = _reader(derived)
     place = _placer(derived.placing)
     binary, scale = derived.binary, _SCALES[derived.norm]
-    kept = derived.placing.kept if isinstance(derived.placing, Hashing) else ()
-    places = {column: place for place, column in enumerate(kept)}
+    hashed_columns = derived.placing.kept if isinstance(derived.placing, Hashing) else ()
+    position_of = {column: position for position, column in enumerate(hashed_columns)}
 
     def count(cell: Any) -> dict[int, float]:
         counts: dict[int, float] = {}
@@ -83,9 +84,11 @@ def counter(derived: Derived) -> Counter:
             counts = dict.fromkeys(counts, 1.0)
         if scale:
             counts = scale(counts)
-        if not places:
+        if not position_of:
             return counts
-        return {places[column]: value for column, value in counts.items() if column in places}
+        return {
+            position_of[column]: value for column, value in counts.items() if column in position_of
+        }
 
     return count
 
@@ -133,13 +136,14 @@ def _text(cell: Any) -> str:
         raise UnreadableError("expected a text, found a missing value; leave the row out")
     if len(cell) > MAX_TEXT_CHARACTERS:
         raise UnreadableError(
-            f"the text has {len(cell)} characters, read are at most {MAX_TEXT_CHARACTERS}; cut it"
+            f"expected a text of at most {MAX_TEXT_CHARACTERS} characters, found {len(cell)}; "
+            "cut it"
         )
     return cell
 
 
 def _cleaner(reading: Words | Characters) -> Callable[[str], str]:
-    """CountVectorizer.build_preprocessor: first lower case, then accents."""
+    """Convert to lower case, then strip accents (CountVectorizer.build_preprocessor)."""
     strip = {"keep": None, "ascii": _to_ascii, "unicode": _without_marks}[reading.accents]
     if not reading.lowercase:
         return strip or (lambda text: text)
@@ -208,8 +212,8 @@ def _character_splitter(reading: Characters) -> Callable[[str], Iterable[str]]:
                     break
                 yield from (padded[i : i + size] for i in range(len(padded) - size + 1))
 
-    chosen = runs_of_words if reading.within_words else runs
-    return lambda text: chosen(_SPACES.sub(" ", text))
+    split = runs_of_words if reading.within_words else runs
+    return lambda text: split(_SPACES.sub(" ", text))
 
 
 def _dict(cell: Any) -> Mapping[Any, Any]:
@@ -220,7 +224,7 @@ def _dict(cell: Any) -> Mapping[Any, Any]:
 
 
 def _list(cell: Any) -> Any:
-    """A list of items, in whatever container; text is none."""
+    """Return a list, tuple, set or array as a Python container; text is refused."""
     if hasattr(cell, "tolist"):
         cell = cell.tolist()
     if not isinstance(cell, list | tuple | set | frozenset):
@@ -231,32 +235,32 @@ def _list(cell: Any) -> Any:
 
 def _check_size(cell: Sized) -> None:
     if len(cell) > MAX_ITEMS:
-        raise UnreadableError(f"found {len(cell)} items, read are at most {MAX_ITEMS}")
+        raise UnreadableError(f"expected at most {MAX_ITEMS} items, found {len(cell)}")
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
     if not isinstance(item, list | tuple) or len(item) != 2:
-        raise UnreadableError(f"expected (name, value) pairs, found {_shown(item)}")
+        raise UnreadableError(f"expected (name, value) pairs, found {_excerpt(item)}")
     return item[0], item[1]
 
 
 def _item(item: Any, hashed: bool) -> Any:
     if isinstance(item, str) or (not hashed and isinstance(item, int | float)):
         return item
-    wanted = "str" if hashed else "labels"
-    raise UnreadableError(f"expected a list of {wanted}, found {_shown(item)} in it")
+    expected = "str" if hashed else "labels"
+    raise UnreadableError(f"expected a list of {expected}, found {_excerpt(item)} in it")
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     return repr(value)[:60]
 
 
 def _entries(pairs: Iterable[tuple[Any, Any]], separator: str, lenient: bool) -> _Features:
     for key, value in pairs:
-        if hasattr(value, "tolist"):  # of numpy, which is not asked for by its type
+        if hasattr(value, "tolist"):  # a numpy scalar or array
             value = value.tolist()
         if not isinstance(key, str):
-            raise UnreadableError(f"expected names that are str, found {_shown(key)}")
+            raise UnreadableError(f"expected names that are str, found {_excerpt(key)}")
         if isinstance(value, str):
             yield f"{key}{separator}{value}", 1.0
         elif isinstance(value, Number) and not isinstance(value, complex):
@@ -267,27 +271,27 @@ def _entries(pairs: Iterable[tuple[Any, Any]], separator: str, lenient: bool) ->
             for item in value:
                 if not isinstance(item, str):
                     raise UnreadableError(
-                        f"{_shown(key)}: expected a list of str, found {_shown(item)} in it"
+                        f"{_excerpt(key)}: expected a list of str, found {_excerpt(item)} in it"
                     )
                 yield f"{key}{separator}{item}", 1.0
         else:
             raise UnreadableError(
-                f"{_shown(key)}: expected a number or a str, found {type(value).__name__}"
+                f"{_excerpt(key)}: expected a number or a str, found {type(value).__name__}"
             )
 
 
 def _placer(placing: Vocabulary | Hashing) -> Callable[[Any], tuple[int, float]]:
-    """From a feature to its column, -1 for none, and the sign with which it counts."""
+    """Return a function from a feature to its column (-1 for none) and its sign."""
     if isinstance(placing, Vocabulary):
-        known = {term: (column, 1.0) for column, term in enumerate(placing.terms)}
-        nowhere = (-1, 1.0)
-        return lambda feature: known.get(feature, nowhere)
+        place_of = {term: (column, 1.0) for column, term in enumerate(placing.terms)}
+        no_place = (-1, 1.0)
+        return lambda feature: place_of.get(feature, no_place)
     width, alternate_sign = placing.width, placing.alternate_sign
 
     @lru_cache(CACHED_HASHES)
     def place(feature: str) -> tuple[int, float]:
         hashed = murmur3_32(feature.encode("utf-8"))
-        # FeatureHasher's own answer for the one number that has no absolute value in 32 bits.
+        # -2**31 has no absolute value in 32 bits; FeatureHasher computes its column like this.
         column = (2**31 - width if hashed == -(2**31) else abs(hashed)) % width
         return column, -1.0 if alternate_sign and hashed < 0 else 1.0
 
@@ -295,15 +299,15 @@ def _placer(placing: Vocabulary | Hashing) -> Callable[[Any], tuple[int, float]]
 
 
 def murmur3_32(message: bytes, seed: int = 0) -> int:
-    """MurmurHash3_x86_32 (Austin Appleby, public domain) as a signed 32-bit number."""
+    """Compute MurmurHash3_x86_32 (Austin Appleby, public domain), signed."""
     state = seed
-    whole = len(message) & ~3
-    for (block,) in struct.iter_unpack("<I", message[:whole]):
+    blocks_end = len(message) & ~3
+    for (block,) in struct.iter_unpack("<I", message[:blocks_end]):
         state ^= _scrambled(block)
         state = (state << 13 | state >> 19) & _32_BITS
         state = (state * 5 + 0xE6546B64) & _32_BITS
-    if len(message) > whole:
-        state ^= _scrambled(int.from_bytes(message[whole:], "little"))
+    if len(message) > blocks_end:
+        state ^= _scrambled(int.from_bytes(message[blocks_end:], "little"))
     state ^= len(message)
     state = ((state ^ state >> 16) * 0x85EBCA6B) & _32_BITS
     state = ((state ^ state >> 13) * 0xC2B2AE35) & _32_BITS

@@ -1,8 +1,8 @@
-"""Blocks of numbers that the runtime makes from text, dicts and lists: plain values, no I/O.
+"""Describe the blocks of numbers that the runtime computes from text, dicts and lists.
 
-A graph cannot split text as Python's ``re`` does, so it is handed counts: a :class:`Derived` says
-which column to read, how to read a cell into features (its *reading*), and where each feature is
-counted (its *placing*).  Every class is a law of its own JSON: ``from_json(x.to_json()) == x``.
+A graph cannot split text as Python's ``re`` does, so it receives counts.  A :class:`Derived` names
+the column, the way to read a cell into features (*reading*), and the column that counts each
+feature (*placing*).  ``Derived.from_json(d.to_json()) == d``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MAX_NGRAM = 1000
-"""Longest run of tokens or characters; far beyond use, it bounds the work that one text makes."""
+"""Longest run of tokens or characters: far beyond use, it bounds the work for one text."""
 
 MAX_WIDTH = 1 << 24
 """Most columns of one block: 128 MiB a row."""
@@ -40,22 +40,22 @@ Accents = Literal["keep", "ascii", "unicode"]
 """``strip_accents`` of scikit-learn's vectorizers; ``keep`` for its None."""
 
 Norm = Literal["none", "l1", "l2"]
-"""What a row's counts are divided by: nothing, the sum of their magnitudes, or their length."""
+"""Divisor of a row's counts: none, the sum of their magnitudes, or their Euclidean length."""
 
 Term = str | int | float
-"""A feature's name, or a label."""
+"""Name of a feature, or a label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A text's tokens, and runs of them joined by one space (CountVectorizer, analyzer="word").
+    """Reads a text's tokens, and runs of them joined by one space (CountVectorizer, "word").
 
     Attributes
     ----------
     pattern
-        Python regular expression: a token is what ``findall`` gives.
+        Python regular expression: ``findall`` returns the tokens.
     stop_words
-        Tokens left out before runs are formed.
+        Tokens that are removed before runs are formed.
     """
 
     pattern: str
@@ -67,7 +67,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Characters:
-    """Runs of a text's characters (analyzer="char"), or of each word's ("char_wb")."""
+    """Reads runs of a text's characters (analyzer="char"), or of each word's ("char_wb")."""
 
     within_words: bool
     lowercase: bool
@@ -77,15 +77,15 @@ class Characters:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A dict's entries: a number counts for its key, a str is the feature ``key=value``.
+    """Reads a dict's entries: a number counts for its key, a str is the feature ``key=value``.
 
     Attributes
     ----------
     separator
-        Between key and value.
+        Text between key and value.
     lenient
-        Whether a value may be None (NaN) or a list of str, each a feature of its own
-        (DictVectorizer), or neither (FeatureHasher).
+        Whether a value may also be None (read as NaN) or a list of str, each a feature of its own.
+        DictVectorizer allows both, FeatureHasher neither.
     """
 
     separator: str
@@ -94,19 +94,19 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """A list's (key, value) pairs, read as :class:`Entries` of a dict that may repeat a key."""
+    """Reads a list's (key, value) pairs like :class:`Entries`; a key may repeat."""
 
     separator: str
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list's items, each a feature."""
+    """Reads a list's items, each a feature."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A column for each of *terms*, in their order; another feature counts nowhere."""
+    """One column for each of *terms*, in their order; other features are ignored."""
 
     terms: tuple[Term, ...]
 
@@ -118,15 +118,15 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class Hashing:
-    """A feature's column is its 32-bit MurmurHash3 modulo *width* (FeatureHasher).
+    """One column for each value of the 32-bit MurmurHash3 modulo *width* (FeatureHasher).
 
     Attributes
     ----------
     alternate_sign
-        Whether a feature whose hash is negative counts downward.
+        Whether a feature with a negative hash counts as -1.
     kept
-        The columns that the block has, ascending: of a million the graph may read a few hundred.
-        Empty when it has all.  What a row is divided by counts the others, too.
+        The hashed columns that the block contains, ascending; empty for all of them.  A graph may
+        read only a few hundred of a million.  The norm of a row covers all hashed columns.
     """
 
     width: int
@@ -152,11 +152,11 @@ class Derived:
     column
         Name of the schema's column that is read.
     reading, placing
-        How a cell becomes features, and where they count.
+        The way from a cell to its features, and from a feature to its column.
     binary
-        Whether a column holds 1 when any feature counted there, instead of the sum.
+        Whether a column holds 1 for any count, instead of the sum.
     norm
-        Applied last; a row without counts stays as it is.
+        Applied last; a row without counts is not divided.
     """
 
     column: str
@@ -172,13 +172,13 @@ class Derived:
 
     @property
     def reads(self) -> Literal["string", "dict", "list"]:
-        """Type of the column that is read."""
+        """Type of the column that the block reads."""
         if isinstance(self.reading, Words | Characters):
             return "string"
         return "dict" if isinstance(self.reading, Entries) else "list"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "column": self.column,
             "reading": {"kind": _KINDS[type(self.reading)], **asdict(self.reading)},
@@ -189,17 +189,22 @@ class Derived:
 
     @classmethod
     def from_json(cls, value: Any) -> Derived:
-        """Read what :meth:`to_json` wrote; IntegrityError when it is something else."""
+        """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
         match value:
             case {
                 "column": str(column),
-                "reading": {"kind": str(reading)} as read,
-                "placing": {"kind": str(placing)} as placed,
+                "reading": {"kind": str(reading_kind)} as reading,
+                "placing": {"kind": str(placing_kind)} as placing,
                 "binary": bool(binary),
                 "norm": "none" | "l1" | "l2" as norm,
-            } if len(value) == 5 and reading in _READINGS and placing in _PLACINGS:
-                made = _READINGS[reading](_fields(read)), _PLACINGS[placing](_fields(placed))
-                return cls(column, *made, binary, norm)
+            } if len(value) == 5 and reading_kind in _READINGS and placing_kind in _PLACINGS:
+                return cls(
+                    column,
+                    _READINGS[reading_kind](_fields(reading)),
+                    _PLACINGS[placing_kind](_fields(placing)),
+                    binary,
+                    norm,
+                )
         raise _not_a("derived block", value)
 
 
@@ -215,7 +220,7 @@ _KINDS: Mapping[type, str] = {
 
 
 def _without_empty(placing: Placing) -> dict[str, Any]:
-    """A reader that knows nothing of *kept* reads what has none."""
+    """Leave out an empty *kept*, which older runtimes do not know."""
     return {key: item for key, item in asdict(placing).items() if (key, item) != ("kept", ())}
 
 
@@ -308,7 +313,7 @@ def _are_ngrams(low: int, high: int) -> bool:
 
 
 def _are_places(values: Any, width: int) -> bool:
-    """Whether *values* are columns below *width*, each after the one before."""
+    """Test whether *values* are ascending columns below *width*."""
     if not isinstance(values, list | tuple) or not all(type(value) is int for value in values):
         return False
     return all(a < b for a, b in zip([-1, *values], [*values, width], strict=True))
@@ -318,5 +323,5 @@ def _are_strings(values: list[Any]) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _not_a(what: str, value: Any) -> IntegrityError:
-    return IntegrityError(f"manifest: not a {what}: {value!r:.200}")
+def _not_a(noun: str, value: Any) -> IntegrityError:
+    return IntegrityError(f"manifest: not a {noun}: {value!r:.200}")
