@@ -19,7 +19,7 @@ from edge_runtime.engine.query import Feeds, GraphQuery
 from edge_runtime.engine.self_test import golden_feeds
 from edge_runtime.engine.session import Session
 from edge_runtime.errors import IntegrityError
-from edge_runtime.graph_safety.onnx_reader import Scope
+from edge_runtime.graph_safety.onnx_graph import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,1 +1,1 @@
-"""What a graph holds, read from its bytes before onnxruntime sees them."""
+"""Check a graph from its bytes, before onnxruntime reads them."""

@@ -1,7 +1,8 @@
-"""Which fields of onnx.proto (ONNX 1.21) a bundle may hold, by tag, and how others are refused.
+"""List the fields of onnx.proto (ONNX 1.21) that a bundle may have, and refuse all others.
 
-Tags are ``number << 3 | wire type``.  A message type's table names the fields that may stand in it;
-those in ``_WHY`` are refused with their name, all others as unknown.
+A tag is ``field number << 3 | wire type``.  For each message type there are the fields that
+``onnx_reader`` reads, and the fields that it may ignore.  Fields in ``_FORBIDDEN`` are refused with
+the name of the feature, all others as unknown.
 """
 
 from __future__ import annotations
@@ -9,32 +10,56 @@ from __future__ import annotations
 from edge_runtime.errors import UnsafeGraphError
 
 __all__ = [
-    "ATTRIBUTE_PLAIN",
+    "ATTRIBUTE_IGNORED",
     "ATTRIBUTE_RUNS",
-    "GRAPH_PLAIN",
+    "GRAPH_IGNORED",
     "ITEM_BYTES",
-    "MODEL_PLAIN",
-    "NODE_PLAIN",
-    "PACKED",
+    "MODEL_IGNORED",
+    "NODE_IGNORED",
+    "PACKED_ITEM_BYTES",
     "REMEDY",
     "STRING",
-    "TENSOR_PLAIN",
-    "WALKED",
-    "refused",
-    "shown",
-    "twice",
+    "TENSOR_IGNORED",
+    "VALUE_INFO_FIELDS",
+    "duplicate_error",
+    "field_error",
+    "quote",
 ]
 
 REMEDY = "do not use this file; build it again with edge-pipeline"
 
-MODEL_PLAIN = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72})
-GRAPH_PLAIN = frozenset({0x12, 0x52, 0x82})  # name, doc_string, metadata_props
-NODE_PLAIN = frozenset({0x1A, 0x32, 0x4A})  # name, doc_string, metadata_props
-TENSOR_PLAIN = frozenset({0x62, 0x82})  # doc_string, metadata_props
-ATTRIBUTE_PLAIN = frozenset({0x15, 0x22, 0x3A, 0x3D, -0x3D, 0x6A, 0xA0})
-ATTRIBUTE_RUNS = frozenset({0x3D, 0x40})
+# ModelProto
+MODEL_GRAPH, MODEL_OPSET = 0x3A, 0x42
+MODEL_IGNORED = frozenset({0x08, 0x12, 0x1A, 0x22, 0x28, 0x32, 0x72})
 
-_WHY = {
+# OperatorSetIdProto
+OPSET_DOMAIN, OPSET_VERSION = 0x0A, 0x10
+
+# GraphProto; ignored: name, doc_string, metadata_props
+GRAPH_NODE, GRAPH_TENSOR, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_VALUE = 0x0A, 0x2A, 0x5A, 0x62, 0x6A
+GRAPH_IGNORED = frozenset({0x12, 0x52, 0x82})
+
+# NodeProto; ignored: name, doc_string, metadata_props
+NODE_INPUT, NODE_OUTPUT, NODE_OP, NODE_ATTRIBUTE, NODE_DOMAIN = 0x0A, 0x12, 0x22, 0x2A, 0x3A
+NODE_IGNORED = frozenset({0x1A, 0x32, 0x4A})
+
+# AttributeProto; a negative tag is a long run of a repeated field, see protobuf_wire.fields
+ATTRIBUTE_NAME, ATTRIBUTE_TYPE = 0x0A, 0xA0
+ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 0x18, 0x2A, 0x32
+ATTRIBUTE_INTS, ATTRIBUTE_STRINGS, ATTRIBUTE_TENSORS = 0x40, 0x4A, 0x52
+ATTRIBUTE_IGNORED = frozenset({0x15, 0x22, 0x3A, 0x3D, -0x3D, 0x6A, ATTRIBUTE_TYPE})
+ATTRIBUTE_RUNS = frozenset({0x3D, ATTRIBUTE_INTS})
+
+# TensorProto; ignored: doc_string, metadata_props
+TENSOR_DIM, TENSOR_TYPE, TENSOR_NAME = 0x08, 0x10, 0x42
+TENSOR_RAW_DATA, TENSOR_STRING, TENSOR_LOCATION = 0x4A, 0x32, 0x70
+TENSOR_IGNORED = frozenset({0x62, 0x82})
+TENSOR_EXTERNAL_DATA = 0x6A
+
+# ValueInfoProto
+VALUE_NAME = 0x0A
+
+_FORBIDDEN = {
     ("model", 0xA2): "training steps",
     ("model", 0xCA): "functions of its own",
     ("model", 0xD2): "a device configuration",
@@ -49,18 +74,17 @@ _WHY = {
     ("attribute", 0xB2): "sparse tensors",
     ("attribute", 0xBA): "sparse tensors",
     ("tensor", 0x1A): "tensors in segments",
-    ("tensor", 0x6A): "data outside the file",
+    ("tensor", TENSOR_EXTERNAL_DATA): "data outside the file",
     ("type", 0x22): "sequences as inputs or outputs",
     ("type", 0x2A): "maps as inputs or outputs",
     ("type", 0x42): "sparse tensors",
     ("type", 0x4A): "optional inputs or outputs",
 }
 
-# What is walked through only to see that nothing else stands there: message type to the fields
-# that may, each with the type of the message in it.
-WALKED: dict[str, dict[int, str | None]] = {
-    "operator set": {0x0A: None, 0x10: None},
-    "value": {0x0A: None, 0x12: "type", 0x1A: None, 0x22: None},
+# The messages inside a ValueInfoProto, read only to see that they have no other fields: message
+# type to its fields, each with the type of the message in it.
+VALUE_INFO_FIELDS: dict[str, dict[int, str | None]] = {
+    "value": {VALUE_NAME: None, 0x12: "type", 0x1A: None, 0x22: None},
     "type": {0x0A: "tensor type", 0x32: None},
     "tensor type": {0x08: None, 0x12: "shape"},
     "shape": {0x0A: "dimension"},
@@ -71,26 +95,26 @@ STRING = 8
 # TensorProto.DataType to the bytes of one element in raw_data.
 ITEM_BYTES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8}
 # Fields of TensorProto that hold packed elements, to bytes of one; None for varints.
-PACKED: dict[int, int | None] = {0x22: 4, 0x2A: None, 0x3A: None, 0x52: 8, 0x5A: None}
+PACKED_ITEM_BYTES: dict[int, int | None] = {0x22: 4, 0x2A: None, 0x3A: None, 0x52: 8, 0x5A: None}
 
 
-def twice(what: str) -> UnsafeGraphError:
-    """The error for what protobuf would merge, or onnxruntime choose between."""
-    return UnsafeGraphError(f"the graph has two {what}; {REMEDY}")
+def duplicate_error(things: str) -> UnsafeGraphError:
+    """Make the error for a duplicate that protobuf would merge, or onnxruntime choose from."""
+    return UnsafeGraphError(f"the graph has two {things}; {REMEDY}")
 
 
-def refused(what: str, tag: int) -> UnsafeGraphError:
-    """The error for a field that may not stand in the message *what*."""
-    why = _WHY.get((what, tag))
-    if why is None:
-        why = f"field {abs(tag) >> 3} (wire type {abs(tag) & 7}) in its {what}"
+def field_error(message_type: str, tag: int) -> UnsafeGraphError:
+    """Make the error for a field that is not allowed in a message of this type."""
+    feature = _FORBIDDEN.get((message_type, tag))
+    if feature is None:
         return UnsafeGraphError(
-            f"the graph has {why}, which this runtime does not know; update edge-runtime, or "
-            "build the model again"
+            f"the graph has field {abs(tag) >> 3} (wire type {abs(tag) & 7}) in its "
+            f"{message_type}, which this runtime does not know; update edge-runtime, or build the "
+            "model again"
         )
-    return UnsafeGraphError(f"the graph has {why}, which no bundle may have; {REMEDY}")
+    return UnsafeGraphError(f"the graph has {feature}, which no bundle may have; {REMEDY}")
 
 
-def shown(name: bytes) -> str:
-    """A name from the file, as an error may print it."""
+def quote(name: bytes) -> str:
+    """Quote a name from the file for an error message."""
     return repr(name[:80].decode("utf-8", "replace"))

@@ -1,8 +1,8 @@
-"""A ModelProto's bytes in, its graphs as names and places out; no onnx package, no onnxruntime.
+"""Read the graphs in a ModelProto's bytes, without the onnx package and without onnxruntime.
 
-Reads what onnx.proto (ONNX 1.21) defines and a bundle may hold.  Whatever else the bytes say is
-refused here, by its field: a field that ``graph_fields`` does not list is one that nobody has
-looked at.  Fields that hold one message must come once, since protobuf would merge two.
+The result has names, attributes and the places of stored data; nothing is copied or run.  Any field
+that ``onnx_fields`` does not list is refused.  Fields that hold one message must come once, because
+protobuf would merge two.
 """
 
 from __future__ import annotations
@@ -10,123 +10,42 @@ from __future__ import annotations
 import math
 
 from edge_runtime.errors import UnsafeGraphError
-from edge_runtime.graph_safety.onnx_fields import (
-    ATTRIBUTE_PLAIN,
-    ATTRIBUTE_RUNS,
-    GRAPH_PLAIN,
-    ITEM_BYTES,
-    MODEL_PLAIN,
-    NODE_PLAIN,
-    PACKED,
-    REMEDY,
-    STRING,
-    TENSOR_PLAIN,
-    WALKED,
-    refused,
-    shown,
-    twice,
-)
+from edge_runtime.graph_safety import onnx_fields as proto
+from edge_runtime.graph_safety.onnx_fields import REMEDY, duplicate_error, field_error, quote
+from edge_runtime.graph_safety.onnx_graph import Node, Scope, Tensor
 from edge_runtime.graph_safety.protobuf_wire import Budget, WireError, count_varints, fields
-from edge_runtime.records import record
 
-__all__ = ["Node", "Opsets", "Scope", "Tensor", "read_graph"]
+__all__ = ["MAX_FIELDS", "Opsets", "read_graph"]
 
 MAX_FIELDS = 4_000_000
-"""Fields in one graph; a second of reading.  Long runs of numbers and raw tensors count as one."""
+"""Most fields of one file, a second of reading.  A raw tensor counts as one field."""
 
 MAX_NODES = 100_000
-"""Nodes in one file, those of subgraphs included; a deep pipeline has some hundreds."""
+"""Most nodes of one file, its subgraphs included; a deep pipeline has some hundreds."""
 
 MAX_SUBGRAPHS = 8
-"""Subgraphs inside one another; a function of pairs of rows in a search has four."""
+"""Deepest nesting of subgraphs; kernels over pairs of rows inside a search nest four."""
 
 MAX_ENDS = 10_000
-"""Inputs or outputs of one graph or node: a table of as many columns, taken apart.  onnxruntime
-takes 35 us to note one (measured on 1.32)."""
+"""Most inputs or outputs of one graph or node: one for each column of a wide table.  Each takes
+onnxruntime 35 us to register (measured on 1.32)."""
 
 MAX_VALUES = 200_000
-"""Outputs of all nodes of one file."""
+"""Most outputs of all nodes of one file."""
 
 MAX_DIMENSION = 2**31 - 1
-"""Of a stored tensor along one axis; with 0 along another, a size that nothing else bounds."""
+"""Longest axis of a tensor; where another axis has length 0, nothing else bounds it."""
 
 Opsets = dict[str, int]
 
 
-@record(frozen=True, slots=True)
-class Tensor:
-    """A stored tensor: its ONNX element type, size and shape, and where its bytes lie.
-
-    ``start`` and ``end`` are those of ``raw_data``, or equal when it is stored otherwise.
-    """
-
-    name: bytes
-    kind: int
-    elements: int
-    shape: tuple[int, ...]
-    start: int
-    end: int
-
-
-class Node:
-    """One node, with those of its attributes that are looked into, and the place of its bytes.
-
-    ``integers`` are attributes of one whole number, ``ints`` lists of them; ``runs`` are long ones,
-    as places, tags included; ``tensors`` are attributes of one tensor; ``modes`` is the list of
-    strings ``nodes_modes`` of a tree ensemble.
-    """
-
-    # No dataclass: two of them would cost a start 0.5 ms.
-    __slots__ = (
-        "attributes",
-        "bodies",
-        "domain",
-        "inputs",
-        "integers",
-        "ints",
-        "modes",
-        "op",
-        "outputs",
-        "place",
-        "runs",
-        "tensors",
-    )
-
-    def __init__(self, place: tuple[int, int]) -> None:
-        self.place = place
-        self.op = self.domain = b""
-        self.inputs: list[bytes] = []
-        self.outputs: list[bytes] = []
-        self.attributes: set[bytes] = set()
-        self.bodies: list[tuple[bytes, Scope]] = []
-        self.integers: dict[bytes, int] = {}
-        self.ints: dict[bytes, list[int]] = {}
-        self.runs: dict[bytes, tuple[int, int]] = {}
-        self.tensors: dict[bytes, Tensor] = {}
-        self.modes: list[bytes] = []
-
-
-class Scope:
-    """A graph, the main one or a subgraph, and the names it defines."""
-
-    __slots__ = ("inputs", "makers", "nodes", "outputs", "parent", "tensors")
-
-    def __init__(self, parent: Scope | None) -> None:
-        self.parent = parent
-        self.inputs: list[bytes] = []
-        self.outputs: list[bytes] = []
-        self.tensors: dict[bytes, Tensor] = {}
-        self.nodes: list[Node] = []
-        self.makers: dict[bytes, Node] = {}
-
-
 def read_graph(raw: bytes) -> tuple[Scope, Opsets]:
-    """The main graph, and the operator sets it asks for.
+    """Read the main graph, and the operator sets that it requires.
 
     Raises
     ------
     UnsafeGraphError
-        The bytes are no ModelProto, or hold what no bundle may: see graph_fields.
+        The bytes are no ModelProto, or have a field that no bundle may have.
     """
     try:
         return _Reader(raw).model()
@@ -134,40 +53,72 @@ def read_graph(raw: bytes) -> tuple[Scope, Opsets]:
         raise UnsafeGraphError(f"the graph is no ONNX model: {error}; {REMEDY}") from error
 
 
+class _Attribute:
+    """The content of one AttributeProto; most of it is empty."""
+
+    __slots__ = ("graph", "integer", "ints", "name", "run", "strings", "tensor")
+
+    def __init__(self) -> None:
+        self.name: bytes | None = None
+        self.integer: int | None = None
+        self.ints: list[int] = []
+        self.run: tuple[int, int] | None = None
+        self.strings: list[bytes] = []
+        self.tensor: Tensor | None = None
+        self.graph: Scope | None = None
+
+
+# Kinds of data in one TensorProto, as bits.
+_RAW, _STRINGS, _PACKED = 1, 2, 4
+
+
+class _TensorFields:
+    """The content of one TensorProto."""
+
+    __slots__ = ("data_kinds", "dims", "n_strings", "name", "packed", "raw_data", "type")
+
+    def __init__(self, start: int) -> None:
+        self.name, self.type = b"", 0
+        self.dims: list[int] = []
+        self.data_kinds = self.n_strings = 0
+        self.raw_data = (start, start)
+        self.packed = (0, start, start)
+
+
 class _Reader:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._budget = Budget(MAX_FIELDS)
-        self._nodes = self._values = 0
+        self._n_nodes = self._n_values = 0
 
     def model(self) -> tuple[Scope, Opsets]:
         graph: tuple[int, int] | None = None
         opsets: Opsets = {}
         for tag, start, end in fields(self._raw, 0, len(self._raw), self._budget):
-            if tag == 0x3A:
+            if tag == proto.MODEL_GRAPH:
                 if graph is not None:
-                    raise twice("graphs")
+                    raise duplicate_error("graphs")
                 graph = start, end
-            elif tag == 0x42:
+            elif tag == proto.MODEL_OPSET:
                 domain, version = self._opset(start, end)
                 if domain in opsets:
-                    raise twice(f"versions of the operators {domain!r}")
+                    raise duplicate_error(f"versions of the operators {domain!r}")
                 opsets[domain] = version
-            elif tag not in MODEL_PLAIN:
-                raise refused("model", tag)
+            elif tag not in proto.MODEL_IGNORED:
+                raise field_error("model", tag)
         if graph is None:
             raise WireError("it has no graph")
         return self._graph(*graph, None, 0), opsets
 
     def _opset(self, start: int, end: int) -> tuple[str, int]:
         domain, version = b"", 0
-        for tag, a, b in fields(self._raw, start, end, self._budget):
-            if tag == 0x0A:
-                domain = self._raw[a:b]
-            elif tag == 0x10:
-                version = a
+        for tag, value, stop in fields(self._raw, start, end, self._budget):
+            if tag == proto.OPSET_DOMAIN:
+                domain = self._raw[value:stop]
+            elif tag == proto.OPSET_VERSION:
+                version = value
             else:
-                raise refused("operator set", tag)
+                raise field_error("operator set", tag)
         return domain.decode("utf-8", "replace"), version
 
     def _graph(self, start: int, end: int, parent: Scope | None, depth: int) -> Scope:
@@ -176,193 +127,205 @@ class _Reader:
                 f"the graph has more than {MAX_SUBGRAPHS} subgraphs inside one another; {REMEDY}"
             )
         scope = Scope(parent)
-        for tag, a, b in fields(self._raw, start, end, self._budget):
-            if tag == 0x0A:
-                scope.nodes.append(self._node(a, b, scope, depth))
-            elif tag == 0x2A:
-                tensor = self._tensor(a, b)
+        for tag, value, stop in fields(self._raw, start, end, self._budget):
+            if tag == proto.GRAPH_NODE:
+                scope.nodes.append(self._node(value, stop, scope, depth))
+            elif tag == proto.GRAPH_TENSOR:
+                tensor = self._tensor(value, stop)
                 if tensor.name in scope.tensors:
-                    raise twice(f"tensors called {shown(tensor.name)}")
+                    raise duplicate_error(f"tensors called {quote(tensor.name)}")
                 scope.tensors[tensor.name] = tensor
-            elif tag in (0x5A, 0x62):
-                ends = scope.inputs if tag == 0x5A else scope.outputs
-                ends.append(self._value_name(a, b))
-                if len(ends) > MAX_ENDS:
+            elif tag in (proto.GRAPH_INPUT, proto.GRAPH_OUTPUT):
+                names = scope.inputs if tag == proto.GRAPH_INPUT else scope.outputs
+                names.append(self._value_name(value, stop))
+                if len(names) > MAX_ENDS:
                     raise UnsafeGraphError(
                         f"a graph has more than {MAX_ENDS} inputs or outputs; {REMEDY}"
                     )
-            elif tag == 0x6A:
-                self._value_name(a, b)
-            elif tag not in GRAPH_PLAIN:
-                raise refused("graph", tag)
-        _define(scope)
+            elif tag == proto.GRAPH_VALUE:
+                self._value_name(value, stop)
+            elif tag not in proto.GRAPH_IGNORED:
+                raise field_error("graph", tag)
+        _define_names(scope)
         return scope
 
     def _node(self, start: int, end: int, scope: Scope, depth: int) -> Node:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
+        self._n_nodes += 1
+        if self._n_nodes > MAX_NODES:
             raise UnsafeGraphError(f"the graph has more than {MAX_NODES} nodes; {REMEDY}")
         raw, node = self._raw, Node((start, end))
-        for tag, a, b in fields(raw, start, end, self._budget):
-            if tag == 0x0A:
-                node.inputs.append(raw[a:b])
-            elif tag == 0x12:
-                node.outputs.append(raw[a:b])
-            elif tag == 0x22:
-                node.op = raw[a:b]
-            elif tag == 0x2A:
-                self._attribute(a, b, node, scope, depth)
-            elif tag == 0x3A:
-                node.domain = raw[a:b]
-            elif tag not in NODE_PLAIN:
-                raise refused("node", tag)
-        self._values += len(node.outputs)
-        if max(len(node.inputs), len(node.outputs)) > MAX_ENDS or self._values > MAX_VALUES:
+        for tag, value, stop in fields(raw, start, end, self._budget):
+            if tag == proto.NODE_INPUT:
+                node.inputs.append(raw[value:stop])
+            elif tag == proto.NODE_OUTPUT:
+                node.outputs.append(raw[value:stop])
+            elif tag == proto.NODE_OP:
+                node.op = raw[value:stop]
+            elif tag == proto.NODE_ATTRIBUTE:
+                _add_attribute(node, self._attribute(value, stop, scope, depth))
+            elif tag == proto.NODE_DOMAIN:
+                node.domain = raw[value:stop]
+            elif tag not in proto.NODE_IGNORED:
+                raise field_error("node", tag)
+        self._n_values += len(node.outputs)
+        if max(len(node.inputs), len(node.outputs)) > MAX_ENDS or self._n_values > MAX_VALUES:
             raise UnsafeGraphError(
                 f"the graph has a node of more than {MAX_ENDS} inputs or outputs, or more than "
                 f"{MAX_VALUES} values; {REMEDY}"
             )
         return node
 
-    def _attribute(self, start: int, end: int, node: Node, scope: Scope, depth: int) -> None:
-        raw = self._raw
-        name: bytes | None = None
-        modes: list[bytes] = []
-        integer: int | None = None
-        ints: list[int] = []
-        run: tuple[int, int] | None = None
-        body: Scope | None = None
-        tensor: Tensor | None = None
-        for tag, a, b in fields(raw, start, end, self._budget, ATTRIBUTE_RUNS):
-            if tag == 0x0A:
-                if name is not None:
-                    raise twice("names in one attribute")
-                name = raw[a:b]
-            elif tag == 0x18:
-                integer = a
-            elif tag == 0x40:
-                ints.append(a)
-            elif tag == -0x40:
-                if run is not None:
-                    raise twice("lists in one attribute")
-                run = a, b
-            elif tag == 0x2A:
-                if tensor is not None:
-                    raise twice("tensors in one attribute")
-                tensor = self._tensor(a, b)
-            elif tag == 0x32:
-                if body is not None:
-                    raise twice("subgraphs in one attribute")
-                body = self._graph(a, b, scope, depth + 1)
-            elif tag == 0x52:
-                self._tensor(a, b)
-            elif tag == 0x4A:
-                modes.append(raw[a:b])
-            elif tag not in ATTRIBUTE_PLAIN:
-                raise refused("attribute", tag)
-        # The name may stand anywhere in the message.
-        if name is None:
-            raise WireError("an attribute has no name")
-        if name in node.attributes:
-            raise twice(f"attributes called {shown(name)}")
-        node.attributes.add(name)
-        if name == b"nodes_modes":
-            node.modes = modes
-        if integer is not None:
-            node.integers[name] = integer
-        if body is not None:
-            node.bodies.append((name, body))
-        if tensor is not None:
-            node.tensors[name] = tensor
-        if run is not None:
-            if ints:
-                raise twice("lists in one attribute")
-            node.runs[name] = run
-        elif ints:
-            node.ints[name] = ints
+    def _attribute(self, start: int, end: int, scope: Scope, depth: int) -> _Attribute:
+        raw, attribute = self._raw, _Attribute()
+        single_tags: set[int] = set()
+        for tag, value, stop in fields(raw, start, end, self._budget, proto.ATTRIBUTE_RUNS):
+            if tag in _SINGLE_FIELDS:
+                if tag in single_tags:
+                    raise duplicate_error(f"{_SINGLE_FIELDS[tag]} in one attribute")
+                single_tags.add(tag)
+            if tag == proto.ATTRIBUTE_NAME:
+                attribute.name = raw[value:stop]
+            elif tag == proto.ATTRIBUTE_INT:
+                attribute.integer = value
+            elif tag == proto.ATTRIBUTE_INTS:
+                attribute.ints.append(value)
+            elif tag == -proto.ATTRIBUTE_INTS:
+                attribute.run = value, stop
+            elif tag == proto.ATTRIBUTE_TENSOR:
+                attribute.tensor = self._tensor(value, stop)
+            elif tag == proto.ATTRIBUTE_GRAPH:
+                attribute.graph = self._graph(value, stop, scope, depth + 1)
+            elif tag == proto.ATTRIBUTE_TENSORS:
+                self._tensor(value, stop)
+            elif tag == proto.ATTRIBUTE_STRINGS:
+                attribute.strings.append(raw[value:stop])
+            elif tag not in proto.ATTRIBUTE_IGNORED:
+                raise field_error("attribute", tag)
+        return attribute
 
     def _tensor(self, start: int, end: int) -> Tensor:
-        raw, name, kind = self._raw, b"", 0
-        dims: list[int] = []
-        strings, stored = 0, 0
-        place, packed = (start, start), (0, start, start)
-        for tag, a, b in fields(raw, start, end, self._budget):
-            if tag == 0x08:
-                dims.append(a)
-            elif tag == 0x10:
-                kind = a
-            elif tag == 0x42:
-                name = raw[a:b]
-            elif tag == 0x4A:
-                stored, place = stored | 1, (a, b)
-            elif tag == 0x32:
-                stored, strings = stored | 2, strings + 1
-            elif tag in PACKED:
-                if stored & 4:
-                    raise twice("data in one tensor")
-                stored, packed = stored | 4, (tag, a, b)
-            elif tag == 0x70:
-                if a:
-                    raise refused("tensor", 0x6A)
-            elif tag not in TENSOR_PLAIN:
-                raise refused("tensor", tag)
-        elements = _elements(dims, name)
-        if kind == STRING:
-            found, fits = strings, stored in (0, 2)
-        elif kind not in ITEM_BYTES:
+        tensor = self._tensor_fields(start, end)
+        n_elements = _count_elements(tensor.dims, tensor.name)
+        n_stored, is_consistent = self._count_stored(tensor)
+        if n_stored != n_elements or not is_consistent:
             raise UnsafeGraphError(
-                f"tensor {shown(name)} has the unknown element type {kind}; {REMEDY}"
+                f"tensor {quote(tensor.name)} says that it has {n_elements} elements, and holds "
+                f"{n_stored}; {REMEDY}"
             )
-        elif stored == 4:
-            found, fits = self._packed_elements(*packed), True
-        else:
-            found, rest = divmod(place[1] - place[0], ITEM_BYTES[kind])
-            fits = stored in (0, 1) and not rest
-        if found != elements or not fits:
-            raise UnsafeGraphError(
-                f"tensor {shown(name)} says that it has {elements} elements, and holds {found}; "
-                f"{REMEDY}"
-            )
-        return Tensor(name, kind, elements, tuple(dims), *place)
+        return Tensor(tensor.name, tensor.type, n_elements, tuple(tensor.dims), *tensor.raw_data)
 
-    def _packed_elements(self, tag: int, start: int, end: int) -> int:
-        item = PACKED[tag]
-        if item is None:
+    def _tensor_fields(self, start: int, end: int) -> _TensorFields:
+        raw, tensor = self._raw, _TensorFields(start)
+        for tag, value, stop in fields(raw, start, end, self._budget):
+            if tag == proto.TENSOR_DIM:
+                tensor.dims.append(value)
+            elif tag == proto.TENSOR_TYPE:
+                tensor.type = value
+            elif tag == proto.TENSOR_NAME:
+                tensor.name = raw[value:stop]
+            elif tag == proto.TENSOR_RAW_DATA:
+                tensor.data_kinds |= _RAW
+                tensor.raw_data = value, stop
+            elif tag == proto.TENSOR_STRING:
+                tensor.data_kinds |= _STRINGS
+                tensor.n_strings += 1
+            elif tag in proto.PACKED_ITEM_BYTES:
+                if tensor.data_kinds & _PACKED:
+                    raise duplicate_error("data in one tensor")
+                tensor.data_kinds |= _PACKED
+                tensor.packed = tag, value, stop
+            elif tag == proto.TENSOR_LOCATION:
+                if value:
+                    raise field_error("tensor", proto.TENSOR_EXTERNAL_DATA)
+            elif tag not in proto.TENSOR_IGNORED:
+                raise field_error("tensor", tag)
+        return tensor
+
+    def _count_stored(self, tensor: _TensorFields) -> tuple[int, bool]:
+        """Count the elements that are stored; tell whether the data have the tensor's type."""
+        if tensor.type == proto.STRING:
+            return tensor.n_strings, tensor.data_kinds in (0, _STRINGS)
+        if tensor.type not in proto.ITEM_BYTES:
+            raise UnsafeGraphError(
+                f"tensor {quote(tensor.name)} has the unknown element type {tensor.type}; {REMEDY}"
+            )
+        if tensor.data_kinds == _PACKED:
+            return self._count_packed(*tensor.packed), True
+        start, end = tensor.raw_data
+        n_elements, n_extra_bytes = divmod(end - start, proto.ITEM_BYTES[tensor.type])
+        return n_elements, tensor.data_kinds in (0, _RAW) and not n_extra_bytes
+
+    def _count_packed(self, tag: int, start: int, end: int) -> int:
+        item_bytes = proto.PACKED_ITEM_BYTES[tag]
+        if item_bytes is None:
             return count_varints(self._raw, start, end)
-        whole, rest = divmod(end - start, item)
-        if rest:
+        n_elements, n_extra_bytes = divmod(end - start, item_bytes)
+        if n_extra_bytes:
             raise WireError(f"the numbers at byte {start} are cut")
-        return whole
+        return n_elements
 
     def _value_name(self, start: int, end: int) -> bytes:
-        """The name of a ValueInfoProto, once all of it has been walked through."""
-        raw, name = self._raw, b""
-        waiting: list[tuple[str, int, int]] = [("value", start, end)]
-        while waiting:
-            what, start, end = waiting.pop()
-            allowed = WALKED[what]
-            for tag, a, b in fields(raw, start, end, self._budget):
+        """Read the name of a ValueInfoProto, and check all fields of the messages in it."""
+        name = b""
+        pending: list[tuple[str, int, int]] = [("value", start, end)]
+        while pending:
+            message_type, start, end = pending.pop()
+            allowed = proto.VALUE_INFO_FIELDS[message_type]
+            for tag, value, stop in fields(self._raw, start, end, self._budget):
                 if tag not in allowed:
-                    raise refused(what, tag)
-                inner = allowed[tag]
-                if inner is not None:
-                    waiting.append((inner, a, b))
-                elif what == "value" and tag == 0x0A:
-                    name = raw[a:b]
+                    raise field_error(message_type, tag)
+                inner_type = allowed[tag]
+                if inner_type is not None:
+                    pending.append((inner_type, value, stop))
+                elif message_type == "value" and tag == proto.VALUE_NAME:
+                    name = self._raw[value:stop]
         return name
 
 
-def _elements(dims: list[int], name: bytes) -> int:
+# Fields of which one attribute has at most one.
+_SINGLE_FIELDS = {
+    proto.ATTRIBUTE_NAME: "names",
+    -proto.ATTRIBUTE_INTS: "lists",
+    proto.ATTRIBUTE_TENSOR: "tensors",
+    proto.ATTRIBUTE_GRAPH: "subgraphs",
+}
+
+
+def _add_attribute(node: Node, attribute: _Attribute) -> None:
+    """Store the content of an attribute under its name, which may come last in the message."""
+    name = attribute.name
+    if name is None:
+        raise WireError("an attribute has no name")
+    if name in node.attributes:
+        raise duplicate_error(f"attributes called {quote(name)}")
+    if attribute.run is not None and attribute.ints:
+        raise duplicate_error("lists in one attribute")
+    node.attributes.add(name)
+    if name == b"nodes_modes":
+        node.modes = attribute.strings
+    if attribute.integer is not None:
+        node.integers[name] = attribute.integer
+    if attribute.graph is not None:
+        node.subgraphs.append((name, attribute.graph))
+    if attribute.tensor is not None:
+        node.tensors[name] = attribute.tensor
+    if attribute.run is not None:
+        node.runs[name] = attribute.run
+    elif attribute.ints:
+        node.ints[name] = attribute.ints
+
+
+def _count_elements(dims: list[int], name: bytes) -> int:
     if any(size > MAX_DIMENSION for size in dims):
         raise UnsafeGraphError(
-            f"tensor {shown(name)} has an axis of more than {MAX_DIMENSION} elements; {REMEDY}"
+            f"tensor {quote(name)} has an axis of more than {MAX_DIMENSION} elements; {REMEDY}"
         )
     return math.prod(dims)
 
 
-def _define(scope: Scope) -> None:
-    """Note who makes which name, that nobody else does, and that it is text."""
-    makers = scope.makers
+def _define_names(scope: Scope) -> None:
+    """Record which node computes each name; refuse names that are defined twice or no UTF-8."""
+    producers = scope.producers
     for node in scope.nodes:
         try:
             b" ".join(node.outputs).decode("utf-8")
@@ -370,14 +333,14 @@ def _define(scope: Scope) -> None:
             raise WireError("a name is no UTF-8") from error
         for name in node.outputs:
             if name:
-                if name in makers:
-                    raise twice(f"values called {shown(name)}")
-                makers[name] = node
-    given = set(scope.inputs)
-    if len(given) != len(scope.inputs):
-        raise twice("inputs of one name")
+                if name in producers:
+                    raise duplicate_error(f"values called {quote(name)}")
+                producers[name] = node
+    inputs = set(scope.inputs)
+    if len(inputs) != len(scope.inputs):
+        raise duplicate_error("inputs of one name")
     # An input with a stored value too would be a constant that a caller may change.
-    if not (given.isdisjoint(makers) and given.isdisjoint(scope.tensors)):
-        raise twice("values of one name, one of them an input")
-    if not makers.keys().isdisjoint(scope.tensors):
-        raise twice("values of one name, one of them stored")
+    if not (inputs.isdisjoint(producers) and inputs.isdisjoint(scope.tensors)):
+        raise duplicate_error("values of one name, one of them an input")
+    if not producers.keys().isdisjoint(scope.tensors):
+        raise duplicate_error("values of one name, one of them stored")

@@ -22,7 +22,7 @@ from edge_runtime.errors import (
     NotEnoughMemoryError,
     UnsupportedRuntimeError,
 )
-from edge_runtime.graph_safety.onnx_reader import Scope
+from edge_runtime.graph_safety.onnx_graph import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ A prediction that is not finite proves nothing: then the cells are checked.
 from __future__ import annotations
 
 from edge_runtime.bundle.schema import NUMBERS
-from edge_runtime.graph_safety.onnx_reader import Node, Scope
+from edge_runtime.graph_safety.onnx_graph import Node, Scope
 
 __all__ = ["check_finite_proof"]
 
@@ -29,7 +29,7 @@ def check_finite_proof(main: Scope, name: str) -> tuple[bool, bool]:
     value = name.encode()
     # Follow the chain of nodes from the output back to the input.
     while value != _NUMBERS:
-        node = main.makers.get(value)
+        node = main.producers.get(value)
         if (
             node is None
             or node.domain

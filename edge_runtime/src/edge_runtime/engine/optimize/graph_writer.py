@@ -6,15 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
-from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Node, Scope
+from edge_runtime.graph_safety import onnx_fields as proto
+from edge_runtime.graph_safety.onnx_graph import Node, Scope
+from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 
 __all__ = ["message", "rewrite_graph", "varint"]
-
-# Tags of ModelProto, GraphProto and ValueInfoProto, as in onnx_reader.
-_MODEL_GRAPH = 0x3A
-_NODE, _TENSOR, _OUTPUT, _VALUE = 0x0A, 0x2A, 0x62, 0x6A
-_NAME = 0x0A
 
 
 class _Needed(NamedTuple):
@@ -39,7 +36,7 @@ def rewrite_graph(
         return None
     before = 0
     for tag, start, end in fields(raw, 0, len(raw), Budget(MAX_FIELDS)):
-        if tag == _MODEL_GRAPH:
+        if tag == proto.MODEL_GRAPH:
             parts = _graph_parts(raw[start:end], main, needed, names, new_nodes or {})
             return raw[:before] + message(tag, b"".join(parts)) + raw[end:]
         before = end
@@ -56,7 +53,7 @@ def _find_needed(main: Scope, names: Iterable[bytes]) -> _Needed:
         if name in needed.values:
             continue
         needed.values.add(name)
-        node = main.makers.get(name)
+        node = main.producers.get(name)
         if node is not None and position[id(node)] not in needed.nodes:
             needed.nodes.add(position[id(node)])
             pending += _names_read(node)
@@ -66,13 +63,13 @@ def _find_needed(main: Scope, names: Iterable[bytes]) -> _Needed:
 def _names_read(node: Node) -> list[bytes]:
     """List the names that a node and its subgraphs read, whichever graph defines them."""
     names = list(node.inputs)
-    bodies = [body for _, body in node.bodies]
-    while bodies:
-        body = bodies.pop()
-        names += body.outputs
-        for inner_node in body.nodes:
+    subgraphs = [graph for _, graph in node.subgraphs]
+    while subgraphs:
+        subgraph = subgraphs.pop()
+        names += subgraph.outputs
+        for inner_node in subgraph.nodes:
             names += inner_node.inputs
-            bodies += [inner_body for _, inner_body in inner_node.bodies]
+            subgraphs += [graph for _, graph in inner_node.subgraphs]
     return names
 
 
@@ -90,22 +87,22 @@ def _graph_parts(
     before = 0
     for tag, _, end in fields(graph, 0, len(graph), Budget(MAX_FIELDS)):
         # Types of inner values are not needed: onnxruntime infers them.
-        keep = tag != _VALUE
+        keep = tag != proto.GRAPH_VALUE
         new_node: bytes | None = None
-        if tag == _NODE:
+        if tag == proto.GRAPH_NODE:
             node = next(nodes)
             keep, new_node = node in needed.nodes, new_nodes.get(node)
-        elif tag == _TENSOR:
+        elif tag == proto.GRAPH_TENSOR:
             keep = next(tensors) in needed.values
-        elif tag == _OUTPUT:
+        elif tag == proto.GRAPH_OUTPUT:
             name = next(outputs)
             keep = name in new_outputs
             new_outputs.pop(name, None)
         if keep:
-            yield graph[before:end] if new_node is None else message(_NODE, new_node)
+            yield graph[before:end] if new_node is None else message(proto.GRAPH_NODE, new_node)
         before = end
     for name in new_outputs:
-        yield message(_OUTPUT, message(_NAME, name))
+        yield message(proto.GRAPH_OUTPUT, message(proto.VALUE_NAME, name))
 
 
 def message(tag: int, content: bytes) -> bytes:

@@ -15,8 +15,9 @@ import numpy as np
 from edge_runtime.engine.optimize.graph_writer import message, rewrite_graph, varint
 from edge_runtime.engine.optimize.packed_votes import PackedVotes, pack_votes
 from edge_runtime.engine.optimize.prune_outputs import tensor_array
-from edge_runtime.graph_safety.onnx_fields import ATTRIBUTE_RUNS
-from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Node, Scope
+from edge_runtime.graph_safety import onnx_fields as proto
+from edge_runtime.graph_safety.onnx_graph import Node, Scope
+from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 from edge_runtime.graph_safety.tree_rules import integer_list
 
@@ -74,7 +75,7 @@ def pack_votes_graph(raw: bytes, main: Scope, position: str) -> PackedVotesGraph
 
 
 _TREES = (b"TreeEnsemble", b"ai.onnx.ml")
-_INT64 = 7  # TensorProto.DataType
+_INT64, _FLOAT64 = 7, 11  # TensorProto.DataType
 _SUM = 1  # aggregate_function
 
 
@@ -110,7 +111,7 @@ def _find_forest(raw: bytes, main: Scope, position: bytes) -> _Forest | None:
 
     def inputs(name: bytes | None, op: bytes, n_inputs: int, **integers: int) -> list[Any]:
         """Names of the inputs of the node that computes *name*; Nones if it has another form."""
-        node = None if name is None else main.makers.get(name)
+        node = None if name is None else main.producers.get(name)
         if node is None or (node.op, node.domain, len(node.inputs)) != (op, b"", n_inputs):
             return [None] * n_inputs
         expected = {key.encode(): value for key, value in integers.items()}
@@ -132,7 +133,7 @@ def _find_forest(raw: bytes, main: Scope, position: bytes) -> _Forest | None:
     rows, axis = inputs(sums, b"CumSum", 2)
     table_name, row_numbers = inputs(rows, b"Gather", 2, axis=0)
     (leaf_values,) = inputs(row_numbers, b"Cast", 1, to=_INT64)
-    trees = None if leaf_values is None else main.makers.get(leaf_values)
+    trees = None if leaf_values is None else main.producers.get(leaf_values)
     table = constant(table_name)
     if trees is None or (trees.op, trees.domain) != _TREES or table is None:
         return None
@@ -187,27 +188,22 @@ def _read_leaves(node: Node, raw: bytes) -> _Leaves | None:
     return _Leaves(len(roots), tree_of_leaf, targets, weights)
 
 
-# Tags of NodeProto, AttributeProto and TensorProto, as in onnx_reader.
-_ATTRIBUTE = 0x2A
-_NAME, _INTEGER, _TENSOR, _INTEGERS, _TYPE = 0x0A, 0x18, 0x2A, 0x40, 0xA0
-_DIMENSION, _KIND, _RAW_DATA = 0x08, 0x10, 0x4A
-_FLOAT64 = 11
-
-
 def _with_leaf_weights(raw: bytes, trees: Node, weights: NDArray[np.float64]) -> bytes:
     """Write the NodeProto of *trees* with one target, to which each leaf adds its weight."""
-    tensor = varint(_DIMENSION) + varint(len(weights)) + varint(_KIND) + varint(_FLOAT64)
-    tensor += message(_RAW_DATA, weights.astype("<f8").tobytes())
+    tensor = varint(proto.TENSOR_DIM) + varint(len(weights))
+    tensor += varint(proto.TENSOR_TYPE) + varint(_FLOAT64)
+    tensor += message(proto.TENSOR_RAW_DATA, weights.astype("<f8").tobytes())
     # Each value with its AttributeProto.AttributeType.
     new_attributes = {
-        b"n_targets": (2, varint(_INTEGER) + varint(1)),
-        b"leaf_targetids": (7, (varint(_INTEGERS) + varint(0)) * len(weights)),
-        b"leaf_weights": (4, message(_TENSOR, tensor)),
+        b"n_targets": (2, varint(proto.ATTRIBUTE_INT) + varint(1)),
+        b"leaf_targetids": (7, (varint(proto.ATTRIBUTE_INTS) + varint(0)) * len(weights)),
+        b"leaf_weights": (4, message(proto.ATTRIBUTE_TENSOR, tensor)),
     }
     parts = [field for name, field in _node_fields(raw, trees) if name not in new_attributes]
     for name, (attribute_type, value) in new_attributes.items():
-        attribute = message(_NAME, name) + value + varint(_TYPE) + varint(attribute_type)
-        parts.append(message(_ATTRIBUTE, attribute))
+        attribute = message(proto.ATTRIBUTE_NAME, name) + value
+        attribute += varint(proto.ATTRIBUTE_TYPE) + varint(attribute_type)
+        parts.append(message(proto.NODE_ATTRIBUTE, attribute))
     return b"".join(parts)
 
 
@@ -216,8 +212,12 @@ def _node_fields(raw: bytes, node: Node) -> Iterator[tuple[bytes, bytes]]:
     before, end = node.place
     for tag, start, stop in fields(raw, before, end, Budget(MAX_FIELDS)):
         name = b""
-        if tag == _ATTRIBUTE:
-            attribute_fields = fields(raw, start, stop, Budget(MAX_FIELDS), ATTRIBUTE_RUNS)
-            name = next(raw[a:b] for inner_tag, a, b in attribute_fields if inner_tag == _NAME)
+        if tag == proto.NODE_ATTRIBUTE:
+            attribute_fields = fields(raw, start, stop, Budget(MAX_FIELDS), proto.ATTRIBUTE_RUNS)
+            name = next(
+                raw[a:b]
+                for inner_tag, a, b in attribute_fields
+                if inner_tag == proto.ATTRIBUTE_NAME
+            )
         yield name, raw[before:stop]
         before = stop

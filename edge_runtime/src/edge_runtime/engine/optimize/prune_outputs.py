@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from edge_runtime.engine.optimize.graph_writer import rewrite_graph
-from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS, Scope, Tensor
+from edge_runtime.graph_safety import onnx_fields as proto
+from edge_runtime.graph_safety.onnx_graph import Scope, Tensor
+from edge_runtime.graph_safety.onnx_reader import MAX_FIELDS
 from edge_runtime.graph_safety.protobuf_wire import Budget, fields
 
 if TYPE_CHECKING:
@@ -88,10 +90,6 @@ def tensor_array(raw: bytes, tensor: Tensor) -> NDArray[Any] | None:
     return np.frombuffer(raw[tensor.start : tensor.end], dtype=dtype).reshape(tensor.shape)
 
 
-# Tags of ModelProto, GraphProto and TensorProto, as in onnx_reader.
-_MODEL_GRAPH, _TENSOR, _STRING_DATA = 0x3A, 0x2A, 0x32
-
-_STRING = 8
 # TensorProto.DataType to the numpy dtype, in raw_data's byte order.
 _DTYPES = {1: "<f4", 2: "u1", 6: "<i4", 7: "<i8", 9: "?", 11: "<f8"}
 
@@ -100,11 +98,11 @@ def _find_source(raw: bytes, main: Scope, output: bytes) -> _Source:
     """Go back from *output* over a last Squeeze or a last look-up of labels."""
     name, squeezed = _before_squeeze(raw, main, output)
     unchanged = _Source(name, None, squeezed)
-    node = main.makers.get(name)
+    node = main.producers.get(name)
     if node is None or (node.op, node.domain) != (b"Gather", b"") or len(node.inputs) != 2:
         return unchanged
     table, position = node.inputs
-    if squeezed or table not in main.tensors or position not in main.makers:
+    if squeezed or table not in main.tensors or position not in main.producers:
         return unchanged
     labels = _vector(raw, main, table)
     return unchanged if labels is None else _Source(position, labels, squeezed=False)
@@ -113,7 +111,7 @@ def _find_source(raw: bytes, main: Scope, output: bytes) -> _Source:
 def _before_squeeze(raw: bytes, main: Scope, name: bytes) -> tuple[bytes, bool]:
     """Go back over Identity nodes and at most one Squeeze; say whether there was one."""
     squeezed = False
-    while (node := main.makers.get(name)) is not None and not node.domain:
+    while (node := main.producers.get(name)) is not None and not node.domain:
         if node.op == b"Squeeze" and not squeezed and len(node.inputs) == 2:
             source, axes_name = node.inputs
             axes = _vector(raw, main, axes_name) if axes_name in main.tensors else None
@@ -124,7 +122,7 @@ def _before_squeeze(raw: bytes, main: Scope, name: bytes) -> tuple[bytes, bool]:
             source = node.inputs[0]
         else:
             break
-        if source not in main.makers:  # the graph's own input, or a tensor
+        if source not in main.producers:  # the graph's own input, or a tensor
             break
         name = source
     return name, squeezed
@@ -135,14 +133,19 @@ def _vector(raw: bytes, main: Scope, name: bytes) -> NDArray[Any] | None:
     tensor = main.tensors[name]
     if len(tensor.shape) != 1 or not tensor.elements:
         return None
-    if tensor.kind != _STRING:
+    if tensor.kind != proto.STRING:
         return tensor_array(raw, tensor)
     place = list(main.tensors).index(name)
-    budget = Budget(MAX_FIELDS)
-    graph = next((a, b) for tag, a, b in fields(raw, 0, len(raw), budget) if tag == _MODEL_GRAPH)
-    tensors = [(a, b) for tag, a, b in fields(raw, *graph, budget) if tag == _TENSOR]
-    texts = [raw[a:b] for tag, a, b in fields(raw, *tensors[place], budget) if tag == _STRING_DATA]
+    (graph,) = _find_fields(raw, (0, len(raw)), proto.MODEL_GRAPH)
+    tensors = _find_fields(raw, graph, proto.GRAPH_TENSOR)
+    texts = [raw[a:b] for a, b in _find_fields(raw, tensors[place], proto.TENSOR_STRING)]
     try:
         return np.array([text.decode("utf-8") for text in texts], dtype=object)
     except UnicodeDecodeError:
         return None
+
+
+def _find_fields(raw: bytes, place: tuple[int, int], field_tag: int) -> list[tuple[int, int]]:
+    """Find the places of all fields with one tag in the message at *place*."""
+    all_fields = fields(raw, *place, Budget(MAX_FIELDS))
+    return [(start, end) for tag, start, end in all_fields if tag == field_tag]
