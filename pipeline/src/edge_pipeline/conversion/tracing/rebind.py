@@ -155,13 +155,9 @@ class Rebinding:
             self._remember(original, original)
             return original
         bases = [self(base) for base in original.__bases__ if not _is_library(base.__module__)]
-        copy = type(original)(original.__name__, (_Empty,), {})
-        try:
-            # Assigned, not passed: a subclass must not be announced to ``__init_subclass__``.
-            copy.__bases__ = (*(b for b in bases if b is not original), original)
-        except TypeError:  # a subclass of tuple, Exception and the like
-            self._remember(original, original)
-            return original
+        copy = type(original)(original.__name__, (*bases, original), {})
+        if type(original) is ABCMeta:  # the copies of the bases hide the methods of the original
+            copy.__abstractmethods__ = original.__abstractmethods__
         self._remember(original, copy)  # before the methods, which may refer to the class
         for name, value in vars(original).items():
             rebound = value if name in ("__dict__", "__weakref__") else self(value)
@@ -174,7 +170,10 @@ class Rebinding:
         rebound = self(kind)
         if rebound is kind or not hasattr(original, "__dict__"):
             return original
-        copy = object.__new__(rebound)
+        try:
+            copy = object.__new__(rebound)
+        except TypeError:  # it inherits from a class written in C, such as ndarray
+            return original
         self._remember(original, copy)
         for name, value in vars(original).items():
             copy.__dict__[name] = self(value)
@@ -191,10 +190,6 @@ class _ReboundModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         return self._rebind(getattr(self._module, name))
-
-
-class _Empty:
-    """The base that a copied class has until it gets its own."""
 
 
 _COPY_BY_TYPE: dict[type, Callable[[Rebinding, Any], Any]] = {
@@ -218,17 +213,21 @@ def _is_library(module: Any) -> bool:
 
 
 def _can_subclass(original: Any) -> bool:
-    """Return whether *original* is a plain class of the user's.
+    """Return whether *original* is a class of the user's, and a subclass of it has no side effects.
 
-    A class with ``__del__`` is none: deleting the copy would free what the original holds.  Nor is
-    one that inherits from a library's class before one of the user's: their order would change.
+    ``__del__`` would free what the original holds, and ``__init_subclass__`` could register the
+    subclass.  Exceptions and tuples would no longer be caught or compared as themselves.  Behind a
+    base class of a library, the bases of the user's would change their order.
     """
-    from_library = [_is_library(kind.__module__) for kind in original.__mro__]
-    return (
-        not from_library[0]
-        and from_library == sorted(from_library)
-        and type(original) in (type, ABCMeta)
-        and not hasattr(original, "__del__")
+    if type(original) not in (type, ABCMeta) or hasattr(original, "__del__"):
+        return False
+    bases = original.__mro__[:-1]  # without object
+    from_library = [_is_library(base.__module__) for base in bases]
+    if from_library[0] or from_library != sorted(from_library):
+        return False
+    users_bases = bases[: from_library.count(False)]
+    return not any("__init_subclass__" in vars(base) for base in users_bases) and not any(
+        base.__module__ == "builtins" for base in bases
     )
 
 
