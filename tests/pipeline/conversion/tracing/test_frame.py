@@ -1,4 +1,4 @@
-"""FunctionTransformer on data frames: columns by name, as pandas has them."""
+"""Functions written with pandas become nodes of the graph, or are refused by name."""
 
 import numpy as np
 import pandas as pd
@@ -109,13 +109,13 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_what_people_write_is_traced(name):
+def test_pandas_functions_are_traced(name):
     columns, function = FUNCTIONS[name]
     names = list(columns)
     assert_same(FunctionTransformer(function).fit(X[names]), X[names], UNSEEN[names])
 
 
-def test_a_column_transformer_after_it_finds_the_new_columns():
+def test_a_later_column_transformer_selects_new_columns():
     y = np.where(X["a"] > 0, "yes", "no")
     model = make_pipeline(
         FunctionTransformer(lambda d: d.assign(ratio=d["a"] / d["b"])),
@@ -127,7 +127,7 @@ def test_a_column_transformer_after_it_finds_the_new_columns():
     assert_same(model.fit(X, y), X, UNSEEN)
 
 
-def test_it_sees_only_the_columns_it_was_given():
+def test_a_function_gets_the_columns_of_its_transformer():
     union = ColumnTransformer(
         [
             ("f", FunctionTransformer(columns_added), ["a", "b"]),
@@ -150,13 +150,13 @@ def test_it_sees_only_the_columns_it_was_given():
         (lambda d: d.loc[d["a"] > -99, ["a"]], "selecting rows changes the batch"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_traced_is_refused_by_name(function, reason):
+def test_untraceable_functions_are_refused_by_name(function, reason):
     with pytest.raises(UnsupportedEstimatorError, match=r"parameter func=<lambda>: ") as caught:
         convert(FunctionTransformer(function).fit(X), X)
     assert reason in str(caught.value)
 
 
-def test_a_column_that_a_function_chose_may_be_text():
+def test_a_selected_column_may_be_text():
     documents = X.assign(text=np.where(X["a"] > 0, "red green", "blue Öl red"))
     union = FeatureUnion(
         [

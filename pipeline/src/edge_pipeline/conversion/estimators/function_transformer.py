@@ -1,4 +1,4 @@
-"""FunctionTransformer: the user's function, called once on symbolic input."""
+"""Convert FunctionTransformer: call the user's function once, with symbolic input."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from edge_pipeline.conversion.tracing.trace import trace
 __all__ = ["CONVERTERS"]
 
 
-def _traced(func: str, kw_args: str) -> Callable[[Context, Any, Tensor | Frame], Tensor | Frame]:
-    """The parameter *func* called with the parameter *kw_args*."""
+def _converter_of(
+    func: str, kw_args: str
+) -> Callable[[Context, Any, Tensor | Frame], Tensor | Frame]:
+    """Return a converter that traces the parameter *func* with the parameter *kw_args*."""
 
     def convert(context: Context, transformer: Any, X: Tensor | Frame) -> Tensor | Frame:
         function = getattr(transformer, func)
         if function is None:
             return X
-        # Validated input is an array; otherwise the function gets the frame that came in.
+        # With validate=True the function gets an array, else the frame that came in.
         names = None if transformer.validate else getattr(transformer, "feature_names_in_", None)
         if func == "inverse_func" or (isinstance(X, Tensor) and X.ndim == 1):
             names = None
@@ -33,7 +35,7 @@ def _traced(func: str, kw_args: str) -> Callable[[Context, Any, Tensor | Frame],
 
 CONVERTERS: dict[type, Methods] = {
     FunctionTransformer: {
-        "transform": _traced("func", "kw_args"),
-        "inverse_transform": _traced("inverse_func", "inv_kw_args"),
+        "transform": _converter_of("func", "kw_args"),
+        "inverse_transform": _converter_of("inverse_func", "inv_kw_args"),
     }
 }

@@ -340,10 +340,10 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Any, Any], Any]:
-    def binary(self: TracedArray, other: Any) -> Any:
-        if getattr(type(other), "is_traced_frame", False):
+    def binary(self: TracedArray, operand: Any) -> Any:
+        if getattr(type(operand), "is_traced_frame", False):
             return NotImplemented
-        return ufunc(other, self) if reflected else ufunc(self, other)
+        return ufunc(operand, self) if reflected else ufunc(self, operand)
 
     return binary
 

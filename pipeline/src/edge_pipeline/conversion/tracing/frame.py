@@ -110,7 +110,7 @@ class TracedFrame(ColumnMethods):
         raise TypeError("a traced frame has no values yet; use df.to_numpy()")
 
     def __getitem__(self, key: Any) -> Any:
-        if isinstance(key, str) or key in self._other_names():
+        if isinstance(key, str) or key in self._non_string_names():
             return self._series(key)
         if type(key) in (TracedSeries, TracedArray, TracedFrame):
             raise TypeError("selecting rows by a condition changes the batch; use np.where")
@@ -121,7 +121,7 @@ class TracedFrame(ColumnMethods):
             names = [name for name, mask in zip(self._names, names, strict=True) if mask]
         return self._selected(names)
 
-    def _other_names(self) -> list[Any]:
+    def _non_string_names(self) -> list[Any]:
         return [name for name in self._names if not isinstance(name, str)]
 
     def _position(self, name: Any) -> int:
@@ -326,7 +326,7 @@ def _aligned(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 def _operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Any, Any], Any]:
-    return lambda self, other: ufunc(other, self) if reflected else ufunc(self, other)
+    return lambda self, operand: ufunc(operand, self) if reflected else ufunc(self, operand)
 
 
 def _unary(ufunc: Any) -> Callable[[Any], Any]:

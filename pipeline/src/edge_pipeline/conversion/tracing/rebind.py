@@ -36,9 +36,9 @@ class Rebinding:
 
     Notes
     -----
-    Copied are Python functions, bound methods, partials, modules, classes and their instances,
-    lists, tuples and dicts, as far as the function reaches them through globals, closures and
-    default arguments.  Values that need no replacement are returned as they are.
+    The replacements reach whatever a function refers to by globals, closures and default arguments:
+    Python functions, bound methods, partials, modules, classes, instances, lists, tuples and dicts.
+    Other values are returned as they are.
     """
 
     def __init__(self, replacements: Iterable[tuple[Any, Any]]) -> None:
@@ -121,7 +121,8 @@ class Rebinding:
     def _module(self, module: ModuleType) -> Any:
         if module.__name__.partition(".")[0] in sys.stdlib_module_names:
             return module
-        copy = _ReboundModule(self, module)
+        copy: Any = ModuleType(module.__name__, module.__doc__)
+        copy.__getattr__ = lambda name: self(getattr(module, name))  # PEP 562
         self._remember(module, copy)
         return copy
 
@@ -178,18 +179,6 @@ class Rebinding:
         for name, value in vars(original).items():
             copy.__dict__[name] = self(value)
         return copy
-
-
-class _ReboundModule(ModuleType):
-    """A module whose attributes are rebound when they are read."""
-
-    def __init__(self, rebind: Rebinding, module: ModuleType) -> None:
-        super().__init__(module.__name__, module.__doc__)
-        self.__dict__["_rebind"] = rebind
-        self.__dict__["_module"] = module
-
-    def __getattr__(self, name: str) -> Any:
-        return self._rebind(getattr(self._module, name))
 
 
 _COPY_BY_TYPE: dict[type, Callable[[Rebinding, Any], Any]] = {
