@@ -79,7 +79,7 @@ def recipe_for(
 
 
 def rows_of(dataset: Dataset) -> pd.DataFrame:
-    return pd.concat([X for X, _ in dataset.parts.training()], ignore_index=True)
+    return pd.concat([X for X, _ in dataset.parts.training_chunks()], ignore_index=True)
 
 
 def test_every_row_is_for_training_or_for_testing_and_the_same_each_time(file: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_is_learnt_is_what_partial_fit_learns_by_hand(file: Path) -> None:
     before = fitted.estimator[:-1]
     by_hand = SGDClassifier(random_state=0)
     for _ in range(3):
-        for X, y in dataset.parts.training():
+        for X, y in dataset.parts.training_chunks():
             by_hand.partial_fit(before.transform(X), y, classes=["no", "yes"])
     assert np.array_equal(fitted.estimator[-1].coef_, by_hand.coef_)
     assert fitted.metrics["accuracy"] > 0.9
@@ -137,7 +137,7 @@ def test_the_watcher_hears_each_part_and_the_loss_of_each_epoch(table: Path) -> 
     fitted = train(recipe, dataset, watcher=heard)
     total = dataset.train_rows
     assert heard.parts[-1] == (total, total)
-    assert len(heard.parts) == 4 * len(list(dataset.parts.training()))
+    assert len(heard.parts) == 4 * len(list(dataset.parts.training_chunks()))
     assert tuple(heard.losses) == fitted.loss_curve
     assert len(heard.losses) == 4
     assert heard.losses[-1] < heard.losses[0] < np.var(dataset.y_train)
@@ -167,7 +167,7 @@ def test_patience_ends_the_epochs_and_keeps_the_best(table: Path) -> None:
     fitted = train(recipe, dataset, watcher=heard)
     assert len(heard.losses) < 50
     assert min(heard.losses[-2:]) >= min(heard.losses[:-2])
-    X, y = dataset.parts.divided(dataset.parts.held)
+    X, y = dataset.parts.features_and_target(dataset.parts.validation)
     assert len(X) > 40
     kept = np.mean((fitted.estimator.predict(X) - y) ** 2)
     assert kept == pytest.approx(min(heard.losses), rel=1e-12)
@@ -194,7 +194,7 @@ def test_a_gap_far_down_makes_whole_numbers_floats_everywhere(table: Path) -> No
     frame = wells().astype({"count": object})
     frame.loc[ROWS - 3, "count"] = None
     frame.to_csv(table, index=False)
-    for X, _ in load_dataset(recipe_for(table)).parts.training():
+    for X, _ in load_dataset(recipe_for(table)).parts.training_chunks():
         assert X["count"].dtype == np.float64
 
 
@@ -233,7 +233,7 @@ def test_an_estimator_that_learns_from_whole_tables_is_refused_with_those_that_d
     table: Path,
 ) -> None:
     recipe = recipe_for(table, name="LogisticRegression")
-    with pytest.raises(RecipeError, match=r"whole tables alone; .*SGDClassifier"):
+    with pytest.raises(RecipeError, match=r"needs the whole table; .*SGDClassifier"):
         train(recipe, load_dataset(recipe))
 
 

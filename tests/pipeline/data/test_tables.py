@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.dataset import Dataset, load_dataset
+from edge_pipeline.data.profile import describe_table
 from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.data.tables import as_frame, plain_columns, read_table
 from edge_pipeline.errors import DatasetError, RecipeError
@@ -194,6 +195,25 @@ def test_whole_numbers_that_float64_cannot_tell_apart_are_refused_by_name(
         plain_columns(read_table(file), {}, str(file))
     kept = plain_columns(read_table(file, strings=["a"]), {"a": "string"}, str(file))
     assert kept["a"].iloc[0] == text.split("\n")[1].split(",")[0]
+
+
+def test_a_rounded_column_may_be_excluded(tmp_path: Path) -> None:
+    """The remedy of the message works, and ``init`` writes it into the recipe."""
+    rows = [f"{2**53 + 1 + i if i % 2 else i},{i / 7},{'uv'[i % 2]}" for i in range(40)]
+    rows[0] = ",0.5,u"
+    (tmp_path / "t.csv").write_text("id,x,y\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"'id' holds whole numbers beyond 2\*\*53"):
+        load(tmp_path, 'file = "t.csv"\ntarget = "y"')
+    assert load(tmp_path, 'file = "t.csv"\ntarget = "y"\nexclude = ["id"]').numbers == ("x",)
+    description = describe_table(tmp_path / "t.csv", target="y")
+    assert description.columns[0].left_out.startswith("holds whole numbers beyond 2**53")
+
+
+def test_a_workbook_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    for read in (read_table, describe_table):
+        with pytest.raises(DatasetError, match="workbooks are not read; save the sheet as CSV"):
+            read(tmp_path / "t.xlsx")
 
 
 def test_large_numbers_that_are_floats_stay_numbers(tmp_path: Path) -> None:

@@ -56,8 +56,8 @@ def test_what_is_not_worth_learning_from_is_left_out_with_its_reason(table: Path
         "boat_id": "identifies the rows",
         "harbour": "has one value only",
         "launched": "holds dates such as '2001-01-01'",
-        "code": "gives the answer away: alone it scores 1.000; put it back if it is known before "
-        "the answer is",
+        "code": "leaks the target: alone it scores 1.000; put it back if it is known before "
+        "the target is",
         "report": "is different in every row",
         "nothing": "has no value",
     }

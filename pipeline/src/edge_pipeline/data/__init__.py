@@ -1,1 +1,1 @@
-"""A recipe and the table it names in, typed rows and their schema out."""
+"""Read recipes and tables, and divide the rows for training and test."""

@@ -1,6 +1,6 @@
-"""A CSV file in, a DataFrame out: compressed or not, its separator and decimal mark found.
+"""Read CSV files with pandas: decompress, detect separator and decimal mark, lose no digit.
 
-What pandas would silently repair or round is refused instead.
+Input that pandas would silently repair or round is refused instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import re
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,35 +33,34 @@ __all__ = [
     "open_text",
     "read_csv",
     "read_csv_chunks",
-    "read_csv_wide_as_text",
 ]
 
 SEPARATORS = (",", ";", "\t", "|")
-"""Looked for in this order when nobody names one."""
+"""Separators to try, in this order, when the recipe names none."""
 
 DETECTION_LINES = 200
-"""Lines from which separator and decimal mark are found."""
+"""Lines from which separator and decimal mark are detected."""
 
 MAX_EXACT_INTEGER = 2**53
-"""Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
+"""float64 holds every integer up to here (IEEE 754: 53 bits of significand)."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a CSV file is written; None is found out.
+    """The format of a CSV file.
 
     Attributes
     ----------
     separator
-        Between two cells.
+        The character between two cells; detected when None.
     decimal
-        Between a number's whole part and its fraction.
+        The decimal mark; detected when None.
     thousands
-        Between groups of three digits, or None when there is no such mark.
+        The mark between groups of three digits; None when there is none.
     encoding
-        Of the text.
+        The encoding of the text.
     row_index
-        The first column only numbers the rows, and is left out.
+        Whether to drop the first column, which only numbers the rows.
     """
 
     separator: str | None = None
@@ -72,48 +71,33 @@ class Layout:
 
 
 def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a whole CSV file, types inferred from whole columns.
+    """Read a whole CSV file; pandas infers each type from the whole column.
+
+    Integers that float64 would round are Python integers in the frame.
 
     Parameters
     ----------
     strings
-        Columns to keep as they are written: ``007`` stays ``007``.
+        Columns to keep as text: ``007`` stays ``007``.
 
     Raises
     ------
     DatasetError
-        Not such a file, or one that holds a number that would be rounded.
+        The file is not a table in CSV.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     layout = detect_layout(file, layout)
-    frame = _read(file, layout, strings)
-    for name in _rounded_columns(file, layout, frame):
-        raise DatasetError(
-            f"{file}: column {name!r} holds whole numbers beyond 2**53, which float64 cannot "
-            f'tell apart; add it to data.exclude, or say types = {{ "{name}" = "string" }}'
-        )
+    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
+        frame = pd.read_csv(text, **_pandas_options(layout, strings))
+    frame = frame.assign(**_rounded_columns(file, layout, frame))
     return _drop_row_index(frame, layout)
-
-
-def read_csv_wide_as_text(file: Path, layout: Layout) -> pd.DataFrame:
-    """As :func:`read_csv`, with whole numbers that would be rounded kept as they are written.
-
-    Raises
-    ------
-    DatasetError, OSError
-        As :func:`read_csv`.
-    """
-    layout = detect_layout(file, layout)
-    frame = _read(file, layout, ())
-    wide = _rounded_columns(file, layout, frame)
-    return _drop_row_index(_read(file, layout, wide) if wide else frame, layout)
 
 
 def read_csv_chunks(
     file: Path, layout: Layout, rows: int, strings: Sequence[str] = ()
 ) -> Iterator[pd.DataFrame]:
-    """Read a CSV file *rows* rows at a time; types are those of each part alone.
+    """Read a CSV file *rows* rows at a time; pandas infers the types of each chunk alone.
 
     Raises
     ------
@@ -122,30 +106,35 @@ def read_csv_chunks(
     """
     layout = detect_layout(file, layout)
     with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
-        for part in pd.read_csv(text, chunksize=rows, **_options(layout, strings)):
-            yield _drop_row_index(part, layout)
+        for chunk in pd.read_csv(text, chunksize=rows, **_pandas_options(layout, strings)):
+            yield _drop_row_index(chunk, layout)
 
 
 def detect_layout(file: Path, layout: Layout) -> Layout:
-    """*layout* with what it leaves open found in the first lines; the header is checked.
+    """Detect separator and decimal mark where *layout* has None, and check the header.
 
     Raises
     ------
     DatasetError
-        The first line does not name the columns, or the text is in another encoding.
+        The first line does not name the columns, or the text has another encoding.
     """
     with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
         lines = list(itertools.islice(text, DETECTION_LINES))
-    separator = layout.separator or _separator(lines)
+    separator = layout.separator or _detect_separator(lines)
     cells = list(csv.reader(lines, delimiter=separator))
     _check_header(file, cells[0] if cells else [], separator, layout)
-    decimal = layout.decimal or _decimal(cells[1:], separator, layout.thousands)
+    decimal = layout.decimal or _detect_decimal(cells[1:], separator, layout.thousands)
     return replace(layout, separator=separator, decimal=decimal)
+
+
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 
 
 @contextmanager
 def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
-    """Open *file* as text, unpacked by its last suffix."""
+    """Open *file* as text; its suffix names the compression."""
+    if file.suffix.lower() in _WORKBOOKS:
+        raise DatasetError(f"{file}: workbooks are not read; save the sheet as CSV in UTF-8")
     with _open_decompressed(file) as raw:
         try:
             name = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding
@@ -156,51 +145,53 @@ def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
             yield text
 
 
+def _open_plain(file: Path) -> IO[bytes]:
+    return file.open("rb")
+
+
+_DECOMPRESSORS: Mapping[str, Callable[[Path], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
+
+
 @contextmanager
 def _open_decompressed(file: Path) -> Iterator[Any]:
-    match file.suffix.lower():
-        case ".gz":
-            with gzip.open(file) as raw:
-                yield raw
-        case ".bz2":
-            with bz2.open(file) as raw:
-                yield raw
-        case ".xz":
-            with lzma.open(file) as raw:
-                yield raw
-        case ".zip":
-            with zipfile.ZipFile(file) as packed:
-                names = [name for name in packed.namelist() if not name.endswith("/")]
-                if len(names) != 1:
-                    raise DatasetError(
-                        f"{file}: holds {len(names)} files, expected one table; unpack it, and "
-                        "name the one you mean"
-                    )
-                with packed.open(names[0]) as raw:
-                    yield raw
-        case ".zst":
-            try:
-                import zstandard
-            except ImportError as error:
+    suffix = file.suffix.lower()
+    if suffix == ".zip":
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(names) != 1:
                 raise DatasetError(
-                    f"{file}: reading it needs zstandard; pip install zstandard, or unpack it"
-                ) from error
-            try:
-                with file.open("rb") as packed_raw, zstandard.open(packed_raw, "rb") as raw:
-                    yield raw
-            except zstandard.ZstdError as error:
-                raise DatasetError(f"{file}: does not unpack: {error}") from error
-        case _:
-            with file.open("rb") as raw:
+                    f"{file}: holds {len(names)} files, expected one table; unpack it, and "
+                    "name the one you mean"
+                )
+            with archive.open(names[0]) as raw:
                 yield raw
+    elif suffix == ".zst":
+        try:
+            import zstandard
+        except ImportError as error:
+            raise DatasetError(
+                f"{file}: reading it needs zstandard; pip install zstandard, or unpack it"
+            ) from error
+        try:
+            with file.open("rb") as compressed, zstandard.open(compressed, "rb") as raw:
+                yield raw
+        except zstandard.ZstdError as error:
+            raise DatasetError(f"{file}: does not unpack: {error}") from error
+    else:
+        with _DECOMPRESSORS.get(suffix, _open_plain)(file) as raw:
+            yield raw
 
 
 @contextmanager
 def _translate_errors(file: Path, layout: Layout) -> Iterator[None]:
-    """Turn what pandas and the unpackers raise into one line."""
+    """Turn the errors of pandas and of the decompressors into a DatasetError of one line."""
     try:
         with warnings.catch_warnings():
-            # A row longer than the header would lose its last cells with a warning only.
+            # pandas only warns when it drops the last cells of a row longer than the header.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             yield
     except UnicodeError as error:
@@ -218,7 +209,7 @@ def _translate_errors(file: Path, layout: Layout) -> Iterator[None]:
         raise DatasetError(f"{file}: does not unpack: {error}") from error
 
 
-def _options(layout: Layout, strings: Sequence[str]) -> dict[str, Any]:
+def _pandas_options(layout: Layout, strings: Sequence[str]) -> dict[str, Any]:
     return {
         "sep": layout.separator,
         "decimal": layout.decimal or ".",
@@ -231,10 +222,10 @@ def _options(layout: Layout, strings: Sequence[str]) -> dict[str, Any]:
 
 
 def _float_precision(layout: Layout) -> dict[str, Any]:
-    """Have numbers read to the last bit, as the device reads them.
+    """Make pandas read numbers to the last bit, as the device does.
 
-    pandas 2.3 by default misses the last place of every third number; 3.1 is exact, and warns
-    about the option.
+    By default pandas 2.3 gets the last bit of every third number wrong.  pandas 3.1 is exact, and
+    warns about this option.
     """
     major, minor = pd.__version__.split(".")[:2]
     return {} if (int(major), int(minor)) >= (3, 1) else {"float_precision": "round_trip"}
@@ -244,8 +235,8 @@ def _drop_row_index(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     return frame.iloc[:, 1:] if layout.row_index else frame
 
 
-def _separator(lines: Sequence[str]) -> str:
-    """The mark that divides most of the first lines as it divides the header."""
+def _detect_separator(lines: Sequence[str]) -> str:
+    """Choose the separator that gives most lines as many cells as the header."""
     best, best_rank = ",", (0.0, 0)
     for mark in SEPARATORS:
         try:
@@ -254,8 +245,8 @@ def _separator(lines: Sequence[str]) -> str:
             continue
         if not counts or counts[0] < 2:
             continue
-        alike = sum(count == counts[0] for count in counts) / len(counts)
-        rank = (round(alike, 1), counts[0])
+        equal_share = sum(count == counts[0] for count in counts) / len(counts)
+        rank = (round(equal_share, 1), counts[0])
         if rank > best_rank:
             best, best_rank = mark, rank
     return best
@@ -264,11 +255,11 @@ def _separator(lines: Sequence[str]) -> str:
 _NUMBER = re.compile(r"[+-]?\d*([.,]\d+)?([eE][+-]?\d+)?")
 
 
-def _decimal(rows: Sequence[Sequence[str]], separator: str, thousands: str | None) -> str:
-    """``,`` when numbers are written so, in columns of numbers alone; ``.`` otherwise."""
+def _detect_decimal(rows: Sequence[Sequence[str]], separator: str, thousands: str | None) -> str:
+    """Return ``,`` when some column of numbers uses it as decimal mark, ``.`` otherwise."""
     if separator == "," or thousands == ",":
         return "."
-    found = False
+    has_decimal_comma = False
     for column in itertools.zip_longest(*rows, fillvalue=""):
         cells = [cell.strip() for cell in column if cell.strip()]
         if not all(_NUMBER.fullmatch(cell) for cell in cells):
@@ -276,38 +267,36 @@ def _decimal(rows: Sequence[Sequence[str]], separator: str, thousands: str | Non
         if any("." in cell for cell in cells):
             return "."
         # 1,000 may be a thousand; 1,5 and 1,0000 and 0,126 are fractions.
-        found = found or any(re.search(r"^[+-]?0*,|,(?!\d{3}$)", cell) for cell in cells)
-    return "," if found else "."
+        has_decimal_comma |= any(re.search(r"^[+-]?0*,|,(?!\d{3}$)", cell) for cell in cells)
+    return "," if has_decimal_comma else "."
 
 
 def _check_header(file: Path, names: Sequence[str], separator: str, layout: Layout) -> None:
     """Refuse a first line that pandas would silently repair."""
     if not names:
         raise DatasetError(f"{file}: the first line is empty; it must name the columns")
-    for name, times in Counter(names).items():
-        if times > 1 and name:
-            raise DatasetError(f"{file}: {times} columns are called {name!r}; rename them")
-    without = [i for i, name in enumerate(names) if not name and not (layout.row_index and i == 0)]
-    if without:
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            raise DatasetError(f"{file}: {count} columns are called {name!r}; rename them")
+    unnamed = [i for i, name in enumerate(names) if not name and not (layout.row_index and i == 0)]
+    if unnamed:
         raise DatasetError(
-            f"{file}: column {without[0] + 1} has no name; if it is the row index that pandas "
+            f"{file}: column {unnamed[0] + 1} has no name; if it is the row index that pandas "
             "wrote, add row_index = true to [data], or write the file with index=False"
         )
-    others = [mark for mark in SEPARATORS if mark in names[0] and mark != separator]
-    if len(names) == 1 and others:
+    other_separators = [mark for mark in SEPARATORS if mark in names[0] and mark != separator]
+    if len(names) == 1 and other_separators:
         raise DatasetError(
-            f"{file}: one column only; is it separated by {others[0]!r}? "
-            f"Then say separator = {others[0]!r} in [data]"
+            f"{file}: one column only; is it separated by {other_separators[0]!r}? "
+            f"Then say separator = {other_separators[0]!r} in [data]"
         )
 
 
-def _read(file: Path, layout: Layout, strings: Sequence[str]) -> pd.DataFrame:
-    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
-        return pd.read_csv(text, **_options(layout, strings))
+def _rounded_columns(file: Path, layout: Layout, frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """Read columns of large integers again where a missing value made pandas round them to float.
 
-
-def _rounded_columns(file: Path, layout: Layout, frame: pd.DataFrame) -> list[str]:
-    """Columns of whole numbers that became floats for a gap, and lost digits on the way."""
+    Their numbers stay exact: Python integers, and floats in cells that are written as such.
+    """
     suspects = []
     for name in frame.columns:
         if frame[name].dtype != np.float64:
@@ -317,12 +306,16 @@ def _rounded_columns(file: Path, layout: Layout, frame: pd.DataFrame) -> list[st
         if len(values) and np.abs(values).max() >= MAX_EXACT_INTEGER:
             suspects.append(name)
     if not suspects:
-        return []
+        return {}
     with open_text(file, layout.encoding) as text:
-        written = pd.read_csv(text, **{**_options(layout, suspects), "usecols": suspects})
-    wide = re.compile(r"\s*[+-]?\d{16,}\s*")
-    return [
-        name
-        for name in suspects
-        if written[name].dropna().astype(str).map(lambda word: bool(wide.fullmatch(word))).any()
-    ]
+        cells = pd.read_csv(text, **{**_pandas_options(layout, suspects), "usecols": suspects})
+    columns = {}
+    for name in suspects:
+        is_large = cells[name].str.fullmatch(_LARGE_INTEGER, na=False).astype(bool)
+        if is_large.any():
+            exact = cells[name][is_large].map(int).astype(object)
+            columns[name] = frame[name].astype(object).mask(is_large, exact)
+    return columns
+
+
+_LARGE_INTEGER = r"\s*[+-]?\d{16,}\s*"

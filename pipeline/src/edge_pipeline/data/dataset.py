@@ -1,36 +1,34 @@
-"""A recipe in, the rows it names out, divided into training and test rows.
+"""Load the rows that a recipe names, and divide them into training and test rows.
 
-Alone reads tables; everything later sees arrays and frames only.
+No later stage reads a file: they take arrays and frames.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from edge_pipeline.data.csv import Layout
-from edge_pipeline.data.imports import did_you_mean, find_function, join_names, modules_from
+from edge_pipeline.data.imports import find_function, modules_from
 from edge_pipeline.data.recipe import Recipe
+from edge_pipeline.data.recipe_columns import (
+    check_column_names,
+    csv_layout,
+    drop_rows_without_target,
+    feature_names,
+    table_source,
+)
 from edge_pipeline.data.splits import Rows, split, take_rows, time_keys
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.data.targets import check_target
 from edge_pipeline.errors import DatasetError
 
-__all__ = [
-    "Dataset",
-    "is_dates",
-    "layout_of",
-    "load_dataset",
-    "table_source",
-]
+__all__ = ["Dataset", "is_dates", "load_dataset"]
 
 
 @dataclass(frozen=True)
@@ -40,19 +38,19 @@ class Dataset:
     Attributes
     ----------
     X_train, X_test
-        DataFrame, ndarray or list of str, as the estimator will see it; ``X_test`` is None when
-        the recipe keeps no row for testing.
+        DataFrame, ndarray or list of str, as the estimator takes it; ``X_test`` is None when the
+        recipe keeps no row for testing.
     y_train, y_test
         Target values, or None when there is no target.
     numbers, strings
-        Names of the columns that hold numbers or booleans, and of those that hold strings; both
-        empty when the rows are no table.
+        Names of the columns of numbers or booleans, and of the columns of strings; both empty
+        when the rows are no table.
     dropped_rows
-        Rows left out because their target is missing.
+        Number of rows dropped because their target is missing.
     groups_train
-        Label of the group of each training row, when the recipe names a column of groups.
+        Group label of each training row, when the recipe names a column of groups.
     parts
-        The whole table, when it is read in parts; ``X_train`` is then a sample of it.
+        The whole table, when it is read in chunks; ``X_train`` is then a sample of it.
     """
 
     X_train: Any
@@ -67,17 +65,17 @@ class Dataset:
 
     @property
     def train_rows(self) -> int:
-        """Rows that training learns from."""
+        """Number of rows that training learns from."""
         return len(self.X_train) if self.parts is None else int(self.parts.train_rows)
 
     @property
     def rows(self) -> int:
-        """Rows used, those for testing included."""
+        """Number of training and test rows."""
         return self.train_rows + (0 if self.X_test is None else len(self.X_test))
 
     @property
     def columns(self) -> int:
-        """Columns that the estimator sees."""
+        """Number of columns that the estimator takes."""
         shape: tuple[int, ...] = getattr(self.X_train, "shape", ())
         return shape[1] if len(shape) > 1 else 1
 
@@ -85,8 +83,8 @@ class Dataset:
 def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     """Read the rows of *recipe* and divide them.
 
-    Numbers, booleans and strings are told apart by the whole column; missing values stay
-    missing.  A boolean column with gaps becomes numbers: 0, 1 and NaN.
+    Each column's type is inferred from all its values.  Missing values stay missing.  A boolean
+    column with missing values becomes float64: 0, 1 and NaN.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     Raises
     ------
     DatasetError
-        The table cannot be read, lacks a column, or holds something a model cannot take.
+        The table cannot be read, lacks a column, or holds a value that a model cannot take.
     RecipeError
         The recipe names a column that the table does not have.
     OSError
@@ -105,13 +103,13 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     if recipe.data.chunk_rows is not None and table is None:
         return _load_chunked(recipe)
     if table is not None:
-        rows = _columns(recipe, as_frame(table))
+        rows = _rows_of_table(recipe, as_frame(table))
     elif recipe.data.file is not None:
-        rows = _from_file(recipe)
+        rows = _load_file(recipe)
     elif recipe.data.dataset is not None:
-        rows = _from_scikit_learn(recipe)
+        rows = _load_sklearn_dataset(recipe)
     else:
-        rows = _from_function(recipe)
+        rows = _call_function(recipe)
     if rows.y is not None:
         rows = Rows(rows.X, check_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
     if len(rows.X) == 0:
@@ -133,19 +131,14 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
 
 
 def _load_chunked(recipe: Recipe) -> Dataset:
-    """A sample of a table that is read in parts, and the way to the rest."""
+    """Load a sample of a table that is read in chunks."""
     from edge_pipeline.data.out_of_core import scan_table
 
-    parts = scan_table(recipe)
-    strings = tuple(name for name in parts.features if parts.types[name] == "string")
+    table = scan_table(recipe)
+    strings = tuple(name for name in table.features if table.types[name] == "string")
 
-    def ready(rows: pd.DataFrame) -> tuple[Any, NDArray[Any] | None]:
-        if not len(rows):
-            return None, None
-        X, y = parts.divided(rows)
-        return X, None if y is None else check_target(recipe, y)
-
-    (X_train, y_train), (X_test, y_test) = ready(parts.sample), ready(parts.test)
+    X_train, y_train = table.features_and_target(table.sample)
+    X_test, y_test = table.features_and_target(table.test) if len(table.test) else (None, None)
     for name in strings:
         if recipe.data.types.get(name) != "string":
             _refuse_dates(X_train[name], table_source(recipe))
@@ -154,66 +147,53 @@ def _load_chunked(recipe: Recipe) -> Dataset:
         X_test,
         y_train,
         y_test,
-        numbers=tuple(name for name in parts.features if name not in strings),
+        numbers=tuple(name for name in table.features if name not in strings),
         strings=strings,
-        dropped_rows=parts.dropped_rows,
-        parts=parts,
+        dropped_rows=table.dropped_rows,
+        parts=table,
     )
 
 
-def layout_of(recipe: Recipe) -> Layout:
-    """How the recipe says its CSV file is written."""
-    table = recipe.data
-    return Layout(table.separator, table.decimal, table.thousands, table.encoding, table.row_index)
-
-
-def table_source(recipe: Recipe) -> str:
-    """Name the table for messages."""
-    if recipe.data.file is not None:
-        return str(Path(recipe.file.parent, recipe.data.file))
-    return str(recipe.data.function or f"scikit-learn's {recipe.data.dataset}")
-
-
-def _from_file(recipe: Recipe) -> Rows:
+def _load_file(recipe: Recipe) -> Rows:
     table, file = recipe.data, recipe.file.parent / str(recipe.data.file)
     if file.suffix == ".npz":
         if len(table.targets) > 1:
             raise recipe.error("data.target", "one array of a .npz file; it may have columns")
         X, y = read_arrays(file, next(iter(table.targets), None))
         _refuse_column_keys(recipe, "a .npz file has no named columns")
-        return _with_target(X, y)
+        return _drop_missing_targets(X, y)
     strings = [name for name, kind in table.types.items() if kind == "string"]
-    return _columns(recipe, read_table(file, layout_of(recipe), strings=strings))
+    return _rows_of_table(recipe, read_table(file, csv_layout(recipe), strings=strings))
 
 
-def _from_scikit_learn(recipe: Recipe) -> Rows:
+def _load_sklearn_dataset(recipe: Recipe) -> Rows:
     load = getattr(importlib.import_module("sklearn.datasets"), f"load_{recipe.data.dataset}")
     X, y = load(return_X_y=True, as_frame=True)
-    return _named(recipe, X, np.asarray(y))
+    return _select_columns(recipe, X, np.asarray(y))
 
 
-def _from_function(recipe: Recipe) -> Rows:
-    """Take what the function returns: (X, y), a Bunch of scikit-learn, or a table."""
+def _call_function(recipe: Recipe) -> Rows:
+    """Call the recipe's function, which returns (X, y), a Bunch of scikit-learn, or a table."""
     name = recipe.data.function
     with modules_from(recipe.file.parent):
         try:
-            made = find_function(str(name))()
+            returned = find_function(str(name))()
         except Exception as error:
-            # The function is the user's own code: whatever it raises is its fault.
+            # The function is the user's own code, and may raise anything.
             raise DatasetError(f"{name} failed: {type(error).__name__}: {error}") from error
-    if isinstance(made, pd.DataFrame) or hasattr(made, "get_columns"):
-        return _columns(recipe, as_frame(made))
-    if hasattr(made, "data") and hasattr(made, "target"):
-        made = (made.data, made.target)
-    if not (isinstance(made, tuple) and len(made) == 2):
+    if isinstance(returned, pd.DataFrame) or hasattr(returned, "get_columns"):
+        return _rows_of_table(recipe, as_frame(returned))
+    if hasattr(returned, "data") and hasattr(returned, "target"):
+        returned = (returned.data, returned.target)
+    if not (isinstance(returned, tuple) and len(returned) == 2):
         raise recipe.error(
             "data.function",
             "expected (X, y), a frame of pandas or polars, or an object with data and target; "
-            f"{name} returned a {type(made).__name__}",
+            f"{name} returned a {type(returned).__name__}",
         )
     if recipe.data.target is not None:
         raise recipe.error("data.target", f"{name} returns the target itself; remove this key")
-    X, y = made
+    X, y = returned
     if hasattr(X, "toarray"):
         X = X.toarray()
     if hasattr(X, "get_columns"):
@@ -224,46 +204,42 @@ def _from_function(recipe: Recipe) -> Rows:
             f"{name} returned X as {type(X).__module__}.{type(X).__qualname__}; return a frame "
             "of pandas or polars, an ndarray or a list of str",
         )
-    return _named(recipe, X, None if y is None else np.asarray(y))
+    return _select_columns(recipe, X, None if y is None else np.asarray(y))
 
 
-def _named(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> Rows:
-    """Rows whose target came beside them: columns are chosen when they have names."""
-    rows = _with_target(X, y)
+def _select_columns(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> Rows:
+    """Select the columns of *X*, when they have names, and add the separate target."""
+    rows = _drop_missing_targets(X, y)
     if not isinstance(rows.X, pd.DataFrame):
         _refuse_column_keys(recipe, "the rows have no named columns")
         return rows
-    found = _columns(recipe, rows.X)
-    return Rows(found.X, rows.y, rows.dropped, found.groups, found.times)
+    selected = _rows_of_table(recipe, rows.X)
+    return Rows(selected.X, rows.y, rows.dropped, selected.groups, selected.times)
 
 
 def _refuse_column_keys(recipe: Recipe, reason: str) -> None:
-    for key, given in (
+    for key, value in (
         ("data.features", recipe.data.features),
         ("data.exclude", recipe.data.exclude),
         ("data.types", recipe.data.types),
         ("split.groups", recipe.split.groups),
         ("split.time", recipe.split.time),
     ):
-        if given:
+        if value:
             raise recipe.error(key, f"{reason}; remove this key")
 
 
-def _columns(recipe: Recipe, frame: pd.DataFrame) -> Rows:
-    """Divide a table into features and target, each column of a plain type."""
+def _rows_of_table(recipe: Recipe, frame: pd.DataFrame) -> Rows:
+    """Divide a table into features and target, and convert each column to a schema type."""
     table, source = recipe.data, table_source(recipe)
     frame = frame.set_axis([str(name) for name in frame.columns], axis="columns")
-    _check_names(recipe, list(frame.columns))
-    dropped, y = 0, None
+    check_column_names(recipe, list(frame.columns))
+    frame, dropped = drop_rows_without_target(recipe, frame)
+    y = None
     if table.targets:
-        known = frame[list(table.targets)].notna().all(axis="columns")
-        dropped, frame = int((~known).sum()), frame[known]
         columns = plain_columns(frame[list(table.targets)], table.types, source)
         y = columns.iloc[:, 0].to_numpy() if len(table.targets) == 1 else columns.to_numpy()
-    aside = {*table.targets, *table.exclude, recipe.split.groups, recipe.split.time}
-    features = table.features or [name for name in frame.columns if name not in aside]
-    if not features:
-        raise DatasetError(f"{source}: no column is left to learn from")
+    features = feature_names(recipe, list(frame.columns))
     X = plain_columns(frame[list(features)], table.types, source)
     for name in X.columns if len(X) else ():
         if X[name].isna().all():
@@ -287,60 +263,39 @@ def _group_labels(column: pd.Series[Any], source: str) -> NDArray[Any]:
     return np.asarray(pd.factorize(column)[0])
 
 
-def _check_names(recipe: Recipe, there: Sequence[str]) -> None:
-    """Refuse a recipe that names a column which the table lacks."""
-    table = recipe.data
-    named: Mapping[str, Sequence[str]] = {
-        "data.target": table.targets,
-        "data.features": table.features or (),
-        "data.exclude": table.exclude,
-        "data.types": tuple(table.types),
-        "split.groups": [recipe.split.groups] if recipe.split.groups is not None else (),
-        "split.time": [recipe.split.time] if recipe.split.time is not None else (),
-    }
-    for key, names in named.items():
-        for name in names:
-            if name not in there:
-                raise recipe.error(
-                    key,
-                    f"{table_source(recipe)} has no column {name!r}{did_you_mean(name, there)}"
-                    f"; it has {join_names(there)}",
-                )
-
-
 _DATE = re.compile(
     r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d{2}\S*)?\s*"
 )
 
 
 def _refuse_dates(column: pd.Series[Any], source: str) -> None:
-    """Refuse dates: as a category, each knows no later day."""
+    """Refuse dates: read as categories, every later date would be unseen."""
     if is_dates(column):
         example = column.dropna().iloc[0]
         raise DatasetError(
             f"{source}: column {column.name!r} holds dates such as {example!r}; add it to "
-            "data.exclude, or put numbers made from it (year, day of the year) into the table"
+            "data.exclude, or put numbers returned from it (year, day of the year) into the table"
         )
 
 
 def is_dates(column: pd.Series[Any]) -> bool:
-    """Whether a column of texts holds dates, and nothing else."""
+    """Return whether a text column holds only dates."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
     words = column.dropna()
     return len(words) > 0 and all(isinstance(w, str) and _DATE.fullmatch(w) for w in words)
 
 
-def _with_target(X: Any, y: NDArray[Any] | None) -> Rows:
-    """Leave out the rows whose target is missing."""
+def _drop_missing_targets(X: Any, y: NDArray[Any] | None) -> Rows:
+    """Drop the rows with a missing target in a separate *y*."""
     if y is None:
         return Rows(X, y)
     if len(X) != len(y):
         raise DatasetError(f"there are {len(X)} rows and {len(y)} targets")
-    known = np.logical_not(np.asarray(pd.isna(y), dtype=bool)).reshape(len(y), -1).all(axis=1)
-    if known.all():
+    is_missing = np.asarray(pd.isna(y), dtype=bool).reshape(len(y), -1).any(axis=1)
+    if not is_missing.any():
         return Rows(X, y)
-    positions = np.flatnonzero(known)
+    positions = np.flatnonzero(~is_missing)
     return Rows(take_rows(X, positions), y[positions], len(y) - len(positions))
 
 

@@ -1,71 +1,79 @@
-"""``module:name`` in, the object it names out.
+"""Import the functions and classes that a recipe names, and suggest close names in messages.
 
-Alone may put a folder on ``sys.path``: for the time of one ``with`` block, and every module that
-came from there is forgotten afterwards.  Two recipes may each have a ``model.py``.
+Only :func:`modules_from` puts a folder on ``sys.path``, inside one ``with`` block.  Afterwards it
+drops every module imported from that folder, so that two recipes may each have a ``model.py``.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["ImportingError", "did_you_mean", "find_class", "find_function", "modules_from"]
+__all__ = [
+    "ImportingError",
+    "did_you_mean",
+    "find_class",
+    "find_function",
+    "join_names",
+    "missing_column",
+    "modules_from",
+]
 
-MAX_NAMES_SHOWN = 12
-"""Names listed in a message before it says how many more there are."""
+MAX_NAMES = 12
+"""Names listed in a message; it gives the number of the others."""
 
 
 class ImportingError(Exception):
-    """Nothing importable has that name; callers add where the name stood."""
+    """The name cannot be imported; callers add which key of the recipe has it."""
 
 
 @contextmanager
 def modules_from(folder: Path) -> Iterator[None]:
-    """Let ``import`` find the modules of *folder* first, inside the block alone."""
-    place = str(folder.resolve())
+    """Put *folder* first on ``sys.path`` inside the block."""
+    path = str(folder.resolve())
     before = dict(sys.modules)
-    sys.path.insert(0, place)
+    sys.path.insert(0, path)
     importlib.invalidate_caches()
     try:
         yield
     finally:
-        sys.path.remove(place)
+        sys.path.remove(path)
         for name, module in list(sys.modules.items()):
-            origin = getattr(module, "__file__", None)
-            if before.get(name) is not module and origin and origin.startswith(place + "/"):
+            file = getattr(module, "__file__", None)
+            if before.get(name) is not module and file and file.startswith(path + "/"):
                 del sys.modules[name]
 
 
 def find_function(reference: str) -> Any:
-    """The callable that ``module:function`` names.
+    """Import the callable that ``module:function`` names.
 
     Raises
     ------
     ImportingError
-        Not of that form, no such module, no such function, or it cannot be called.
+        The reference has another form, nothing has that name, or it is not callable.
     """
     module_name, colon, name = reference.partition(":")
     if not (colon and module_name and name.isidentifier()):
         raise ImportingError(f"expected 'module:function', found {reference!r}")
-    found = _attribute(_import(module_name), name, f"{module_name}:")
-    if not callable(found):
-        raise ImportingError(f"{reference!r} is a {type(found).__name__}, not a function")
-    return found
+    function = _attribute(_import(module_name), name, f"{module_name}:")
+    if not callable(function):
+        raise ImportingError(f"{reference!r} is a {type(function).__name__}, not a function")
+    return function
 
 
 def find_class(path: str) -> type:
-    """The class that ``package.module.Class`` names.
+    """Import the class that ``package.module.Class`` names.
 
     Raises
     ------
     ImportingError
-        Not of that form, no such module, no such class.
+        The path has another form, or no class has that name.
     """
     module_name, dot, name = path.rpartition(".")
     if not dot:
@@ -74,49 +82,54 @@ def find_class(path: str) -> type:
             + did_you_mean(path, _scikit_learn_paths(), by_last_part=True)
         )
     try:
-        found = _attribute(_import(module_name), name, f"{module_name}.")
+        cls = _attribute(_import(module_name), name, f"{module_name}.")
     except ImportingError as error:
         hint = did_you_mean(path, _scikit_learn_paths(), by_last_part=True)
         if module_name.startswith("sklearn") and hint and "did you mean" not in str(error):
             raise ImportingError(f"{error}{hint}") from error
         raise
-    if not isinstance(found, type):
-        raise ImportingError(f"{path!r} is a {type(found).__name__}, not a class")
-    return found
+    if not isinstance(cls, type):
+        raise ImportingError(f"{path!r} is a {type(cls).__name__}, not a class")
+    return cls
 
 
-def did_you_mean(word: str, known: Iterable[str], *, by_last_part: bool = False) -> str:
-    """``"; did you mean 'x'?"`` with the closest of *known*, or nothing when none is close.
+def did_you_mean(word: str, names: Iterable[str], *, by_last_part: bool = False) -> str:
+    """Return ``"; did you mean 'x'?"`` with the closest of *names*, or an empty string.
 
-    With *by_last_part*, the text after the last dot decides.
+    With *by_last_part*, only the text after the last dot is compared.
     """
-    names = {(name.rpartition(".")[2] if by_last_part else name): name for name in known}
-    sought = word.rpartition(".")[2] if by_last_part else word
-    lower = {name.lower(): name for name in names}
-    close = get_close_matches(sought.lower(), lower, n=1, cutoff=0.6)
-    return f"; did you mean {names[lower[close[0]]]!r}?" if close else ""
+    by_key = {(name.rpartition(".")[2] if by_last_part else name): name for name in names}
+    key = word.rpartition(".")[2] if by_last_part else word
+    by_lower_case = {key.lower(): name for key, name in by_key.items()}
+    close = get_close_matches(key.lower(), by_lower_case, n=1, cutoff=0.6)
+    return f"; did you mean {by_lower_case[close[0]]!r}?" if close else ""
 
 
 def join_names(names: Iterable[str]) -> str:
-    """*names* with commas, shortened when there are many."""
-    shown = list(names)
-    more = len(shown) - MAX_NAMES_SHOWN
-    text = ", ".join(shown[:MAX_NAMES_SHOWN])
-    return f"{text} and {more} more" if more > 0 else text
+    """Join *names* with commas, shortened when there are many."""
+    names = list(names)
+    text = ", ".join(names[:MAX_NAMES])
+    return f"{text} and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else text
+
+
+def missing_column(source: str, name: str, columns: Sequence[str]) -> str:
+    """Return the message for a column that the table lacks."""
+    hint = did_you_mean(name, columns)
+    return f"{source} has no column {name!r}{hint}; it has {join_names(columns)}"
 
 
 def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # A module that exists but lacks a dependency is another fault, with another remedy.
+        # A module that exists but lacks a dependency needs another remedy.
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise ImportingError(f"no module named {error.name!r}") from error
         raise ImportingError(f"importing {name!r} needs {error.name!r}: {error}") from error
     except ValueError as error:
         raise ImportingError(f"not a module's name: {name!r}") from error
     except Exception as error:
-        # The module is the user's own code: whatever it raises is reported as its fault.
+        # The module is the user's own code, and may raise anything.
         raise ImportingError(
             f"importing {name!r} failed: {type(error).__name__}: {error}"
         ) from error
@@ -136,7 +149,7 @@ def _scikit_learn_paths() -> list[str]:
     from sklearn.utils import all_estimators
 
     paths = []
-    for name, found in all_estimators():
-        public = [part for part in found.__module__.split(".") if not part.startswith("_")]
+    for name, cls in all_estimators():
+        public = [part for part in cls.__module__.split(".") if not part.startswith("_")]
         paths.append(".".join([*public, name]))
     return paths

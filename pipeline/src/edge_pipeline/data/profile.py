@@ -1,7 +1,4 @@
-"""A table in, what there is to know before training out; nothing is written.
-
-Every finding says what it was found from, and what follows from it for the recipe.
-"""
+"""Profile a table before training: types, missing values, columns to exclude, the likely task."""
 
 from __future__ import annotations
 
@@ -17,47 +14,47 @@ import pandas as pd
 
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.dataset import is_dates
-from edge_pipeline.data.imports import did_you_mean, join_names
-from edge_pipeline.data.sources import Source, read_source
+from edge_pipeline.data.imports import join_names, missing_column
+from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.data.tables import infer_type, plain_columns
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["ColumnDescription", "TableDescription", "describe_table"]
 
 MAX_LABELS = 10
-"""Different whole numbers up to which a target is taken for labels."""
+"""A target with at most so many different integers holds labels."""
 
 MAX_DISTINCT_SHARE = 0.5
-"""Share of different texts among the rows from which a column names rows rather than kinds."""
+"""A text column with a larger share of different values names rows, not categories."""
 
 RARE_LABEL_SHARE = 0.1
-"""Share of the rarest label below which classes count as out of balance."""
+"""Classes are unbalanced when the rarest label has a smaller share of the rows."""
 
 LEAK_SCORE = 0.999
-"""Score of a small tree on one column alone from which that column gives the answer away."""
+"""A column leaks the target when a small tree on it alone reaches this score."""
 
 LEAK_ROWS = 2000
-"""Rows on which that tree is tried."""
+"""Rows on which that tree is scored."""
 
 _ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|row|key)$|(?<=[a-z])I[Dd]$", re.I)
 
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """One column.
+    """The profile of one column.
 
     Attributes
     ----------
     name, kind
-        Its name, and its type: float64, int64, bool, string, or what it holds instead.
+        The column's name, and its type: float64, int64, bool, string, or the name of another.
     missing, distinct
-        Cells without a value, and different values.
+        Number of missing values, and of different values.
     examples
         A few values as text, the most frequent first.
     left_out
-        Why a model should not learn from it; empty when it should.
+        The reason to exclude the column; empty when the model should learn from it.
     notes
-        What else is worth knowing.
+        Remarks for the user.
     """
 
     name: str
@@ -71,24 +68,24 @@ class ColumnDescription:
 
 @dataclass(frozen=True)
 class TableDescription:
-    """What a table holds, and the model that it suggests.
+    """The profile of a table, with its target and its task.
 
     Attributes
     ----------
     source
-        The file's name, or what else the rows came from.
+        The name of the file, frame or data set.
     rows
-        How many there are.
+        Number of rows.
     columns
-        In the table's order, the target among them.
+        The columns in table order, targets included.
     targets, task
-        What is to be learnt, as given or as guessed.
+        The target columns, and the task: the caller's, or a guess.
     balance
-        Label to its rows, the most frequent first, when the task is classification.
+        Label to its number of rows, the most frequent first, when the task is classification.
     notes
-        About the whole.
+        Remarks about the whole table.
     layout
-        How the file is written, when it is CSV.
+        The format of a CSV file.
     """
 
     source: str
@@ -107,12 +104,12 @@ class TableDescription:
 
     @property
     def is_unbalanced(self) -> bool:
-        """Whether accuracy would flatter a model that ignores the rarest label."""
+        """Whether a model that ignores the rarest label would still have a high accuracy."""
         total = sum(self.balance.values())
         return len(self.balance) > 1 and min(self.balance.values()) < RARE_LABEL_SHARE * total
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "source": self.source,
             "rows": self.rows,
@@ -130,7 +127,7 @@ class TableDescription:
 def describe_table(
     table: Any, *, target: str | Sequence[str] | None = None, task: str | None = None
 ) -> TableDescription:
-    """Look at a table before training.
+    """Profile a table before training.
 
     Parameters
     ----------
@@ -138,7 +135,7 @@ def describe_table(
         A file, a frame of pandas or polars, an Arrow table, or the name of a data set that
         scikit-learn ships.
     target
-        The column to learn, or several.
+        The target column, or several.
     task
         ``classification``, ``regression``, ``clustering``, ``anomaly`` or ``transform``; guessed
         from the target when None.
@@ -146,7 +143,7 @@ def describe_table(
     Raises
     ------
     DatasetError
-        The table cannot be read, has no such column, or nothing says what is to be learnt.
+        The table cannot be read, lacks a column, or there is neither a target nor a task.
     OSError
         The file cannot be read.
     """
@@ -154,30 +151,35 @@ def describe_table(
 
 
 def describe_source(
-    source: Source, target: str | Sequence[str] | None, task: str | None
+    source: TableSource, target: str | Sequence[str] | None, task: str | None
 ) -> TableDescription:
-    """As :func:`describe_table`, of a source that was read already."""
+    """Profile a table that was read already, as :func:`describe_table` does."""
     frame = source.frame
     targets = _targets(source, target, task)
-    columns = [_column(frame[name]) for name in frame.columns]
+    columns = [_describe_column(frame[name]) for name in frame.columns]
     rows = frame
     if targets:
         rows = frame[frame[list(targets)].notna().all(axis="columns")]
         if not len(rows):
             raise DatasetError(f"{source.name}: no row has a value of {join_names(targets)}")
-        task = task or _task(source, rows, targets)
+        task = task or _guess_task(source, rows, targets)
     task = str(task)
-    words = [c.name for c in columns if c.name in targets and c.kind in ("string", "dates")]
-    if task == "regression" and words:
+    text_targets = [c.name for c in columns if c.name in targets and c.kind in ("string", "dates")]
+    if task == "regression" and text_targets:
         raise DatasetError(
-            f"{source.name}: the target {words[0]!r} holds no numbers, which task 'regression' "
-            "learns; leave the task out, or name another column"
+            f"{source.name}: the target {text_targets[0]!r} holds no numbers, which task "
+            "'regression' learns; leave the task out, or name another column"
         )
     if targets:
         columns = _exclude_leaks(columns, rows, targets, task)
-    balance = _balance(rows, targets, task)
     description = TableDescription(
-        source.name, len(frame), tuple(columns), targets, task, balance, (), source.layout
+        source.name,
+        len(frame),
+        tuple(columns),
+        targets,
+        task,
+        _label_counts(rows, targets, task),
+        layout=source.layout,
     )
     if not description.features:
         reasons = [f"{c.name}: {c.left_out}" for c in columns if c.left_out]
@@ -189,74 +191,74 @@ def describe_source(
 
 
 def _targets(
-    source: Source, target: str | Sequence[str] | None, task: str | None
+    source: TableSource, target: str | Sequence[str] | None, task: str | None
 ) -> tuple[str, ...]:
-    given = (target,) if isinstance(target, str) else tuple(target or ())
-    given = given or source.targets
-    there = [str(name) for name in source.frame.columns]
-    for name in given:
-        if name not in there:
-            raise DatasetError(
-                f"{source.name} has no column {name!r}{did_you_mean(name, there)}"
-                f"; it has {join_names(there)}"
-            )
-    if given and task in ("clustering", "anomaly", "transform"):
-        raise DatasetError(f"task {task!r} learns no target; leave {join_names(given)} out")
-    if not given and task not in ("clustering", "anomaly", "transform"):
+    """Check the caller's target columns, or take those that came with the table."""
+    targets = (target,) if isinstance(target, str) else tuple(target or ())
+    targets = targets or source.targets
+    columns = [str(name) for name in source.frame.columns]
+    for name in targets:
+        if name not in columns:
+            raise DatasetError(missing_column(source.name, name, columns))
+    is_unsupervised = task in ("clustering", "anomaly", "transform")
+    if targets and is_unsupervised:
+        raise DatasetError(f"task {task!r} learns no target; leave {join_names(targets)} out")
+    if not targets and not is_unsupervised:
         raise DatasetError(
             f"{source.name}: nothing says what is to be learnt; name the target's column, or a "
             "task without one: clustering, anomaly or transform; the columns are "
-            f"{join_names(there)}"
+            f"{join_names(columns)}"
         )
-    return given
+    return targets
 
 
-def _column(column: pd.Series[Any]) -> ColumnDescription:
-    """What there is to say of a column by itself."""
-    known = column.dropna()
-    counts = known.map(str).value_counts()
+def _describe_column(column: pd.Series[Any]) -> ColumnDescription:
+    """Profile a column by itself."""
+    values = column.dropna()
+    counts = values.map(str).value_counts()
     examples = tuple(str(word)[:40] for word in counts.index[:3])
     name, missing, distinct = str(column.name), int(column.isna().sum()), len(counts)
-    plain = ColumnDescription(name, "", missing, distinct, examples)
-    if not len(known):
-        return replace(plain, kind="empty", left_out="has no value")
+    description = ColumnDescription(name, "", missing, distinct, examples)
+    if not len(values):
+        return replace(description, kind="empty", left_out="has no value")
     try:
-        kind = infer_type(column)
+        type_name = infer_type(column)
     except ValueError as error:
-        held = "dates" if "holds dates" in str(error) else str(column.dtype)
-        return replace(plain, kind=held, left_out=str(error).partition(";")[0])
-    if kind == "string" and is_dates(column):
-        return replace(plain, kind="dates", left_out=f"holds dates such as {examples[0]!r}")
+        content = "dates" if "holds dates" in str(error) else str(column.dtype)
+        return replace(description, kind=content, left_out=str(error).partition(";")[0])
+    if type_name == "string" and is_dates(column):
+        reason = f"holds dates such as {examples[0]!r}"
+        return replace(description, kind="dates", left_out=reason)
     return replace(
-        plain,
-        kind=kind,
-        left_out=_reason_to_leave_out(column, kind, distinct),
-        notes=_column_notes(plain, len(column)),
+        description,
+        kind=type_name,
+        left_out=_reason_to_leave_out(column, type_name, distinct),
+        notes=_column_notes(description, len(column)),
     )
 
 
-def _reason_to_leave_out(column: pd.Series[Any], kind: str, distinct: int) -> str:
-    """Why a column of a plain type is not worth learning from, or nothing."""
-    rows, known = len(column), column.dropna()
-    if distinct == 1 and len(known) == rows:
+def _reason_to_leave_out(column: pd.Series[Any], type_name: str, distinct: int) -> str:
+    """Return why a model should not learn from a column, or an empty string."""
+    rows, values = len(column), column.dropna()
+    if distinct == 1 and len(values) == rows:
         return "has one value only"
-    name = str(column.name)
-    every = distinct == len(known)
-    if kind in ("int64", "float64") and every and rows >= 10:
-        values = np.sort(known.to_numpy(dtype=np.float64))
-        whole = np.array_equal(values, np.trunc(values))
-        if whole and len(values) == rows and values[-1] - values[0] == rows - 1:
+    has_id_name = bool(_ID_NAME.search(str(column.name)))
+    all_distinct = distinct == len(values)
+    if type_name in ("int64", "float64") and all_distinct and rows >= 10:
+        numbers = np.sort(values.to_numpy(dtype=np.float64))
+        is_whole = np.array_equal(numbers, np.trunc(numbers))
+        if is_whole and len(numbers) == rows and numbers[-1] - numbers[0] == rows - 1:
             return "numbers the rows"
-        if whole and _ID_NAME.search(name):
+        if is_whole and has_id_name:
             return "identifies the rows"
-    if kind == "string" and rows >= 10:
-        if every and len(known) > 1:
+    if type_name == "string" and rows >= 10:
+        if all_distinct and len(values) > 1:
             return "is different in every row"
-        if distinct > max(20, MAX_DISTINCT_SHARE * len(known)):
-            words = known.map(lambda text: len(str(text).split())).mean()
-            held = "free texts" if words > 4 else "names"
-            return f"holds {distinct} {held} for {len(known)} rows"
-    if _ID_NAME.search(name) and kind != "float64" and distinct > 20:
+        if distinct > max(20, MAX_DISTINCT_SHARE * len(values)):
+            mean_words = values.map(lambda text: len(str(text).split())).mean()
+            content = "free texts" if mean_words > 4 else "names"
+            return f"holds {distinct} {content} for {len(values)} rows"
+    if has_id_name and type_name != "float64" and distinct > 20:
         return "identifies something by its name; split.groups keeps its rows together"
     return ""
 
@@ -267,32 +269,33 @@ def _column_notes(column: ColumnDescription, rows: int) -> tuple[str, ...]:
     return ()
 
 
-def _task(source: Source, rows: pd.DataFrame, targets: tuple[str, ...]) -> str:
-    """Labels or numbers, by the target's values."""
-    kinds = set()
+def _guess_task(source: TableSource, rows: pd.DataFrame, targets: tuple[str, ...]) -> str:
+    """Guess classification or regression from the target's values."""
+    contents = set()
     for name in targets:
         try:
-            kind = infer_type(rows[name])
+            type_name = infer_type(rows[name])
         except ValueError as error:
             raise DatasetError(f"{source.name}: column {name!r} {error}") from error
         distinct = rows[name].nunique()
-        if kind == "string" and distinct > max(MAX_LABELS, MAX_DISTINCT_SHARE * len(rows)):
+        if type_name == "string" and distinct > max(MAX_LABELS, MAX_DISTINCT_SHARE * len(rows)):
             raise DatasetError(
                 f"{source.name}: the target {name!r} has {distinct} different texts in "
                 f"{len(rows)} rows; labels occur again and again; name another column"
             )
-        few = distinct <= (2 if len(targets) > 1 else MAX_LABELS)
-        whole = kind == "bool" or (kind != "string" and _whole(rows[name]))
-        kinds.add("labels" if kind == "string" or (whole and few) else "numbers")
-    return "classification" if kinds == {"labels"} else "regression"
+        has_few = distinct <= (2 if len(targets) > 1 else MAX_LABELS)
+        is_whole = type_name == "bool" or (type_name != "string" and _is_whole(rows[name]))
+        is_label = type_name == "string" or (is_whole and has_few)
+        contents.add("labels" if is_label else "numbers")
+    return "classification" if contents == {"labels"} else "regression"
 
 
-def _whole(column: pd.Series[Any]) -> bool:
+def _is_whole(column: pd.Series[Any]) -> bool:
     values = column.to_numpy(dtype=np.float64)
     return bool(np.array_equal(values, np.trunc(values)))
 
 
-def _balance(rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> dict[str, int]:
+def _label_counts(rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> dict[str, int]:
     if task != "classification" or len(targets) != 1:
         return {}
     counts = rows[targets[0]].map(str).value_counts()
@@ -302,19 +305,17 @@ def _balance(rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> dict[st
 def _exclude_leaks(
     columns: list[ColumnDescription], rows: pd.DataFrame, targets: tuple[str, ...], task: str
 ) -> list[ColumnDescription]:
-    """Leave out each column that by itself answers the question."""
-    seen = rows.sample(min(len(rows), LEAK_ROWS), random_state=0)
+    """Exclude each column that predicts the target by itself, unless none would be left."""
+    sample = rows.sample(min(len(rows), LEAK_ROWS), random_state=0)
     checked = []
     for column in columns:
         if not column.left_out and column.name not in targets:
-            scores = [
-                _single_column_score(seen[column.name], seen[target], task) for target in targets
-            ]
+            scores = [_single_column_score(sample[column.name], sample[t], task) for t in targets]
             if scores and min(scores) >= LEAK_SCORE:
                 column = replace(
                     column,
-                    left_out="gives the answer away: alone it scores "
-                    f"{min(scores):.3f}; put it back if it is known before the answer is",
+                    left_out=f"leaks the target: alone it scores {min(scores):.3f}; "
+                    "put it back if it is known before the target is",
                 )
         checked.append(column)
     if not any(not c.left_out and c.name not in targets for c in checked):
@@ -323,14 +324,14 @@ def _exclude_leaks(
 
 
 def _single_column_score(column: pd.Series[Any], target: pd.Series[Any], task: str) -> float:
-    """How well a small tree on one column does on rows that it did not see, above guessing."""
+    """Cross-validate a small tree on one column; 0 when the target is too rare to judge."""
     from sklearn.model_selection import KFold, cross_val_score
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     if len(column) < 30 or target.nunique() < 2:
         return 0.0
-    plain = plain_columns(column.to_frame(), {}, "").iloc[:, 0]
-    X = pd.factorize(plain)[0] if plain.dtype == object else plain.to_numpy(dtype=np.float64)
+    values = plain_columns(column.to_frame(), {}, "").iloc[:, 0]
+    X = pd.factorize(values)[0] if values.dtype == object else values.to_numpy(dtype=np.float64)
     if task == "classification":
         y: Any = pd.factorize(target)[0]
         if max(np.bincount(y)) > 0.95 * len(y):
@@ -360,17 +361,17 @@ def _notes(description: TableDescription, without_target: int) -> list[str]:
         notes.append(f"{description.rows} rows are few: scores are uncertain")
     layout = description.layout
     if layout is not None:
-        told = [
+        settings = [
             f"{key} = {value!r}"
-            for key, value, usual in (
+            for key, value, default in (
                 ("separator", layout.separator, ","),
                 ("decimal", layout.decimal, "."),
                 ("thousands", layout.thousands, None),
                 ("encoding", layout.encoding, "utf-8"),
                 ("row_index", layout.row_index, False),
             )
-            if value != usual
+            if value != default
         ]
-        if told:
-            notes.append(f"the file is written with {', '.join(told)}")
+        if settings:
+            notes.append(f"the file is written with {', '.join(settings)}")
     return notes

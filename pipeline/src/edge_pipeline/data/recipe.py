@@ -1,4 +1,4 @@
-"""recipe.toml in, a checked :class:`Recipe` out; reads that one file and imports what it names.
+"""Read and check recipe.toml, and import the code that it names.
 
 docs/recipe.md explains every key.
 """
@@ -42,7 +42,7 @@ FILE_NAME = "recipe.toml"
 
 
 def _preset_or_table(value: Any) -> Any:
-    """Take ``estimator = "auto"`` for a table that says the same."""
+    """Turn ``estimator = "auto"`` into the table ``{ preset = "auto" }``."""
     return {"preset": value} if isinstance(value, str) else value
 
 
@@ -52,11 +52,11 @@ class Recipe(BaseModel):
     Attributes
     ----------
     name
-        Of the model, and of the file written.
+        The name of the model, and of the file written.
     task
-        As in the manifest.
+        The task, as in the manifest.
     version
-        The model's own number; it grows when the model is trained anew.
+        The model's version number; increase it when you train anew.
     data, split, validation, preprocessing, estimator, search, training, export, limits, report
         The tables of the file.
     """
@@ -80,29 +80,29 @@ class Recipe(BaseModel):
 
     @property
     def file(self) -> Path:
-        """Where the recipe was read; what it names relatively lies beside it."""
+        """The file that was read; relative paths in it start from its folder."""
         return self._file
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the scorers: those the recipe asks for, or the usual ones of its task."""
+        """Names of the scorers: the recipe's, or the default ones of its task."""
         if self.export.metrics is not None:
             return self.export.metrics
         if not self.split.test_share:
             return ()
         if self.task == "classification" and len(self.data.targets) > 1:
             return _MULTI_LABEL_METRICS
-        return _USUAL_METRICS.get(self.task, ())
+        return _DEFAULT_METRICS.get(self.task, ())
 
     def error(self, key: str | None, message: str) -> RecipeError:
-        """An error about *key* of this recipe."""
+        """Make an error about *key* of this recipe."""
         return RecipeError(message, file=self._file, key=key)
 
 
 BUNDLED_DATASETS = ("breast_cancer", "diabetes", "digits", "iris", "linnerud", "wine")
 """Tables that scikit-learn ships: ``sklearn.datasets.load_NAME``."""
 
-_USUAL_METRICS = {
+_DEFAULT_METRICS = {
     "classification": ("accuracy", "balanced_accuracy"),
     "regression": ("r2", "neg_mean_absolute_error"),
 }
@@ -111,18 +111,18 @@ _MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
 
 
 def read_recipe(path: Path | str) -> Recipe:
-    """Read a recipe, and check everything that can be checked without its rows.
+    """Read a recipe, and check all that can be checked without its rows.
 
     Parameters
     ----------
     path
-        A recipe, or the folder of one that is called recipe.toml.
+        A recipe, or the folder of one named recipe.toml.
 
     Raises
     ------
     RecipeError
-        Not TOML, a key that is unknown, missing or of a wrong type, or a name of a class,
-        function, parameter or metric that does not exist.
+        The file is not TOML; a key is unknown, missing or has a wrong type; or the recipe names a
+        class, function, parameter or metric that does not exist.
     OSError
         The file cannot be read.
     """
@@ -160,22 +160,22 @@ def _check_estimator(recipe: Recipe) -> None:
         return
     key = "estimator.class" if table.class_path is not None else "estimator.factory"
     try:
-        found = table.find()
+        make = table.find()
     except ImportingError as error:
         raise recipe.error(key, str(error)) from error
     if table.class_path is not None and not (
-        hasattr(found, "fit") and (hasattr(found, "predict") or hasattr(found, "transform"))
+        hasattr(make, "fit") and (hasattr(make, "predict") or hasattr(make, "transform"))
     ):
         raise recipe.error(
             key, f"{table.class_path!r} is no estimator: it needs fit, and predict or transform"
         )
-    signature = inspect.signature(found)
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    signature = inspect.signature(make)
+    takes_any_name = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for name in table.parameters:
-        if name not in signature.parameters and not takes_any:
+        if name not in signature.parameters and not takes_any_name:
             raise recipe.error(
                 f"estimator.parameters.{name}",
-                f"{found.__name__} has no such parameter{did_you_mean(name, signature.parameters)}"
+                f"{make.__name__} has no such parameter{did_you_mean(name, signature.parameters)}"
                 f"; it has {join_names(signature.parameters) or 'none'}",
             )
 
@@ -191,8 +191,8 @@ def _check_function(recipe: Recipe) -> None:
 
 def _check_target(recipe: Recipe) -> None:
     table = recipe.data
-    named = table.file is not None and not table.file.endswith(".npz")
-    if named and table.target is None and recipe.task in _USUAL_METRICS:
+    has_named_columns = table.file is not None and not table.file.endswith(".npz")
+    if has_named_columns and table.target is None and recipe.task in _DEFAULT_METRICS:
         raise recipe.error("data.target", f"missing; task {recipe.task!r} learns a target column")
     if table.dataset is not None and table.target is not None:
         raise recipe.error("data.target", f"{table.dataset!r} brings its target; remove this key")
@@ -226,7 +226,7 @@ def _check_search(recipe: Recipe) -> None:
         raise recipe.error("search.parameters", "missing; name what to try")
     if search.scoring is not None:
         _check_scorer(recipe, "search.scoring", search.scoring)
-    elif recipe.task not in _USUAL_METRICS and not auto:
+    elif recipe.task not in _DEFAULT_METRICS and not auto:
         raise recipe.error("search.scoring", f"missing; task {recipe.task!r} has no usual one")
     for name in search.parameters:
         if name in recipe.estimator.parameters:
@@ -239,14 +239,14 @@ def _check_chunks(recipe: Recipe) -> None:
             raise recipe.error("training", "is for tables read in parts; give data.chunk_rows")
         return
     split = recipe.split
-    for key, given in (
+    for key, value in (
         ("search", recipe.search),
         ("split.groups", split.groups),
         ("split.time", split.time),
         ("split.stratify", split.stratify),
         ("estimator.preset", recipe.estimator.preset),
     ):
-        if given is not None:
+        if value is not None:
             raise recipe.error(key, "is not possible with data.chunk_rows; remove one of them")
 
 
@@ -264,9 +264,9 @@ def _check_metrics(recipe: Recipe) -> None:
 def _check_scorer(recipe: Recipe, key: str, name: str) -> None:
     from sklearn.metrics import get_scorer_names
 
-    known = get_scorer_names()
-    if name not in known:
-        raise recipe.error(key, f"{name!r} is no scorer of scikit-learn{did_you_mean(name, known)}")
+    names = get_scorer_names()
+    if name not in names:
+        raise recipe.error(key, f"{name!r} is no scorer of scikit-learn{did_you_mean(name, names)}")
 
 
 _TYPE_NAMES = {
@@ -282,39 +282,39 @@ _TYPE_NAMES = {
 
 
 def _first_error(error: ValidationError) -> tuple[str, str]:
-    """The first fault's key and what to do about it.
+    """Return the key and the message of the first error.
 
-    An unknown key comes first: a misspelt one is also the reason for a missing one.
+    An unknown key comes first: a misspelt key is often why another one is missing.
     """
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    fault = faults[0]
-    place, context, found = fault["loc"], fault.get("ctx", {}), fault["input"]
-    key = ".".join(str(part) for part in place)
-    match fault["type"]:
+    errors = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+    details = errors[0]
+    path, context, value = details["loc"], details.get("ctx", {}), details["input"]
+    key = ".".join(str(part) for part in path)
+    match details["type"]:
         case "extra_forbidden":
-            names = _allowed_keys(place[:-1])
-            hint = did_you_mean(str(place[-1]), names)
+            names = _allowed_keys(path[:-1])
+            hint = did_you_mean(str(path[-1]), names)
             return key, f"unknown key{hint}; allowed: {', '.join(names)}"
         case "missing":
             return key, "missing"
         case "literal_error":
             allowed = context["expected"]
-            hint = did_you_mean(str(found), re.findall("'(.*?)'", allowed))
-            return key, f"expected {allowed}, found {found!r}{hint}"
+            hint = did_you_mean(str(value), re.findall("'(.*?)'", allowed))
+            return key, f"expected {allowed}, found {value!r}{hint}"
         case "string_pattern_mismatch":
-            return key, f"expected letters, digits, '.', '_' and '-' only, found {found!r}"
+            return key, f"expected letters, digits, '.', '_' and '-' only, found {value!r}"
         case "value_error":
             return key, str(context["error"])
         case type_ if type_ in _TYPE_NAMES:
-            return key, f"expected {_TYPE_NAMES[type_]}, found {found!r:.80}"
-    message = fault["msg"].replace("Input should", "it should")
-    return key, f"{message}, found {found!r:.80}"
+            return key, f"expected {_TYPE_NAMES[type_]}, found {value!r:.80}"
+    message = details["msg"].replace("Input should", "it should")
+    return key, f"{message}, found {value!r:.80}"
 
 
-def _allowed_keys(place: tuple[int | str, ...]) -> list[str]:
-    """The keys that a table of the recipe may have."""
+def _allowed_keys(path: tuple[int | str, ...]) -> list[str]:
+    """Return the keys that the table at *path* may have."""
     model: Any = Recipe
-    for part in place:
+    for part in path:
         annotation = model.model_fields[str(part)].annotation
         options = [annotation, *getattr(annotation, "__args__", ())]
         tables = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]

@@ -1,6 +1,6 @@
-"""The tables of recipe.toml, their keys, and what is wrong with them taken alone.
+"""Define the tables of recipe.toml and their keys, and check each table by itself.
 
-docs/recipe.md explains every key; :mod:`edge_pipeline.data.recipe` checks them against each other.
+docs/recipe.md explains every key; :mod:`edge_pipeline.data.recipe` checks the tables together.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ Words = Annotated[tuple[str, ...], Field(strict=False)]
 Letter = Annotated[str, Field(min_length=1, max_length=1)]
 
 TABLE = ConfigDict(extra="forbid", frozen=True, strict=True)
-"""What every table has in common: no unknown key, no change, no silent conversion."""
+"""The settings of every table: no unknown key, no change, no silent conversion."""
 
 
 def _one_or_several(value: Any) -> Any:
-    """Take a column's name, or a list of them."""
+    """Accept a column's name, or a list of names."""
     if isinstance(value, list) and value and all(isinstance(name, str) for name in value):
         return tuple(value)
     if value is None or isinstance(value, str):
@@ -71,7 +71,7 @@ class DataTable(BaseModel):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The columns to learn: none, one or several."""
+        """The names of the target columns."""
         if self.target is None:
             return ()
         return (self.target,) if isinstance(self.target, str) else self.target
@@ -89,14 +89,14 @@ class DataTable(BaseModel):
         if self.features is not None and not self.features:
             raise ValueError("features is empty; name columns, or leave it out to use all")
         for key, names in (("features", self.features or ()), ("target", self.targets)):
-            for name, times in Counter(names).items():
-                if times > 1:
-                    raise ValueError(f"{key} names {name!r} {times} times")
+            for name, count in Counter(names).items():
+                if count > 1:
+                    raise ValueError(f"{key} names {name!r} {count} times")
         return self
 
 
 class SplitTable(BaseModel):
-    """``[split]``: which rows training does not see."""
+    """``[split]``: which rows are test rows."""
 
     model_config = TABLE
 
@@ -115,7 +115,7 @@ class SplitTable(BaseModel):
 
 
 class ValidationTable(BaseModel):
-    """``[validation]``: how a search divides the training rows."""
+    """``[validation]``: the folds of a search."""
 
     model_config = TABLE
 
@@ -124,7 +124,7 @@ class ValidationTable(BaseModel):
 
 
 class PreprocessingTable(BaseModel):
-    """``[preprocessing]``: the everyday steps before the estimator, by kind of column."""
+    """``[preprocessing]``: the usual steps before the estimator, by type of column."""
 
     model_config = TABLE
 
@@ -147,7 +147,7 @@ class EstimatorTable(BaseModel):
     parameters: dict[str, Any] = {}
 
     def find(self) -> Any:
-        """Import what makes the estimator; ImportingError when there is no such thing."""
+        """Import the class or the factory; ImportingError when it does not exist."""
         if self.class_path is not None:
             return find_class(self.class_path)
         return find_function(self.factory or "")
@@ -167,7 +167,7 @@ class EstimatorTable(BaseModel):
 
 
 class Range(BaseModel):
-    """Numbers that a search draws from: ``{ low = 0.01, high = 10, scale = "log" }``."""
+    """A range of numbers to draw from: ``{ low = 0.01, high = 10, scale = "log" }``."""
 
     model_config = TABLE
 
@@ -188,7 +188,7 @@ class Range(BaseModel):
 
 
 def _values_or_range(value: Any) -> Any:
-    """Take a list of values to try, or the two ends of a range."""
+    """Accept a list of values to try, or a range."""
     if isinstance(value, list | Range):
         return value
     if not isinstance(value, dict):
@@ -199,13 +199,13 @@ def _values_or_range(value: Any) -> Any:
     try:
         return Range.model_validate(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        reason = str(fault.get("ctx", {}).get("error", fault["msg"]))
-        raise ValueError(" ".join([*map(str, fault["loc"]), reason])) from error
+        details = error.errors()[0]
+        reason = str(details.get("ctx", {}).get("error", details["msg"]))
+        raise ValueError(" ".join([*map(str, details["loc"]), reason])) from error
 
 
 class SearchTable(BaseModel):
-    """``[search]``: which parameters are tried, how, and what is preferred."""
+    """``[search]``: which parameters to try, how, and which result to prefer."""
 
     model_config = TABLE
 
@@ -234,7 +234,7 @@ class SearchTable(BaseModel):
 
 
 class TrainingTable(BaseModel):
-    """``[training]``: passes over a table that is read in parts (``data.chunk_rows``)."""
+    """``[training]``: epochs over a table that is read in chunks (``data.chunk_rows``)."""
 
     model_config = TABLE
 
@@ -243,7 +243,7 @@ class TrainingTable(BaseModel):
 
 
 class ExportTable(BaseModel):
-    """``[export]``: what the sealed file must prove and carry."""
+    """``[export]``: tolerance and metrics of the sealed file."""
 
     model_config = TABLE
 

@@ -1,4 +1,4 @@
-"""Whatever a user hands over as a table in; a frame, and how a recipe would name it, out."""
+"""Read the table that a user names for ``init``: a file, a frame or a data set of scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from edge_pipeline.data.csv import Layout, detect_layout, open_text, read_csv_wide_as_text
+from edge_pipeline.data.csv import SEPARATORS, Layout, detect_layout, open_text, read_csv
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,
@@ -23,25 +23,25 @@ from edge_pipeline.data.tables import (
 )
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["Source", "read_source"]
+__all__ = ["TableSource", "read_source"]
 
 
 @dataclass(frozen=True)
-class Source:
-    """A table that was read.
+class TableSource:
+    """A table, and what a recipe would write to name it.
 
     Attributes
     ----------
     name
-        For messages.
+        The table's name in messages.
     frame
-        Its rows; a target that came beside them is a column too.
+        The rows; a separate target becomes a column.
     file, dataset
-        What a recipe would say: the path, or scikit-learn's name; both None for a frame.
+        The path, or scikit-learn's name of the data set; both None for a frame.
     targets
-        The columns that came as the target.
+        The columns made from a separate target.
     layout
-        How a CSV file is written.
+        The format of a CSV file.
     """
 
     name: str
@@ -52,45 +52,47 @@ class Source:
     layout: Layout | None = None
 
 
-def read_source(table: Any) -> Source:
-    """Read *table*: a file, a frame, or the name of a data set of scikit-learn.
+def read_source(table: Any) -> TableSource:
+    """Read a file, a frame, or a data set that scikit-learn ships.
 
     Raises
     ------
     DatasetError
-        It is none of these, or cannot be read.
+        *table* is none of these, or cannot be read.
     OSError
         The file cannot be read.
     """
     if not isinstance(table, str | Path):
         frame = as_frame(table)
-        return Source("the frame", frame.set_axis([str(name) for name in frame.columns], axis=1))
+        return TableSource(
+            "the frame", frame.set_axis([str(name) for name in frame.columns], axis=1)
+        )
     file = Path(table)
     if str(table) in BUNDLED_DATASETS and not file.exists():
         return _load_sklearn_dataset(str(table))
     if file.suffix == ".npz":
         X, y = read_arrays(file, None)
         frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
-        return _with_targets(Source(str(file), frame, file=file), y)
+        return _append_targets(TableSource(str(file), frame, file=file), y)
     if file.suffix in (*PARQUET, *ARROW):
-        return Source(str(file), read_table(file), file=file)
+        return TableSource(str(file), read_table(file), file=file)
     layout = _guess_layout(file)
-    frame = read_csv_wide_as_text(file, layout)
+    frame = read_csv(file, layout)
     marks = {mark for name in frame.columns if (mark := thousands_separator(frame[name]))}
     if len(marks) == 1:
         layout = replace(layout, thousands=marks.pop())
-        frame = read_csv_wide_as_text(file, layout)
-    return Source(str(file), frame, file=file, layout=layout)
+        frame = read_csv(file, layout)
+    return TableSource(str(file), frame, file=file, layout=layout)
 
 
-def _load_sklearn_dataset(name: str) -> Source:
+def _load_sklearn_dataset(name: str) -> TableSource:
     load = getattr(importlib.import_module("sklearn.datasets"), f"load_{name}")
     X, y = load(return_X_y=True, as_frame=True)
-    source = Source(f"scikit-learn's {name}", X, dataset=name)
-    return _with_targets(source, y)
+    source = TableSource(f"scikit-learn's {name}", X, dataset=name)
+    return _append_targets(source, y)
 
 
-def _with_targets(source: Source, y: Any) -> Source:
+def _append_targets(source: TableSource, y: Any) -> TableSource:
     if y is None:
         return source
     columns = pd.DataFrame(y)
@@ -101,19 +103,19 @@ def _with_targets(source: Source, y: Any) -> Source:
 
 
 def _guess_layout(file: Path) -> Layout:
-    """The layout of a CSV file, its encoding and a leading row index included."""
+    """Guess the layout of a CSV file, including its encoding and a leading row index."""
     layout = Layout(encoding=_guess_encoding(file))
     with open_text(file, layout.encoding) as text:
-        first = list(itertools.islice(text, 1))
-    for mark in (",", ";", "\t", "|"):
-        names = next(csv.reader(first, delimiter=mark), [])
+        header = list(itertools.islice(text, 1))
+    for separator in SEPARATORS:
+        names = next(csv.reader(header, delimiter=separator), [])
         if len(names) > 1 and not names[0] and all(names[1:]):
             layout = replace(layout, row_index=True)
     return detect_layout(file, layout)
 
 
 def _guess_encoding(file: Path) -> str:
-    """UTF-8 when the file is; UTF-16 when it says so; what Windows writes otherwise."""
+    """Guess UTF-8, then UTF-16 (by its byte order mark), then cp1252, which Windows writes."""
     try:
         with open_text(file, "utf-8") as text:
             for _ in text:
@@ -122,12 +124,12 @@ def _guess_encoding(file: Path) -> str:
         pass
     else:
         return "utf-8"
-    for name in ("utf-16", "cp1252"):
+    for encoding in ("utf-16", "cp1252"):
         try:
-            with open_text(file, name) as text:
+            with open_text(file, encoding) as text:
                 head = text.read(2000)
         except UnicodeError:
             continue
-        if name == "cp1252" or "\x00" not in head:
-            return name
+        if encoding == "cp1252" or "\x00" not in head:
+            return encoding
     raise DatasetError(f"{file}: no text in UTF-8, UTF-16 or cp1252; save it as UTF-8")

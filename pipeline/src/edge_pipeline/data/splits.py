@@ -1,4 +1,4 @@
-"""Rows in; those to train and those to test out, and the folds of the former."""
+"""Divide rows into training and test rows, and make the folds of a search."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from edge_pipeline.errors import DatasetError
 __all__ = ["Rows", "make_folds", "split", "take_rows", "time_keys"]
 
 REPEATED_BELOW = 1000
-"""Rows below which folds are drawn twice: the score of one draw is chance to a good part."""
+"""Below so many rows, folds are drawn twice: the score of one draw has a large variance."""
 
 FEW_FOLDS_ABOVE = 10_000
-"""Rows above which three folds tell as much as five."""
+"""Above so many rows, three folds say as much as five."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Features, target, and what says which rows belong together.
+    """Features, target, and the group and time of each row.
 
     Attributes
     ----------
     X, y
-        As the estimator takes them; *y* is None when nothing is learnt.
+        As the estimator takes them; *y* is None when there is no target.
     dropped
-        Rows left out because their target is missing.
+        Number of rows dropped because their target is missing.
     groups
-        Label of each row's group, or None.
+        Group label of each row, or None.
     times
-        Something that grows with each row's time, or None.
+        Numbers in the order of the rows' times, or None.
     """
 
     X: Any
@@ -44,30 +44,31 @@ class Rows:
     times: NDArray[Any] | None = None
 
     def at(self, positions: NDArray[np.intp]) -> Rows:
-        """The rows at *positions*, in that order."""
-        chosen = [
-            None if part is None else part[positions] for part in (self.y, self.groups, self.times)
-        ]
-        return Rows(take_rows(self.X, positions), chosen[0], self.dropped, chosen[1], chosen[2])
+        """Return the rows at *positions*, in that order."""
+        y, groups, times = (
+            None if values is None else values[positions]
+            for values in (self.y, self.groups, self.times)
+        )
+        return Rows(take_rows(self.X, positions), y, self.dropped, groups, times)
 
 
 def take_rows(X: Any, positions: NDArray[np.intp]) -> Any:
-    """The rows of *X* at *positions*, in the same container."""
+    """Return the rows of *X* at *positions*, in a container of the same type."""
     if isinstance(X, pd.DataFrame):
         return X.iloc[positions]
     return [X[i] for i in positions] if isinstance(X, list) else X[positions]
 
 
 def split(recipe: Recipe, rows: Rows) -> tuple[Rows, Rows | None]:
-    """Divide *rows* into those to train on and those to test on.
+    """Divide *rows* into training and test rows.
 
     Raises
     ------
     RecipeError
-        The split that the recipe asks for is not possible with these rows.
+        The recipe's split is not possible with these rows.
     """
     if rows.times is not None:
-        # Stable: rows of one moment keep the order of the table.
+        # Stable: rows of the same time keep the order of the table.
         rows = rows.at(np.argsort(rows.times, kind="stable"))
     if not recipe.split.test_share:
         return rows, None
@@ -94,48 +95,62 @@ def split(recipe: Recipe, rows: Rows) -> tuple[Rows, Rows | None]:
 
 
 def make_folds(recipe: Recipe, train: Rows) -> Any:
-    """scikit-learn's splitter for the training rows: by time, by group, by label, or at random.
+    """Make scikit-learn's splitter for the training rows: by time, group or label, or at random.
 
     Raises
     ------
     RecipeError
         There are fewer groups or rows than folds.
     """
-    from sklearn import model_selection
-
-    table, seed, count = recipe.validation, recipe.split.seed, len(train.X)
-    usual = max(2, min(5 if count <= FEW_FOLDS_ABOVE else 3, count // 2))
-    number = table.folds or usual
+    table, count = recipe.validation, len(train.X)
+    default_folds = max(2, min(5 if count <= FEW_FOLDS_ABOVE else 3, count // 2))
+    n_folds = table.folds or default_folds
     if table.repeats is not None and recipe.split.groups is not None:
         raise recipe.error("validation.repeats", "groups are divided in one way; remove this key")
-    if number > count:
-        raise recipe.error("validation.folds", f"{number} folds need as many rows, found {count}")
+    if n_folds > count:
+        raise recipe.error("validation.folds", f"{n_folds} folds need as many rows, found {count}")
     if recipe.split.time is not None:
-        if table.repeats is not None:
-            raise recipe.error("validation.repeats", "time has one order; remove this key")
-        if number >= count:
-            raise recipe.error("validation.folds", f"{number} folds need more than {count} rows")
-        return model_selection.TimeSeriesSplit(number)
-    labels = _labels(recipe, train.y)
+        return _time_folds(recipe, n_folds, count)
     if train.groups is not None:
-        there = len(np.unique(train.groups))
-        number = table.folds or max(2, min(usual, there))
-        if there < number:
-            raise recipe.error(
-                "validation.folds", f"{number} folds need as many groups, {there} are left to train"
-            )
-        if labels is not None and np.unique(labels, return_counts=True)[1].min() >= number:
-            return model_selection.StratifiedGroupKFold(number, shuffle=True, random_state=seed)
-        return model_selection.GroupKFold(number)
+        return _group_folds(recipe, train, train.groups, default_folds)
+    from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
+
     repeats = table.repeats or (2 if count < REPEATED_BELOW else 1)
-    stratified = labels is not None and np.unique(labels, return_counts=True)[1].min() >= number
-    kind = model_selection.RepeatedStratifiedKFold if stratified else model_selection.RepeatedKFold
-    return kind(n_splits=number, n_repeats=repeats, random_state=seed)
+    can_stratify = _can_stratify(recipe, train.y, n_folds)
+    kind = RepeatedStratifiedKFold if can_stratify else RepeatedKFold
+    return kind(n_splits=n_folds, n_repeats=repeats, random_state=recipe.split.seed)
 
 
-def _labels(recipe: Recipe, y: NDArray[Any] | None) -> NDArray[Any] | None:
-    single = recipe.task == "classification" and y is not None and y.ndim == 1
-    return y if single else None
+def _time_folds(recipe: Recipe, n_folds: int, count: int) -> Any:
+    from sklearn.model_selection import TimeSeriesSplit
+
+    if recipe.validation.repeats is not None:
+        raise recipe.error("validation.repeats", "time has one order; remove this key")
+    if n_folds >= count:
+        raise recipe.error("validation.folds", f"{n_folds} folds need more than {count} rows")
+    return TimeSeriesSplit(n_folds)
+
+
+def _group_folds(recipe: Recipe, train: Rows, groups: NDArray[Any], default_folds: int) -> Any:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    n_groups = len(np.unique(groups))
+    n_folds = recipe.validation.folds or max(2, min(default_folds, n_groups))
+    if n_groups < n_folds:
+        raise recipe.error(
+            "validation.folds",
+            f"{n_folds} folds need as many groups, {n_groups} are left to train",
+        )
+    if _can_stratify(recipe, train.y, n_folds):
+        return StratifiedGroupKFold(n_folds, shuffle=True, random_state=recipe.split.seed)
+    return GroupKFold(n_folds)
+
+
+def _can_stratify(recipe: Recipe, y: NDArray[Any] | None, n_folds: int) -> bool:
+    """Return whether every label occurs often enough to be in each fold."""
+    if recipe.task != "classification" or y is None or y.ndim != 1:
+        return False
+    return bool(np.unique(y, return_counts=True)[1].min() >= n_folds)
 
 
 def _split_by_groups(recipe: Recipe, rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -147,43 +162,42 @@ def _split_by_groups(recipe: Recipe, rows: Rows) -> tuple[NDArray[np.intp], NDAr
     try:
         train, test = next(divide.split(np.arange(len(rows.X)), groups=rows.groups))
     except ValueError as error:
-        there = len(np.unique(rows.groups))  # type: ignore[arg-type]
+        n_groups = len(np.unique(rows.groups))  # type: ignore[arg-type]
         raise recipe.error(
             "split.groups",
-            f"{there} group(s) cannot be divided into training and test; "
+            f"{n_groups} group(s) cannot be divided into training and test; "
             "name another column, or say test_share = 0",
         ) from error
     return train, test
 
 
 def _stratify_labels(recipe: Recipe, y: NDArray[Any] | None, test_rows: int) -> NDArray[Any] | None:
-    """Give the labels to keep in proportion, where that is wanted and possible."""
-    wanted = recipe.split.stratify
-    if wanted is False or (wanted is None and recipe.task != "classification"):
+    """Return the labels to stratify by, when the recipe wants it and the rows allow it."""
+    stratify = recipe.split.stratify
+    if stratify is False or (stratify is None and recipe.task != "classification"):
         return None
     if y is None or y.ndim > 1:
-        fault = "there is no single target to keep in proportion"
+        reason = "there is no single target to keep in proportion"
     else:
         labels, counts = np.unique(y, return_counts=True)
-        rare = labels[np.argmin(counts)]
         if counts.min() < 2:
-            fault = f"{rare!s:.40} occurs once, and cannot be in both parts"
+            reason = f"{labels[np.argmin(counts)]!s:.40} occurs once, and cannot be in both parts"
         elif min(test_rows, len(y) - test_rows) < len(labels):
-            fault = f"{len(labels)} labels do not fit into {test_rows} test rows"
+            reason = f"{len(labels)} labels do not fit into {test_rows} test rows"
         else:
             return y
-    if wanted:
-        raise recipe.error("split.stratify", fault)
+    if stratify:
+        raise recipe.error("split.stratify", reason)
     return None
 
 
 def time_keys(column: pd.Series[Any], source: str) -> NDArray[Any]:
-    """Numbers that grow with the dates, times or numbers of *column*.
+    """Convert dates, times or numbers to numbers in the same order.
 
     Raises
     ------
     DatasetError
-        A value is missing, or is none of these.
+        A value is missing, or is no date, time or number.
     """
     if column.isna().any():
         row = int(np.flatnonzero(column.isna())[0])
@@ -191,14 +205,11 @@ def time_keys(column: pd.Series[Any], source: str) -> NDArray[Any]:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.asarray(column)
     try:
-        found = pd.to_datetime(column, utc=True, format=None if _typed(column) else "ISO8601")
+        is_datetime = pd.api.types.is_datetime64_any_dtype(column.dtype)
+        times = pd.to_datetime(column, utc=True, format=None if is_datetime else "ISO8601")
     except (ValueError, TypeError) as error:
         raise DatasetError(
             f"{source}: column {column.name!r} holds {column.iloc[0]!r}; an order in time needs "
             "numbers, dates, or dates written as 2024-12-31 or 2024-12-31T23:59"
         ) from error
-    return np.asarray(found.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64))
-
-
-def _typed(column: pd.Series[Any]) -> bool:
-    return bool(pd.api.types.is_datetime64_any_dtype(column.dtype))
+    return np.asarray(times.dt.tz_localize(None).to_numpy("datetime64[ns]").astype(np.int64))

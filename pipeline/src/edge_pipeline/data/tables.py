@@ -1,7 +1,7 @@
-"""A file of rows in, a DataFrame with columns of four plain types out.
+"""Read a table from CSV, Parquet, Arrow or NumPy files, and convert its columns to four types.
 
-The types are those of the bundle's schema: float64, int64, bool, and strings as objects with NaN
-where one is missing.  The newer types of pandas differ from version to version; these do not.
+The types are those of the bundle's schema: float64, int64, bool and string.  A string column has
+dtype object, and NaN for a missing value: newer dtypes of pandas differ from version to version.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,13 @@ PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
 
 DETECTED_LAYOUT = Layout()
-"""Everything about a CSV file is found out."""
+"""Separator and decimal mark of a CSV file are detected."""
 
 
 def read_table(
     file: Path, layout: Layout = DETECTED_LAYOUT, *, strings: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Read a table, types inferred from whole columns.
+    """Read a table; each type is inferred from the whole column.
 
     Parameters
     ----------
@@ -50,73 +51,71 @@ def read_table(
         ``.feather`` or ``.ipc``, CSV otherwise: plain, or ``.gz``, ``.bz2``, ``.xz``, ``.zip``,
         ``.zst``.
     layout
-        How a CSV file is written.
+        The format of a CSV file.
     strings
-        Columns of a CSV file to keep as they are written: ``007`` stays ``007``.
+        Columns of a CSV file to keep as text: ``007`` stays ``007``.
 
     Raises
     ------
     DatasetError
-        Not such a file.
+        The file has another format.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
-    if file.suffix in PARQUET:
-        return _read_arrow(file, "Parquet")
-    if file.suffix in ARROW:
-        return _read_arrow(file, "Arrow")
+    if file.suffix in (*PARQUET, *ARROW):
+        return _read_arrow(file)
     return read_csv(file, layout, strings)
 
 
 def read_arrays(file: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Read features and target from the arrays of an ``.npz`` file.
+    """Read features and target from an ``.npz`` file.
 
     Parameters
     ----------
     target
-        Name of the target's array; ``y`` or ``target`` when not given.
+        Name of the target's array; ``y`` or ``target`` when None.
 
     Raises
     ------
     DatasetError
-        Not such a file, or one whose arrays cannot be told apart.
+        The file has another format, or it is unclear which array holds the features.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
-        with np.load(file, allow_pickle=False) as packed:
-            arrays = {name: packed[name] for name in packed.files}
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
         raise DatasetError(f"{file}: not a .npz file of plain arrays: {error}") from error
-    there = ", ".join(arrays) or "none"
+    names = ", ".join(arrays) or "none"
     if target is not None and target not in arrays:
-        raise DatasetError(f"{file}: no array is called {target!r}; there are {there}")
-    of_target = target or next((name for name in ("y", "target") if name in arrays), None)
-    others = [name for name in arrays if name != of_target]
-    usual = [name for name in others if name in ("X", "x", "data")]
-    if len(usual) == 1:
-        others = usual
-    if len(others) != 1:
+        raise DatasetError(f"{file}: no array is called {target!r}; there are {names}")
+    target = target or next((name for name in ("y", "target") if name in arrays), None)
+    candidates = [name for name in arrays if name != target]
+    named_as_usual = [name for name in candidates if name in ("X", "x", "data")]
+    if len(named_as_usual) == 1:
+        candidates = named_as_usual
+    if len(candidates) != 1:
         raise DatasetError(
-            f"{file}: expected the arrays X and y, or data and target; there are {there}; "
+            f"{file}: expected the arrays X and y, or data and target; there are {names}; "
             "say which is learnt with target, or write a function"
         )
-    X = arrays[others[0]]
+    X = arrays[candidates[0]]
     if X.ndim != 2:
         raise DatasetError(
-            f"{file}: array {others[0]!r} has {X.ndim} dimension(s), expected rows and columns; "
-            "store X.reshape(len(X), -1)"
+            f"{file}: array {candidates[0]!r} has {X.ndim} dimension(s), expected rows and "
+            "columns; store X.reshape(len(X), -1)"
         )
-    return X, None if of_target is None else arrays[of_target]
+    return X, None if target is None else arrays[target]
 
 
 def as_frame(table: Any) -> pd.DataFrame:
-    """*table* as pandas' frame: its own, polars', Arrow's, or a dict of columns.
+    """Convert a pandas or polars frame, an Arrow table or a dict of columns to a DataFrame.
 
     Raises
     ------
     DatasetError
-        It is something else.
+        *table* is something else.
     """
     if isinstance(table, pd.DataFrame):
         return table
@@ -137,24 +136,24 @@ def as_frame(table: Any) -> pd.DataFrame:
 
 
 def plain_columns(frame: pd.DataFrame, types: Mapping[str, str], source: str) -> pd.DataFrame:
-    """*frame* with every column of a plain type: the one in *types*, or its own.
+    """Convert every column to its type in *types*, or else to the type inferred from its values.
 
     Raises
     ------
     DatasetError
-        A column holds something else, or a value that its type cannot be.
+        A column has no type of the schema, or a value that does not fit its type.
     """
     columns = {}
     for name in frame.columns:
         try:
-            columns[str(name)] = _plain(frame[name], types.get(str(name)))
+            columns[str(name)] = _convert_column(frame[name], types.get(str(name)))
         except _ColumnTypeError as error:
             raise DatasetError(f"{source}: column {name!r} {error}") from error
     return pd.DataFrame(columns, index=frame.index)
 
 
-class _ColumnTypeError(Exception):
-    pass
+class _ColumnTypeError(ValueError):
+    """A column does not fit; the message continues after the column's name."""
 
 
 def read_arrow_chunks(file: Path, rows: int) -> Iterator[pd.DataFrame]:
@@ -165,10 +164,8 @@ def read_arrow_chunks(file: Path, rows: int) -> Iterator[pd.DataFrame]:
     DatasetError, OSError
         As :func:`read_table`.
     """
-    kind = "Parquet" if file.suffix in PARQUET else "Arrow"
-    pyarrow = _import_pyarrow(file, kind)
-    try:
-        if kind == "Parquet":
+    with _pyarrow_for(file) as pyarrow:
+        if file.suffix in PARQUET:
             with pyarrow.parquet.ParquetFile(file) as table:
                 for batch in table.iter_batches(batch_size=rows):
                     yield batch.to_pandas()
@@ -179,131 +176,124 @@ def read_arrow_chunks(file: Path, rows: int) -> Iterator[pd.DataFrame]:
                 batch = table.get_batch(number)
                 for start in range(0, batch.num_rows, rows):
                     yield batch.slice(start, rows).to_pandas()
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise DatasetError(f"{file}: not {_ARTICLE[kind]} {kind} file: {error}") from error
 
 
-def _import_pyarrow(file: Path, kind: str) -> Any:
+def _read_arrow(file: Path) -> pd.DataFrame:
+    with _pyarrow_for(file) as pyarrow:
+        if file.suffix in PARQUET:
+            return pyarrow.parquet.read_table(file).to_pandas()
+        raw = file.read_bytes()
+        # The file format begins with this magic string; the streaming format has none.
+        if raw.startswith(b"ARROW1"):
+            return pyarrow.ipc.open_file(raw).read_all().to_pandas()
+        return pyarrow.ipc.open_stream(raw).read_all().to_pandas()
+
+
+@contextmanager
+def _pyarrow_for(file: Path) -> Iterator[Any]:
+    """Import pyarrow, and turn its errors about *file* into a DatasetError."""
+    article, format_name = ("a", "Parquet") if file.suffix in PARQUET else ("an", "Arrow")
     try:
         import pyarrow
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         raise DatasetError(
-            f"{file}: reading {kind} needs pyarrow; pip install 'edge-pipeline[parquet]'"
+            f"{file}: reading {format_name} needs pyarrow; pip install 'edge-pipeline[parquet]'"
         ) from error
-    return pyarrow
-
-
-def _read_arrow(file: Path, kind: str) -> pd.DataFrame:
-    pyarrow = _import_pyarrow(file, kind)
     try:
-        if kind == "Parquet":
-            return pyarrow.parquet.read_table(file).to_pandas()
-        raw = file.read_bytes()
-        # The file form begins with this mark; the streaming form has none.
-        if raw.startswith(b"ARROW1"):
-            return pyarrow.ipc.open_file(raw).read_all().to_pandas()
-        return pyarrow.ipc.open_stream(raw).read_all().to_pandas()
+        yield pyarrow
     except (pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError) as error:
-        raise DatasetError(f"{file}: not {_ARTICLE[kind]} {kind} file: {error}") from error
+        raise DatasetError(f"{file}: not {article} {format_name} file: {error}") from error
 
 
-_ARTICLE = {"Parquet": "a", "Arrow": "an"}
-
-
-def _plain(column: pd.Series[Any], wanted: str | None) -> pd.Series[Any]:
+def _convert_column(column: pd.Series[Any], type_name: str | None) -> pd.Series[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
-    if wanted == "string":
-        return _as(column.map(str, na_action="ignore"), "string")
-    kind = _kind(column)
-    if wanted is None or wanted == kind:
-        return _as(column, kind)
-    if kind == "string":
-        wrong = next(i for i, word in enumerate(column) if not pd.isna(word))
+    if type_name == "string":
+        return _cast(column.map(str, na_action="ignore"), "string")
+    inferred = infer_type(column)
+    if type_name is None or type_name == inferred:
+        return _cast(column, inferred)
+    if inferred == "string":
+        row = int(np.flatnonzero(column.notna())[0])
         raise _ColumnTypeError(
-            f"holds strings such as {column.iloc[wrong]!r}, the recipe says {wanted}"
+            f"holds strings such as {column.iloc[row]!r}, the recipe says {type_name}"
         )
-    if column.isna().any() and wanted != "float64":
+    if column.isna().any() and type_name != "float64":
         row = int(np.flatnonzero(column.isna())[0])
         raise _ColumnTypeError(
-            f"has a missing value in row {row}, which {wanted} cannot hold; say float64"
+            f"has a missing value in row {row}, which {type_name} cannot hold; say float64"
         )
-    numbers = _as(column, "float64")
+    numbers = _cast(column, "float64")
     with np.errstate(invalid="ignore"):
-        cast = numbers.astype(wanted)
-    lost = np.flatnonzero(cast.astype("float64").to_numpy() != numbers.to_numpy())
-    if wanted != "float64" and len(lost):
-        raise _ColumnTypeError(
-            f"holds {column.iloc[int(lost[0])]!s} in row {lost[0]}, which is no {wanted}"
-        )
+        cast = numbers.astype(type_name)
+    changed = np.flatnonzero(cast.astype("float64").to_numpy() != numbers.to_numpy())
+    if type_name != "float64" and len(changed):
+        row = int(changed[0])
+        raise _ColumnTypeError(f"holds {column.iloc[row]!s} in row {row}, which is no {type_name}")
     return cast
 
 
+_LARGE_INTEGER = re.compile(r"\s*[+-]?\d{16,}\s*")
+_UNGROUPED = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
+# A group does not start with a zero: 0,126 is a fraction.
+_GROUPED = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
+
+
 def infer_type(column: pd.Series[Any]) -> str:
-    """The plain type that a column has by its values.
+    """Infer the schema's type of a column from its values.
 
     Raises
     ------
     ValueError
-        It has none; the text goes on after the column's name.
+        No type fits; the message continues after the column's name.
     """
-    try:
-        return _kind(column)
-    except _ColumnTypeError as error:
-        raise ValueError(str(error)) from error
-
-
-_WIDE = re.compile(r"\s*[+-]?\d{16,}\s*")
-_PLAIN = re.compile(r"\s*[+-]?\d+([.,]\d+)?\s*")
-# A group leads with no zero: 0,126 is a fraction.
-_GROUPED = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:([,.'\u2019 ])\d{3})+(?:[.,]\d+)?\s*")
-
-
-def _kind(column: pd.Series[Any]) -> str:
     dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return "float64" if column.isna().any() else "bool"
     if pd.api.types.is_integer_dtype(dtype):
-        if len(known := column.dropna()) and max(known.max(), -known.min()) > MAX_EXACT_INTEGER:
-            raise _ColumnTypeError(_WIDE_TEXT)
+        if len(values := column.dropna()) and max(values.max(), -values.min()) > MAX_EXACT_INTEGER:
+            raise _ColumnTypeError(_LARGE_INTEGERS)
         return "float64" if column.isna().any() else "int64"
     if pd.api.types.is_float_dtype(dtype):
         return "float64"
     if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise _ColumnTypeError(_DATES_TEXT)
+        raise _ColumnTypeError(_DATES)
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     if inferred in ("date", "datetime", "time", "timedelta", "period"):
-        raise _ColumnTypeError(_DATES_TEXT)
+        raise _ColumnTypeError(_DATES)
     if inferred in ("string", "empty"):
         _refuse_numbers_as_text(column.dropna())
         return "string"
     if inferred in ("decimal", "mixed-integer-float"):
+        # read_csv leaves large integers exact among the floats of such a column.
+        if any(isinstance(value, int) and abs(value) > MAX_EXACT_INTEGER for value in column):
+            raise _ColumnTypeError(_LARGE_INTEGERS)
         return "float64"
     if inferred == "integer":
-        raise _ColumnTypeError(_WIDE_TEXT)
+        raise _ColumnTypeError(_LARGE_INTEGERS)
     if inferred == "boolean":
         return "float64" if column.isna().any() else "bool"
     raise _ColumnTypeError(f"holds {inferred} values; a model takes numbers, booleans and strings")
 
 
-_WIDE_TEXT = (
+_LARGE_INTEGERS = (
     "holds whole numbers beyond 2**53, which float64 cannot tell apart; add it to data.exclude, "
     'or say "string" in data.types'
 )
-_DATES_TEXT = (
+_DATES = (
     "holds dates; add it to data.exclude, or put numbers made from it "
     "(year, day of the year) into the table"
 )
 
 
 def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
-    """Refuse numbers that were not read as such: each would be a category of its own."""
+    """Refuse numbers that were read as text: each would be a category of its own."""
     if not len(words):
         return
-    if all(_WIDE.fullmatch(word) for word in words):
-        raise _ColumnTypeError(_WIDE_TEXT)
+    if all(_LARGE_INTEGER.fullmatch(word) for word in words):
+        raise _ColumnTypeError(_LARGE_INTEGERS)
     mark = thousands_separator(words)
     if mark:
         example = next(word for word in words if mark in word)
@@ -314,22 +304,24 @@ def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
 
 
 def thousands_separator(column: pd.Series[Any]) -> str:
-    """The mark between the thousands of a column of such numbers, or nothing."""
+    """Return the mark between thousands in a text column of such numbers, or an empty string."""
     words = column.dropna()
     if not len(words) or not all(isinstance(word, str) for word in words):
         return ""
-    found = [_GROUPED.fullmatch(word) for word in words]
-    marks = {match[1] for match in found if match}
+    matches = [_GROUPED.fullmatch(word) for word in words]
+    marks = {match[1] for match in matches if match}
     if len(marks) != 1:
         return ""
     mark = marks.pop()
-    others = [word for match, word in zip(found, words, strict=True) if not match]
-    return mark if all(_PLAIN.fullmatch(word) and mark not in word for word in others) else ""
+    ungrouped = [word for match, word in zip(matches, words, strict=True) if not match]
+    return (
+        mark if all(_UNGROUPED.fullmatch(word) and mark not in word for word in ungrouped) else ""
+    )
 
 
-def _as(column: pd.Series[Any], kind: str) -> pd.Series[Any]:
-    if kind != "string":
-        if kind == "float64" and column.dtype == object:
+def _cast(column: pd.Series[Any], type_name: str) -> pd.Series[Any]:
+    if type_name != "string":
+        if type_name == "float64" and column.dtype == object:
             return column.map(float, na_action="ignore").astype("float64")
-        return column.astype(kind)
+        return column.astype(type_name)
     return column.astype(object).where(column.notna(), np.nan)

@@ -1,4 +1,4 @@
-"""Target values in, those that the task takes out."""
+"""Check the target's values, and convert them to the type that the task needs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["check_target"]
 
 
 def check_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
-    """*y* as its task takes it: numbers to regress on, labels to tell apart.
+    """Convert *y* to numbers for regression, or to labels for classification.
 
     Raises
     ------
     RecipeError
-        The task and the target's values do not fit.
+        The target's values do not fit the task.
     """
-    wordy = y.dtype.kind in "OUS" and not _all_numbers(y)
+    is_text = y.dtype.kind in "OUS" and not _all_numbers(y)
     if recipe.task == "regression":
-        if wordy:
+        if is_text:
             word = next(value for value in y.flat if isinstance(value, str))
             raise recipe.error(
                 "data.target",
@@ -40,7 +40,7 @@ def check_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
                 f"task 'classification' needs labels, the target holds {y[whole != y].flat[0]!r}; "
                 'did you mean task = "regression"?',
             )
-        # A gap in a column of whole numbers makes them floats; rows with gaps are gone by now.
+        # Integers became floats because of missing values, and those rows are dropped by now.
         return whole
     return y
 
@@ -52,15 +52,15 @@ def _all_numbers(y: NDArray[Any]) -> bool:
 
 
 def _multilabel_target(recipe: Recipe, y: NDArray[Any]) -> NDArray[Any]:
-    """Several targets: each row has some labels of many, told as 0 and 1."""
+    """Convert several targets to a multilabel indicator of 0 and 1."""
     if y.shape[1] == 1:
         return y[:, 0]
     values = y.astype(np.float64) if _all_numbers(y) or y.dtype.kind in "biuf" else None
     if values is None or not np.isin(values, (0, 1)).all():
-        odd = next(value for value in y.flat if value not in (0, 1))
+        wrong = next(value for value in y.flat if value not in (0, 1))
         raise recipe.error(
             "data.target",
             f"several targets are labels that a row has or not: 0 and 1, or true and false; "
-            f"found {odd!r}; build a model for each target that has more classes",
+            f"found {wrong!r}; build a model for each target that has more classes",
         )
     return values.astype(np.int64)

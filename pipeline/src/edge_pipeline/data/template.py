@@ -1,6 +1,6 @@
-"""A table in, a commented recipe that builds as it stands out; never written over another.
+"""Write a commented recipe for a table, which builds without a change.
 
-A frame has no file that a recipe could name: its rows are written beside it.
+An existing recipe is never overwritten.  The rows of a frame go to a file beside the recipe.
 """
 
 from __future__ import annotations
@@ -17,38 +17,38 @@ import pandas as pd
 
 from edge_pipeline.data.profile import TableDescription, describe_source
 from edge_pipeline.data.recipe import FILE_NAME, read_recipe
-from edge_pipeline.data.sources import Source, read_source
+from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.errors import DatasetError, RecipeError
 
 __all__ = ["InitResult", "init"]
 
 MODELS = Path("models")
-"""Where folders of models are made when nobody says otherwise, below the current directory."""
+"""Default parent of the model folders, below the current directory."""
 
 TABLE_NAME = "table.csv"
-"""What the rows of a frame are called."""
+"""File name for the rows of a frame."""
 
 MAX_LABELS_LISTED = 6
-"""Labels named in the comment beside the task."""
+"""Most labels listed in the comment beside the task."""
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """A recipe that was written, and what was seen before.
+    """The recipe that was written, and the profile of its table.
 
     Attributes
     ----------
     recipe
-        The file.
+        The path of the recipe.
     description
-        Of the table.
+        The profile of the table.
     """
 
     recipe: Path
     description: TableDescription
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {"recipe": str(self.recipe), **self.description.to_json()}
 
 
@@ -60,29 +60,29 @@ def init(
     task: str | None = None,
     name: str | None = None,
 ) -> InitResult:
-    """Look at a table, and write a recipe for it.
+    """Profile a table, and write a recipe for it.
 
     Parameters
     ----------
     table, target, task
         As :func:`~edge_pipeline.data.profile.describe_table`.
     output
-        Folder of the model; ``models/NAME`` when not given.  It is made.
+        Folder of the model, created when missing; ``models/NAME`` when None.
     name
-        The model's name; that of the table by default.
+        The model's name; the table's name when None.
 
     Raises
     ------
     DatasetError
-        The table cannot be read, or nothing says what is to be learnt.
+        The table cannot be read, or there is neither a target nor a task.
     RecipeError
-        There is a recipe already.
+        A recipe exists already.
     OSError
         A file cannot be read or written.
     """
     source = read_source(table)
     description = describe_source(source, target, task)
-    name = _check_name(name or _name(source))
+    name = _check_name(name or _default_name(source))
     folder = Path(output) if output is not None else MODELS / name
     recipe = folder / FILE_NAME
     for path in (recipe, folder / TABLE_NAME) if source.file is None else (recipe,):
@@ -93,16 +93,15 @@ def init(
                 file=recipe,
             )
     folder.mkdir(parents=True, exist_ok=True)
-    named = _named(source, folder)
-    text = _recipe(source, description, name, named)
-    # "x": whoever made the file in the meantime keeps it.
+    text = _recipe_text(source, description, name, _source_line(source, folder))
+    # "x" fails when another process created the file in the meantime.
     with recipe.open("x", encoding="utf-8") as file:
         file.write(text)
     read_recipe(recipe)
     return InitResult(recipe, description)
 
 
-def _name(source: Source) -> str:
+def _default_name(source: TableSource) -> str:
     if source.dataset is not None:
         return source.dataset
     stem = "model" if source.file is None else source.file.name.partition(".")[0]
@@ -115,53 +114,56 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _named(source: Source, folder: Path) -> str:
-    """The line of ``[data]`` that says where the rows come from."""
+def _source_line(source: TableSource, folder: Path) -> str:
+    """Return the line of ``[data]`` that names the source of the rows."""
     if source.dataset is not None:
         return f"dataset = {_toml_string(source.dataset)}"
     if source.file is None:
         with (folder / TABLE_NAME).open("x", encoding="utf-8", newline="") as file:
-            _as_csv(source.frame).to_csv(file, index=False)
+            _exact_floats(source.frame).to_csv(file, index=False)
         return f"file = {_toml_string(TABLE_NAME)}"
     try:
-        # Resolved: ".." of a folder that is a link leads elsewhere.
-        place = os.path.relpath(source.file.resolve(), folder.resolve())
+        # Resolved first: ".." after a symbolic link leads elsewhere.
+        path = os.path.relpath(source.file.resolve(), folder.resolve())
     except ValueError:  # another drive
-        place = str(source.file.resolve())
-    return f"file = {_toml_string(Path(place).as_posix())}"
+        path = str(source.file.resolve())
+    return f"file = {_toml_string(Path(path).as_posix())}"
 
 
-def _as_csv(frame: pd.DataFrame) -> pd.DataFrame:
-    """*frame* with every number as long as it must be to read back the same."""
+def _exact_floats(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert floats to float64, whose text in a CSV file reads back to the same number."""
     floats = frame.select_dtypes("floating").columns
     return frame.assign(**{name: frame[name].astype("float64") for name in floats})
 
 
-def _recipe(source: Source, seen: TableDescription, name: str, named: str) -> str:
+def _recipe_text(
+    source: TableSource, description: TableDescription, name: str, source_line: str
+) -> str:
     lines = [
-        f"# {_one_line(Path(seen.source).name)}: {seen.rows} rows, {len(seen.columns)} columns.",
+        f"# {_comment_text(Path(description.source).name)}: {description.rows} rows, "
+        f"{len(description.columns)} columns.",
         "# Written by `edge-pipeline init`; it builds as it stands, and is yours to change.",
         "# docs/recipe.md of edge-pipeline explains every key.",
         f"name = {_toml_string(name)}",
-        f"task = {_toml_string(seen.task)}{_task_comment(seen)}",
+        f"task = {_toml_string(description.task)}{_task_comment(description)}",
         "",
         "# A short search over linear models, forests, boosted trees and networks.",
         "# Instead: a table [estimator] with a class, or a factory, of your own.",
         'estimator = "auto"',
         "",
         "[data]",
-        named,
+        source_line,
         *_layout_lines(source),
-        *_target_lines(source, seen),
-        *_exclude_lines(seen),
+        *_target_lines(source, description),
+        *_exclude_lines(description),
         "",
         "[split]",
         "test_share = 0.25           # of the rows, which training does not see",
         "seed = 0                    # decides which rows, and everything drawn at random",
-        *_split_lines(seen),
+        *_split_lines(description),
         "",
         "[search]",
-        *_scoring_lines(seen),
+        *_scoring_lines(description),
         'prefer = "score"            # or "small", or "fast": within score_tolerance of the best',
         "# score_tolerance = 0.01",
         "# max_seconds = 300         # no further candidate is tried after that",
@@ -174,20 +176,20 @@ def _recipe(source: Source, seen: TableDescription, name: str, named: str) -> st
     return "\n".join(lines) + "\n"
 
 
-def _task_comment(seen: TableDescription) -> str:
-    if seen.balance:
-        shown = list(seen.balance.items())[:MAX_LABELS_LISTED]
-        told = ", ".join(f"{_one_line(label)} {count}" for label, count in shown)
-        more = len(seen.balance) - len(shown)
-        told += f" and {more} more" if more > 0 else ""
-        return f"     # {len(seen.balance)} labels: {told}"
-    if seen.task == "regression":
-        columns = {column.name: column for column in seen.columns}
-        return f"     # {columns[seen.targets[0]].distinct} different numbers"
+def _task_comment(description: TableDescription) -> str:
+    if description.balance:
+        counts = [f"{_comment_text(label)} {count}" for label, count in description.balance.items()]
+        text = ", ".join(counts[:MAX_LABELS_LISTED])
+        if len(counts) > MAX_LABELS_LISTED:
+            text += f" and {len(counts) - MAX_LABELS_LISTED} more"
+        return f"     # {len(counts)} labels: {text}"
+    if description.task == "regression":
+        columns = {column.name: column for column in description.columns}
+        return f"     # {columns[description.targets[0]].distinct} different numbers"
     return ""
 
 
-def _layout_lines(source: Source) -> list[str]:
+def _layout_lines(source: TableSource) -> list[str]:
     layout = source.layout
     if layout is None:
         return []
@@ -205,48 +207,52 @@ def _layout_lines(source: Source) -> list[str]:
     return lines
 
 
-def _target_lines(source: Source, seen: TableDescription) -> list[str]:
-    # Rows that come with a target beside them have no column to name.
-    if not seen.targets or source.targets:
+def _target_lines(source: TableSource, description: TableDescription) -> list[str]:
+    # A separate target is no column of the table, and a recipe cannot name it.
+    if not description.targets or source.targets:
         return []
-    if len(seen.targets) == 1:
-        return [f"target = {_toml_string(seen.targets[0])}"]
-    return [f"target = [{', '.join(map(_toml_string, seen.targets))}]"]
+    if len(description.targets) == 1:
+        return [f"target = {_toml_string(description.targets[0])}"]
+    return [f"target = [{', '.join(map(_toml_string, description.targets))}]"]
 
 
-def _exclude_lines(seen: TableDescription) -> list[str]:
-    out = [c for c in seen.columns if c.left_out and c.name not in seen.targets]
-    if not out:
+def _exclude_lines(description: TableDescription) -> list[str]:
+    excluded = [c for c in description.columns if c.left_out and c.name not in description.targets]
+    if not excluded:
         return []
-    width = max(len(_toml_string(c.name)) for c in out) + 1
-    lines = [f"    {_toml_string(c.name) + ',':<{width}}   # {_one_line(c.left_out)}" for c in out]
+    names = [f"{_toml_string(column.name)}," for column in excluded]
+    width = max(map(len, names))
+    lines = [
+        f"    {name:<{width}}   # {_comment_text(column.left_out)}"
+        for name, column in zip(names, excluded, strict=True)
+    ]
     return ["exclude = [", *lines, "]"]
 
 
-def _split_lines(seen: TableDescription) -> list[str]:
-    dates = [column.name for column in seen.columns if column.kind == "dates"]
-    groups = [c.name for c in seen.columns if c.left_out.startswith("identifies something")]
+def _split_lines(description: TableDescription) -> list[str]:
+    dates = [column.name for column in description.columns if column.kind == "dates"]
+    groups = [c.name for c in description.columns if c.left_out.startswith("identifies something")]
     lines = []
-    for key, names, why in (
+    for key, names, purpose in (
         ("time", dates, "to test on the latest rows"),
         ("groups", groups, "to keep its rows together"),
     ):
         if names:
-            lines.append(f"# {key} = {_toml_string(names[0])}{' ' * 4}# {why}")
+            lines.append(f"# {key} = {_toml_string(names[0])}{' ' * 4}# {purpose}")
     return lines
 
 
-def _scoring_lines(seen: TableDescription) -> list[str]:
-    if not seen.is_unbalanced:
+def _scoring_lines(description: TableDescription) -> list[str]:
+    if not description.is_unbalanced:
         return []
     return ['scoring = "balanced_accuracy"   # accuracy would not notice the rarest label']
 
 
 def _toml_string(text: str) -> str:
-    """*text* as a string of TOML: JSON's, but for one character more that must be escaped."""
+    """Quote *text* for TOML: as JSON does, but DEL must be escaped too."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _one_line(text: str) -> str:
-    """*text* for a comment, which may hold no control character."""
+def _comment_text(text: str) -> str:
+    """Replace the characters that a comment of TOML may not hold, and shorten *text*."""
     return "".join(letter if letter.isprintable() else " " for letter in text)[:120]

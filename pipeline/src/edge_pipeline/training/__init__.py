@@ -1,1 +1,1 @@
-"""Training rows in, a fitted scikit-learn model out."""
+"""Search for and fit the estimator of a recipe."""

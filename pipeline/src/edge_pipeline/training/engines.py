@@ -1,4 +1,4 @@
-"""Where a search runs: in this process, in several, or on a Dask cluster; through joblib."""
+"""Choose where joblib runs a search: in this process, in several, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from edge_pipeline.errors import TrainingError
 
 __all__ = ["LOCAL", "Engine", "limit_threads", "use_engine"]
 
-THREADS_FROM = 20_000
-"""Rows from which a fit gains by several threads; below, they wait for each other."""
+MULTITHREADED_ROWS = 20_000
+"""Rows from which several threads make a fit faster; below, they wait for each other."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Engine:
     name
         ``local`` or ``dask``.
     jobs
-        Processes; -1 for one on each core.  On a cluster its workers count instead.
+        Number of processes; -1 for one on each core.  A scheduler uses all its workers instead.
     scheduler
         Address of a Dask scheduler, such as ``tcp://10.0.0.5:8786``; a cluster of processes on
-        this machine when None.  A scheduler runs what it is sent: name one that you trust.
+        this machine when None.  A scheduler runs arbitrary code: name one that you trust.
     """
 
     name: Literal["local", "dask"] = "local"
@@ -37,17 +37,17 @@ class Engine:
 
 
 LOCAL = Engine()
-"""One fit after the other, in this process."""
+"""Runs one fit after the other in this process."""
 
 
 @contextlib.contextmanager
 def use_engine(engine: Engine, shared: Sequence[Any] = ()) -> Iterator[int]:
-    """Have joblib run on *engine* inside the block; gives the number of workers.
+    """Make joblib run on *engine* inside the block; yields the number of workers.
 
     Parameters
     ----------
     shared
-        What most tasks will be handed: it is sent to a cluster once.
+        Objects that most tasks take as arguments; a cluster receives them once.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _client(engine: Engine) -> Iterator[Any]:
     with contextlib.ExitStack() as stack:
         address: Any = engine.scheduler
         if address is None:
-            # One thread each: processes share no lock of Python, and no pool of BLAS threads.
+            # One thread per process: no sharing of the GIL or of BLAS threads.
             address = stack.enter_context(
                 LocalCluster(
                     n_workers=_cores() if engine.jobs < 0 else engine.jobs,
@@ -108,18 +108,18 @@ def _client(engine: Engine) -> Iterator[Any]:
 
 
 def _cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
 def limit_threads(rows: int) -> Iterator[None]:
-    """Keep the numerical libraries to one thread inside the block when there are few rows.
+    """Limit the numerical libraries to one thread inside the block when there are few rows.
 
-    On two cores that others use too, 150 rows of histogram boosting take 0.2 s with one thread and
-    up to 9 s with two.  The order of sums, too, is then the same on every machine.
+    On two shared cores, histogram boosting of 150 rows takes 0.2 s with one thread and up to 9 s
+    with two.  One thread also makes the order of sums the same on every machine.
     """
-    if rows >= THREADS_FROM:
+    if rows >= MULTITHREADED_ROWS:
         yield
         return
     from threadpoolctl import threadpool_limits

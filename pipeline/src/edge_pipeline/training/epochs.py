@@ -1,4 +1,4 @@
-"""A neural network's own progress lines, told to a watcher while it trains."""
+"""Report the loss of each epoch while a neural network trains."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ __all__ = ["report_epochs"]
 
 
 class _EpochParser(io.TextIOBase):
-    """Takes what an estimator prints while it trains, and tells the watcher each epoch's loss."""
+    """Parse the progress lines of an estimator, and pass each loss to the listener."""
 
-    # MLPClassifier and MLPRegressor print one such line an epoch (sklearn 1.9,
-    # neural_network/_multilayer_perceptron.py, _update_no_improvement_count's caller).
+    # MLPClassifier and MLPRegressor print such a line each epoch (scikit-learn 1.9,
+    # neural_network/_multilayer_perceptron.py, BaseMultilayerPerceptron._fit_stochastic).
     _LINE = re.compile(r"Iteration (\d+), loss = (\S+)")
 
     def __init__(self, watcher: ProgressListener) -> None:
         self._watcher = watcher
-        self._rest = ""
+        self._incomplete_line = ""
 
     def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
+        *lines, self._incomplete_line = (self._incomplete_line + text).split("\n")
         for line in lines:
-            if found := self._LINE.match(line):
-                self._watcher.epoch(int(found[1]), float(found[2]))
+            if match := self._LINE.match(line):
+                self._watcher.epoch(int(match[1]), float(match[2]))
         return len(text)
 
 
 def report_epochs(estimator: Any, watcher: ProgressListener) -> AbstractContextManager[Any]:
-    """Have a neural network's own progress lines told to *watcher* while it trains.
+    """Pass a neural network's loss to *watcher* after each epoch, inside the block.
 
-    Reading what it prints is the one way that leaves its arithmetic alone: a loop of
-    ``partial_fit`` shuffles, stops and validates otherwise.
+    The progress lines are parsed because that does not change the training: a loop of
+    ``partial_fit`` would shuffle, validate and stop differently.
     """
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -46,17 +46,17 @@ def report_epochs(estimator: Any, watcher: ProgressListener) -> AbstractContextM
 
 
 class _Verbose:
-    """Sets an estimator's ``verbose`` for the time of a block."""
+    """Set an estimator's ``verbose`` inside a block."""
 
     def __init__(self, estimator: Any, redirect: AbstractContextManager[Any]) -> None:
         self._estimator = estimator
         self._redirect = redirect
 
     def __enter__(self) -> None:
-        self._before = self._estimator.verbose
+        self._old_verbose = self._estimator.verbose
         self._estimator.set_params(verbose=True)
         self._redirect.__enter__()
 
     def __exit__(self, *error: Any) -> None:
         self._redirect.__exit__(*error)
-        self._estimator.set_params(verbose=self._before)
+        self._estimator.set_params(verbose=self._old_verbose)

@@ -1,4 +1,4 @@
-"""A recipe and its columns in, the unfitted estimator that it describes out."""
+"""Make the unfitted estimator that a recipe describes, with its preprocessing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["last_step", "make_estimator"]
 
 
 def make_estimator(recipe: Recipe, dataset: Dataset) -> Any:
-    """The estimator of *recipe*, unfitted, with its preprocessing for the columns of *dataset*.
+    """Make the estimator of *recipe*, unfitted, with its preprocessing for *dataset*.
 
     Raises
     ------
     TrainingError
-        The class or the factory refused its parameters.
+        The class or the factory raised an error.
     """
     table = recipe.estimator
     with modules_from(recipe.file.parent):
@@ -27,7 +27,7 @@ def make_estimator(recipe: Recipe, dataset: Dataset) -> Any:
         try:
             estimator = make(**table.parameters)
         except Exception as error:
-            # The factory is the user's own code: whatever it raises is its fault.
+            # The factory is the user's own code, and may raise anything.
             raise TrainingError(
                 f"{table.class_path or table.factory} failed: {type(error).__name__}: {error}"
             ) from error
@@ -39,18 +39,18 @@ def make_estimator(recipe: Recipe, dataset: Dataset) -> Any:
     if recipe.preprocessing is not None:
         from sklearn.pipeline import Pipeline
 
-        preprocess = _preprocess(recipe, dataset)
+        preprocess = _make_preprocessing(recipe, dataset)
         estimator = Pipeline([("preprocess", preprocess), ("estimator", estimator)])
-    # Otherwise the same recipe would not give the same bytes.
-    seeds = [
+    # Without a seed, the same recipe would not give the same bytes.
+    unseeded = [
         name
         for name, value in estimator.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     ]
-    return estimator.set_params(**dict.fromkeys(seeds, recipe.split.seed))
+    return estimator.set_params(**dict.fromkeys(unseeded, recipe.split.seed))
 
 
-def _preprocess(recipe: Recipe, dataset: Dataset) -> Any:
+def _make_preprocessing(recipe: Recipe, dataset: Dataset) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
@@ -72,16 +72,17 @@ def _preprocess(recipe: Recipe, dataset: Dataset) -> Any:
             "one-hot": lambda: OneHotEncoder(handle_unknown="ignore"),
         },
     }
-    parts = []
+    transformers = []
     for kind, names in (("numbers", dataset.numbers), ("strings", dataset.strings)):
-        chosen = [(step, steps[kind][step]()) for step in getattr(table, kind)]
+        kind_steps = [(step, steps[kind][step]()) for step in getattr(table, kind)]
         if names:
-            parts.append((kind, Pipeline(chosen) if chosen else "passthrough", list(names)))
-    return ColumnTransformer(parts)
+            transformer = Pipeline(kind_steps) if kind_steps else "passthrough"
+            transformers.append((kind, transformer, list(names)))
+    return ColumnTransformer(transformers)
 
 
 def last_step(estimator: Any) -> Any:
-    """The estimator itself, or the last step of a pipeline."""
+    """Return the last step of a pipeline, or the estimator itself."""
     from sklearn.pipeline import Pipeline
 
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator

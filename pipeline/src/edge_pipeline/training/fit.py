@@ -1,4 +1,4 @@
-"""A recipe and its rows in, a fitted estimator and what it learnt out; no file is touched."""
+"""Fit the estimator of a recipe on the training rows, and score it on the test rows."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = ["FittedModel", "LinearTerms", "make_estimator", "train"]
 
 @dataclass(frozen=True)
 class LinearTerms:
-    """What a linear model of one output learnt.
+    """Coefficients and intercept of a linear model with one output.
 
     Attributes
     ----------
     coefficients
-        Name of the model's input, after any preprocessing, to its coefficient.
+        Feature name, after any preprocessing, to its coefficient.
     intercept
-        The answer when every input is 0.
+        The prediction when every feature is 0.
     """
 
     coefficients: Mapping[str, float]
@@ -45,26 +45,26 @@ class LinearTerms:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A fitted estimator, the oracle of everything that follows, and its rows.
+    """A fitted estimator, with which every later stage compares, and its rows.
 
     Attributes
     ----------
     estimator
-        Fitted; its ``random_state`` was the recipe's seed wherever none was given.
+        The fitted estimator; a ``random_state`` of None was set to the recipe's seed.
     X_train, X_test, y_train, y_test
         As in the :class:`~edge_pipeline.data.dataset.Dataset`.
     metrics
         Scorer name to its value on the test rows.
     loss_curve
-        Loss after each epoch, when the estimator keeps it.
+        Loss after each epoch, when the estimator records it.
     linear
         Coefficients and intercept, when the estimator is linear with one output.
     warnings
-        What scikit-learn warned about, each text once.
+        The warnings of scikit-learn, each text once.
     seconds
-        Spent searching and fitting.
+        Time for searching and fitting.
     search
-        What was tried, when the recipe leaves something open.
+        The result of the search, when the recipe has one.
     """
 
     estimator: Any
@@ -83,10 +83,10 @@ class FittedModel:
 def train(
     recipe: Recipe, dataset: Dataset, *, watcher: ProgressListener = SILENT, engine: Engine = LOCAL
 ) -> FittedModel:
-    """Fit the estimator of *recipe* on the training rows and measure it on the others.
+    """Fit the estimator of *recipe* on the training rows, and score it on the test rows.
 
-    Where the recipe leaves parameters or the estimator open, they are searched for first.  A
-    KeyboardInterrupt while it searches ends the search, and the best so far is taken.
+    A search for the estimator or its parameters comes first, when the recipe has one.  A
+    KeyboardInterrupt ends the search, and the best candidate so far is fitted.
 
     Parameters
     ----------
@@ -96,22 +96,23 @@ def train(
     Raises
     ------
     TrainingError
-        The estimator, or a scorer, refused the rows.
+        The estimator or a scorer raised an error.
     RecipeError
-        A parameter has a value that the estimator does not take.
+        A parameter has a value that the estimator refuses.
     """
     started = time.perf_counter()
-    unlearnt = _labels_missing_in_training(recipe, dataset)
-    with warnings.catch_warnings(record=True) as heard:
+    notes = _labels_missing_in_training(recipe, dataset)
+    search_result = None
+    with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        learnt, found = None, None
         if dataset.parts is not None:
-            learnt = fit_chunks(recipe, dataset, watcher)
-            estimator = learnt.estimator
+            partial = fit_chunks(recipe, dataset, watcher)
+            estimator, losses, notes = partial.estimator, partial.losses, (*notes, *partial.notes)
         else:
-            estimator, found = _search_and_fit(recipe, dataset, watcher, engine)
+            estimator, search_result = _search_and_fit(recipe, dataset, watcher, engine)
+            losses = _losses(estimator)
         seconds = time.perf_counter() - started
-        metrics = _measure(recipe, dataset, estimator)
+        metrics = _scores(recipe, dataset, estimator)
     fitted = FittedModel(
         estimator,
         dataset.X_train,
@@ -119,22 +120,21 @@ def train(
         dataset.y_train,
         dataset.y_test,
         metrics=metrics,
-        loss_curve=_losses(estimator) if learnt is None else learnt.losses,
+        loss_curve=losses,
         linear=_linear_terms(estimator, dataset),
         warnings=(
-            *unlearnt,
-            *(learnt.notes if learnt else ()),
-            *dict.fromkeys(" ".join(str(w.message).split()) for w in heard),
+            *notes,
+            *dict.fromkeys(" ".join(str(w.message).split()) for w in caught_warnings),
         ),
         seconds=seconds,
-        search=found,
+        search=search_result,
     )
     watcher.fitted(fitted)
     return fitted
 
 
 def _labels_missing_in_training(recipe: Recipe, dataset: Dataset) -> tuple[str, ...]:
-    """Notes of labels that the test rows alone have; one label everywhere is refused."""
+    """Note labels that only test rows have; refuse training rows with a single label."""
     y = dataset.y_train
     if recipe.task != "classification" or y is None or y.ndim > 1 or dataset.parts is not None:
         return ()
@@ -144,11 +144,11 @@ def _labels_missing_in_training(recipe: Recipe, dataset: Dataset) -> tuple[str, 
             f"every training row has the label {labels.pop()!r}; expected two labels or more; add "
             'rows of another one, or use task = "anomaly" to tell rows unlike these'
         )
-    alone = {} if dataset.y_test is None else Counter(dataset.y_test.tolist())
+    test_counts = {} if dataset.y_test is None else Counter(dataset.y_test.tolist())
     return tuple(
         f"label {label!r} is in {count} of the test rows and in no training row; the model never "
         "answers it; add rows of it, or change split.seed"
-        for label, count in alone.items()
+        for label, count in test_counts.items()
         if label not in labels
     )
 
@@ -156,36 +156,36 @@ def _labels_missing_in_training(recipe: Recipe, dataset: Dataset) -> tuple[str, 
 def _search_and_fit(
     recipe: Recipe, dataset: Dataset, watcher: ProgressListener, engine: Engine
 ) -> tuple[Any, SearchResult | None]:
-    """The fitted estimator, and the search that found it, if there was one."""
+    """Fit the estimator, after a search for it when the recipe has one."""
     from edge_pipeline.training import search
     from edge_pipeline.training.model_selection import select_candidate
     from edge_pipeline.training.unsupervised_presets import make_unsupervised
 
-    auto = recipe.estimator.preset is not None
-    if auto and dataset.y_train is None:
+    is_auto = recipe.estimator.preset is not None
+    if is_auto and dataset.y_train is None:
         estimator, result = make_unsupervised(recipe, dataset, watcher)
         _fit(recipe, dataset, estimator, watcher)
         return estimator, result
-    if auto:
-        found = search.search_presets(recipe, dataset, watcher, engine)
+    if is_auto:
+        scores = search.search_presets(recipe, dataset, watcher, engine)
     else:
         estimator = make_estimator(recipe, dataset)
         if recipe.search is None:
             _fit(recipe, dataset, estimator, watcher)
             return estimator, None
-        found = search.search_parameters(recipe, dataset, estimator, watcher, engine)
+        scores = search.search_parameters(recipe, dataset, estimator, watcher, engine)
 
     def fit(estimator: Any) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # only the chosen one's count
+            warnings.simplefilter("ignore")  # only the selected candidate's warnings count
             _fit(recipe, dataset, estimator, SILENT)
         return estimator
 
-    result, chosen = select_candidate(recipe, dataset, found, fit, watcher.weighed)
-    if chosen is None:
-        chosen = found.estimators[result.chosen.number]
-        _fit(recipe, dataset, chosen, watcher)
-    return chosen, result
+    result, fitted = select_candidate(recipe, dataset, scores, fit, watcher.weighed)
+    if fitted is None:
+        fitted = scores.estimators[result.chosen.number]
+        _fit(recipe, dataset, fitted, watcher)
+    return fitted, result
 
 
 def _losses(estimator: Any) -> tuple[float, ...]:
@@ -202,19 +202,18 @@ def _fit(recipe: Recipe, dataset: Dataset, estimator: Any, watcher: ProgressList
             else:
                 estimator.fit(dataset.X_train, dataset.y_train)
     except Exception as error:
-        # An estimator of any library may raise anything; none of it is about our code.
+        # An estimator of any library may raise anything.
         reason = " ".join(str(error).split())
         name = type(last_step(estimator)).__name__
-        at_fault = re.match(rf"The '(\w+)' parameter of {name} must", reason)
-        if at_fault and at_fault[1] in recipe.estimator.parameters:
-            raise recipe.error(f"estimator.parameters.{at_fault[1]}", reason) from error
-        raise TrainingError(
-            f"{name} refused the training rows: {reason}{_hint(recipe, dataset, reason)}"
-        ) from error
+        match = re.match(rf"The '(\w+)' parameter of {name} must", reason)
+        if match and match[1] in recipe.estimator.parameters:
+            raise recipe.error(f"estimator.parameters.{match[1]}", reason) from error
+        hint = _preprocessing_hint(recipe, dataset, reason)
+        raise TrainingError(f"{name} refused the training rows: {reason}{hint}") from error
 
 
-def _hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
-    """The preprocessing that would have helped, for an estimator that the recipe names."""
+def _preprocessing_hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
+    """Suggest the preprocessing that a class named by the recipe needs."""
     table = recipe.preprocessing
     if recipe.estimator.class_path is None:
         return ""
@@ -228,24 +227,24 @@ def _hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
     return ""
 
 
-def _measure(recipe: Recipe, dataset: Dataset, estimator: Any) -> dict[str, float]:
+def _scores(recipe: Recipe, dataset: Dataset, estimator: Any) -> dict[str, float]:
     if dataset.X_test is None or (dataset.y_test is None and not recipe.metrics):
         return {}
     from sklearn.metrics import get_scorer
 
-    values = {}
+    scores = {}
     for name in recipe.metrics:
         try:
-            values[name] = float(get_scorer(name)(estimator, dataset.X_test, dataset.y_test))
+            scores[name] = float(get_scorer(name)(estimator, dataset.X_test, dataset.y_test))
         except Exception as error:
             raise recipe.error("export.metrics", f"{name} cannot be measured: {error}") from error
-        if not np.isfinite(values[name]):
+        if not np.isfinite(scores[name]):
             raise recipe.error(
                 "export.metrics",
-                f"{name} is {values[name]} on {len(dataset.X_test)} test rows; "
+                f"{name} is {scores[name]} on {len(dataset.X_test)} test rows; "
                 "choose another, or a larger split.test_share",
             )
-    return values
+    return scores
 
 
 def _linear_terms(estimator: Any, dataset: Dataset) -> LinearTerms | None:
@@ -265,12 +264,12 @@ def _linear_terms(estimator: Any, dataset: Dataset) -> LinearTerms | None:
 
 
 def _input_names(estimator: Any, dataset: Dataset, count: int) -> list[str]:
-    """Names of what the last step sees."""
+    """Return the feature names of the last step."""
     names: Any = getattr(dataset.X_train, "columns", None)
     if last_step(estimator) is not estimator:
         try:
             names = estimator[:-1].get_feature_names_out()
-        except (AttributeError, ValueError):  # a transformer that names nothing
+        except (AttributeError, ValueError):  # a transformer without feature names
             names = None
     if names is None or len(names) != count:
         return [f"x{i}" for i in range(count)]

@@ -1,16 +1,18 @@
-"""The best candidates in; each exported, run and measured; the one to take out.
+"""Export and measure the best candidates of a search, and select one for the device.
 
-A score alone says nothing of the device.  What cannot be exported exactly is not chosen.
+A candidate that cannot be exported exactly is not selected.
 """
 
 from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.data.recipe import Recipe
@@ -28,137 +30,134 @@ from edge_pipeline.training.search_results import (
 __all__ = ["DEFAULT_MEASURED", "select_candidate"]
 
 DEFAULT_MEASURED = 3
-"""Candidates that are exported and measured when the recipe names no number."""
+"""Default number of candidates that are exported and measured."""
 
 ROWS = 1000
-"""Training rows that a candidate is exported with to be measured: enough for its schema."""
+"""Training rows with which a candidate is exported: enough for its schema."""
 
 
 def select_candidate(
     recipe: Recipe,
     dataset: Dataset,
-    found: SearchScores,
+    scores: SearchScores,
     fit: Callable[[Any], Any],
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> tuple[SearchResult, Any]:
-    """Measure the best of *found*, and choose as the recipe prefers.
+    """Measure the best candidates, and select one as the recipe prefers.
 
     Parameters
     ----------
     fit
         Fits an estimator to all training rows, and returns it.
-    tell
-        Is called with how many are measured, and how many will be.
+    on_progress
+        Called with the number of candidates measured so far, and in all.
 
     Returns
     -------
     tuple
-        The result, and the chosen estimator: fitted, or None when it was not measured.
+        The result, and the selected estimator: fitted, or None when it was not measured.
     """
-    ranked = found.best_first()
-    number = _number(recipe, ranked)
-    measured: dict[int, Candidate] = {}
+    ranked = scores.best_first()
+    to_measure = _candidates_to_measure(recipe, ranked)
+    with_figures: dict[int, Candidate] = {}
     fitted: dict[int, Any] = {}
-    chosen_ones = _candidates_to_measure(ranked, number)
-    for done, candidate in enumerate(chosen_ones):
-        tell(done, len(chosen_ones))
-        estimator = fitted[candidate.number] = fit(found.estimators[candidate.number])
-        measured[candidate.number] = _measure_candidate(recipe, dataset, candidate, estimator)
-    if chosen_ones:
-        tell(len(chosen_ones), len(chosen_ones))
-    everything = [measured.get(one.number, one) for one in ranked]
-    failed = [one for one in found.candidates if one.number not in {r.number for r in ranked}]
-    chosen = _choose(recipe, everything)
+    for count, candidate in enumerate(to_measure):
+        on_progress(count, len(to_measure))
+        estimator = fitted[candidate.number] = fit(scores.estimators[candidate.number])
+        with_figures[candidate.number] = _measure_candidate(recipe, dataset, candidate, estimator)
+    if to_measure:
+        on_progress(len(to_measure), len(to_measure))
+    ranked = [with_figures.get(candidate.number, candidate) for candidate in ranked]
+    ranked_numbers = {candidate.number for candidate in ranked}
+    failed = [c for c in scores.candidates if c.number not in ranked_numbers]
+    selected = _select(recipe, ranked)
     result = SearchResult(
-        found.scoring,
-        (*everything, *failed),
-        chosen,
-        pareto_front(everything),
-        found.baseline,
-        found.folds,
-        found.rows,
-        found.stopped,
+        scores.scoring,
+        (*ranked, *failed),
+        selected,
+        pareto_front(ranked),
+        scores.baseline,
+        scores.folds,
+        scores.rows,
+        scores.stopped,
     )
-    return result, fitted.get(chosen.number)
+    return result, fitted.get(selected.number)
 
 
-def _number(recipe: Recipe, ranked: list[Candidate]) -> int:
-    asked = None if recipe.search is None else recipe.search.measured
-    return min(len(ranked), DEFAULT_MEASURED if asked is None else asked)
-
-
-def _candidates_to_measure(ranked: list[Candidate], number: int) -> list[Candidate]:
-    """The best of each family, then the best of the rest: a front needs candidates that differ."""
-    firsts: dict[str, Candidate] = {}
-    for one in ranked:
-        firsts.setdefault(one.family, one)
-    heads = list(firsts.values())[:number]
-    rest = [one for one in ranked if one not in heads]
-    return heads + rest[: number - len(heads)]
+def _candidates_to_measure(recipe: Recipe, ranked: list[Candidate]) -> list[Candidate]:
+    """Return the best of each family, then the best others: a front needs different candidates."""
+    number = None if recipe.search is None else recipe.search.measured
+    number = DEFAULT_MEASURED if number is None else number
+    best_of_family: dict[str, Candidate] = {}
+    for candidate in ranked:
+        best_of_family.setdefault(candidate.family, candidate)
+    firsts = list(best_of_family.values())
+    return [*firsts, *(candidate for candidate in ranked if candidate not in firsts)][:number]
 
 
 def _measure_candidate(
-    recipe: Recipe, dataset: Dataset, one: Candidate, estimator: Any
+    recipe: Recipe, dataset: Dataset, candidate: Candidate, estimator: Any
 ) -> Candidate:
+    """Export a fitted candidate, and measure the file; add the figures or the reason why not."""
     from edge_pipeline.evaluation.isolated_benchmark import bench
     from edge_pipeline.export_estimator import export
 
     X = dataset.X_train
-    some = take_rows(X, list(range(ROWS))) if len(X) > ROWS else X  # type: ignore[arg-type]
+    sample = take_rows(X, np.arange(ROWS)) if len(X) > ROWS else X
     with tempfile.TemporaryDirectory(prefix="edge-pipeline-") as folder:
         path = Path(folder, "candidate.onnx")
         try:
-            with warnings.catch_warnings(), limit_threads(len(some)):
+            with warnings.catch_warnings(), limit_threads(len(sample)):
                 warnings.simplefilter("ignore")
-                export(estimator, some, path, task=recipe.task, tolerance=recipe.export.tolerance)
-            found = bench(path, largest_batch=1)
+                export(estimator, sample, path, task=recipe.task, tolerance=recipe.export.tolerance)
+            result = bench(path, largest_batch=1)
         except (ConversionError, ParityError, SealError, MeasurementError) as error:
-            return replace(one, fault=" ".join(str(error).split()))
+            return replace(candidate, fault=" ".join(str(error).split()))
     figures = DeviceFigures(
-        found.model_bytes, found.latency_us_p50, found.latency_us_p99, found.peak_memory_mb
+        result.model_bytes, result.latency_us_p50, result.latency_us_p99, result.peak_memory_mb
     )
-    return replace(one, device=figures)
+    return replace(candidate, device=figures)
 
 
-def _choose(recipe: Recipe, ranked: list[Candidate]) -> Candidate:
-    """The preferred of those that fit: within the limits, and within reach of the best score."""
-    usable = [one for one in ranked if not one.fault] or ranked
-    fitting = [one for one in usable if one.device is not None and _within_limits(recipe, one)]
+def _select(recipe: Recipe, ranked: list[Candidate]) -> Candidate:
+    """Select the preferred candidate within the limits and the score tolerance."""
+    usable = [candidate for candidate in ranked if not candidate.fault] or ranked
+    limits = _search_limits(recipe)
+    fitting = [candidate for candidate in usable if _is_within_limits(candidate, limits)]
     prefer = "score" if recipe.search is None else recipe.search.prefer
     if prefer == "score":
-        # An unmeasured one of a better score may be over a limit, or may not: the build says so.
-        limited = bool(_limits(recipe))
-        return (fitting if limited and fitting else usable)[0]
+        # A better candidate that was not measured may break a limit: the build checks that.
+        return (fitting if limits and fitting else usable)[0]
     tolerance = 0.0 if recipe.search is None else recipe.search.score_tolerance
-    best = max(one.score for one in fitting or usable)
-    near = [one for one in fitting if one.score >= best - tolerance * abs(best)]
+    best = max(candidate.score for candidate in fitting or usable)
+    near = [c for c in fitting if c.score >= best - tolerance * abs(best)]
     if not near:
         return usable[0]
-    return min(near, key=lambda one: (_cost(one, prefer), -one.score))
+    return min(near, key=lambda candidate: (_cost(candidate, prefer), -candidate.score))
 
 
-def _cost(one: Candidate, prefer: str) -> float:
-    if one.device is None:
+def _cost(candidate: Candidate, prefer: str) -> float:
+    if candidate.device is None:
         return float("inf")
-    return one.device.model_bytes if prefer == "small" else one.device.latency_us_p50
+    return candidate.device.model_bytes if prefer == "small" else candidate.device.latency_us_p50
 
 
-def _limits(recipe: Recipe) -> dict[str, float]:
-    """The limits that a search can see to; the build sees to all."""
+_SEARCH_LIMITS = ("max_model_bytes", "max_latency_us", "max_peak_memory_mb")
+"""The limits that a search can check; the build checks all."""
+
+
+def _search_limits(recipe: Recipe) -> dict[str, float]:
     bounds = {} if recipe.limits is None else recipe.limits.bounds(None)
     return {name: bounds[name] for name in _SEARCH_LIMITS if name in bounds}
 
 
-_SEARCH_LIMITS = ("max_model_bytes", "max_latency_us", "max_peak_memory_mb")
-
-
-def _within_limits(recipe: Recipe, one: Candidate) -> bool:
-    if one.device is None:
+def _is_within_limits(candidate: Candidate, limits: Mapping[str, float]) -> bool:
+    device = candidate.device
+    if device is None:
         return False
-    found = {
-        "max_model_bytes": one.device.model_bytes,
-        "max_latency_us": one.device.latency_us_p99,
-        "max_peak_memory_mb": one.device.peak_memory_mb,
+    figures = {
+        "max_model_bytes": device.model_bytes,
+        "max_latency_us": device.latency_us_p99,
+        "max_peak_memory_mb": device.peak_memory_mb,
     }
-    limits = _limits(recipe)
-    return all(found[name] <= limit for name, limit in limits.items())
+    return all(figures[name] <= limit for name, limit in limits.items())

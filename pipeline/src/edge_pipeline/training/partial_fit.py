@@ -1,4 +1,4 @@
-"""A table read in parts in; an estimator that learnt from one after the other out."""
+"""Fit an estimator with ``partial_fit`` on a table that is read in chunks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from edge_pipeline.data.dataset import Dataset
 from edge_pipeline.data.imports import join_names
@@ -27,7 +25,7 @@ __all__ = ["PartialFitResult", "fit_chunks"]
 
 @dataclass(frozen=True)
 class PartialFitResult:
-    """The fitted whole, the loss after each epoch, and what should be known of it."""
+    """The fitted pipeline, the loss after each epoch, and notes for the user."""
 
     estimator: Any
     losses: tuple[float, ...]
@@ -35,138 +33,137 @@ class PartialFitResult:
 
 
 def fit_chunks(recipe: Recipe, dataset: Dataset, watcher: ProgressListener) -> PartialFitResult:
-    """Learn from the parts of *dataset*.
+    """Fit the estimator of *recipe* on the chunks of *dataset*.
 
-    The steps before the last are fitted to the sample; the last learns from every training row,
-    in the order of the table, once an epoch.  A KeyboardInterrupt ends the learning, and what was
-    learnt until then is kept.
+    The preprocessing is fitted to the sample.  In each epoch the last step learns from every
+    training row, in table order.  A KeyboardInterrupt ends the training, and the estimator stays as
+    it is then.
 
     Raises
     ------
     RecipeError
-        The estimator learns from whole tables alone.
+        The estimator has no ``partial_fit``.
     TrainingError
-        It refused the rows.
+        The estimator refused the rows.
     """
     estimator = make_estimator(recipe, dataset)
-    learner = _PartialFitter(recipe, dataset, dataset.parts, estimator)
-    name = type(learner.last).__name__
+    fitter = _PartialFitter(recipe, dataset, estimator)
+    name = type(fitter.last_step).__name__
     notes: tuple[str, ...] = ()
     losses: list[float] = []
     try:
         with limit_threads(0):
-            learner.prepare()
+            fitter.fit_preprocessing()
             for epoch in range(1, recipe.training.epochs + 1):
-                learner.learn(watcher)
-                loss = learner.loss()
+                fitter.fit_epoch(watcher)
+                loss = fitter.loss()
                 if loss is not None:
                     losses.append(loss)
                     watcher.epoch(epoch, loss)
-                if learner.is_enough(loss):
+                if fitter.should_stop(loss):
                     break
     except KeyboardInterrupt:
-        if not learner.rows:
+        if not fitter.rows_learnt:
             raise
-        notes = (f"interrupted; {name} learnt from {learner.rows} rows",)
+        notes = (f"interrupted; {name} learnt from {fitter.rows_learnt} rows",)
     except Exception as error:
-        # An estimator of any library may raise anything; none of it is about our code.
+        # An estimator of any library may raise anything.
         if isinstance(error, TrainingError | OSError):
             raise
         reason = " ".join(str(error).split())
         raise TrainingError(f"{name} refused the training rows: {reason}") from error
-    return PartialFitResult(learner.whole(), tuple(losses), notes)
+    return PartialFitResult(fitter.pipeline(), tuple(losses), notes)
 
 
 class _PartialFitter:
-    """What was learnt so far."""
+    """Fit a pipeline epoch by epoch, and keep its best last step for early stopping."""
 
-    def __init__(
-        self, recipe: Recipe, dataset: Dataset, parts: ChunkedTable, estimator: Any
-    ) -> None:
+    def __init__(self, recipe: Recipe, dataset: Dataset, estimator: Any) -> None:
         from sklearn.pipeline import Pipeline
 
-        self._recipe, self._dataset, self._parts = recipe, dataset, parts
+        self._recipe, self._dataset = recipe, dataset
+        self._table: ChunkedTable = dataset.parts
         self._steps = list(estimator.steps) if isinstance(estimator, Pipeline) else []
-        self._before: Any = Pipeline(self._steps[:-1]) if len(self._steps) > 1 else None
-        self.last = last_step(estimator)
-        if not hasattr(self.last, "partial_fit"):
+        self._preprocessing: Any = Pipeline(self._steps[:-1]) if len(self._steps) > 1 else None
+        self.last_step = last_step(estimator)
+        if not hasattr(self.last_step, "partial_fit"):
             raise recipe.error(
                 "data.chunk_rows",
-                f"{type(self.last).__name__} learns from whole tables alone; of scikit-learn's, "
-                f"these learn in parts: {join_names(_estimators_with_partial_fit(recipe.task))}",
+                f"{type(self.last_step).__name__} has no partial_fit, and needs the whole table; "
+                "estimators of scikit-learn with partial_fit: "
+                f"{join_names(_estimators_with_partial_fit(recipe.task))}",
             )
-        takes = inspect.signature(self.last.partial_fit).parameters
-        self._more = {}
-        if "classes" in takes and parts.labels is not None and len(recipe.data.targets) == 1:
-            self._more = {"classes": check_target(recipe, parts.labels)}
-        self.rows = 0
-        self._best = math.inf
-        self._kept: Any = None
-        self._waited = 0
+        parameters = inspect.signature(self.last_step.partial_fit).parameters
+        labels = self._table.labels
+        self._classes = {}
+        if "classes" in parameters and labels is not None and len(recipe.data.targets) == 1:
+            self._classes = {"classes": check_target(recipe, labels)}
+        self.rows_learnt = 0
+        self._best_loss = math.inf
+        self._best_step: Any = None
+        self._epochs_without_gain = 0
 
-    def prepare(self) -> None:
+    def fit_preprocessing(self) -> None:
         """Fit the steps before the last one to the sample."""
-        if self._before is not None:
-            self._before.fit(self._dataset.X_train, self._dataset.y_train)
+        if self._preprocessing is not None:
+            self._preprocessing.fit(self._dataset.X_train, self._dataset.y_train)
 
-    def learn(self, watcher: ProgressListener) -> None:
-        """Go through the training rows once."""
-        done = 0
-        for X, y in self._parts.training():
-            ready = X if self._before is None else self._before.transform(X)
+    def fit_epoch(self, watcher: ProgressListener) -> None:
+        """Learn from every training row once."""
+        rows_in_epoch = 0
+        for X, y in self._table.training_chunks():
+            features = X if self._preprocessing is None else self._preprocessing.transform(X)
             if y is None:
-                self.last.partial_fit(ready)
+                self.last_step.partial_fit(features)
             else:
-                self.last.partial_fit(ready, check_target(self._recipe, y), **self._more)
-            done += len(X)
-            self.rows += len(X)
-            watcher.part(done, self._parts.train_rows)
+                self.last_step.partial_fit(features, y, **self._classes)
+            rows_in_epoch += len(X)
+            self.rows_learnt += len(X)
+            watcher.part(rows_in_epoch, self._table.train_rows)
 
     def loss(self) -> float | None:
-        """On the rows held out, or on the sample: log loss, mean square, or share of errors."""
-        X, y = self._validation_rows()
+        """Compute log loss, mean squared error or error rate on the validation rows."""
+        X, y = self._dataset.X_train, self._dataset.y_train
+        if len(self._table.validation):
+            X, y = self._table.features_and_target(self._table.validation)
         if y is None:
             return None
         from sklearn.metrics import log_loss, mean_squared_error
 
-        whole = self._with(self.last)
+        pipeline = self._with_last_step(self.last_step)
         if self._recipe.task == "regression":
-            return float(mean_squared_error(y, whole.predict(X)))
-        if y.ndim == 1 and hasattr(whole, "predict_proba"):
-            found = log_loss(y, whole.predict_proba(X), labels=self.last.classes_)
-            return float(found)
-        return float(np.mean(np.any(np.atleast_2d((whole.predict(X) != y).T), axis=0)))
+            return float(mean_squared_error(y, pipeline.predict(X)))
+        if y.ndim == 1 and hasattr(pipeline, "predict_proba"):
+            probabilities = pipeline.predict_proba(X)
+            return float(log_loss(y, probabilities, labels=self.last_step.classes_))
+        is_wrong = np.atleast_2d((pipeline.predict(X) != y).T)
+        return float(np.mean(np.any(is_wrong, axis=0)))
 
-    def is_enough(self, loss: float | None) -> bool:
-        """Whether as many epochs as the recipe waits brought nothing; the best one is kept."""
+    def should_stop(self, loss: float | None) -> bool:
+        """Return whether ``patience`` epochs in a row brought no gain; keep the best step."""
         patience = self._recipe.training.patience
         if patience is None or loss is None:
             return False
-        if loss < self._best:
-            self._best, self._waited, self._kept = loss, 0, copy.deepcopy(self.last)
+        if loss < self._best_loss:
+            self._best_loss, self._epochs_without_gain = loss, 0
+            self._best_step = copy.deepcopy(self.last_step)
             return False
-        self._waited += 1
-        return self._waited >= patience
+        self._epochs_without_gain += 1
+        return self._epochs_without_gain >= patience
 
-    def whole(self) -> Any:
-        """Every step, fitted; the last one as it was when it was best."""
-        return self._with(self.last if self._kept is None else self._kept)
+    def pipeline(self) -> Any:
+        """Return the fitted pipeline, with the last step of the best epoch."""
+        return self._with_last_step(self.last_step if self._best_step is None else self._best_step)
 
-    def _with(self, last: Any) -> Any:
+    def _with_last_step(self, step: Any) -> Any:
         from sklearn.pipeline import Pipeline
 
-        if self._before is None:
-            return last
-        return Pipeline([*self._before.steps, (self._steps[-1][0], last)])
-
-    def _validation_rows(self) -> tuple[pd.DataFrame, NDArray[Any] | None]:
-        if len(self._parts.held):
-            X, y = self._parts.divided(self._parts.held)
-            return X, None if y is None else check_target(self._recipe, y)
-        return self._dataset.X_train, self._dataset.y_train
+        if self._preprocessing is None:
+            return step
+        return Pipeline([*self._preprocessing.steps, (self._steps[-1][0], step)])
 
 
-_KINDS = {
+_ESTIMATOR_TYPES = {
     "classification": "classifier",
     "regression": "regressor",
     "clustering": "cluster",
@@ -177,5 +174,5 @@ _KINDS = {
 def _estimators_with_partial_fit(task: str) -> list[str]:
     from sklearn.utils import all_estimators
 
-    found = all_estimators(type_filter=_KINDS.get(task))
-    return sorted((name for name, kind in found if hasattr(kind, "partial_fit")), reverse=True)
+    estimators = all_estimators(type_filter=_ESTIMATOR_TYPES.get(task))
+    return sorted((name for name, cls in estimators if hasattr(cls, "partial_fit")), reverse=True)

@@ -1,7 +1,7 @@
-"""``estimator = "auto"``: the rows in, the estimators worth trying out, unfitted.
+"""Make the candidates of ``estimator = "auto"``: unfitted estimators with their preprocessing.
 
-Few and ordinary: what wins on most tables of this kind, each with the preparation it needs.  Their
-order is that of preference among equals, the smallest on a device first.
+They are few and common: the ones that win on most tables of this size.  Among equal scores the
+earlier candidate is preferred, so families of small models come first.
 """
 
 from __future__ import annotations
@@ -19,67 +19,66 @@ from edge_pipeline.data.recipe import Recipe
 __all__ = ["Preset", "make_preprocessing", "make_presets"]
 
 MAX_CATEGORIES = 50
-"""Categories of a column that become columns of their own; rarer ones share one."""
+"""Most one-hot columns of a string column; rarer categories share one."""
 
-SMALL = 500
-"""Rows below which a leaf of boosted trees may hold five rows instead of twenty."""
+SMALL_LEAVES_BELOW = 500
+"""Below so many rows, a leaf of boosted trees may have 5 rows instead of 20."""
 
 STOP_EARLY_ABOVE = 5000
-"""Rows above which a network keeps a tenth aside and stops when that no longer gains."""
+"""Above so many rows, a network uses early stopping, on a tenth of the rows."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One estimator worth trying.
+    """One candidate of ``estimator = "auto"``.
 
     Attributes
     ----------
     family
         linear, forest, boosting or network.
     parameters
-        What sets it apart within its family.
-    prepare
-        The transformer before it, or None.
+        The parameters in which it differs from its family.
+    preprocessing
+        The transformer before the estimator, or None.
     estimator
-        Unfitted; every random_state is the recipe's seed.
+        The unfitted estimator; every random_state is the recipe's seed.
     """
 
     family: str
     parameters: Mapping[str, Any]
-    prepare: Any
+    preprocessing: Any
     estimator: Any
 
     def pipeline(self) -> Any:
-        """The whole, unfitted."""
+        """Make the unfitted pipeline."""
         from sklearn.pipeline import Pipeline
 
-        if self.prepare is None:
+        if self.preprocessing is None:
             return self.estimator
-        return Pipeline([("preprocess", self.prepare), ("estimator", self.estimator)])
+        return Pipeline([("preprocess", self.preprocessing), ("estimator", self.estimator)])
 
 
 def make_presets(recipe: Recipe, dataset: Dataset, scoring: str) -> list[Preset]:
-    """The candidates for a task with a target, family after family, the likeliest first in each.
+    """Make the candidates for a task with a target: family by family, the likeliest first.
 
     Parameters
     ----------
     scoring
-        Name of the scorer: one that counts every class alike asks for weights that do so too.
+        Name of the scorer; a scorer that weights classes equally gets balanced class weights.
     """
     families = _CLASSIFIERS if recipe.task == "classification" else _REGRESSORS
-    found = []
-    text = not isinstance(dataset.X_train, pd.DataFrame | np.ndarray)
+    candidates = []
+    is_text = not isinstance(dataset.X_train, pd.DataFrame | np.ndarray)
     for family in ("linear", "forest", "boosting", "network"):
-        # Words of a text are many columns, mostly empty: the other families take no such rows.
-        if family not in recipe.estimator.families or (text and family != "linear"):
+        # TF-IDF gives a sparse matrix of many columns, which only linear models take.
+        if family not in recipe.estimator.families or (is_text and family != "linear"):
             continue
         context = _Context(recipe, dataset, _balanced(scoring))
         scaled = family in ("linear", "network")
         for parameters, estimator in families[family](context):
-            found.append(
-                Preset(family, parameters, make_preprocessing(dataset, scaled=scaled), estimator)
-            )
-    return found
+            preprocessing = make_preprocessing(dataset, scaled=scaled)
+            candidates.append(Preset(family, parameters, preprocessing, estimator))
+    return candidates
 
 
 def _balanced(scoring: str) -> bool:
@@ -101,7 +100,7 @@ class _Context:
         return len(self.dataset.X_train)
 
     @property
-    def several(self) -> bool:
+    def has_several_targets(self) -> bool:
         y = self.dataset.y_train
         return y is not None and y.ndim > 1
 
@@ -117,11 +116,15 @@ def _logistic(context: _Context) -> _Variants:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    made: _Variants = []
+    variants: _Variants = []
     for C in (1.0, 0.1, 10.0, 0.01, 100.0):
-        found = LogisticRegression(C=C, max_iter=2000, random_state=context.seed, **context.weights)
-        made.append(({"C": C}, OneVsRestClassifier(found) if context.several else found))
-    return made
+        classifier = LogisticRegression(
+            C=C, max_iter=2000, random_state=context.seed, **context.weights
+        )
+        if context.has_several_targets:
+            classifier = OneVsRestClassifier(classifier)
+        variants.append(({"C": C}, classifier))
+    return variants
 
 
 def _ridge(context: _Context) -> _Variants:
@@ -130,48 +133,49 @@ def _ridge(context: _Context) -> _Variants:
     return [({"alpha": alpha}, Ridge(alpha=alpha)) for alpha in (1.0, 10.0, 100.0, 0.1, 1000.0)]
 
 
-def _forests(context: _Context, kinds: tuple[Any, Any], share: Any) -> _Variants:
-    """Random forests, and the more random ones, with leaves of one row and of more."""
-    usual, extra = kinds
-    made: _Variants = []
-    for kind, leaf, features in (
-        (usual, 1, share),
-        (extra, 1, share),
-        (usual, 4, share),
-        (usual, 1, 1.0 if share == "sqrt" else "sqrt"),
+def _forests(context: _Context, forest: Any, extra_trees: Any, max_features: Any) -> _Variants:
+    """Make random forests and extra trees with different leaves and features."""
+    variants: _Variants = []
+    for cls, leaf, features in (
+        (forest, 1, max_features),
+        (extra_trees, 1, max_features),
+        (forest, 4, max_features),
+        (forest, 1, 1.0 if max_features == "sqrt" else "sqrt"),
     ):
-        parameters = {"kind": kind.__name__, "min_samples_leaf": leaf, "max_features": features}
-        weights = {} if context.several else context.weights
-        options = {"min_samples_leaf": leaf, "max_features": features, **weights}
-        made.append((parameters, kind(n_estimators=100, random_state=context.seed, **options)))
-    return made
+        options = {"min_samples_leaf": leaf, "max_features": features}
+        weights = {} if context.has_several_targets else context.weights
+        estimator = cls(n_estimators=100, random_state=context.seed, **options, **weights)
+        variants.append(({"kind": cls.__name__, **options}, estimator))
+    return variants
 
 
 def _classifying_forests(context: _Context) -> _Variants:
     from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
-    return _forests(context, (RandomForestClassifier, ExtraTreesClassifier), "sqrt")
+    return _forests(context, RandomForestClassifier, ExtraTreesClassifier, "sqrt")
 
 
 def _regressing_forests(context: _Context) -> _Variants:
     from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
-    plain = _Context(context.recipe, context.dataset, balanced=False)
-    return _forests(plain, (RandomForestRegressor, ExtraTreesRegressor), 0.33)
+    unweighted = _Context(context.recipe, context.dataset, balanced=False)
+    return _forests(unweighted, RandomForestRegressor, ExtraTreesRegressor, 0.33)
 
 
-def _boosting(context: _Context, kind: Any, wrap: Any, weights: dict[str, str]) -> _Variants:
-    leaf = 5 if context.rows < SMALL else 20
-    made: _Variants = []
+def _boosting(context: _Context, cls: Any, multi_output: Any, weights: dict[str, str]) -> _Variants:
+    leaf = 5 if context.rows < SMALL_LEAVES_BELOW else 20
+    variants: _Variants = []
     for parameters in (
         {"learning_rate": 0.1, "max_iter": 100, "max_leaf_nodes": 31, "l2_regularization": 0.0},
         {"learning_rate": 0.05, "max_iter": 150, "max_leaf_nodes": 8, "l2_regularization": 1.0},
         {"learning_rate": 0.1, "max_iter": 50, "max_leaf_nodes": 4, "l2_regularization": 1.0},
         {"learning_rate": 0.1, "max_iter": 200, "max_leaf_nodes": 15, "l2_regularization": 5.0},
     ):
-        found = kind(**parameters, min_samples_leaf=leaf, random_state=context.seed, **weights)
-        made.append((parameters, wrap(found) if context.several else found))
-    return made
+        estimator = cls(**parameters, min_samples_leaf=leaf, random_state=context.seed, **weights)
+        if context.has_several_targets:
+            estimator = multi_output(estimator)
+        variants.append((parameters, estimator))
+    return variants
 
 
 def _classifying_boosting(context: _Context) -> _Variants:
@@ -190,26 +194,26 @@ def _regressing_boosting(context: _Context) -> _Variants:
     return _boosting(context, HistGradientBoostingRegressor, MultiOutputRegressor, {})
 
 
-def _networks(context: _Context, kind: Any, wrap: Callable[[Any], Any]) -> _Variants:
-    early = context.rows > STOP_EARLY_ABOVE
-    made: _Variants = []
+def _networks(context: _Context, cls: Any) -> _Variants:
+    early_stopping = context.rows > STOP_EARLY_ABOVE
+    variants: _Variants = []
     for layers, alpha in (((64,), 1e-4), ((64,), 1.0), ((128,), 1e-2), ((32, 32), 1e-2)):
-        found = kind(
+        network = cls(
             hidden_layer_sizes=layers,
             alpha=alpha,
             learning_rate_init=0.003,
             max_iter=300,
-            early_stopping=early,
+            early_stopping=early_stopping,
             random_state=context.seed,
         )
-        made.append(({"hidden_layer_sizes": layers, "alpha": alpha}, wrap(found)))
-    return made
+        variants.append(({"hidden_layer_sizes": layers, "alpha": alpha}, network))
+    return variants
 
 
 def _classifying_networks(context: _Context) -> _Variants:
     from sklearn.neural_network import MLPClassifier
 
-    return _networks(context, MLPClassifier, lambda found: found)
+    return _networks(context, MLPClassifier)
 
 
 def _regressing_networks(context: _Context) -> _Variants:
@@ -217,12 +221,11 @@ def _regressing_networks(context: _Context) -> _Variants:
     from sklearn.neural_network import MLPRegressor
     from sklearn.preprocessing import StandardScaler
 
-    # Its step size and penalty suit targets about as large as one.
-    return _networks(
-        context,
-        MLPRegressor,
-        lambda found: TransformedTargetRegressor(found, transformer=StandardScaler()),
-    )
+    # The learning rate and the penalty suit targets of about unit variance.
+    return [
+        (parameters, TransformedTargetRegressor(network, transformer=StandardScaler()))
+        for parameters, network in _networks(context, MLPRegressor)
+    ]
 
 
 _CLASSIFIERS: Mapping[str, Callable[[_Context], _Variants]] = {
@@ -240,18 +243,18 @@ _REGRESSORS: Mapping[str, Callable[[_Context], _Variants]] = {
 
 
 def make_preprocessing(dataset: Dataset, *, scaled: bool) -> Any:
-    """What makes the rows numbers, scaled and without gaps where the family needs that."""
+    """Make the preprocessing of a family: encode strings; scale and impute numbers if *scaled*."""
     X = dataset.X_train
     if isinstance(X, pd.DataFrame):
-        return _prepared_table(dataset, scaled)
+        return _table_preprocessing(dataset, scaled)
     if isinstance(X, np.ndarray):
-        return _numbers(_has_missing_numbers(dataset, None)) if scaled else None
+        return _number_preprocessing(_has_missing_numbers(dataset, None)) if scaled else None
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(sublinear_tf=True, max_features=20_000)
 
 
-def _prepared_table(dataset: Dataset, scaled: bool) -> Any:
+def _table_preprocessing(dataset: Dataset, scaled: bool) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
@@ -269,30 +272,31 @@ def _prepared_table(dataset: Dataset, scaled: bool) -> Any:
             handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2
         )
     )
-    numbers = _numbers(_has_missing_numbers(dataset, dataset.numbers)) if scaled else "passthrough"
-    parts = [
+    has_missing = scaled and _has_missing_numbers(dataset, dataset.numbers)
+    numbers = _number_preprocessing(has_missing) if scaled else "passthrough"
+    transformers = [
         ("numbers", numbers, list(dataset.numbers)),
         ("strings", strings, list(dataset.strings)),
     ]
-    return ColumnTransformer([part for part in parts if part[2]])
+    return ColumnTransformer([item for item in transformers if item[2]])
 
 
-def _numbers(gaps: bool) -> Any:
+def _number_preprocessing(has_missing: bool) -> Any:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if not gaps:
+    if not has_missing:
         return StandardScaler()
     return Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
 
 
 def _has_missing_numbers(dataset: Dataset, names: tuple[str, ...] | None) -> bool:
-    """Whether a number is missing, in the rows to test on too."""
+    """Return whether a number is missing in the training or the test rows."""
     for X in (dataset.X_train, dataset.X_test):
         if X is None:
             continue
-        part = X if names is None else X[list(names)]
-        if bool(pd.isna(part).to_numpy().any() if names is not None else pd.isna(part).any()):
+        numbers = X if names is None else X[list(names)]
+        if np.asarray(pd.isna(numbers)).any():
             return True
     return False

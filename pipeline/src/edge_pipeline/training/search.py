@@ -1,13 +1,13 @@
-"""A recipe that leaves something open in, its candidates with their scores out.
+"""Search for the estimator or the parameters that a recipe leaves open.
 
-The searching is scikit-learn's; what is added is that it is told of, and can be stopped, between
-two candidates, with everything kept that was tried.
+scikit-learn's search classes do the work.  :mod:`edge_pipeline.training.search_run` adds progress,
+and a stop between two candidates that keeps every score so far.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,39 +21,39 @@ from edge_pipeline.data.splits import Rows
 from edge_pipeline.progress import ProgressListener
 from edge_pipeline.training.engines import Engine
 from edge_pipeline.training.presets import Preset, make_presets
-from edge_pipeline.training.search_checkpoints import SearchRun, make_preset_search, make_search
 from edge_pipeline.training.search_results import Candidate
+from edge_pipeline.training.search_run import SearchRun, make_preset_search, make_search
 
 __all__ = ["AUTO_ROWS", "AUTO_SECONDS", "SearchScores", "search_parameters", "search_presets"]
 
 AUTO_ROWS = 20_000
-"""Rows that the search of ``estimator = "auto"`` looks at; its choice is then fitted to all."""
+"""Most rows that a search of ``estimator = "auto"`` uses; the final fit uses all rows."""
 
 AUTO_SECONDS = 300.0
-"""A search of ``estimator = "auto"`` tries no further candidate after that, unless told so."""
+"""Default of ``max_seconds`` for ``estimator = "auto"``."""
 
 SCORE_DIGITS = 10
-"""Scores are compared to so many digits: the last ones differ with the number of threads."""
+"""Digits of the scores that are compared: the last ones depend on the number of threads."""
 
 
 @dataclass
 class SearchScores:
-    """What a search found.
+    """The candidates of a search, their scores and their unfitted estimators.
 
     Attributes
     ----------
     scoring, baseline, folds, rows, stopped
         As in the :class:`~edge_pipeline.training.search_results.SearchResult`.
     candidates
-        In the order of trying.
+        All candidates, in the order in which they were tried.
     estimators
-        Number of a candidate to the unfitted estimator that it stands for.
+        Number of a candidate to its unfitted estimator.
     finalists
-        Numbers of those that were scored on all rows, or None when all were.
-    finer
-        Number of a candidate to the score that tells equals apart, where there is one.
+        Numbers of the candidates that were scored on all rows; None when all were.
+    tie_breakers
+        Number of a candidate to the score that decides between equal scores.
     preferred
-        Number of one that goes before the best, which is better by chance as likely as not.
+        Number of the candidate to put first although another has a better score, or None.
     """
 
     scoring: str
@@ -62,28 +62,37 @@ class SearchScores:
     candidates: list[Candidate] = field(default_factory=list)
     estimators: dict[int, Any] = field(default_factory=dict)
     finalists: frozenset[int] | None = None
-    finer: dict[int, float] = field(default_factory=dict)
+    tie_breakers: dict[int, float] = field(default_factory=dict)
     preferred: int | None = None
     baseline: float | None = None
     stopped: str = ""
 
     def best_first(self) -> list[Candidate]:
-        """Those that were scored, the best first; equals by the finer score, then as tried."""
+        """Sort the scored candidates by score, then tie breaker, then order of trying."""
+        scored = [candidate for candidate in self.candidates if not math.isnan(candidate.score)]
+        return sorted(scored, key=self._rank)
 
-        def rank(one: Candidate) -> tuple[bool, bool, float, float, int]:
-            late = self.finalists is not None and one.number not in self.finalists
-            score = float(f"{one.score:.{SCORE_DIGITS}g}")
-            finer = self.finer.get(one.number, math.nan)
-            finer = -math.inf if math.isnan(finer) else float(f"{finer:.{SCORE_DIGITS}g}")
-            return one.number != self.preferred, late, -score, -finer, one.number
+    def _rank(self, candidate: Candidate) -> tuple[bool, bool, float, float, int]:
+        number = candidate.number
+        is_eliminated = self.finalists is not None and number not in self.finalists
+        tie_breaker = self.tie_breakers.get(number, math.nan)
+        return (
+            number != self.preferred,
+            is_eliminated,
+            -_round_score(candidate.score),
+            math.inf if math.isnan(tie_breaker) else -_round_score(tie_breaker),
+            number,
+        )
 
-        return sorted((one for one in self.candidates if not math.isnan(one.score)), key=rank)
+
+def _round_score(score: float) -> float:
+    return float(f"{score:.{SCORE_DIGITS}g}")
 
 
 def search_presets(
     recipe: Recipe, dataset: Dataset, watcher: ProgressListener, engine: Engine
 ) -> SearchScores:
-    """Score the presets for *recipe*: the likeliest of each family first, then what may still win.
+    """Score the candidates of ``estimator = "auto"``.
 
     Raises
     ------
@@ -91,57 +100,77 @@ def search_presets(
         None of them could be fitted.
     """
     scoring = _scoring(recipe)
-    tried = make_presets(recipe, dataset, scoring)
-    if not tried:
+    presets = make_presets(recipe, dataset, scoring)
+    if not presets:
         raise recipe.error("estimator.families", 'texts are for the family "linear"; add it')
-    by_family: dict[str, list[Preset]] = {}
-    for preset in tried:
-        by_family.setdefault(preset.family, []).append(preset)
     run = SearchRun(recipe, _search_rows(recipe, dataset, AUTO_ROWS), scoring, watcher, engine)
     run.max_seconds = run.max_seconds or AUTO_SECONDS
-    if (
-        recipe.task == "classification"
-        and dataset.y_train is not None
-        and dataset.y_train.ndim == 1
-    ):
-        # Few rows have few accuracies; probabilities tell more.
-        run.finer = "neg_log_loss"
-    run.total = len(tried)
-    order: list[Preset] = []
-
-    def candidates(chosen: list[Preset]) -> list[dict[str, Any]]:
-        order.extend(chosen)
-        return [
-            {
-                "preprocess": "passthrough" if preset.prepare is None else preset.prepare,
-                "estimator": preset.estimator,
-            }
-            for preset in chosen
-        ]
-
-    def try_them(evaluate: Any) -> None:
-        # The likeliest of each first: a search that is stopped early has something of all.
-        firsts = [family[0] for family in by_family.values()]
-        evaluate(candidates(firsts))
-        rest = [
-            preset
-            for family, members in by_family.items()
-            if family in _open_families(run, order)
-            for preset in members[1:]
-        ]
-        run.total = len(firsts) + len(rest)
-        if rest:
-            evaluate(candidates(rest))
-
-    run.through(make_preset_search(recipe.task, try_them))
-    found = _found(run)
+    y = dataset.y_train
+    if recipe.task == "classification" and y is not None and y.ndim == 1:
+        # On few rows many candidates have the same accuracy; the log loss is finer.
+        run.tie_breaker = "neg_log_loss"
+    run.total = len(presets)
+    schedule = _PresetSchedule(run, presets)
+    run.fit(make_preset_search(recipe.task, schedule.evaluate_all))
+    scores = _empty_scores(run)
     for outcome in run.outcomes:
-        preset = order[outcome.number]
-        found.candidates.append(outcome.candidate(preset.family, preset.parameters))
-        found.estimators[outcome.number] = preset.pipeline()
-        found.finer[outcome.number] = outcome.finer
-    found.preferred = _linear_unless_beaten(run, found)
-    return found
+        preset = schedule.tried[outcome.number]
+        scores.candidates.append(outcome.to_candidate(preset.family, preset.parameters))
+        scores.estimators[outcome.number] = preset.pipeline()
+        scores.tie_breakers[outcome.number] = outcome.tie_breaker
+    scores.preferred = _linear_unless_beaten(run, scores)
+    return scores
+
+
+class _PresetSchedule:
+    """Evaluate the first preset of each family, then the others of families that may still win.
+
+    A search that is stopped early has then tried every family.
+    """
+
+    def __init__(self, run: SearchRun, presets: list[Preset]) -> None:
+        self._run = run
+        self._by_family: dict[str, list[Preset]] = {}
+        for preset in presets:
+            self._by_family.setdefault(preset.family, []).append(preset)
+        self.tried: list[Preset] = []
+
+    def evaluate_all(self, evaluate: Callable[..., Any]) -> None:
+        """Evaluate the presets with scikit-learn's ``evaluate_candidates``."""
+        firsts = [presets[0] for presets in self._by_family.values()]
+        self._evaluate(evaluate, firsts)
+        families = self._families_that_may_win()
+        followers = [preset for family in families for preset in self._by_family[family][1:]]
+        self._run.total = len(firsts) + len(followers)
+        if followers:
+            self._evaluate(evaluate, followers)
+
+    def _evaluate(self, evaluate: Callable[..., Any], presets: list[Preset]) -> None:
+        self.tried.extend(presets)
+        evaluate(
+            [
+                {
+                    "preprocess": "passthrough"
+                    if preset.preprocessing is None
+                    else preset.preprocessing,
+                    "estimator": preset.estimator,
+                }
+                for preset in presets
+            ]
+        )
+
+    def _families_that_may_win(self) -> list[str]:
+        """Return the families whose spread over the folds overlaps that of the best one."""
+        scored = [outcome for outcome in self._run.outcomes if not math.isnan(outcome.score)]
+        if not scored:
+            return []
+        best = max(scored, key=lambda outcome: outcome.score)
+        overlapping = {
+            self.tried[outcome.number].family
+            for outcome in scored
+            if outcome.score + outcome.spread >= best.score - best.spread
+        }
+        return [family for family in self._by_family if family in overlapping]
 
 
 def search_parameters(
@@ -160,28 +189,28 @@ def search_parameters(
     from sklearn.model_selection import ParameterGrid
 
     table = recipe.search or SearchTable()
-    space, prefix = _space(recipe, table, estimator)
+    space, prefix = _search_space(recipe, table, estimator)
     run = SearchRun(recipe, _search_rows(recipe, dataset, None), _scoring(recipe), watcher, engine)
-    count = _count(space, table.candidates)
+    n_draws = _number_of_draws(space, table.candidates)
     seed = recipe.split.seed
     if table.method == "grid":
         run.total = len(ParameterGrid(space))
-        run.through(make_search("grid", estimator, space))
+        run.fit(make_search("grid", estimator, space))
     elif table.method == "random":
-        run.total = count
-        run.through(make_search("random", estimator, space, n_iter=count, random_state=seed))
+        run.total = n_draws
+        run.fit(make_search("random", estimator, space, n_iter=n_draws, random_state=seed))
     else:
-        run.through(make_search("halving", estimator, space, n_candidates=count, random_state=seed))
-    found = _found(run)
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        run.fit(make_search("halving", estimator, space, n_candidates=n_draws, random_state=seed))
+    scores = _empty_scores(run)
+    family = type(estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator).__name__
     for outcome in run.outcomes:
-        named = {key.removeprefix(prefix): value for key, value in outcome.parameters.items()}
-        found.candidates.append(outcome.candidate(type(last).__name__, named))
-        found.estimators[outcome.number] = clone(estimator).set_params(**outcome.parameters)
-    return found
+        parameters = {key.removeprefix(prefix): value for key, value in outcome.parameters.items()}
+        scores.candidates.append(outcome.to_candidate(family, parameters))
+        scores.estimators[outcome.number] = clone(estimator).set_params(**outcome.parameters)
+    return scores
 
 
-def _found(run: SearchRun) -> SearchScores:
+def _empty_scores(run: SearchRun) -> SearchScores:
     return SearchScores(
         run.scoring,
         run.folds,
@@ -193,76 +222,64 @@ def _found(run: SearchRun) -> SearchScores:
 
 
 def _scoring(recipe: Recipe) -> str:
-    """The scorer that a search goes by."""
+    """Return the name of the scorer that ranks the candidates."""
     if recipe.search is not None and recipe.search.scoring is not None:
         return recipe.search.scoring
     return "accuracy" if recipe.task == "classification" else "r2"
 
 
-def _search_rows(recipe: Recipe, dataset: Dataset, most: int | None) -> Rows:
-    """The training rows, or *most* of them, drawn and in their order."""
+def _search_rows(recipe: Recipe, dataset: Dataset, max_rows: int | None) -> Rows:
+    """Return the training rows, or a sample of *max_rows* of them in table order."""
     rows = Rows(dataset.X_train, dataset.y_train, groups=dataset.groups_train)
     count = len(dataset.X_train)
-    if most is None or count <= most:
+    if max_rows is None or count <= max_rows:
         return rows
-    drawn = np.random.default_rng(recipe.split.seed).choice(count, most, replace=False)
-    return rows.at(np.sort(drawn))
+    sample = np.random.default_rng(recipe.split.seed).choice(count, max_rows, replace=False)
+    return rows.at(np.sort(sample))
 
 
-def _open_families(run: SearchRun, order: list[Preset]) -> set[str]:
-    """Families whose first candidate is not plainly behind: the spreads of the two overlap."""
-    scored = [one for one in run.outcomes if not math.isnan(one.score)]
-    if not scored:
-        return set()
-    best = max(scored, key=lambda one: one.score)
-    return {
-        order[one.number].family
-        for one in scored
-        if one.score + one.spread >= best.score - best.spread
-    }
+def _linear_unless_beaten(run: SearchRun, scores: SearchScores) -> int | None:
+    """Return the best linear candidate, unless another one is significantly better.
 
-
-def _linear_unless_beaten(run: SearchRun, found: SearchScores) -> int | None:
-    """The best linear candidate, unless the best of all is plainly better.
-
-    Plainly: by more than one standard error of the difference on the same folds, corrected for the
-    rows that folds share (Nadeau and Bengio 2003, Inference for the generalization error, sec. 4).
-    On few rows the best of many candidates is best by chance, and a linear model is the smallest.
+    On few rows the best of many candidates is often best by chance, and a linear model is the
+    smallest.  "Significantly" means by more than one standard error of the score difference.  The
+    error is corrected for the training rows that the folds share: Nadeau and Bengio 2003, Inference
+    for the generalization error, section 4.
     """
-    ranked = found.best_first()
-    linear = next((one.number for one in ranked if one.family == "linear"), None)
-    if linear is None or ranked[0].number == linear or found.folds < 2:
+    ranked = scores.best_first()
+    linear = next((c.number for c in ranked if c.family == "linear"), None)
+    if linear is None or ranked[0].number == linear or scores.folds < 2:
         return None
-    folds = {one.number: np.array(one.folds) for one in run.outcomes}
-    gain = folds[ranked[0].number] - folds[linear]
-    parts = getattr(run.splitter, "n_splits", None) or run.splitter.cvargs["n_splits"]
-    error = gain.std(ddof=1) * math.sqrt(1 / len(gain) + 1 / max(1, parts - 1))
-    return None if gain.mean() > error else linear
+    fold_scores = {outcome.number: np.array(outcome.fold_scores) for outcome in run.outcomes}
+    gains = fold_scores[ranked[0].number] - fold_scores[linear]
+    n_splits = getattr(run.splitter, "n_splits", None) or run.splitter.cvargs["n_splits"]
+    standard_error = gains.std(ddof=1) * math.sqrt(1 / len(gains) + 1 / max(1, n_splits - 1))
+    return None if gains.mean() > standard_error else linear
 
 
-def _space(recipe: Recipe, table: SearchTable, estimator: Any) -> tuple[dict[str, Any], str]:
-    """What to draw from, by scikit-learn's names of the parameters, and their common prefix."""
+def _search_space(recipe: Recipe, table: SearchTable, estimator: Any) -> tuple[dict[str, Any], str]:
+    """Return the values or ranges of each parameter, and the prefix of the names in a pipeline."""
     prefix = "estimator__" if recipe.preprocessing is not None else ""
-    known = {
+    names = {
         name.removeprefix(prefix)
         for name in estimator.get_params(deep=True)
         if name.startswith(prefix)
     }
     space: dict[str, Any] = {}
     for name, values in table.parameters.items():
-        if name not in known:
+        if name not in names:
             raise recipe.error(
                 f"search.parameters.{name}",
-                f"the estimator has no such parameter{did_you_mean(name, known)}"
-                f"; it has {join_names(sorted(known))}",
+                f"the estimator has no such parameter{did_you_mean(name, names)}"
+                f"; it has {join_names(sorted(names))}",
             )
-        space[prefix + name] = _Draw(values) if isinstance(values, Range) else values
+        space[prefix + name] = _RangeSampler(values) if isinstance(values, Range) else values
     return space, prefix
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Numbers of a range, as scikit-learn's searches ask for them."""
+class _RangeSampler:
+    """Draw numbers of a range, through the ``rvs`` method that scikit-learn's searches call."""
 
     range: Range
 
@@ -271,20 +288,20 @@ class _Draw:
         random = np.random.RandomState(random_state) if random_state is None else random_state
         low, high = self.range.low, self.range.high
         if self.range.whole:
-            # Half a step beyond both ends, so that these are drawn as often as the others.
+            # Half a step beyond both ends: the ends are then as likely as any other number.
             low, high = low - 0.5, high + 0.5
         if self.range.scale == "log":
             low = max(low, 0.5) if self.range.whole else low
-            drawn = math.exp(random.uniform(math.log(low), math.log(high)))
+            number = math.exp(random.uniform(math.log(low), math.log(high)))
         else:
-            drawn = random.uniform(low, high)
+            number = random.uniform(low, high)
         if self.range.whole:
-            return int(min(max(round(drawn), self.range.low), self.range.high))
-        return float(drawn)
+            return int(min(max(round(number), self.range.low), self.range.high))
+        return float(number)
 
 
-def _count(space: Mapping[str, Any], wanted: int) -> int:
-    """Candidates to draw: no more than there are combinations."""
-    if any(isinstance(values, _Draw) for values in space.values()):
-        return wanted
-    return min(wanted, math.prod(len(values) for values in space.values()))
+def _number_of_draws(space: Mapping[str, Any], candidates: int) -> int:
+    """Limit *candidates* to the number of combinations, when that is finite."""
+    if any(isinstance(values, _RangeSampler) for values in space.values()):
+        return candidates
+    return min(candidates, math.prod(len(values) for values in space.values()))

@@ -1,4 +1,4 @@
-"""What a search tried, what it measured, and what it chose."""
+"""Hold the result of a search: its candidates, their measurements and the selected one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["Candidate", "DeviceFigures", "SearchResult", "pareto_front"]
 
 @dataclass(frozen=True)
 class DeviceFigures:
-    """What a candidate costs, sealed and run in a bare process of this machine.
+    """Size, latency and memory of a sealed candidate, measured on this machine.
 
     Attributes
     ----------
     model_bytes
         Size of the sealed file.
     latency_us_p50, latency_us_p99
-        Microseconds of ``predict_one``.
+        Microseconds of ``predict_one``, median and 99th percentile.
     peak_memory_mb
-        The most memory that the process held, Python and onnxruntime included.
+        Peak memory of a process with the runtime alone, Python and onnxruntime included.
     """
 
     model_bytes: int
@@ -32,26 +32,26 @@ class DeviceFigures:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One set of parameters, tried on every fold.
+    """A set of parameters, with its score on the folds.
 
     Attributes
     ----------
     number
-        Its place in the order of trying, from 0.
+        Its position in the order of trying, from 0.
     family
-        linear, forest, boosting or network; the estimator's class for a search of one's own.
+        linear, forest, boosting or network; the name of the class when the recipe names one.
     parameters
-        What sets it apart.
+        The parameters in which it differs from the other candidates.
     score
-        Mean over the folds, or NaN when it could not be fitted.
+        Mean score over the folds, or NaN when it could not be fitted.
     spread
-        Standard deviation over the folds.
+        Standard deviation of the score over the folds.
     seconds
         Mean time of one fit.
     device
-        What it costs, when it was measured.
+        Size, latency and memory, when they were measured.
     fault
-        Why it could not be fitted or exported; empty when it could.
+        The reason why it could not be fitted or exported; empty when it could.
     """
 
     number: int
@@ -64,11 +64,11 @@ class Candidate:
     fault: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "number": self.number,
             "family": self.family,
-            "parameters": {name: _plain(value) for name, value in self.parameters.items()},
+            "parameters": {name: _to_json_value(value) for name, value in self.parameters.items()},
             "score": None if math.isnan(self.score) else self.score,
             "spread": None if math.isnan(self.spread) else self.spread,
             "seconds": round(self.seconds, 4),
@@ -79,26 +79,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """A search: its candidates, the best first, and the one that was taken.
+    """The candidates of a search, the best first, and the selected one.
 
     Attributes
     ----------
     scoring
-        Name of the scorer; more is better.
+        Name of the scorer; a greater score is better.
     candidates
-        Those tried, the best score first.
+        The candidates that were tried, the best score first.
     chosen
-        The one taken.
+        The selected candidate.
     front
-        Of those measured: those that no other beats in score, bytes and microseconds at once.
+        The measured candidates on the Pareto front of score, bytes and latency.
     baseline
-        Score of a model that does not look at the columns, on the same folds.
+        Score of a dummy estimator, which ignores the features, on the same folds.
     folds
-        How often each candidate was fitted.
+        Number of fits of each candidate.
     rows
-        Training rows that the search saw.
+        Number of training rows in the search.
     stopped
-        Why it ended before everything was tried; empty when it did not.
+        The reason why it ended early; empty when it tried every candidate.
     """
 
     scoring: str
@@ -111,7 +111,7 @@ class SearchResult:
     stopped: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return plain JSON values."""
         return {
             "scoring": self.scoring,
             "folds": self.folds,
@@ -125,37 +125,38 @@ class SearchResult:
 
 
 def pareto_front(candidates: list[Candidate]) -> tuple[Candidate, ...]:
-    """Those of *candidates* that no other equals or beats in score, bytes and time at once.
+    """Return the candidates that no other one dominates in score, bytes and latency.
 
-    Candidates without figures of the device are left out.
+    Candidates without measurements are left out.
     """
-    measured = [one for one in candidates if one.device is not None and not one.fault]
+    costs = {
+        candidate.number: (-candidate.score, device.model_bytes, device.latency_us_p50)
+        for candidate in candidates
+        if (device := candidate.device) is not None and not candidate.fault
+    }
     return tuple(
-        one
-        for one in measured
-        if not any(_dominates(other, one) for other in measured if other is not one)
+        candidate
+        for candidate in candidates
+        if candidate.number in costs
+        and not any(_dominates(cost, costs[candidate.number]) for cost in costs.values())
     )
 
 
-def _dominates(one: Candidate, other: Candidate) -> bool:
-    if one.device is None or other.device is None:
-        return False
-    pairs = (
-        (one.score, other.score),
-        (-one.device.model_bytes, -other.device.model_bytes),
-        (-one.device.latency_us_p50, -other.device.latency_us_p50),
+def _dominates(costs: tuple[float, ...], other_costs: tuple[float, ...]) -> bool:
+    """Return whether no cost is higher than the other's, and some cost is lower."""
+    return costs != other_costs and all(
+        cost <= other_cost for cost, other_cost in zip(costs, other_costs, strict=True)
     )
-    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
 
 
-def _plain(value: Any) -> Any:
-    """*value* as JSON takes it; what it cannot take is told by its text."""
+def _to_json_value(value: Any) -> Any:
+    """Convert *value* to a JSON value, or to its text when JSON has no such type."""
     if isinstance(value, str | bool) or value is None:
         return value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_to_json_value(item) for item in value]
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        return _plain(value.item())
+        return _to_json_value(value.item())
     if isinstance(value, int):
         return value
     if isinstance(value, float):
