@@ -1,4 +1,4 @@
-"""Tables and cells of other libraries, as far as the border looks at them."""
+"""Imitate tables and cells of pandas, as far as input validation reads them."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ROW: dict[str, Any] = {
 
 
 class Frame:
-    """A data frame as far as the border looks: names, columns by name, to_numpy."""
+    """A data frame with only the members that are read: columns, items by name, to_numpy."""
 
     def __init__(self, columns: dict[str, Any]) -> None:
         self._cells = columns
@@ -31,7 +31,7 @@ class Frame:
 
 
 class NotAvailable:
-    """Compares as pandas.NA does: every answer is itself."""
+    """Returns itself from every comparison, as pandas.NA does."""
 
     def __eq__(self, other: object) -> Any:
         return self

@@ -1,4 +1,4 @@
-"""A file says how each answer is known to be scikit-learn's, and cannot say it by halves."""
+"""Parity evidence reads back as written, and contradictory evidence is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_runtime.errors import IntegrityError
 PROVEN = OutputEvidence(9, 0, 0.0, "proven", 2, 0.0, "trees")
 
 
-def told(evidence: OutputEvidence) -> Manifest:
+def manifest_with(evidence: OutputEvidence) -> Manifest:
     return replace(classifier().manifest, parity=Parity(1e-9, {"predict": evidence}))
 
 
@@ -27,7 +27,7 @@ def told(evidence: OutputEvidence) -> Manifest:
     ],
 )
 def test_evidence_reads_back_as_it_was_written(evidence: OutputEvidence) -> None:
-    manifest = told(evidence)
+    manifest = manifest_with(evidence)
     assert Manifest.from_bytes(manifest.to_bytes()).parity == manifest.parity
 
 
@@ -48,6 +48,6 @@ def test_evidence_reads_back_as_it_was_written(evidence: OutputEvidence) -> None
     ],
 )
 def test_evidence_that_contradicts_itself_is_refused(spoilt: dict[str, Any]) -> None:
-    raw = told(replace(PROVEN, **spoilt)).to_bytes()
+    raw = manifest_with(replace(PROVEN, **spoilt)).to_bytes()
     with pytest.raises(IntegrityError, match=r"evidence|undetermined"):
         Manifest.from_bytes(raw)

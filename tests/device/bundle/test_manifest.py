@@ -1,4 +1,4 @@
-"""A manifest that a stranger wrote: refused as such, before any of it is acted on."""
+"""A manifest that edge-pipeline did not write is refused before any of it is used."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ import edge_runtime
 from edge_runtime import IntegrityError
 
 
-def test_the_same_text_sealed_here_is_the_file_that_pack_writes(parts: Parts) -> None:
+def test_the_tests_seal_a_manifest_as_pack_does(parts: Parts) -> None:
     assert sealed(parts.graph, parts.manifest.to_bytes()) == parts.sealed()
 
 
@@ -48,20 +48,20 @@ def test_text_that_is_no_manifest_is_refused(parts: Parts, text: bytes, words: s
     assert len(str(caught.value)) < 1000
 
 
-def test_brackets_inside_strings_are_not_depth() -> None:
+def test_brackets_inside_strings_do_not_count_as_nesting() -> None:
     for text in ("[" * 500, '"[' * 100, "\\[" * 100, '\\"[' * 99, "\x00[" * 99):
         raw = json.dumps({"a": [text]}, ensure_ascii=False).encode()
         assert read_json(raw, name="this") == {"a": [text]}
 
 
-def test_a_manifest_beyond_its_limit_is_refused_unread(parts: Parts) -> None:
+def test_a_manifest_beyond_its_limit_is_not_parsed(parts: Parts) -> None:
     with pytest.raises(IntegrityError, match="this runtime reads up to"):
         edge_runtime.load(sealed(parts.graph, b" " * (MAX_MANIFEST_BYTES + 1)))
 
 
-SPOILT: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "a field more": lambda m: m.update(more=1),
-    "a field less": lambda m: m.pop("limits"),
+CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "unknown field": lambda m: m.update(more=1),
+    "missing field": lambda m: m.pop("limits"),
     "name": lambda m: m.update(name=7),
     "version 0": lambda m: m.update(version=0),
     "version true": lambda m: m.update(version=True),
@@ -93,23 +93,23 @@ SPOILT: dict[str, Callable[[dict[str, Any]], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILT)
+@pytest.mark.parametrize("name", CHANGES)
 def test_a_value_of_another_type_is_refused(parts: Parts, name: str) -> None:
     value = copy.deepcopy(parts.manifest.to_json())
-    SPOILT[name](value)
+    CHANGES[name](value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     with pytest.raises(IntegrityError, match="manifest"):
         edge_runtime.load(sealed(parts.graph, text.encode()))
 
 
-def test_a_manifest_is_its_bytes_and_back(parts: Parts) -> None:
+def test_a_manifest_reads_back_as_it_was_written(parts: Parts) -> None:
     assert Manifest.from_bytes(parts.manifest.to_bytes()) == parts.manifest
     odd = replace(parts.manifest, name='a"\\\n\x00\ud7ff\ufdd0\U0001f600', version=2**62)
     assert Manifest.from_bytes(odd.to_bytes()) == odd
     assert unpack(pack(parts.graph, odd)).manifest == odd
 
 
-def test_what_a_file_calls_itself_cannot_drive_a_terminal(
+def test_a_models_name_cannot_control_the_terminal(
     parts: Parts,
     tmp_path: Any,
     capsys: pytest.CaptureFixture[str],
@@ -123,5 +123,5 @@ def test_what_a_file_calls_itself_cannot_drive_a_terminal(
     path.write_bytes(parts.sealed(name="\x1b]0;owned\x07\x1b[2J\u202e", estimator="\x9b31m"))
     for command in ("info", "check"):
         assert main([command, str(path)]) == 0
-        told = capsys.readouterr().out.replace("\n", "")
-        assert told.isprintable()
+        printed = capsys.readouterr().out.replace("\n", "")
+        assert printed.isprintable()

@@ -1,4 +1,4 @@
-"""Data frames of the real libraries; where they are not installed, test_device_border stands in."""
+"""Data frames of the real libraries; test_tables covers an imitation where none is installed."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ EXPECTED = models.mixed_answer(ROWS).tolist()
         {"height": "object", "children": "object", "smoker": "object"},
     ],
 )
-def test_a_pandas_frame_of_any_backing_gives_the_same_answers(
+def test_pandas_frames_of_all_dtypes_give_equal_predictions(
     mixed: Model, dtypes: dict[str, str]
 ) -> None:
     pandas = pytest.importorskip("pandas")
@@ -56,7 +56,7 @@ def test_arrow_backed_columns_are_read(mixed: Model) -> None:
     assert mixed.predict(frame).tolist() == EXPECTED  # type: ignore[union-attr]
 
 
-def test_a_polars_frame_gives_the_same_answers(mixed: Model) -> None:
+def test_a_polars_frame_gives_equal_predictions(mixed: Model) -> None:
     polars = pytest.importorskip("polars")
     frame = polars.DataFrame(COLUMNS)
     assert mixed.predict(frame).tolist() == EXPECTED  # type: ignore[union-attr]
@@ -65,7 +65,7 @@ def test_a_polars_frame_gives_the_same_answers(mixed: Model) -> None:
     assert mixed.predict(frame.head(0)).shape == (0,)  # type: ignore[union-attr]
 
 
-def test_an_arrow_table_is_read_by_the_names_of_its_columns(mixed: Model) -> None:
+def test_an_arrow_table_is_read_by_its_column_names(mixed: Model) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     table = pyarrow.table(COLUMNS)
     assert mixed.predict(table).tolist() == EXPECTED  # type: ignore[union-attr]
@@ -74,7 +74,7 @@ def test_an_arrow_table_is_read_by_the_names_of_its_columns(mixed: Model) -> Non
         mixed.predict(table.rename_columns(["a", *NAMES[1:]]))
 
 
-def test_a_frame_of_another_type_is_refused_with_its_place(mixed: Model) -> None:
+def test_a_column_of_another_dtype_is_refused_by_name(mixed: Model) -> None:
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(COLUMNS)
     for name, cells in (
@@ -90,12 +90,12 @@ def test_a_frame_of_another_type_is_refused_with_its_place(mixed: Model) -> None
         assert caught.value.column == name
 
 
-def test_a_pandas_series_of_texts_suits_a_text_model(text_model: Model) -> None:
+def test_a_text_model_predicts_for_a_pandas_series(text_model: Model) -> None:
     pandas = pytest.importorskip("pandas")
     assert text_model.predict(pandas.Series(["spam", "ham"])).tolist() == [1, 0]  # type: ignore[union-attr]
 
 
-def test_an_unnamed_frame_suits_a_model_trained_on_an_array(classifier: Model) -> None:
+def test_a_model_of_an_array_predicts_for_an_unnamed_frame(classifier: Model) -> None:
     pandas = pytest.importorskip("pandas")
     X = [[1.0, 2.0, 3.0], [4.0, 0.0, -2.0]]
     frame = pandas.DataFrame(X)
@@ -119,7 +119,8 @@ def column_of(library: str, cells: list[int | None]) -> Any:
 @pytest.mark.parametrize(
     "library", ["pandas", "pandas category", "polars", "pyarrow", "pyarrow array"]
 )
-def test_a_whole_number_that_float64_cannot_hold_is_refused_beside_a_gap_too(library: str) -> None:
+def test_an_inexact_integer_beside_a_missing_value_is_refused(library: str) -> None:
+    """An integer that float64 cannot hold is refused in a column with missing values, too."""
     schema = Schema("table", (Column("x", "int64", missing=True),))
     large = [2**53, None, -(2**53) - 1]
     with pytest.raises(InputError, match="9007199254740993 is no exact float64") as caught:
@@ -130,7 +131,7 @@ def test_a_whole_number_that_float64_cannot_hold_is_refused_beside_a_gap_too(lib
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_a_gap_in_a_dictionary_column_of_arrow_is_missing(chunked: bool) -> None:
+def test_null_in_an_arrow_dictionary_column_is_missing(chunked: bool) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     columns = {
         "x": pyarrow.array([3, None, 4]).dictionary_encode(),
@@ -144,7 +145,7 @@ def test_a_gap_in_a_dictionary_column_of_arrow_is_missing(chunked: bool) -> None
     assert feeds[STRINGS][:, 0].tolist() == ["a", MISSING_STRING, "b"]
 
 
-def test_a_name_that_a_pandas_row_has_twice_is_refused(classifier: Model) -> None:
+def test_a_repeated_name_in_a_pandas_row_is_refused(classifier: Model) -> None:
     pandas = pytest.importorskip("pandas")
     for names in (["x0", "x1", "x2", "x2"], ["x0", "x1", "x1"]):
         row = pandas.Series([1.0] * len(names), index=names)
@@ -152,9 +153,8 @@ def test_a_name_that_a_pandas_row_has_twice_is_refused(classifier: Model) -> Non
             classifier.predict_one(row)
 
 
-def test_a_pandas_row_without_the_models_names_is_told_to_become_an_array(
-    classifier: Model,
-) -> None:
+def test_a_pandas_row_without_the_models_names_is_refused(classifier: Model) -> None:
+    """The error tells the caller to pass the row as an array."""
     pandas = pytest.importorskip("pandas")
     row = pandas.Series([1.0, 2.0, 3.0])
     with pytest.raises(InputError, match=r"trained without names: pass row\.to_numpy\(\)"):

@@ -1,4 +1,4 @@
-"""Cells and names whose methods raise or lie: an InputError with row and column, nothing else."""
+"""Cells and names whose methods raise or return false values lead to an InputError only."""
 
 import collections
 import sys
@@ -100,7 +100,7 @@ LIARS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("liar", LIARS)
 @pytest.mark.parametrize("column", ["children", "city", "street"])
-def test_a_cell_that_raises_or_lies_is_refused_with_row_and_column(
+def test_a_cell_that_raises_or_lies_is_refused_by_row_and_column(
     mixed: Model, liar: str, column: str
 ) -> None:
     row = {**ROW, column: LIARS[liar]()}
@@ -113,31 +113,31 @@ def test_a_cell_that_raises_or_lies_is_refused_with_row_and_column(
     assert (caught.value.row, caught.value.column) == (1, column)
 
 
-def test_a_number_counts_whatever_its_methods_say(mixed: Model) -> None:
+def test_a_number_is_read_without_its_overridden_methods(mixed: Model) -> None:
     lying = np.array(1.5).view(RaisingItem)
     assert mixed.predict_one({**ROW, "height": lying}) == mixed.predict_one(ROW)
     hidden = np.ma.masked_array(0.0, mask=True).view(RaisingMask)
-    for ask in (mixed.predict_one, lambda row: mixed.predict([row])):
+    for predict in (mixed.predict_one, lambda row: mixed.predict([row])):
         with pytest.raises(InputError) as caught:
-            ask({**ROW, "children": hidden})
+            predict({**ROW, "children": hidden})
         assert caught.value.column == "children"
 
 
 @pytest.mark.parametrize("number", [10**30000, -(10**30000)], ids=["+", "-"])
-def test_an_integer_too_long_to_print_is_refused_as_any_other(mixed: Model, number: int) -> None:
+def test_an_integer_too_long_to_print_is_refused(mixed: Model, number: int) -> None:
     for column in ("street", "children"):
-        for ask in (mixed.predict_one, lambda row: mixed.predict([row])):
+        for predict in (mixed.predict_one, lambda row: mixed.predict([row])):
             with pytest.raises(InputError, match="integer of more than 3,000 digits") as caught:
-                ask({**ROW, column: number})
+                predict({**ROW, column: number})
             assert caught.value.column == column
 
 
 @pytest.mark.parametrize("cell", [complex("nan"), np.complex128("nan"), np.complex64("nan")])
-def test_a_complex_number_is_refused_even_where_gaps_are_taken(mixed: Model, cell: Any) -> None:
+def test_a_complex_nan_is_not_a_missing_value(mixed: Model, cell: Any) -> None:
     for column in ("height", "city"):
-        for ask in (mixed.predict_one, lambda row: mixed.predict([row])):
+        for predict in (mixed.predict_one, lambda row: mixed.predict([row])):
             with pytest.raises(InputError, match="complex") as caught:
-                ask({**ROW, column: cell})
+                predict({**ROW, column: cell})
             assert caught.value.column == column
 
 
@@ -154,12 +154,12 @@ class RaisingName:
 
 def test_a_name_that_cannot_be_compared_is_refused(classifier: Model) -> None:
     row: Any = {RaisingName("x0"): 1.0, "x1": 2.0, "x2": 3.0}
-    for ask in (classifier.predict_one, lambda row: classifier.predict([row])):
+    for predict in (classifier.predict_one, lambda row: classifier.predict([row])):
         with pytest.raises(InputError):
-            ask(row)
+            predict(row)
 
 
-def test_an_error_without_text_is_told_by_its_type(classifier: Model) -> None:
+def test_an_error_without_text_is_named_by_its_type(classifier: Model) -> None:
     class Table(list[Any]):
         def __len__(self) -> int:
             raise StrangeError
@@ -185,20 +185,20 @@ def test_an_error_without_text_is_told_by_its_type(classifier: Model) -> None:
         collections.ChainMap(collections.defaultdict(float, x0=1.0, x1=2.0)),
     ],
 )
-def test_a_column_that_a_dict_would_make_up_is_missing(
+def test_a_column_that_a_defaultdict_would_invent_is_missing(
     healthy_bundle: bytes, row: Any, extra: Any
 ) -> None:
     before = dict(row)
     with edge_runtime.load(healthy_bundle, extra_columns=extra) as model:
-        for ask in (model.predict_one, lambda row: model.predict([row])):
+        for predict in (model.predict_one, lambda row: model.predict([row])):
             with pytest.raises(InputError, match="column missing") as caught:
-                ask(row)
+                predict(row)
             assert caught.value.column == "x2"
     assert dict(row) == before
 
 
 class Pairs(collections.UserDict[str, float]):
-    """Gives one of its names twice, as a dict of several values a name does."""
+    """Lists one of its names twice, as a multidict does."""
 
     def __iter__(self) -> Any:
         return iter([*self.data, "x0"])
@@ -207,15 +207,15 @@ class Pairs(collections.UserDict[str, float]):
         return len(self.data) + 1
 
 
-def test_a_row_that_gives_a_name_twice_is_refused(classifier: Model) -> None:
+def test_a_row_that_lists_a_name_twice_is_refused(classifier: Model) -> None:
     row = Pairs(x0=1.0, x1=2.0, x2=3.0)
-    for ask in (classifier.predict_one, lambda row: classifier.predict([row])):
+    for predict in (classifier.predict_one, lambda row: classifier.predict([row])):
         with pytest.raises(InputError, match="'x0' appears twice"):
-            ask(row)
+            predict(row)
 
 
 class Changing:
-    """A cell that changes its row as soon as somebody looks at it, as another thread might."""
+    """A cell that changes its row when it is read, as another thread might."""
 
     def __init__(self, change: Callable[[], Any]) -> None:
         self.change = change
@@ -232,8 +232,8 @@ class Changing:
 
 
 @pytest.mark.parametrize("change", ["clear", "append", "infinity", "text"])
-def test_a_row_that_changes_meanwhile_is_answered_as_it_was(mixed: Model, change: str) -> None:
-    def do() -> None:
+def test_a_row_that_changes_while_read_is_predicted_as_it_was(mixed: Model, change: str) -> None:
+    def change_row() -> None:
         if change == "clear":
             row.clear()
         elif change == "append":
@@ -244,12 +244,13 @@ def test_a_row_that_changes_meanwhile_is_answered_as_it_was(mixed: Model, change
     cells: list[Any] = [NotAvailable(), "Paris", 2, True, "Rue A"]
     row = cells.copy()
     expected = mixed.predict_one(cells)
-    row[0] = Changing(do)
+    row[0] = Changing(change_row)
     assert mixed.predict_one(row) == expected
     assert row[1:] != cells[1:]
 
 
-def test_a_list_that_another_thread_changes_never_gives_half_an_answer(classifier: Model) -> None:
+def test_a_list_is_predicted_in_one_of_its_states(classifier: Model) -> None:
+    """Another thread changes the list while predict_one reads it."""
     states: list[list[Any]] = [
         [1.0, 2.0, 3.0],
         [4.0, 0.0, -2.0],
@@ -257,12 +258,12 @@ def test_a_list_that_another_thread_changes_never_gives_half_an_answer(classifie
         [1.0],
         ["a"] * 3,
     ]
-    right = {*labels(states[:2])}
+    expected = {*labels(states[:2])}
     row = states[0].copy()
-    done = threading.Event()
+    finished = threading.Event()
 
     def change() -> None:
-        while not done.is_set():
+        while not finished.is_set():
             for state in states:
                 row[:] = state
 
@@ -273,10 +274,10 @@ def test_a_list_that_another_thread_changes_never_gives_half_an_answer(classifie
     try:
         for _ in range(4000):
             try:
-                assert classifier.predict_one(row) in right
+                assert classifier.predict_one(row) in expected
             except InputError:
                 continue
     finally:
-        done.set()
+        finished.set()
         thread.join()
         sys.setswitchinterval(interval)

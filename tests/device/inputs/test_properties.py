@@ -1,6 +1,6 @@
-"""Whatever a caller hands over: InputError, or the answer that plain arithmetic gives.
+"""Any input leads to an InputError or to the prediction of plain arithmetic.
 
-No other exception, no warning, no crash; and what is refused as a table is refused row by row.
+No other exception, no warning, no crash.  A row that predict_one refuses is refused in a table.
 """
 
 import datetime
@@ -21,7 +21,7 @@ from edge_runtime import InputError
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies
 
-given = hypothesis.given
+for_all = hypothesis.given
 quick = hypothesis.settings(
     max_examples=200,
     deadline=None,
@@ -83,7 +83,7 @@ DTYPES = [
 
 @st.composite
 def arrays(draw: Any) -> Any:
-    """An array of any dtype, few axes and any bytes, perhaps strided, reversed or read-only."""
+    """Draw an array of any dtype, few axes and any bytes, maybe strided, reversed or read-only."""
     dtype = np.dtype(draw(st.sampled_from(DTYPES)))
     shape = draw(st.sampled_from([(), (3,), (1, 3), (4, 3), (0, 3), (3, 1), (2, 2, 3), (5, 2)]))
     size = math.prod(shape)
@@ -119,14 +119,14 @@ def as_object_array(items: Sequence[Any]) -> Any:
 
 
 def as_numbers(row: Any, names: Sequence[str]) -> list[float] | None:
-    """The row's cells by the plainest rules; None when it is no row of finite numbers."""
+    """Read the row's cells by plain rules; None unless all are finite numbers."""
     if hasattr(row, "tolist"):
         row = row.tolist()
     if isinstance(row, Mapping):
         row = [row[name] for name in names] if set(row) == set(names) else None
     if not isinstance(row, list | tuple) or len(row) != len(names):
         return None
-    found = []
+    values = []
     for cell in row:
         plain = cell.item() if isinstance(cell, np.generic) else cell
         if not isinstance(plain, bool | int | float):
@@ -137,23 +137,23 @@ def as_numbers(row: Any, names: Sequence[str]) -> list[float] | None:
             return None
         if number != plain or not math.isfinite(number):
             return None
-        found.append(number)
-    return found
+        values.append(number)
+    return values
 
 
 def agree(model: Model, row: Any, label: Any) -> bool:
-    found = as_numbers(row, model.schema.names)
-    # Scores may overflow; then any label, but no exception, is right.
+    values = as_numbers(row, model.schema.names)
+    # Scores may overflow: then any label is right, but no exception.
     with np.errstate(all="ignore"):
-        scores = None if found is None else models.scores([found])
+        scores = None if values is None else models.scores([values])
         return scores is not None and (
             not np.isfinite(scores).all() or label == models.LABELS[scores.argmax()]
         )
 
 
 @quick
-@given(row=nested)
-def test_any_value_as_a_row_is_refused_or_answered_right(classifier: Model, row: Any) -> None:
+@for_all(row=nested)
+def test_any_value_as_a_row_is_refused_or_predicted_right(classifier: Model, row: Any) -> None:
     try:
         label = classifier.predict_one(row)
     except InputError:
@@ -163,8 +163,8 @@ def test_any_value_as_a_row_is_refused_or_answered_right(classifier: Model, row:
 
 
 @quick
-@given(X=st.one_of(nested, st.lists(st.lists(numbers, min_size=3, max_size=3), max_size=4)))
-def test_any_value_as_a_table_is_refused_or_answered_right(classifier: Model, X: Any) -> None:
+@for_all(X=st.one_of(nested, st.lists(st.lists(numbers, min_size=3, max_size=3), max_size=4)))
+def test_any_value_as_a_table_is_refused_or_predicted_right(classifier: Model, X: Any) -> None:
     try:
         labels: Any = classifier.predict(X)
     except InputError:
@@ -177,31 +177,29 @@ def test_any_value_as_a_table_is_refused_or_answered_right(classifier: Model, X:
 
 
 @quick
-@given(array=arrays())
-def test_an_array_of_any_dtype_and_layout_is_refused_or_answered_right(
-    classifier: Model, array: Any
-) -> None:
-    kept = array.tobytes() if array.dtype.kind != "O" else None
-    for ask in (classifier.predict, classifier.predict_one):
+@for_all(array=arrays())
+def test_any_array_is_refused_or_predicted_right(classifier: Model, array: Any) -> None:
+    bytes_before = array.tobytes() if array.dtype.kind != "O" else None
+    for predict in (classifier.predict, classifier.predict_one):
         try:
-            labels: Any = ask(array)
+            labels: Any = predict(array)
         except InputError:
             continue
         rows = array if array.ndim == 2 else [array]
         labels = labels if array.ndim == 2 else [labels]
         assert len(labels) == len(rows)
         assert all(agree(classifier, row, label) for row, label in zip(rows, labels, strict=True))
-    assert kept is None or array.tobytes() == kept
+    assert bytes_before is None or array.tobytes() == bytes_before
 
 
 @quick
-@given(name=st.sampled_from(list(ROW)), cell=st.one_of(cells, nested))
-def test_any_cell_in_a_row_of_numbers_and_text_is_refused_or_answered_right(
+@for_all(name=st.sampled_from(list(ROW)), cell=st.one_of(cells, nested))
+def test_any_cell_in_a_mixed_row_is_refused_or_predicted_right(
     mixed: Model, name: str, cell: Any
 ) -> None:
     row = {**ROW, name: cell}
     try:
-        found = mixed.predict_one(row)
+        prediction = mixed.predict_one(row)
     except InputError:
         with pytest.raises(InputError):
             mixed.predict([ROW, row])
@@ -215,21 +213,21 @@ def test_any_cell_in_a_row_of_numbers_and_text_is_refused_or_answered_right(
     if isinstance(plain["city"], float):
         plain["city"] = None
     # Sums of 2**53 and more depend on their order.
-    assert math.isclose(found, models.mixed_answer([tuple(plain.values())])[0], rel_tol=1e-9)
-    assert mixed.predict([ROW, row])[1] == found  # type: ignore[index]
+    assert math.isclose(prediction, models.mixed_answer([tuple(plain.values())])[0], rel_tol=1e-9)
+    assert mixed.predict([ROW, row])[1] == prediction  # type: ignore[index]
 
 
 @quick
-@given(text=st.one_of(cells, nested))
-def test_any_value_as_a_text_is_refused_or_answered_right(text_model: Model, text: Any) -> None:
+@for_all(text=st.one_of(cells, nested))
+def test_any_value_as_a_text_is_refused_or_predicted_right(text_model: Model, text: Any) -> None:
     try:
-        found = text_model.predict_one(text)
+        prediction = text_model.predict_one(text)
     except InputError:
         assert not isinstance(text, str) or not _is_exchangeable(text)
     else:
         cells_of = text.values() if isinstance(text, Mapping) else [text]
         cell = next(iter(text if isinstance(text, list | tuple | np.ndarray) else cells_of))
-        assert found == int(str(cell) == "spam")
+        assert prediction == int(str(cell) == "spam")
 
 
 def _is_exchangeable(text: str) -> bool:

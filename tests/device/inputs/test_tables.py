@@ -1,4 +1,4 @@
-"""What a table may look like, and the line that tells why it may not.  The oracle is numpy."""
+"""All kinds of tables are read, and errors name the fault.  The oracle is numpy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,19 +36,19 @@ FORMS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_table_gives_the_same_answer(classifier: Model, form: str) -> None:
+def test_every_form_of_a_table_gives_equal_predictions(classifier: Model, form: str) -> None:
     assert classifier.predict(FORMS[form](X)).tolist() == models.labels(X).tolist()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f2", "i1", "i8", "u1", "u8", "bool"])
-def test_every_dtype_that_float64_holds_is_taken(classifier: Model, dtype: str) -> None:
-    whole = np.array([[1, 0, 1], [0, 1, 1]], dtype=dtype)
+def test_every_dtype_that_float64_holds_is_accepted(classifier: Model, dtype: str) -> None:
+    integers = np.array([[1, 0, 1], [0, 1, 1]], dtype=dtype)
     np.testing.assert_array_equal(
-        classifier.decision_function(whole), models.scores(whole.astype(float))
+        classifier.decision_function(integers), models.scores(integers.astype(float))
     )
 
 
-def test_an_array_that_is_right_already_is_not_copied(classifier: Model) -> None:
+def test_a_float64_array_is_not_copied(classifier: Model) -> None:
     frozen = X.copy()
     frozen.flags.writeable = False
     feeds, n_rows = InputReader(classifier.schema).feeds(frozen)
@@ -65,7 +65,7 @@ def test_a_memory_mapped_array_is_read_in_place(classifier: Model, tmp_path: Pat
     assert classifier.predict(mapped).tolist() == models.labels(X).tolist()  # type: ignore[union-attr]
 
 
-def test_the_input_is_never_written_to(mixed: Model) -> None:
+def test_the_input_is_never_changed(mixed: Model) -> None:
     rows = [dict(ROW), dict(ROW, height=None, city=None)]
     before = [dict(row) for row in rows]
     mixed.predict(rows)
@@ -83,9 +83,7 @@ def test_the_input_is_never_written_to(mixed: Model) -> None:
         lambda: Frame({"x0": [], "x1": [], "x2": []}),
     ],
 )
-def test_no_rows_give_no_answers_of_the_right_shape_and_dtype(
-    classifier: Model, make: Callable[[], Any]
-) -> None:
+def test_an_empty_table_gives_empty_predictions(classifier: Model, make: Callable[[], Any]) -> None:
     labels: Any = classifier.predict(make())
     assert (labels.shape, labels.dtype) == ((0,), np.dtype("<U9"))
     proba: Any = classifier.predict_proba(make())
@@ -129,7 +127,7 @@ def test_a_table_of_another_shape_is_refused(classifier: Model, table: Any, word
         classifier.predict(table)
 
 
-def test_a_sparse_matrix_is_told_to_become_dense(classifier: Model) -> None:
+def test_a_sparse_matrix_is_refused(classifier: Model) -> None:
     class Sparse:
         shape = (1, 3)
 
@@ -140,14 +138,14 @@ def test_a_sparse_matrix_is_told_to_become_dense(classifier: Model) -> None:
         classifier.predict(Sparse())
 
 
-def test_what_a_masked_array_hides_is_missing(classifier: Model, mixed: Model) -> None:
+def test_a_masked_cell_is_a_missing_value(classifier: Model, mixed: Model) -> None:
     masked = np.ma.masked_array(X, mask=X == 2.0)
-    for ask in (
+    for call in (
         lambda: classifier.predict(masked),
         lambda: classifier.predict({f"x{i}": masked[:, i] for i in range(3)}),
     ):
         with pytest.raises(InputError, match="missing value") as caught:
-            ask()
+            call()
         assert (caught.value.row, caught.value.column) == (0, "x1")
     with pytest.raises(InputError, match="missing value"):
         classifier.predict_one(masked[0])
@@ -157,20 +155,20 @@ def test_what_a_masked_array_hides_is_missing(classifier: Model, mixed: Model) -
     assert mixed.predict(table).tolist() == expected.tolist()  # type: ignore[union-attr]
 
 
-def test_a_matrix_is_read_as_its_rows(classifier: Model) -> None:
+def test_a_numpy_matrix_is_read_by_rows(classifier: Model) -> None:
     with pytest.warns(PendingDeprecationWarning):
         matrix = np.matrix(X)
     assert classifier.predict(matrix).tolist() == models.labels(X).tolist()  # type: ignore[union-attr]
 
 
-def test_two_columns_of_one_name_are_refused(classifier: Model) -> None:
+def test_two_columns_with_one_name_are_refused(classifier: Model) -> None:
     frame = Frame({"x0": [1.0], "x1": [1.0], "x2": [1.0]})
     frame.columns = ["x0", "x1", "x2", "x1"]
     with pytest.raises(InputError, match="'x1' appears twice"):
         classifier.predict(frame)
 
 
-def test_of_many_columns_the_first_that_comes_twice_is_named(classifier: Model) -> None:
+def test_the_first_repeated_column_of_many_is_named(classifier: Model) -> None:
     class Name(str):
         compared = 0
 
@@ -183,11 +181,11 @@ def test_of_many_columns_the_first_that_comes_twice_is_named(classifier: Model) 
     names = [Name(f"column {i}") for i in range(2000)]
     with pytest.raises(InputError, match="'column 7' appears twice"):
         InputReader(classifier.schema).check_names([*names, Name("column 7")])
-    assert Name.compared < 10_000  # each with each would be two million
+    assert Name.compared < 10_000  # comparing all pairs would take two million
 
 
 @pytest.mark.parametrize("lengths", [(1, 3, 3), (3, 1, 3), (3, 3, 4), (1, 1, 1)])
-def test_a_frame_whose_columns_are_not_as_long_as_it_is_refused(
+def test_a_frame_with_columns_of_another_length_is_refused(
     classifier: Model, lengths: tuple[int, ...]
 ) -> None:
     class Uneven(Frame):
@@ -213,58 +211,58 @@ def test_a_frame_whose_columns_are_not_as_long_as_it_is_refused(
     ],
 )
 @pytest.mark.parametrize("extra", ["refuse", "ignore"])
-def test_a_missing_column_is_guessed_among_the_unknown_ones(
+def test_an_unknown_column_is_suggested_for_a_missing_one(
     healthy_bundle: bytes, row: dict[str, float], words: str, extra: Any
 ) -> None:
     with edge_runtime.load(healthy_bundle, extra_columns=extra) as model:
         columns = {name: [cell] for name, cell in row.items()}
-        for ask in (
+        for call in (
             lambda: model.predict_one(row),
             lambda: model.predict([row]),
             lambda: model.predict(columns),
         ):
             with pytest.raises(InputError, match=words.replace("?", r"\?$")):
-                ask()
+                call()
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "misspelt"),
     [
-        *(("island", found) for found in ("Island", "islnd", "\ufeffisland", " ISLAND")),
+        *(("island", misspelt) for misspelt in ("Island", "islnd", "\ufeffisland", " ISLAND")),
         ("a name that goes on and on " * 9, "a name that goes on and on " * 8),
     ],
 )
-def test_a_misspelt_name_is_guessed(name: str, found: str) -> None:
-    border = InputReader(Schema("table", (Column(name, "float64"), Column("sex", "string"))))
+def test_a_misspelt_name_is_suggested(name: str, misspelt: str) -> None:
+    reader = InputReader(Schema("table", (Column(name, "float64"), Column("sex", "string"))))
     with pytest.raises(InputError) as caught:
-        border.check_names([found, "sex"])
-    assert str(caught.value).endswith(f"; did you mean {name!r} by {found!r}?")
+        reader.check_names([misspelt, "sex"])
+    assert str(caught.value).endswith(f"; did you mean {name!r} by {misspelt!r}?")
 
 
-def test_a_list_of_rows_in_place_of_one_is_told_from_a_row(classifier: Model) -> None:
+def test_a_list_of_rows_is_not_taken_for_one_row(classifier: Model) -> None:
     row = {"x0": 1.0, "x1": 2.0, "x2": 3.0}
-    for given, words in (
+    for rows, words in (
         ([row], "found a list of one dict; pass the dict itself"),
         ([[1.0, 2.0, 3.0]], "found a list of one list; pass the list itself"),
         ([row] * 3, "found a list of 3 dicts; for several rows use predict"),
         ([row] * 2, "found a list of 2 dicts; for several rows use predict"),
     ):
         with pytest.raises(InputError, match=f"expected one row, {words}"):
-            classifier.predict_one(given)
+            classifier.predict_one(rows)
 
 
-def test_one_cell_and_one_column_are_not_plural(text_model: Model) -> None:
-    border = InputReader(Schema("table", (Column("x", "float64"),)))
-    write, slots = row_writer(border), RowBuffers(border.schema)
-    for ask, words in (
-        (lambda: write([1.0, 2.0], slots), "expected 1 cell, found 2"),
-        (lambda: write(3.0, slots), "a row of 1 cell \\("),
-        (lambda: write([{"x": 1.0}], slots), "found a list of one dict; pass the dict itself"),
-        (lambda: border.feeds([[1.0, 2.0]]), "expected 1 cell, found 2"),
-        (lambda: border.feeds(np.zeros((2, 3))), "expected 1 column, found 3"),
+def test_one_cell_and_one_column_are_singular(text_model: Model) -> None:
+    reader = InputReader(Schema("table", (Column("x", "float64"),)))
+    write, buffers = row_writer(reader), RowBuffers(reader.schema)
+    for call, words in (
+        (lambda: write([1.0, 2.0], buffers), "expected 1 cell, found 2"),
+        (lambda: write(3.0, buffers), "a row of 1 cell \\("),
+        (lambda: write([{"x": 1.0}], buffers), "found a list of one dict; pass the dict itself"),
+        (lambda: reader.feeds([[1.0, 2.0]]), "expected 1 cell, found 2"),
+        (lambda: reader.feeds(np.zeros((2, 3))), "expected 1 column, found 3"),
     ):
         with pytest.raises(InputError, match=words):
-            ask()
+            call()
 
 
 def test_extra_columns_can_be_ignored_by_choice(healthy_bundle: bytes) -> None:
@@ -294,11 +292,11 @@ def test_extra_columns_can_be_ignored_by_choice(healthy_bundle: bytes) -> None:
         Frame({"message": ["spam", "ham"]}),
     ],
 )
-def test_a_text_model_takes_a_list_of_str(text_model: Model, texts: Any) -> None:
+def test_a_text_model_accepts_lists_of_str(text_model: Model, texts: Any) -> None:
     assert text_model.predict(texts).tolist() == [1, 0]  # type: ignore[union-attr]
 
 
-def test_a_text_model_refuses_what_is_no_text(text_model: Model) -> None:
+def test_a_text_model_refuses_cells_that_are_no_text(text_model: Model) -> None:
     for bad in (["spam", 3], ["spam", None], np.array([1.0, 2.0]), [3]):
         with pytest.raises(InputError):
             text_model.predict(bad)
@@ -316,7 +314,7 @@ def test_a_message_stays_short_however_wide_the_table(classifier: Model) -> None
 
 
 @pytest.mark.parametrize("row", [np.array(1.0), np.ma.masked, {1.0, 2.0, 3.0}, list, b"abc", 3.0])
-def test_a_row_that_is_no_row_is_named_by_its_position(classifier: Model, row: Any) -> None:
+def test_an_invalid_row_is_named_by_its_position(classifier: Model, row: Any) -> None:
     with pytest.raises(InputError, match="row 1: expected a row of 3 cells") as caught:
         classifier.predict([[1.0, 2.0, 3.0], row])
     assert caught.value.row == 1
@@ -325,32 +323,35 @@ def test_a_row_that_is_no_row_is_named_by_its_position(classifier: Model, row: A
 NUMBERED = Schema("table", (Column("0", "float64"), Column("('a', 1)", "float64")))
 
 
-def test_a_name_that_is_no_str_counts_by_its_text() -> None:
+def test_a_name_that_is_no_str_is_compared_by_its_text() -> None:
     columns: dict[Any, Any] = {("a", 1): [2.0, 4.0], 0: [1.0, 3.0]}
     rows = [{0: 1.0, ("a", 1): 2.0}, {"0": 3.0, ("a", 1): 4.0}]
-    border = InputReader(NUMBERED)
+    reader = InputReader(NUMBERED)
     for X in (Frame(columns), columns, rows):
-        feeds, n_rows = border.feeds(X)
+        feeds, n_rows = reader.feeds(X)
         assert n_rows == 2
         assert feeds[NUMBERS].tolist() == [[1.0, 2.0], [3.0, 4.0]]
     for extra in ("refuse", "ignore"):
-        write, slots = row_writer(InputReader(NUMBERED, extra_columns=extra)), RowBuffers(NUMBERED)  # type: ignore[arg-type]
+        write, buffers = (
+            row_writer(InputReader(NUMBERED, extra_columns=extra)),
+            RowBuffers(NUMBERED),
+        )  # type: ignore[arg-type]
         for row, expected in zip(rows, ([1.0, 2.0], [3.0, 4.0]), strict=True):
-            write(row, slots)
-            assert slots.numbers.tolist() == [expected]
+            write(row, buffers)
+            assert buffers.numbers.tolist() == [expected]
 
 
 @pytest.mark.parametrize("extra", ["refuse", "ignore"])
-def test_two_names_of_one_text_are_refused(extra: Any) -> None:
-    border = InputReader(NUMBERED, extra_columns=extra)
+def test_two_names_with_one_text_are_refused(extra: Any) -> None:
+    reader = InputReader(NUMBERED, extra_columns=extra)
     row: dict[Any, Any] = {0: 1.0, "0": 2.0, "('a', 1)": 3.0}
     columns = {name: [cell] for name, cell in row.items()}
-    write, slots = row_writer(border), RowBuffers(NUMBERED)
-    for ask in (
-        lambda: border.feeds(columns),
-        lambda: border.feeds(Frame(columns)),
-        lambda: border.feeds([row]),
-        lambda: write(row, slots),
+    write, buffers = row_writer(reader), RowBuffers(NUMBERED)
+    for call in (
+        lambda: reader.feeds(columns),
+        lambda: reader.feeds(Frame(columns)),
+        lambda: reader.feeds([row]),
+        lambda: write(row, buffers),
     ):
         with pytest.raises(InputError, match="'0' appears twice"):
-            ask()
+            call()

@@ -1,4 +1,4 @@
-"""Text, dicts and lists become counts on the device, and closed columns refuse the unknown."""
+"""Text, dicts and lists become counts on the device; closed columns refuse other values."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ import edge_runtime
 WORD = r"(?u)\b\w\w+\b"
 
 
-def counted(reading: Reading, terms: tuple[Any, ...], cell: Any, **more: Any) -> list[float]:
-    """What *cell* counts for each of *terms*."""
-    found = counter(Derived("c", reading, Vocabulary(terms), **more))(cell)
-    return [found.get(i, 0.0) for i in range(len(terms))]
+def count_terms(reading: Reading, terms: tuple[Any, ...], cell: Any, **options: Any) -> list[float]:
+    """Count each of *terms* in *cell*."""
+    counts = counter(Derived("c", reading, Vocabulary(terms), **options))(cell)
+    return [counts.get(i, 0.0) for i in range(len(terms))]
 
 
 def words(**changes: Any) -> Words:
@@ -59,10 +59,10 @@ def words(**changes: Any) -> Words:
         (Characters(True, True, "keep", (5, 7)), "ab c", (" ab ", " c "), [1, 1]),
     ],
 )
-def test_text_is_split_by_pythons_own_rules(
+def test_text_is_split_as_python_does(
     reading: Reading, text: str, terms: tuple[str, ...], counts: list[float]
 ) -> None:
-    assert counted(reading, terms, text) == counts
+    assert count_terms(reading, terms, text) == counts
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_text_is_split_by_pythons_own_rules(
         (Items(), [], ("x",), [0]),
     ],
 )
-def test_entries_and_items_count_for_their_features(
+def test_entries_and_items_are_counted_as_features(
     reading: Reading, cell: Any, terms: tuple[Any, ...], counts: list[float]
 ) -> None:
-    assert counted(reading, terms, cell) == counts
+    assert count_terms(reading, terms, cell) == counts
 
 
 def test_counts_are_divided_by_their_sum_or_their_length() -> None:
     text = "cat cat cat dog dog dog dog"
-    assert counted(words(), ("cat", "dog"), text, norm="l2") == [3 / 5, 4 / 5]
-    assert counted(words(), ("cat", "dog"), text, norm="l1") == [3 / 7, 4 / 7]
-    assert counted(words(), ("emu",), text, norm="l2") == [0.0]
+    assert count_terms(words(), ("cat", "dog"), text, norm="l2") == [3 / 5, 4 / 5]
+    assert count_terms(words(), ("cat", "dog"), text, norm="l1") == [3 / 7, 4 / 7]
+    assert count_terms(words(), ("emu",), text, norm="l2") == [0.0]
 
 
 def test_none_in_a_dict_is_nan_and_binary_counts_once() -> None:
-    assert np.isnan(counted(Entries("=", True), ("a",), {"a": None})[0])
-    assert counted(words(), ("cat",), "cat cat", binary=True) == [1.0]
+    assert np.isnan(count_terms(Entries("=", True), ("a",), {"a": None})[0])
+    assert count_terms(words(), ("cat",), "cat cat", binary=True) == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,11 @@ def test_the_hash_is_murmurhash3() -> None:
     assert murmur3_32(b"hello, world") == 345750399
 
 
-def test_a_hashed_feature_counts_up_or_down_in_its_column() -> None:
-    found = counter(Derived("c", Items(), Hashing(7, True)))(["foo", "foo"])
-    assert found == {156908512 % 7: -2.0}
-    found = counter(Derived("c", Items(), Hashing(7, False)))(["foo"])
-    assert found == {156908512 % 7: 1.0}
+def test_a_hashed_feature_counts_with_the_sign_of_its_hash() -> None:
+    counts = counter(Derived("c", Items(), Hashing(7, True)))(["foo", "foo"])
+    assert counts == {156908512 % 7: -2.0}
+    counts = counter(Derived("c", Items(), Hashing(7, False)))(["foo"])
+    assert counts == {156908512 % 7: 1.0}
     with pytest.raises(ValueError, match="list of str"):
         counter(Derived("c", Items(), Hashing(7, True)))([3])
 
@@ -177,28 +177,28 @@ def test_a_schema_with_derived_blocks_reads_back_equal() -> None:
         (("kind",), "dicts"),
     ],
 )
-def test_a_damaged_block_is_refused(path: tuple[Any, ...], value: Any) -> None:
-    told = json.loads(json.dumps(Schema("table", COLUMNS, BLOCKS).to_json()))
-    *above, last = path
-    place = told
-    for key in above:
-        place = place[key]
-    place[last] = value
+def test_an_invalid_block_is_refused(path: tuple[Any, ...], value: Any) -> None:
+    schema = json.loads(json.dumps(Schema("table", COLUMNS, BLOCKS).to_json()))
+    *parents, field = path
+    parent = schema
+    for key in parents:
+        parent = parent[key]
+    parent[field] = value
     with pytest.raises(IntegrityError):
-        Schema.from_json(told)
+        Schema.from_json(schema)
 
 
-def test_a_pattern_that_this_python_cannot_compile_is_refused_at_load() -> None:
+def test_an_invalid_pattern_is_refused_at_load() -> None:
     parts = text_model()
     for pattern in ("(", "(a)(b)"):
-        broken = Derived("text", words(pattern=pattern), Vocabulary(("a", "b")))
-        schema = replace(parts.manifest.schema, derived=(broken,))
+        block = Derived("text", words(pattern=pattern), Vocabulary(("a", "b")))
+        schema = replace(parts.manifest.schema, derived=(block,))
         with pytest.raises(IntegrityError, match=r"regular expression|more than one group"):
             edge_runtime.load(parts.sealed(schema=schema))
 
 
 def sums(schema: Schema, rows: list[Any], answers: list[float]) -> Parts:
-    """A model that adds all numbers of a row."""
+    """Return a model that adds all numbers of a row."""
     graph = Graph(
         [("numbers", "float64", [None, schema.numbers_width])],
         [("predict", "float64", [None])],
@@ -217,7 +217,7 @@ def text_model() -> Parts:
     return sums(schema, [["cat dog cat"], ["emu"]], [3.0, 0.0])
 
 
-def test_texts_are_answered_in_batches_of_any_size_and_alone() -> None:
+def test_texts_are_predicted_in_batches_and_one_by_one() -> None:
     with edge_runtime.load(text_model().sealed()) as model:
         texts = ["a cat", "", "dog, dog!", "cat dog cat"]
         assert model.predict(texts).tolist() == [1, 0, 2, 3]
@@ -229,7 +229,7 @@ def test_texts_are_answered_in_batches_of_any_size_and_alone() -> None:
         assert model.predict(many).tolist() == [1, 0, 2, 3] * 3000
 
 
-def test_a_row_that_was_refused_leaves_nothing_behind() -> None:
+def test_a_refused_row_does_not_change_the_next_prediction() -> None:
     with edge_runtime.load(text_model().sealed()) as model:
         assert model.predict_one("cat cat cat") == 3
         for bad in (None, 3, "x" * (MAX_TEXT_CHARACTERS + 1)):
@@ -238,7 +238,8 @@ def test_a_row_that_was_refused_leaves_nothing_behind() -> None:
         assert model.predict_one("dog") == 1
 
 
-def test_wide_blocks_are_made_of_few_rows_at_once_and_errors_name_the_callers_row() -> None:
+def test_errors_in_sliced_batches_name_the_callers_row() -> None:
+    """A wide block is computed for a few rows at a time; errors still count from the first row."""
     width = MAX_CELLS_AT_ONCE // 4
     block = Derived("text", words(), Hashing(width, False))
     parts = sums(Schema("text", (Column("text", "string"),), (block,)), [["one two"]], [2.0])
@@ -279,7 +280,7 @@ def test_dicts_and_lists_are_rows(
         for X in (rows, tuple(rows), cells, {"row": rows}):
             assert model.predict(X).tolist() == [2, 1, 0]
         assert [model.predict_one(row) for row in rows] == [2, 1, 0]
-        assert model.predict_one(rows[2]) == 0  # nothing is left of the rows before
+        assert model.predict_one(rows[2]) == 0  # the rows before leave no counts
         for cell in bad:
             with pytest.raises(InputError, match="row 1, column 'row'"):
                 model.predict([rows[0], cell])
@@ -304,7 +305,7 @@ class RaisingLabel(str):
         ("lists", "list", Items(), ["a", "a"], [RaisingLabel("a")]),
     ],
 )
-def test_what_an_object_in_a_dict_or_list_raises_is_an_input_error(
+def test_an_exception_from_a_foreign_object_is_an_input_error(
     kind: Any, type_: Any, reading: Reading, good: Any, bad: Any
 ) -> None:
     schema = Schema(kind, (Column("c", type_),), (Derived("c", reading, Vocabulary(("a",))),))
@@ -316,49 +317,51 @@ def test_what_an_object_in_a_dict_or_list_raises_is_an_input_error(
         assert model.predict_one(good) == 2.0
 
 
-def test_a_table_mixes_numbers_with_columns_that_are_counted() -> None:
+def test_a_table_mixes_numeric_and_derived_columns() -> None:
     schema = Schema("table", COLUMNS, (BLOCKS[0], BLOCKS[2], BLOCKS[4]))
     rows = [["xx yy XX", 1.5, {"k": 1}, [1]], ["", None, {"k": "v"}, []]]
-    named = [dict(zip(schema.names, row, strict=True)) for row in rows]
+    dicts = [dict(zip(schema.names, row, strict=True)) for row in rows]
     with edge_runtime.load(sums(schema, rows, [6.5, "nan"]).sealed()) as model:
-        columns = {name: [row[name] for row in named] for name in schema.names}
-        for X in (rows, named, columns):
+        columns = {name: [row[name] for row in dicts] for name in schema.names}
+        for X in (rows, dicts, columns):
             np.testing.assert_array_equal(model.predict(X), [6.5, np.nan])
-        assert model.predict_one(named[0]) == model.predict_one(rows[0]) == 6.5
+        assert model.predict_one(dicts[0]) == model.predict_one(rows[0]) == 6.5
         with pytest.raises(InputError, match="row 1, column 'dict'"):
-            model.predict([named[0], {**named[1], "dict": "k"}])
+            model.predict([dicts[0], {**dicts[1], "dict": "k"}])
 
 
 def closed_model() -> Parts:
     columns = (
         Column("n", "int64", categories=(1.0, 2.5), closed=True),
-        Column("gap", "float64", missing=True, categories=(0.0,), closed=True),
+        Column("optional", "float64", missing=True, categories=(0.0,), closed=True),
         Column("s", "string", missing=True, categories=("a", "b"), closed=True),
     )
     return sums(Schema("table", columns), [[1, None, "a"], [2.5, 0.0, None]], ["nan", 2.5])
 
 
-GOOD = {"n": 1, "gap": 0, "s": "a"}
+GOOD = {"n": 1, "optional": 0, "s": "a"}
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "shown"),
-    [("n", 3, "1.0, 2.5; found 3.0"), ("gap", 1, "0.0; found 1.0"), ("s", "c", "'b'; found 'c'")],
+    ("column", "value", "words"),
+    [
+        ("n", 3, "1.0, 2.5; found 3.0"),
+        ("optional", 1, "0.0; found 1.0"),
+        ("s", "c", "'b'; found 'c'"),
+    ],
 )
-def test_a_value_that_training_did_not_list_is_refused_in_a_closed_column(
-    column: str, value: Any, shown: str
-) -> None:
+def test_a_closed_column_refuses_an_unseen_category(column: str, value: Any, words: str) -> None:
     with edge_runtime.load(closed_model().sealed()) as model:
         assert model.predict([GOOD]).tolist() == [1.0]
         assert model.predict_one({**GOOD, "s": None}) == 1.0
-        assert np.isnan(model.predict_one({**GOOD, "gap": None}))
-        with pytest.raises(InputError, match=f"row 1, column '{column}'.*{shown}"):
+        assert np.isnan(model.predict_one({**GOOD, "optional": None}))
+        with pytest.raises(InputError, match=f"row 1, column '{column}'.*{words}"):
             model.predict([GOOD, {**GOOD, column: value}])
-        with pytest.raises(InputError, match=f"column '{column}'.*{shown}"):
+        with pytest.raises(InputError, match=f"column '{column}'.*{words}"):
             model.predict_one({**GOOD, column: value})
 
 
-def test_an_array_of_numbers_is_held_to_closed_columns_too() -> None:
+def test_a_closed_column_is_checked_in_arrays_too() -> None:
     schema = Schema("array", (Column("x0", "float64", categories=(1.0, 2.0), closed=True),))
     with edge_runtime.load(sums(schema, [[1.0]], [1.0]).sealed()) as model:
         assert model.predict(np.array([[2.0], [1.0]])).tolist() == [2.0, 1.0]
@@ -366,7 +369,7 @@ def test_an_array_of_numbers_is_held_to_closed_columns_too() -> None:
             model.predict(np.array([[2.0], [1.5]]))
 
 
-def test_a_closed_column_without_categories_is_held_to_its_range() -> None:
+def test_a_closed_column_without_categories_checks_its_range() -> None:
     columns = (Column("n", "float64", missing=True, minimum=-1.0, maximum=2.0, closed=True),)
     with edge_runtime.load(sums(Schema("array", columns), [[1.0]], [1.0]).sealed()) as model:
         assert model.predict([[-1.0], [2.0]]).tolist() == [-1.0, 2.0]

@@ -111,7 +111,7 @@ class Vocabulary:
     terms: tuple[Term, ...]
 
     @property
-    def columns(self) -> int:
+    def n_columns(self) -> int:
         """Number of columns of the block."""
         return len(self.terms)
 
@@ -134,7 +134,7 @@ class Hashing:
     kept: tuple[int, ...] = ()
 
     @property
-    def columns(self) -> int:
+    def n_columns(self) -> int:
         """Number of columns of the block."""
         return len(self.kept) or self.width
 
@@ -168,7 +168,7 @@ class Derived:
     @property
     def width(self) -> int:
         """Number of columns."""
-        return self.placing.columns
+        return self.placing.n_columns
 
     @property
     def reads(self) -> Literal["string", "dict", "list"]:

@@ -195,7 +195,7 @@ class Context:
 
         Returns
         -------
-        Tensor, shape (n_samples, placing.columns)
+        Tensor, shape (n_samples, placing.n_columns)
             float64, a slice of the graph input ``numbers``.
         """
         frame = self._behind(X)

@@ -15,9 +15,9 @@ LARGEST_VOCABULARY_BYTES = MAX_MANIFEST_BYTES * 3 // 4
 
 def check_size(placing: Placing, refuse: Callable[[str], Exception]) -> None:
     """Refuse features that are wider than a row, or a vocabulary that a manifest cannot hold."""
-    if placing.columns > MAX_WIDTH:
+    if placing.n_columns > MAX_WIDTH:
         raise refuse(
-            f"its {placing.columns:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
+            f"its {placing.n_columns:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
             "n_features, or raise min_df"
         )
     if not isinstance(placing, Vocabulary):
@@ -26,7 +26,7 @@ def check_size(placing: Placing, refuse: Callable[[str], Exception]) -> None:
     size = sum(len(str(term).encode("utf-8", "replace")) + 3 for term in placing.terms)
     if size > LARGEST_VOCABULARY_BYTES:
         raise refuse(
-            f"its vocabulary of {placing.columns:,} terms would take {size / 1e6:.0f} MB of "
+            f"its vocabulary of {placing.n_columns:,} terms would take {size / 1e6:.0f} MB of "
             f"the manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
             "min_df, set max_features, or take a HashingVectorizer"
         )
