@@ -1,4 +1,4 @@
-"""The command ``edge-runtime``: settles what must be settled before numpy is imported."""
+"""Start the command ``edge-runtime``: set what must be set before numpy is imported."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command; see :mod:`edge_runtime.cli.main`.
 
-    numpy's OpenBLAS starts a thread for every further core as it is imported, and each of them
-    spins for some 90 ms: on two cores a command takes 270 ms of processor time with them, and 161
-    without (measured).  Nothing here gains from them.  A program that imports edge_runtime may, and
-    is left alone.
+    When numpy is imported, OpenBLAS starts a thread for every further core, and each spins for
+    about 90 ms.  On two cores a command takes 270 ms of processor time with them, and 161 without
+    (measured).  The command does not use them.  A program that imports edge_runtime may, so
+    edge_runtime itself does not change the setting.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from edge_runtime.cli.main import main as run  # which imports numpy
-    except KeyboardInterrupt:  # that takes a while: long enough for a Ctrl-C
+    except KeyboardInterrupt:  # the import takes long enough for a Ctrl-C
         return 130
     except ImportError as error:
         return _refuse(error)
@@ -27,11 +27,11 @@ def main() -> int:
 
 
 def _refuse(error: ImportError) -> int:
-    first: BaseException = error
-    while first.__cause__ is not None:  # numpy's own text is two pages of advice about it
-        first = first.__cause__
-    why = " ".join(str(first).split())[:300]
+    cause: BaseException = error
+    while cause.__cause__ is not None:  # numpy's own message is two pages long
+        cause = cause.__cause__
+    reason = " ".join(str(cause).split())[:300]
     if sys.stderr is not None:
-        told = f"edge-runtime: cannot start ({why}); install edge-runtime and numpy anew"
-        print(told, file=sys.stderr)
+        message = f"edge-runtime: cannot start ({reason}); install edge-runtime and numpy anew"
+        print(message, file=sys.stderr)
     return 1

@@ -1,13 +1,13 @@
-"""Runs sealed scikit-learn models on small devices, exactly as they were trained.
+"""Run sealed scikit-learn models on small devices, exactly as they were trained.
 
 >>> import edge_runtime                                # doctest: +SKIP
 >>> model = edge_runtime.load("penguins.onnx")         # doctest: +SKIP
 >>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
 """
 
-# First, and as near to the caller as can be.  Deeper among our own modules the frames of numpy's
-# import cross the end of one of the interpreter's 16 KB blocks of frames, again and again: CPython
-# 3.11 then maps and frees a block at every call, 700 times, 6 ms of processor time (measured).
+# Import numpy first, with few frames on the stack.  With more, the frames of numpy's own import
+# cross the end of one of the interpreter's 16 KB blocks of frames again and again.  CPython 3.11
+# then maps and frees a block at every call, 700 times: 6 ms of processor time (measured).
 import numpy as _numpy  # noqa: F401, I001
 
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ __all__ = [
     "load",
 ]
 
-# Imported when first asked for: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
+# Imported on first use: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
 _LAZY_EXPORTS = {
     "IsolationLimits": "edge_runtime.isolation",
     "TrustStore": "edge_runtime.trust.keys",

@@ -1,6 +1,6 @@
-"""Which onnxruntime may run a bundle: a table of the ones that must not, and the check.
+"""Check the version of onnxruntime: the releases that must not run a bundle, and why.
 
-Never imports onnxruntime: one of the refused versions kills the process when it is imported.
+Never imports onnxruntime: one of the denied releases kills the process on import.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 OLDEST_ONNXRUNTIME = "1.28.0"
-"""Oldest release that this runtime is tested with."""
+"""Oldest release that is tested."""
 
 NEWEST_OPSETS: Mapping[str, int] = {"": 26, "ai.onnx.ml": 5, "com.microsoft": 1}
 """Operator sets that :data:`OLDEST_ONNXRUNTIME` and all later releases run (measured)."""
@@ -34,23 +34,23 @@ NEWEST_OPSETS: Mapping[str, int] = {"": 26, "ai.onnx.ml": 5, "com.microsoft": 1}
 
 @record(frozen=True, slots=True)
 class Denied:
-    """A release of onnxruntime that answers wrongly or crashes.
+    """A release of onnxruntime that predicts wrongly or crashes.
 
     Attributes
     ----------
     version
         The release.
     machine
-        ``platform.machine()`` it concerns, or None for all.
+        ``platform.machine()`` of the computers concerned, or None for all.
     fault
-        What it does.
+        The fault, as a verb phrase.
     issue
         Number in onnxruntime's issue tracker.
     instead
         The release to install.
     needs
-        The CPU feature, as /proc/cpuinfo spells it, that its wheel takes for granted: a CPU that
-        has it runs the release.  None: the fault is there on every CPU.
+        The CPU feature, as in /proc/cpuinfo, that the wheel requires without a check.  A CPU that
+        has it runs the release.  None: the fault occurs on every CPU.
     """
 
     version: str
@@ -62,9 +62,9 @@ class Denied:
 
 
 DENIED: tuple[Denied, ...] = (
-    Denied("1.26.0", None, "answers binary forests wrongly", 28557, "1.26.1 or later"),
-    # Its first instruction that works in half precision (FEAT_FP16) ends a Cortex-A53 or A72, hence
-    # a Raspberry Pi Zero 2 W, 3 or 4; docs/arm.md shows it.
+    Denied("1.26.0", None, "predicts binary forests wrongly", 28557, "1.26.1 or later"),
+    # Its first half-precision instruction (FEAT_FP16) kills the process on a Cortex-A53 or A72, and
+    # so on a Raspberry Pi Zero 2 W, 3 or 4; see docs/arm.md.
     Denied(
         "1.21.0",
         "aarch64",
@@ -90,22 +90,22 @@ def check_version(
     Parameters
     ----------
     version, machine
-        Of the installed onnxruntime, and ``platform.machine()``.
+        Version of the installed onnxruntime, and ``platform.machine()``.
     required
         Oldest release that the bundle's manifest names.
     denied
         Releases that must not be used.
     features
-        What the CPU can do; None asks /proc/cpuinfo, and only if a denied release is installed.
+        Features of the CPU; None reads /proc/cpuinfo, but only if a denied release is installed.
 
     Raises
     ------
     UnsupportedRuntimeError
-        With the release to install.
+        The message names the release to install.
     """
-    found = _release(version)
+    release = _release(version)
     for entry in denied:
-        if found == _release(entry.version) and entry.machine in (None, machine):
+        if release == _release(entry.version) and entry.machine in (None, machine):
             if entry.needs in (cpu_features() if features is None else features):
                 continue
             raise UnsupportedRuntimeError(
@@ -113,7 +113,7 @@ def check_version(
                 f"install {entry.instead}"
             )
     oldest = max(required, OLDEST_ONNXRUNTIME, key=_release)
-    if not found >= _release(oldest):
+    if not release >= _release(oldest):
         raise UnsupportedRuntimeError(
             f"onnxruntime {version} is installed, expected {oldest} or later; "
             f"pip install 'onnxruntime>={oldest}'"
@@ -126,12 +126,12 @@ def check_opsets(opsets: Mapping[str, int]) -> None:
     Parameters
     ----------
     opsets
-        Domain to version; the domain of ONNX's own operators is empty.
+        Domain to version; the domain of ONNX's own operators is "".
 
     Raises
     ------
     UnsupportedRuntimeError
-        With the domain, both versions and the remedy.
+        The message names the domain, both versions and the remedy.
     """
     for domain, version in opsets.items():
         newest = NEWEST_OPSETS.get(domain)
@@ -149,65 +149,69 @@ def check_opsets(opsets: Mapping[str, int]) -> None:
 
 
 def cpu_features() -> frozenset[str]:
-    """What the first CPU can do, in the words of Linux; empty where nothing tells."""
+    """Read the features of the first CPU from /proc/cpuinfo; empty where there is none."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            told = re.search(r"^(?:Features|flags)\s*:(.*)$", file.read(1 << 20), re.MULTILINE)
+            match = re.search(r"^(?:Features|flags)\s*:(.*)$", file.read(1 << 20), re.MULTILINE)
     except OSError:
         return frozenset()
-    return frozenset(told[1].split()) if told else frozenset()
+    return frozenset(match[1].split()) if match else frozenset()
 
 
 def installed_onnxruntime() -> str:
-    """The version of the onnxruntime that an import would find.
+    """Find the version of onnxruntime that an import would load, without importing it.
 
     Raises
     ------
     UnsupportedRuntimeError
-        None is installed.
+        onnxruntime is not installed.
     """
-    # importlib.util, which asks other finders too, takes 0.3 ms to import.
-    spec = PathFinder.find_spec("onnxruntime") or _found_otherwise("onnxruntime")
+    # PathFinder first: importlib.util takes 0.3 ms to import.
+    spec = PathFinder.find_spec("onnxruntime") or _find_spec("onnxruntime")
     if spec is None or not spec.submodule_search_locations:
         raise UnsupportedRuntimeError("onnxruntime is not installed; pip install onnxruntime")
-    # The folder's name tells the version as importlib.metadata does, whose import alone costs
-    # more than making a small session (15 ms against 3 ms).
+    # The name of the dist-info folder has the version.  importlib.metadata would read it too, but
+    # its import takes longer than making a small session (15 ms against 3 ms).
     site = os.path.dirname(spec.submodule_search_locations[0])
-    found = [told for name in os.listdir(site) if (told := _version_in(name))]
-    if len(found) == 1:
-        return found[0]
-    from importlib.metadata import PackageNotFoundError, version
+    versions = [version for name in os.listdir(site) if (version := _version_in(name))]
+    if len(versions) == 1:
+        return versions[0]
+    from importlib import metadata
 
     try:
-        return version("onnxruntime")
-    except PackageNotFoundError as error:
+        return metadata.version("onnxruntime")
+    except metadata.PackageNotFoundError as error:
         raise UnsupportedRuntimeError(
-            "the installed onnxruntime does not tell its version; pip install onnxruntime"
+            "the installed onnxruntime has no version; pip install onnxruntime"
         ) from error
 
 
-def _found_otherwise(name: str) -> Any:
+def _find_spec(name: str) -> Any:
+    """Search with every finder, not only along sys.path."""
     from importlib.util import find_spec
 
     return find_spec(name)
 
 
 def _version_in(folder: str) -> str:
-    """Of onnxruntime or a variant, onnxruntime_gpu say, from its dist-info folder's name, or ""."""
-    name, dash, rest = folder.partition("-")
-    version = rest.removesuffix(".dist-info")
-    if not name.startswith("onnxruntime") or not dash or version == rest or "-" in version:
+    """Read the version of onnxruntime, or of onnxruntime_gpu say, from a dist-info folder's name.
+
+    Gives "" for every other folder.
+    """
+    name, dash, suffix = folder.partition("-")
+    version = suffix.removesuffix(".dist-info")
+    if not name.startswith("onnxruntime") or not dash or version == suffix or "-" in version:
         return ""
     variant = name.removeprefix("onnxruntime")
-    is_one = not variant or (variant[0] == "_" and variant.replace("_", "").isalpha())
-    return version if is_one and version[:1].isdigit() else ""
+    is_onnxruntime = not variant or (variant[0] == "_" and variant.replace("_", "").isalpha())
+    return version if is_onnxruntime and version[:1].isdigit() else ""
 
 
 def _release(version: str) -> tuple[int, int, int]:
-    """Major, minor and micro number; what follows them (rc1, dev, +cu12) does not count."""
+    """Parse major, minor and micro number; ignore a suffix (rc1, dev, +cu12)."""
     numbers: list[int] = []
     for part in version.split(".")[:3]:
-        # The digits in front: of "0rc1" the zero.
+        # The leading digits: "0" in "0rc1".
         digits = part[: len(part) - len(part.lstrip("0123456789"))]
         if not 1 <= len(digits) <= _MAX_RELEASE_DIGITS:
             break

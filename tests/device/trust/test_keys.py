@@ -153,7 +153,7 @@ def test_a_store_counts_all_its_folders_and_writes_to_the_first(tmp_path: Path) 
     assert set(store.read().keys) == {KEY.key_id, OTHER.key_id}
     TrustStore(system).revoke(KEY.key_id)
     assert store.read().revoked == {KEY.key_id}
-    with pytest.raises(TrustError, match="holds no key"):
+    with pytest.raises(TrustError, match="has no key"):
         store.remove(OTHER.key_id)
     store.remove(KEY.key_id)
     assert set(store.read().keys) == {OTHER.key_id}
@@ -279,7 +279,7 @@ def test_a_named_store_without_keys_is_an_error(
     ("arguments", "words"),
     [
         (("trust", "add", "absent.pem"), "No such file"),
-        (("trust", "remove", "0" * 16), "holds no key"),
+        (("trust", "remove", "0" * 16), "has no key"),
         (("trust", "remove", "../../etc/x"), "is no key id"),
         (("trust", "revoke", "short"), "is no key id"),
     ],

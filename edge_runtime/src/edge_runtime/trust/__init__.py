@@ -1,1 +1,1 @@
-"""Whose files this device accepts: Ed25519 signatures and the keys that are trusted."""
+"""Decide which signed files this device accepts: Ed25519 signatures and trusted keys."""

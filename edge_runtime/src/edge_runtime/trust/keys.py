@@ -1,7 +1,6 @@
-"""Public keys in, the decision whether a seal's signature counts on this device out.
+"""Read the keys that this device trusts, and refuse bundles that none of them has signed.
 
-Key files are the PEM that OpenSSL writes for an Ed25519 public key (RFC 8410).  They are read here
-without a cryptographic library: 32 bytes behind a fixed head.  ``signing`` does the arithmetic.
+The arithmetic of a signature is in ``signatures``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_KEYS", "TrustStore", "TrustedKeys", "as_trusted_keys"]
 
 MAX_KEYS = 1000
-"""Key files read from one folder."""
+"""Most key files in one folder."""
 
 _REVOKED = "revoked.txt"
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
@@ -32,7 +31,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclass(frozen=True)
 class TrustedKeys:
-    """The keys whose signatures count, and the ids of those that do not count any more."""
+    """The keys whose signatures are accepted, and the ids of revoked keys."""
 
     keys: Mapping[str, PublicKey]
     revoked: frozenset[str] = frozenset()
@@ -43,17 +42,17 @@ class TrustedKeys:
         Raises
         ------
         UnsignedError, UntrustedKeyError
-            Nobody has signed it, or a key that does not count.
+            The seal is unsigned, or signed by a key that is unknown or revoked.
         SignatureError
-            The signature is not the named key's over this seal.
+            The signature does not belong to the named key and this seal.
         TrustError
             The ``signing`` extra is not installed.
         """
-        known = ", ".join(sorted(self.keys.keys() - self.revoked)) or "none"
+        accepted = ", ".join(sorted(self.keys.keys() - self.revoked)) or "none"
         if not seal.is_signed:
             raise UnsignedError(
-                f"the bundle is unsigned, expected one signed by a trusted key ({known}); sign it "
-                "with edge-pipeline sign"
+                f"the bundle is unsigned, expected one signed by a trusted key ({accepted}); "
+                "sign it with edge-pipeline sign"
             )
         key_id = seal.key_id
         if key_id in self.revoked:
@@ -64,8 +63,8 @@ class TrustedKeys:
             )
         if key_id not in self.keys:
             raise UntrustedKeyError(
-                f"the bundle is signed by key {key_id}, trusted here: {known}; if you know that "
-                "key, edge-runtime trust add its public key",
+                f"the bundle is signed by key {key_id}, trusted here: {accepted}; if you know that "
+                "key, run edge-runtime trust add with its public key",
                 key_id=key_id,
                 revoked=False,
             )
@@ -77,12 +76,12 @@ class TrustedKeys:
 class TrustStore:
     """Folders of trusted keys: a ``.pem`` file for each, and ``revoked.txt`` with key ids.
 
-    Keys and revocations of all folders count together; the first folder is the one written to.
+    The keys and revocations of all folders apply; only the first folder is written to.
 
     Parameters
     ----------
     folders
-        They need not exist.
+        Paths of the folders; they need not exist.
     """
 
     def __init__(self, *folders: str | os.PathLike[str]) -> None:
@@ -91,12 +90,12 @@ class TrustStore:
         self.folders = tuple(Path(folder) for folder in folders)
 
     def read(self) -> TrustedKeys:
-        """What the folders hold now.
+        """Read the keys and revocations in the folders.
 
         Raises
         ------
         TrustError
-            A file is no public key or no list of key ids, or everybody may write to a folder.
+            A file is no public key or no list of key ids, or any user may write to a folder.
         OSError
             A file cannot be read.
         """
@@ -106,17 +105,17 @@ class TrustStore:
             for path in _key_files(folder):
                 key = PublicKey.from_pem(_small_file(path), source=str(path))
                 keys[key.key_id] = key
-            revoked |= _revoked(folder)
+            revoked |= _read_revoked(folder)
         return TrustedKeys(keys, frozenset(revoked))
 
     def places(self) -> Iterator[tuple[Path, PublicKey]]:
-        """Every key file and its key."""
+        """Iterate over the key files and their keys."""
         for folder in self.folders:
             for path in _key_files(folder):
                 yield path, PublicKey.from_pem(_small_file(path), source=str(path))
 
     def add(self, pem: bytes, *, source: str = "the key") -> PublicKey:
-        """Trust a key from now on.
+        """Trust a key.
 
         Raises
         ------
@@ -131,27 +130,27 @@ class TrustStore:
         return key
 
     def remove(self, key_id: str) -> None:
-        """Trust a key no more; a bundle that it signed is then one of an unknown key.
+        """Stop trusting a key: bundles that it signed then have an unknown key.
 
         Raises
         ------
         TrustError
-            The first folder does not hold it.
+            The first folder does not have it.
         """
         _check_id(key_id)
         own = TrustStore(self.folders[0])
-        found = [path for path, key in own.places() if key.key_id == key_id]
-        if not found:
-            raise TrustError(f"{self.folders[0]} holds no key {key_id}")
-        for path in found:
+        paths = [path for path, key in own.places() if key.key_id == key_id]
+        if not paths:
+            raise TrustError(f"{self.folders[0]} has no key {key_id}")
+        for path in paths:
             path.unlink()
 
     def revoke(self, key_id: str) -> None:
-        """Refuse whatever a key has signed or will sign, known here or not."""
+        """Refuse all bundles of a key, whether it is known here or not."""
         _check_id(key_id)
         self._make_folder()
-        listed = sorted(_revoked(self.folders[0]) | {key_id})
-        text = "".join(f"{item}\n" for item in listed)
+        revoked_ids = sorted(_read_revoked(self.folders[0]) | {key_id})
+        text = "".join(f"{revoked_id}\n" for revoked_id in revoked_ids)
         write_whole(text.encode("ascii"), self.folders[0] / _REVOKED)
 
     def _make_folder(self) -> None:
@@ -161,31 +160,31 @@ class TrustStore:
 def as_trusted_keys(
     keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes],
 ) -> TrustedKeys:
-    """The trusted keys that a caller names: PEM files or their bytes, or a store.
+    """Read the trusted keys that a caller names: PEM files or their bytes, or a store.
 
     Raises
     ------
     TrustError
-        There is none, or one cannot be read.  Whoever checks signatures means to refuse files, so
-        no key at all is a mistake; None, not an empty list, is how to say "do not check".
+        There is none, or one cannot be read.  An empty list is an error: it would refuse every
+        bundle.  To check no signatures, pass None to :func:`edge_runtime.load`.
     """
     if isinstance(keys, TrustStore):
-        found = keys.read()
+        trusted_keys = keys.read()
     elif isinstance(keys, TrustedKeys):
-        found = keys
+        trusted_keys = keys
     elif isinstance(keys, str | bytes | os.PathLike):
         raise TypeError("trusted_keys must be a list of PEM files, or a TrustStore")
     else:
-        read = [
+        public_keys = [
             PublicKey.from_pem(key)
             if isinstance(key, bytes)
             else PublicKey.from_pem(_small_file(Path(key)), source=os.fspath(key))
             for key in keys
         ]
-        found = TrustedKeys({key.key_id: key for key in read})
-    if not found.keys:
+        trusted_keys = TrustedKeys({key.key_id: key for key in public_keys})
+    if not trusted_keys.keys:
         raise TrustError("no trusted keys: every bundle would be refused; name at least one")
-    return found
+    return trusted_keys
 
 
 def _key_files(folder: Path) -> list[Path]:
@@ -194,24 +193,25 @@ def _key_files(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     if status.st_mode & stat.S_IWOTH:
-        raise TrustError(f"{folder}: everybody may write to it; chmod o-w {folder}")
-    found = sorted(path for path in folder.iterdir() if path.suffix == ".pem")
-    if len(found) > MAX_KEYS:
-        raise TrustError(f"{folder} has {len(found)} keys, this runtime reads up to {MAX_KEYS}")
-    return found
+        raise TrustError(f"{folder}: any user may write to it; chmod o-w {folder}")
+    paths = sorted(path for path in folder.iterdir() if path.suffix == ".pem")
+    if len(paths) > MAX_KEYS:
+        raise TrustError(f"{folder} has {len(paths)} keys, this runtime reads up to {MAX_KEYS}")
+    return paths
 
 
-def _revoked(folder: Path) -> frozenset[str]:
+def _read_revoked(folder: Path) -> frozenset[str]:
     path = folder / _REVOKED
     try:
         text = path.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         return frozenset()
-    listed = [line.partition("#")[0].strip() for line in text.splitlines()]
-    for item in filter(None, listed):
-        # A line that is not understood may be the very key that must not count.
-        _check_id(item, source=f"{path}: ")
-    return frozenset(filter(None, listed))
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    revoked_ids = frozenset(filter(None, lines))
+    for revoked_id in sorted(revoked_ids):
+        # Do not skip a malformed line: it may be meant to revoke a key.
+        _check_id(revoked_id, source=f"{path}: ")
+    return revoked_ids
 
 
 def _check_id(key_id: str, *, source: str = "") -> None:

@@ -66,6 +66,6 @@ class PublicKey:
         return cls(der[len(_HEAD) :])
 
     def to_pem(self) -> bytes:
-        """As OpenSSL writes it."""
+        """Write the PEM as OpenSSL does."""
         body = base64.b64encode(_HEAD + self.raw)
         return b"-----BEGIN PUBLIC KEY-----\n" + body + b"\n-----END PUBLIC KEY-----\n"

@@ -1,4 +1,4 @@
-"""A seal and a key in, a signature or a verdict out: the only module that imports cryptography.
+"""Sign seals and check their signatures; no other module imports cryptography.
 
 Ed25519 (RFC 8032) over :func:`edge_runtime.bundle.seal.signed_message`.  Needs the extra
 ``signing``; everything else in this package works without it.
@@ -19,14 +19,14 @@ __all__ = ["public_key", "sign", "verify"]
 
 
 def sign(raw: bytes, private_key: Ed25519PrivateKey) -> bytes:
-    """The bundle's bytes with a signature in its seal, in place of whichever was there.
+    """Sign a bundle: give its bytes with a signature in the seal, in place of any earlier one.
 
     The same bytes and key give the same signature (RFC 8032, section 5.1.6).
 
     Raises
     ------
     BundleError
-        *raw* is no bundle, or damaged.
+        *raw* is no bundle, or is damaged.
     """
     seal = read_seal(raw).signed_as(public_key(private_key).key_id)
     return replace_seal(raw, seal.with_signature(private_key.sign(signed_message(seal)).hex()))
@@ -38,17 +38,17 @@ def verify(seal: Seal, key: PublicKey) -> None:
     Raises
     ------
     SignatureError
-        The signature is somebody else's, or was made over other bytes.
+        The signature belongs to another key, or to other bytes.
     TrustError
-        The extra is not installed.
+        The extra ``signing`` is not installed.
     """
     try:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     except ImportError as error:
         raise TrustError(
-            "this device trusts keys, and cannot check their signatures without the package "
-            "cryptography; pip install 'edge-runtime[signing]'"
+            "signatures cannot be checked without the package cryptography; "
+            "pip install 'edge-runtime[signing]'"
         ) from error
     try:
         Ed25519PublicKey.from_public_bytes(key.raw).verify(
@@ -62,5 +62,5 @@ def verify(seal: Seal, key: PublicKey) -> None:
 
 
 def public_key(private_key: Ed25519PrivateKey) -> PublicKey:
-    """The public half."""
+    """Compute the public key of a private key."""
     return PublicKey(private_key.public_key().public_bytes_raw())
