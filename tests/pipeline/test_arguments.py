@@ -26,9 +26,9 @@ MODEL = LogisticRegression().fit(X, Y)
 @pytest.mark.parametrize(
     ("slip", "told"),
     [
-        ({"y": Y[:5]}, "hand the targets of exactly these rows"),
-        ({"y": np.full(60, np.nan)}, "hand the targets of exactly these rows"),
-        ({"y": ["a"] * 60}, "hand the targets of exactly these rows"),
+        ({"y": Y[:5]}, "pass the targets of exactly these rows"),
+        ({"y": np.full(60, np.nan)}, "pass the targets of exactly these rows"),
+        ({"y": ["a"] * 60}, "pass the targets of exactly these rows"),
         ({"tolerance": "x"}, "a number between 0 and 1, found 'x'"),
         ({"tolerance": None}, "a number between 0 and 1, found None"),
         ({"tolerance": float("nan")}, "a number between 0 and 1, found nan"),

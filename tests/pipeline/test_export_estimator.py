@@ -113,7 +113,7 @@ def test_what_is_not_a_fitted_estimator_is_refused(
 def test_rows_of_another_shape_than_training_are_refused(line: Any, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="refuses the first rows"):
         edge_pipeline.export(line, X[:, :2], tmp_path / "model.onnx")
-    with pytest.raises(ConversionError, match="hand the same ones"):
+    with pytest.raises(ConversionError, match="pass the same columns"):
         edge_pipeline.export(line, X, tmp_path / "model.onnx", X_test=X[:, :2])
 
 

@@ -1,7 +1,6 @@
-"""From a scikit-learn estimator to one sealed ONNX file, proven to answer the same.
+"""Convert scikit-learn estimators to sealed ONNX files that predict exactly the same.
 
-What a name needs, scikit-learn and onnx before all, is imported when the name is first asked for:
-``edge-pipeline --help`` must not wait for it.
+Names are imported at their first use: ``edge-pipeline --help`` must not wait for scikit-learn.
 """
 
 import os
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from edge_pipeline.evaluation.report.graph_drawing import GraphDrawing, draw_graph
     from edge_pipeline.evaluation.report.write_report import ReportFiles, report
     from edge_pipeline.export_estimator import ExportResult, export
+    from edge_pipeline.inspect_file import Inspection, inspect
     from edge_pipeline.packaging.kit.make_kit import Kit, KitPackage, make_kit
     from edge_pipeline.packaging.signing import SigningKey, SignResult, make_signing_key, sign
     from edge_pipeline.progress import ProgressListener
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from edge_pipeline.training.fit import FittedModel, train
     from edge_pipeline.training.search_results import Candidate, SearchResult
     from edge_pipeline.verification.reverify import VerificationResult, verify
+
+__version__ = "0.1.0"
 
 __all__ = [
     "BenchComparison",
@@ -67,6 +69,7 @@ __all__ = [
     "FittedModel",
     "GraphDrawing",
     "InitResult",
+    "Inspection",
     "Kit",
     "KitError",
     "KitPackage",
@@ -87,6 +90,7 @@ __all__ = [
     "TrainingError",
     "UnsupportedEstimatorError",
     "VerificationResult",
+    "__version__",
     "bench",
     "bench_pair",
     "build",
@@ -98,6 +102,7 @@ __all__ = [
     "export",
     "export_function",
     "init",
+    "inspect",
     "load_dataset",
     "make_kit",
     "make_signing_key",
@@ -110,6 +115,8 @@ __all__ = [
 ]
 
 _LAZY_EXPORTS = {
+    "BenchComparison": "edge_pipeline.evaluation.benchmark",
+    "BenchResult": "edge_pipeline.evaluation.isolated_benchmark",
     "Candidate": "edge_pipeline.training.search_results",
     "ColumnDescription": "edge_pipeline.data.profile",
     "Comparison": "edge_pipeline.evaluation.diff",
@@ -117,23 +124,23 @@ _LAZY_EXPORTS = {
     "DeployResult": "edge_pipeline.deployment.deploy",
     "Engine": "edge_pipeline.training.engines",
     "Evaluation": "edge_pipeline.evaluation.report.evaluation",
+    "ExportResult": "edge_pipeline.export_estimator",
     "FittedModel": "edge_pipeline.training.fit",
     "GraphDrawing": "edge_pipeline.evaluation.report.graph_drawing",
+    "InitResult": "edge_pipeline.data.template",
+    "Inspection": "edge_pipeline.inspect_file",
     "Kit": "edge_pipeline.packaging.kit.make_kit",
     "KitPackage": "edge_pipeline.packaging.kit.make_kit",
-    "BenchResult": "edge_pipeline.evaluation.isolated_benchmark",
     "OnnxModel": "edge_pipeline.conversion.convert",
+    "ProgressListener": "edge_pipeline.progress",
     "Recipe": "edge_pipeline.data.recipe",
-    "ExportResult": "edge_pipeline.export_estimator",
-    "VerificationResult": "edge_pipeline.verification.reverify",
+    "ReportFiles": "edge_pipeline.evaluation.report.write_report",
     "SearchResult": "edge_pipeline.training.search_results",
     "SignResult": "edge_pipeline.packaging.signing",
     "SigningKey": "edge_pipeline.packaging.signing",
-    "InitResult": "edge_pipeline.data.template",
     "TableDescription": "edge_pipeline.data.profile",
-    "BenchComparison": "edge_pipeline.evaluation.benchmark",
-    "ProgressListener": "edge_pipeline.progress",
-    "ReportFiles": "edge_pipeline.evaluation.report.write_report",
+    "VerificationResult": "edge_pipeline.verification.reverify",
+    "bench": "edge_pipeline.evaluation.isolated_benchmark",
     "bench_pair": "edge_pipeline.evaluation.benchmark",
     "build": "edge_pipeline.build_from_recipe",
     "compare": "edge_pipeline.evaluation.diff",
@@ -144,18 +151,18 @@ _LAZY_EXPORTS = {
     "export": "edge_pipeline.export_estimator",
     "export_function": "edge_pipeline.build_from_recipe",
     "init": "edge_pipeline.data.template",
+    "inspect": "edge_pipeline.inspect_file",
     "load_dataset": "edge_pipeline.data.dataset",
     "make_kit": "edge_pipeline.packaging.kit.make_kit",
     "make_signing_key": "edge_pipeline.packaging.signing",
-    "bench": "edge_pipeline.evaluation.isolated_benchmark",
     "read_recipe": "edge_pipeline.data.recipe",
+    "report": "edge_pipeline.evaluation.report.write_report",
     "roll_back": "edge_pipeline.deployment.deploy",
     "sign": "edge_pipeline.packaging.signing",
     "train": "edge_pipeline.training.fit",
     "verify": "edge_pipeline.verification.reverify",
-    "report": "edge_pipeline.evaluation.report.write_report",
 }
-"""Public name to the module that it comes from; the imports above tell type checkers the same."""
+"""Public name to its module; type checkers read the same from the imports above."""
 
 
 def __getattr__(name: str) -> Any:

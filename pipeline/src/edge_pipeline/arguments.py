@@ -1,4 +1,4 @@
-"""What ``export`` is handed, checked before the work: a slip must not cost an hour of training."""
+"""Check the arguments of ``export`` first: a slip must not cost an hour of training."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from edge_pipeline.errors import ConversionError
 __all__ = ["check_description", "check_tolerance", "check_writable", "score_on_sample"]
 
 LONGEST_NAME = 200
-"""Characters of a model's name: what a table, a title and a file name can hold."""
+"""Characters of a model's name: enough for a table, a title and a file name."""
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """*path*, in whose folder a file can be made.
+    """Return *path* as a Path, after a trial that a file can be written beside it.
 
     Raises
     ------
     ConversionError
-        It is no path.
+        It is not a path.
     OSError
         Its folder is missing or cannot be written to, or *path* is a folder itself.
     """
@@ -43,13 +43,13 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
         with tempfile.TemporaryFile(dir=file.parent):
             pass
     except OSError as error:
-        # The message names what was asked for, not the trial.
+        # The message names the user's file, not the trial.
         raise type(error)(error.errno, f"cannot be written: {error.strerror}", str(file)) from error
     return file
 
 
 def check_tolerance(tolerance: Any) -> None:
-    """Refuse what is no share between 0 and 1 with a ConversionError."""
+    """Raise ConversionError unless *tolerance* is a number between 0 and 1."""
     is_number = isinstance(tolerance, int | float | np.number) and not isinstance(tolerance, bool)
     if not (is_number and 0 < tolerance < 1):
         raise ConversionError(
@@ -60,20 +60,20 @@ def check_tolerance(tolerance: Any) -> None:
 def check_description(
     name: Any, task: Any, version: Any, metrics: Mapping[str, Any] | None
 ) -> None:
-    """Refuse what the manifest cannot say, or a device could not use for the name of a file.
+    """Refuse a name, task, version or metric that the manifest cannot hold.
 
     Raises
     ------
     ConversionError
-        *name* or *task* is no short line of text, *version* no whole number from 1 on, or a metric
-        no finite number.
+        *name* or *task* is not one short line of text, *name* is no file name, *version* is not an
+        integer of at least 1, or a metric is not a finite number.
     """
-    for what, text in (("name", name), ("task", task)):
+    for argument, text in (("name", name), ("task", task)):
         if text is None:
             continue
         if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= LONGEST_NAME:
             raise ConversionError(
-                f"{what} must be one line of 1 to {LONGEST_NAME} characters, found {text!r:.80}"
+                f"{argument} must be one line of 1 to {LONGEST_NAME} characters, found {text!r:.80}"
             )
     if name is not None and (name in (".", "..") or "/" in name or "\\" in name):
         raise ConversionError(
@@ -92,22 +92,23 @@ def check_description(
 
 
 def score_on_sample(estimator: Any, X: Any, y: Any) -> dict[str, float]:
-    """The estimator's own score on its sample; empty without *y*, or where it has no number.
+    """Return the estimator's own score on its sample; empty without *y* or a finite score.
 
     Raises
     ------
     ConversionError
-        scikit-learn cannot score *y*: another length, missing values, other labels.
+        scikit-learn cannot score *y*: its length differs, values are missing, or labels are new.
     """
     if y is None or not hasattr(estimator, "score"):
         return {}
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # a score of one class is undefined: it is left out
+            # scikit-learn warns that the score of a single class is undefined; it is left out.
+            warnings.simplefilter("ignore")
             score = float(estimator.score(X, y))
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ConversionError(
-            f"{type(estimator).__name__}.score refuses X with y: {error}; hand the targets of "
+            f"{type(estimator).__name__}.score refuses X with y: {error}; pass the targets of "
             "exactly these rows, or leave y out"
         ) from error
     return {"score_on_sample": score} if math.isfinite(score) else {}

@@ -1,4 +1,4 @@
-"""A recipe, or a function that trains, in; a sealed and proven file out."""
+"""Build a sealed file from a recipe, or from a function that returns a fitted estimator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from edge_pipeline.training.fit import FittedModel, train
 __all__ = ["build", "estimator_and_sample", "export_function"]
 
 OUTPUT_FOLDER = Path("dist")
-"""Where bundles are written when nobody says otherwise, below the current directory."""
+"""Default folder for sealed files, in the current directory."""
 
 
 def build(
@@ -36,35 +36,35 @@ def build(
     signing_key: SigningKey | Path | str | None = None,
     report: bool = False,
 ) -> ExportResult:
-    """Train what *recipe* describes, and write it as one sealed file proven to answer the same.
+    """Train the estimator of *recipe*, and export it to one sealed file.
 
     Parameters
     ----------
     recipe
-        What :func:`~edge_pipeline.data.recipe.read_recipe` returned, or where it would find one.
+        A recipe, or the path of a recipe.toml or of its folder.
     output
-        File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
+        File to write; ``dist/NAME.onnx`` by default.  Its folder is created.
     table
         A frame of pandas or polars, or an Arrow table, instead of the rows that the recipe names.
     engine
-        Where a search for parameters runs.
+        Runs the search for parameters.
     watcher
-        Is told each stage, each epoch, and the fitted model.
+        Receives each stage, each epoch, and the fitted model.
     signing_key
-        Signs the file: a key, or the PEM file of one that has no password.
+        Signs the file: a key, or the PEM file of a key without a password.
     report
-        Whether to evaluate the file on the test rows, and to write what is found beside it:
+        Whether to evaluate the file on the test rows, and to write a report beside it:
         ``NAME.report.html``, ``.md`` and ``.json``.
 
     Returns
     -------
-    Report
-        Of the export; its ``seconds`` have the stages ``read`` and ``train`` too.
+    ExportResult
+        Its ``seconds`` include the stages ``read`` and ``train``.
 
     Raises
     ------
     RecipeError, DatasetError, TrainingError
-        Before anything is written.
+        The recipe, the table or the training failed; nothing is written.
     ConversionError, ParityError, LimitError, SealError, SigningError
         As :func:`~edge_pipeline.export_estimator.export`.
     OSError
@@ -72,7 +72,7 @@ def build(
     """
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
-    started = time.perf_counter()
+    start = time.perf_counter()
     watcher.stage("read")
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
@@ -80,12 +80,12 @@ def build(
     path = _output_path(output, recipe.name)
     dataset = load_dataset(recipe, table)
     watcher.loaded(dataset)
-    read_seconds = time.perf_counter() - started
+    read_seconds = time.perf_counter() - start
 
     watcher.stage("train")
     fitted = train(recipe, dataset, watcher=watcher, engine=engine)
 
-    done = export(
+    result = export(
         fitted.estimator,
         fitted.X_train,
         path,
@@ -99,11 +99,11 @@ def build(
         signing_key=key,
         on_stage=watcher.stage,
     )
-    seconds = {"read": read_seconds, "train": fitted.seconds, **done.seconds}
-    done = replace(done, seconds=seconds, search=fitted.search)
+    seconds = {"read": read_seconds, "train": fitted.seconds, **result.seconds}
+    result = replace(result, seconds=seconds, search=fitted.search)
     if not report:
-        return done
-    return _reported(done, recipe, dataset, fitted, watcher, from_file=table is None)
+        return result
+    return _with_report(result, recipe, dataset, fitted, watcher, from_file=table is None)
 
 
 def export_function(
@@ -116,7 +116,7 @@ def export_function(
     watcher: ProgressListener = SILENT,
     signing_key: SigningKey | Path | str | None = None,
 ) -> ExportResult:
-    """Call a function that returns a fitted estimator, and export what it returns.
+    """Call a function that returns a fitted estimator, and export that estimator.
 
     Parameters
     ----------
@@ -125,21 +125,21 @@ def export_function(
         ``folder/file.py:function``.  It returns a fitted estimator, or a tuple
         ``(estimator, X)`` with a sample of the training input.
     output
-        File to write; ``dist/NAME.onnx`` when not given.  Its folder is made.
+        File to write; ``dist/NAME.onnx`` by default.  Its folder is created.
     table
         CSV or Parquet file with the training input, when the function returns no sample.
-        Columns that the estimator does not know, its target say, are left out.
+        Columns on which the estimator was not fitted, such as the target, are ignored.
     name
-        Of the model; the function's name when not given.
+        The model's name; the function's name by default.
     signing_key
         As :func:`build`.
 
     Raises
     ------
     TrainingError
-        There is no such function, it raised, or it returned something else.
+        There is no such function, it raised an error, or it returned something else.
     DatasetError
-        No sample, or one that lacks a column of the estimator.
+        There is no sample, or it lacks a column of the estimator.
     ConversionError, ParityError, SealError, SigningError
         As :func:`~edge_pipeline.export_estimator.export`.
     OSError
@@ -148,11 +148,11 @@ def export_function(
     key = None if signing_key is None else as_signing_key(signing_key)
     name = name or reference.rpartition(":")[2]
     path = _output_path(output, name)
-    started = time.perf_counter()
+    start = time.perf_counter()
     watcher.stage("train")
     estimator, X = estimator_and_sample(reference, table)
-    train_seconds = time.perf_counter() - started
-    report = export(
+    train_seconds = time.perf_counter() - start
+    result = export(
         estimator,
         X,
         path,
@@ -161,26 +161,27 @@ def export_function(
         signing_key=key,
         on_stage=watcher.stage,
     )
-    return replace(report, seconds={"train": train_seconds, **report.seconds})
+    return replace(result, seconds={"train": train_seconds, **result.seconds})
 
 
 def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any, Any]:
-    """What the function *reference* returns: a fitted estimator, and a sample of its input.
+    """Call the function *reference*; return a fitted estimator and a sample of its input.
 
     Raises
     ------
     TrainingError, DatasetError, OSError
         As :func:`export_function`.
     """
-    made = _call(reference)
-    estimator, X = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    result = _call(reference)
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    estimator, X = result if is_pair else (result, None)
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
         raise TrainingError(
             f"{reference} returned a {type(estimator).__name__}; expected a fitted estimator, "
             "or (estimator, X)"
         )
     if table is not None:
-        X = _sample_for(estimator, Path(table))
+        X = _read_sample(estimator, Path(table))
     if X is None:
         raise DatasetError(
             f"{reference} returned no sample of the training input; return (estimator, X), "
@@ -190,12 +191,12 @@ def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any,
 
 
 def limits_of(recipe: Recipe) -> dict[str, float]:
-    """The limits of *recipe* by the names that the manifest has for them.
+    """Return the limits of *recipe* under their names in the manifest.
 
     Raises
     ------
     RecipeError
-        A score is limited, and no metric is measured.
+        A score is limited, but no metric is measured.
     """
     if recipe.limits is None:
         return {}
@@ -209,8 +210,8 @@ def limits_of(recipe: Recipe) -> dict[str, float]:
     return recipe.limits.bounds(metric)
 
 
-def _reported(
-    done: ExportResult,
+def _with_report(
+    result: ExportResult,
     recipe: Recipe,
     dataset: Dataset,
     fitted: FittedModel,
@@ -218,17 +219,19 @@ def _reported(
     *,
     from_file: bool,
 ) -> ExportResult:
-    """*done* with the page that was written about it."""
-    # matplotlib and jinja2 take half a second, which only the page is worth.
+    """Evaluate the file, write the report beside it, and add the report to *result*."""
+    # Only the report needs matplotlib and jinja2, which take half a second to import.
     from edge_pipeline.evaluation.report import write_report
 
     watcher.stage("report")
-    started = time.perf_counter()
-    found = write_report.evaluate_build(done.path, recipe, dataset, fitted, from_file=from_file)
-    found.write(sidecar_of(done.path))
-    written = write_report.report(done.path)
-    seconds = {**done.seconds, "report": time.perf_counter() - started}
-    return replace(done, written=written, seconds=seconds)
+    start = time.perf_counter()
+    evaluation = write_report.evaluate_build(
+        result.path, recipe, dataset, fitted, from_file=from_file
+    )
+    evaluation.write(sidecar_of(result.path))
+    report_files = write_report.report(result.path)
+    seconds = {**result.seconds, "report": time.perf_counter() - start}
+    return replace(result, written=report_files, seconds=seconds)
 
 
 def _output_path(output: Path | str | None, name: str) -> Path:
@@ -238,24 +241,24 @@ def _output_path(output: Path | str | None, name: str) -> Path:
 
 
 def _call(reference: str) -> Any:
-    place, _, function = reference.rpartition(":")
-    folder, module = Path(), place
-    if place.endswith(".py"):
-        folder, module = Path(place).parent, Path(place).stem
-        if not Path(place).is_file():
-            raise FileNotFoundError(2, "No such file", place)
+    location, _, function = reference.rpartition(":")
+    folder, module = Path(), location
+    if location.endswith(".py"):
+        folder, module = Path(location).parent, Path(location).stem
+        if not Path(location).is_file():
+            raise FileNotFoundError(2, "No such file", location)
     with modules_from(folder):
         try:
             return find_function(f"{module}:{function}")()
         except ImportingError as error:
             raise TrainingError(str(error)) from error
         except Exception as error:
-            # The function is the user's own code: whatever it raises is its fault.
+            # The function is the user's own code, and may raise anything.
             raise TrainingError(f"{reference} failed: {type(error).__name__}: {error}") from error
 
 
-def _sample_for(estimator: Any, file: Path) -> Any:
-    """The columns of *file* that *estimator* was fitted on, in the container it was fitted on."""
+def _read_sample(estimator: Any, file: Path) -> Any:
+    """Read the columns on which *estimator* was fitted, in its training container."""
     frame = plain_columns(read_table(file), {}, str(file))
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
@@ -270,6 +273,6 @@ def _sample_for(estimator: Any, file: Path) -> Any:
     if count != frame.shape[1]:
         raise DatasetError(
             f"{file}: {frame.shape[1]} columns, the estimator was fitted on {count} without "
-            "names; leave the others out of the table"
+            "names; remove the other columns from the table"
         )
     return frame.to_numpy()

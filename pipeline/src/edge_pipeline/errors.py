@@ -1,22 +1,22 @@
-"""Every error this distribution raises on purpose.
+"""Define every error that edge_pipeline raises on purpose.
 
 ::
 
     EdgePipelineError
-    ├── RecipeError            recipe.toml asks for something that cannot be
-    ├── DatasetError           the table is missing, or is not what the recipe says
+    ├── RecipeError            recipe.toml asks for something impossible
+    ├── DatasetError           the table is missing, or does not match the recipe
     ├── TrainingError          the estimator refused the training rows
-    ├── ConversionError        the fitted estimator does not become a graph
-    │   └── UnsupportedEstimatorError  no exact conversion of this estimator is known
-    ├── ParityError            the graph answers differently from scikit-learn
+    ├── ConversionError        the fitted estimator cannot be converted
+    │   └── UnsupportedEstimatorError  this estimator has no exact conversion
+    ├── ParityError            the graph predicts differently from scikit-learn
     ├── LimitError             the file is larger, slower, hungrier or worse than the recipe allows
     ├── MeasurementError       a sealed file cannot be measured or compared
-    ├── SealError              the bundle was written but does not read back
+    ├── SealError              the written bundle cannot be read back
     ├── SigningError           the private key cannot be made, read or used
     ├── KitError               no kit can be made for the board, or one cannot be read
-    └── DeployError            a host is not named well, or refused the model
+    └── DeployError            a host is invalid, unreachable, or refused the model
 
-``OSError`` passes through unchanged: a full disk stays a full disk.
+``OSError`` passes through unchanged, for example when the disk is full.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ class EdgePipelineError(Exception):
 
 
 class RecipeError(EdgePipelineError):
-    """recipe.toml asks for something that cannot be.
+    """recipe.toml asks for something impossible.
 
     Attributes
     ----------
     file
         The recipe.
     key
-        Dotted path of the key at fault, or None when it is about the whole file.
+        Dotted path of the key at fault, or None when the fault is in the whole file.
     """
 
     def __init__(self, message: str, *, file: Path | str, key: str | None = None) -> None:
@@ -63,7 +63,7 @@ class RecipeError(EdgePipelineError):
 
 
 class DatasetError(EdgePipelineError):
-    """The table is missing, unreadable, or not what the recipe says."""
+    """The table is missing, unreadable, or does not match the recipe."""
 
 
 class TrainingError(EdgePipelineError):
@@ -71,20 +71,20 @@ class TrainingError(EdgePipelineError):
 
 
 class ConversionError(EdgePipelineError):
-    """The fitted estimator, or the sample of its input, does not become a graph."""
+    """The fitted estimator, or the sample of its input, cannot be converted."""
 
 
 class UnsupportedEstimatorError(ConversionError):
-    """No exact conversion of this estimator, or of a parameter of it, is known.
+    """The estimator, or one of its parameters, has no exact conversion.
 
     Attributes
     ----------
     path
-        Where it stands, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
+        Place of the estimator, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
     drawn
-        Whether the reason is that the method has no answer for each row: scikit-learn draws it at
-        random whenever it is asked, or answers with a block for each part.  A method like that is
-        left out of the bundle when the estimator has others.
+        Whether the method has no fixed output for each row: scikit-learn draws it at random in
+        every call, or returns a block for each part.  The bundle then leaves out this method, if
+        the estimator has others.
     """
 
     def __init__(self, message: str, *, path: str = "", drawn: bool = False) -> None:
@@ -94,7 +94,7 @@ class UnsupportedEstimatorError(ConversionError):
 
 
 class ParityError(EdgePipelineError):
-    """The graph answers differently from scikit-learn on some row.
+    """The graph predicts differently from scikit-learn on some row.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class LimitError(EdgePipelineError):
     Attributes
     ----------
     limit, allowed, found
-        Name of the first limit broken, what it allows, and what was measured.
+        Name of the first limit broken, the value that it allows, and the measured value.
     """
 
     def __init__(self, message: str, *, limit: str, allowed: float, found: float) -> None:
@@ -129,7 +129,7 @@ class MeasurementError(EdgePipelineError):
 
 
 class SealError(EdgePipelineError):
-    """The bundle was written but does not read back as it was meant."""
+    """The written bundle cannot be read back unchanged."""
 
 
 class SigningError(EdgePipelineError):
@@ -141,12 +141,12 @@ class KitError(EdgePipelineError):
 
 
 class DeployError(EdgePipelineError):
-    """A host is not named well, cannot be reached, or refused the model.
+    """A host is invalid, cannot be reached, or refused the model.
 
     Attributes
     ----------
     host
-        The host at fault, or None when it is about the command as a whole.
+        The host at fault, or None when the whole command failed.
     """
 
     def __init__(self, message: str, *, host: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""``export``: a fitted estimator in, one sealed file out; the three stages in a row."""
+"""Export a fitted estimator: convert, verify and seal it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edge_pipeline.arguments import (
     check_writable,
     score_on_sample,
 )
-from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
+from edge_pipeline.conversion.convert import convert_sample, sample_for
 from edge_pipeline.data.sample import Sample, rows_with_infinity, take_sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
@@ -33,17 +33,17 @@ from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.training.search_results import SearchResult
 from edge_pipeline.verification.float32_inputs import (
-    in_float64,
-    is_single,
-    refuse_other_arithmetic,
-    refuses_float64,
+    check_input_dtype,
+    has_float32,
+    needs_float32,
+    widened_to_float64,
 )
+from edge_pipeline.verification.oracle import Oracle
+from edge_pipeline.verification.unverified_manifest import EXACT, requirements
 from edge_pipeline.verification.verify import (
-    EXACT,
     NO_REFUSED_ROWS,
     RefusedRows,
     VerifiedModel,
-    requirements,
     verify_model,
 )
 
@@ -62,33 +62,36 @@ _DISTRIBUTIONS = (
     "skl2onnx",
 )
 
+MAX_REPR_LENGTH = 2000
+"""Characters of the estimator's repr that the manifest keeps."""
+
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export made and measured.
+    """The result of an export: the sealed file, its manifest and the measurements.
 
     Attributes
     ----------
     path
         The sealed file.
     bundle_bytes
-        Its size.
+        Size of the file.
     manifest
-        What it says of itself: schema, outputs, parity evidence, metrics.
+        Its manifest: schema, outputs, parity evidence, metrics.
     seconds
-        Stage to the seconds it took.
+        Stage to its duration in seconds.
     key_id
-        Of the key that signed it, or None.
+        The key that signed the file, or None.
     notes
-        What whoever builds should know about the evidence; empty when all is well.
+        Notes about the evidence; empty when nothing is noteworthy.
     refused
-        Rows asked that scikit-learn refuses, and how many of them the device answers.
+        Rows compared that scikit-learn refuses, and how many of them the device predicts.
     measured
-        Speed and memory, when a limit is about them.
+        Speed and memory, when a limit needs them.
     search
-        What was tried before, when the recipe left something open.
+        The candidates of the search, when the recipe has one.
     written
-        The page and the card that tell of the file, when a build wrote them.
+        The report and the model card of the file, when a build wrote them.
     """
 
     path: Path
@@ -113,7 +116,7 @@ class ExportResult:
         return self.manifest.task
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the page, if one was written, or the facts in short."""
+        """Show the report in a notebook, or the manifest where there is no report."""
         if self.written is not None:
             return self.written._repr_html_()
         from edge_runtime.notebook_html import as_html, table
@@ -125,17 +128,14 @@ class ExportResult:
         return as_html(self.manifest) + table("file", file)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values, without the golden rows and the training statistics."""
-        told = self.manifest.to_json()
-        kept = {
-            key: told[key]
-            for key in ("name", "version", "task", "estimator", "outputs", "parity", "metrics")
-        }
+        """Convert to plain JSON values, without golden rows and training statistics."""
+        manifest = self.manifest.to_json()
+        fields = ("name", "version", "task", "estimator", "outputs", "parity", "metrics")
         return {
             "path": str(self.path),
             "bundle_bytes": self.bundle_bytes,
             "key_id": self.key_id,
-            **kept,
+            **{field: manifest[field] for field in fields},
             "notes": list(self.notes),
             "report": None if self.written is None else str(self.written.page),
             "refused": self.refused._asdict(),
@@ -175,20 +175,20 @@ def export(
     name
         The model's name; the file's stem by default.
     task
-        ``classification``, ``regression``, …; by default what scikit-learn says of the estimator.
+        ``classification``, ``regression``, …; by default scikit-learn's type of the estimator.
     tolerance
         Largest difference allowed, relative to an output's largest magnitude.
     X_test
-        Rows that training did not see: asked first when the graph is verified.
+        Rows that training did not see: compared first when the graph is verified.
     metrics
         Numbers for the manifest.
     limits
-        What the file must keep to, measured before it is written: ``max_model_bytes``,
-        ``max_latency_us``, ``max_peak_memory_mb``, ``max_label_flips``, ``min_NAME`` of a metric.
+        Limits, measured before the file is written: ``max_model_bytes``, ``max_latency_us``,
+        ``max_peak_memory_mb``, ``max_label_flips``, ``min_NAME`` for a metric.
     version
-        A whole number that only grows.
+        An integer that grows with every release.
     signing_key
-        Signs the file: a key, or the PEM file of one that has no password.
+        Signs the file: a key, or the PEM file of a key without a password.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
         begin.
@@ -196,18 +196,18 @@ def export(
     Raises
     ------
     ConversionError
-        *X* cannot be described, another argument is not what it should be, or the estimator has no
-        exact conversion (UnsupportedEstimatorError).
+        *X* cannot be described, another argument is invalid, or the estimator has no exact
+        conversion (UnsupportedEstimatorError).
     OSError
-        *path* cannot be written; found before the work.
+        *path* cannot be written; raised before the work starts.
     ParityError
-        The graph answers differently from scikit-learn; nothing is written.
+        The graph predicts differently from scikit-learn; nothing is written.
     LimitError
         A limit is broken; nothing is written.
     MeasurementError
         A limit is unknown, or cannot be measured here; nothing is written.
     SealError
-        The bundle does not read back; nothing is written.
+        The bundle cannot be read back; nothing is written.
     SigningError
         The key cannot be read; nothing is written.
     """
@@ -216,25 +216,18 @@ def export(
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
-    seconds: dict[str, float] = {}
-    tell = on_stage or (lambda _: None)
-    sample, X_finite, left_out = _finite(sample_for(estimator, X), X)
-    unseen = _unseen(sample, X_test, estimator)
+    timer = _StageTimer(on_stage)
+    sample, X_finite, infinity_notes = _without_infinity(sample_for(estimator, X), X)
+    unseen = _unseen_table(sample, X_test, estimator)
     score = score_on_sample(estimator, X, y)
-    with _timed("convert", seconds, tell):
-        narrow = refuses_float64(estimator, X_finite, sample)
-        oracle = in_float64(estimator) if narrow else estimator
-        model = convert_sample(oracle, sample)
-    with _timed("verify", seconds, tell):
-        model, oracle, verified = _verified(
-            model, oracle, sample, unseen, tolerance, may_widen=is_single(sample) and not narrow
-        )
-        notes = refuse_other_arithmetic(estimator, oracle, X_finite, sample, model, tolerance)
+    verified, dtype_notes = _convert_and_verify(
+        estimator, X_finite, sample, unseen, tolerance, timer
+    )
     manifest = Manifest(
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),
-        estimator=_described(estimator),
+        estimator=_repr_on_one_line(estimator),
         schema=verified.model.schema,
         outputs=verified.model.outputs,
         classes=verified.model.classes,
@@ -246,52 +239,59 @@ def export(
         metrics={**(metrics or {}), **score},
         limits=dict(limits or {}),
     )
-    measured = None
+    bench_result = None
     if manifest.limits:
-        with _timed("measure", seconds, tell):
-            raw = pack(verified.model.graph, manifest)
-            measured = check_limits(raw, manifest, X if X_test is None else X_test, estimator)
-    with _timed("seal", seconds, tell):
+        with timer.stage("measure"):
+            bundle = pack(verified.model.graph, manifest)
+            rows = X if X_test is None else X_test
+            bench_result = check_limits(bundle, manifest, rows, estimator)
+    with timer.stage("seal"):
         seal(verified, manifest, path, signing_key=key)
     return ExportResult(
-        path,
-        path.stat().st_size,
-        manifest,
-        seconds,
-        None if key is None else key.key_id,
-        (*left_out, *notes, *verified.notes),
-        verified.refused,
-        measured,
+        path=path,
+        bundle_bytes=path.stat().st_size,
+        manifest=manifest,
+        seconds=timer.seconds,
+        key_id=None if key is None else key.key_id,
+        notes=(*infinity_notes, *dtype_notes, *verified.notes),
+        refused=verified.refused,
+        measured=bench_result,
     )
 
 
-def _verified(
-    model: OnnxModel,
-    oracle: Any,
+def _convert_and_verify(
+    estimator: Any,
+    X: Any,
     sample: Sample,
     unseen: pd.DataFrame | None,
     tolerance: float,
-    *,
-    may_widen: bool,
-) -> tuple[OnnxModel, Any, VerifiedModel]:
-    """Model, oracle and what was verified: of float64 where learning in float32 is to blame."""
-    try:
-        return (
-            model,
-            oracle,
-            verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance),
-        )
-    except ParityError:
-        if not may_widen:
-            raise
-    # What it learnt in float32 makes it compute in float32 whatever it is asked in.
-    oracle = in_float64(oracle)
-    model = convert_sample(oracle, sample)
-    return model, oracle, verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+    timer: _StageTimer,
+) -> tuple[VerifiedModel, tuple[str, ...]]:
+    """Convert and verify *estimator*, in float64 throughout; also return notes about dtypes.
+
+    An estimator that was fitted on float32 may predict in float32.  Then a copy of it with float64
+    arrays is converted, verified, and compared with the original.
+    """
+    with timer.stage("convert"):
+        must_widen = needs_float32(estimator, X, sample)
+        oracle = widened_to_float64(estimator) if must_widen else estimator
+        model = convert_sample(oracle, sample)
+    with timer.stage("verify"):
+        try:
+            verified = verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        except ParityError:
+            if must_widen or not has_float32(sample):
+                raise
+            # Its float32 arrays make it compute in float32, even for rows of float64.
+            oracle = widened_to_float64(oracle)
+            model = convert_sample(oracle, sample)
+            verified = verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        notes = check_input_dtype(estimator, Oracle(oracle, sample), X, model, tolerance)
+    return verified, notes
 
 
 def task_of(estimator: Any) -> str:
-    """What the estimator is for, in scikit-learn's own judgement."""
+    """Return the task of *estimator*, by scikit-learn's own type of it."""
     for task, is_kind in (
         ("classification", is_classifier),
         ("regression", is_regressor),
@@ -304,7 +304,7 @@ def task_of(estimator: Any) -> str:
 
 
 def baseline(sample: Sample) -> dict[str, dict[str, float]]:
-    """Statistics of the training sample, column by column: what drift is measured against.
+    """Compute statistics of every column of the training sample, to measure drift against.
 
     Numbers have mean, standard deviation (population) and deciles ``q10`` to ``q90``; every column
     has ``missing``, a share of the rows.
@@ -314,60 +314,68 @@ def baseline(sample: Sample) -> dict[str, dict[str, float]]:
         values = sample.table[column.name]
         statistics = {"missing": float(values.isna().mean())}
         if column.is_number:
-            known = values.to_numpy(dtype=np.float64)
-            known = known[np.isfinite(known)]
-            if len(known):
-                statistics["mean"] = float(known.mean())
-                statistics["std"] = float(known.std())
+            numbers = values.to_numpy(dtype=np.float64)
+            numbers = numbers[np.isfinite(numbers)]
+            if len(numbers):
+                statistics["mean"] = float(numbers.mean())
+                statistics["std"] = float(numbers.std())
                 for decile in range(10, 100, 10):
-                    statistics[f"q{decile}"] = float(np.percentile(known, decile))
+                    statistics[f"q{decile}"] = float(np.percentile(numbers, decile))
         result[column.name] = {
             key: value for key, value in statistics.items() if np.isfinite(value)
         }
     return result
 
 
-@contextmanager
-def _timed(stage: str, seconds: dict[str, float], tell: Callable[[str], None]) -> Iterator[None]:
-    tell(stage)
-    start = time.perf_counter()
-    yield
-    seconds[stage] = time.perf_counter() - start
+class _StageTimer:
+    """Announce each stage, and measure its duration."""
+
+    def __init__(self, on_stage: Callable[[str], None] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_stage = on_stage or (lambda _: None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._on_stage(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
 
 
-def _unseen(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
+def _unseen_table(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
+    """Return the finite rows of *X_test* as a table; None where there are none."""
     if X_test is None or (hasattr(X_test, "__len__") and not len(X_test)):
         return None
     unseen = take_sample(X_test, estimator)
     if unseen.schema.names != sample.schema.names:
         raise ConversionError(
             f"X_test has the columns {list(unseen.schema.names)}, X has "
-            f"{list(sample.schema.names)}; hand the same ones"
+            f"{list(sample.schema.names)}; pass the same columns"
         )
     table = unseen.table[~rows_with_infinity(unseen)]
     return table if len(table) else None
 
 
-def _finite(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, ...]]:
-    """The rows without infinity, of the sample and of *X*, and a note when there are others."""
+def _without_infinity(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, ...]]:
+    """Leave out the rows with infinity, of the sample and of *X*; note how many there are."""
     infinite = rows_with_infinity(sample)
     if not infinite.any():
         return sample, X, ()
     if infinite.all():
         raise ConversionError(
-            "every row of X holds an infinite number, and the device takes finite ones alone; hand "
-            "rows that have none, or replace infinity by a large number before training"
+            "every row of X holds an infinite number, and the device refuses infinity; pass rows "
+            "without infinite numbers, or replace infinity by a large number before training"
         )
-    told = (
+    note = (
         f"{infinite.sum()} of {len(infinite)} rows of X hold an infinite number, and were left "
         "out: the device refuses infinity"
     )
     finite = sample.table[~infinite].reset_index(drop=True)
     rows = X.filter(~infinite) if hasattr(X, "get_columns") else X[~infinite]
-    return replace(sample, table=finite), rows, (told,)
+    return replace(sample, table=finite), rows, (note,)
 
 
-def _described(estimator: Any) -> str:
-    """The estimator as it prints itself, on one line and without addresses."""
+def _repr_on_one_line(estimator: Any) -> str:
+    """Return ``repr(estimator)`` on one line and without addresses."""
     text = re.sub(r"\s+", " ", repr(estimator))
-    return re.sub(r" at 0x[0-9a-f]+", "", text)[:2000]
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:MAX_REPR_LENGTH]

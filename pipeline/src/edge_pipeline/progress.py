@@ -1,4 +1,4 @@
-"""What the stages tell whoever watches a build; nothing here prints."""
+"""Report the progress of a build to a listener; nothing here prints."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ __all__ = ["SILENT", "ProgressListener"]
 
 
 class ProgressListener:
-    """Is told what happens, when it happens; override what you want to hear.
+    """Receives the progress of a build; override the methods that you need.
 
-    This class itself hears nothing.
+    The methods of this class do nothing.
     """
 
     def stage(self, name: str) -> None:
-        """Say that a stage begins: read, train, convert, verify or seal."""
+        """Receive the stage that begins: read, train, convert, verify, measure, seal or report."""
 
     def loaded(self, dataset: Dataset) -> None:
-        """Say that the rows are there and divided."""
+        """Receive the rows, split into training and test rows."""
 
     def epoch(self, number: int, loss: float) -> None:
-        """Say that one pass over the training rows ended with this loss."""
+        """Receive the loss at the end of one pass over the training rows."""
 
     def candidate(self, done: int, total: int | None, score: float, best: float) -> None:
-        """Say that a search has tried one more candidate.
+        """Receive the score of one more candidate of a search.
 
         Parameters
         ----------
         done, total
-            Candidates tried so far, and in all where that is known.
+            Number of candidates so far, and of all candidates where that is known.
         score, best
-            Of the last one, NaN when it could not be fitted, and the best of all so far.
+            Score of the last candidate, NaN when it could not be fitted, and the best score so far.
         """
 
     def weighed(self, done: int, total: int) -> None:
-        """Say how many candidates are exported and measured, of how many."""
+        """Receive the number of candidates exported and measured, and of all candidates."""
 
     def part(self, done: int, total: int) -> None:
-        """Say that so many rows of a table that is read in parts are learnt, of how many."""
+        """Receive the number of rows learnt, and of all rows, of a table that is read in parts."""
 
     def fitted(self, model: FittedModel) -> None:
-        """Say that training ended."""
+        """Receive the fitted model at the end of training."""
 
 
 SILENT = ProgressListener()
-"""Hears nothing."""
+"""The listener that does nothing."""

@@ -20,7 +20,7 @@ FAR = X + 1e6
 
 def test_rows_far_from_zero_need_a_wider_tolerance_and_then_convert(tmp_path: Path) -> None:
     model = KMeans(3, n_init=1, random_state=0).fit(FAR)
-    with pytest.raises(UnsupportedEstimatorError, match="name a wider tolerance"):
+    with pytest.raises(UnsupportedEstimatorError, match="set a wider tolerance"):
         edge_pipeline.export(model, FAR, tmp_path / "m.onnx")
     report = edge_pipeline.export(model, FAR, tmp_path / "m.onnx", tolerance=0.1)
     assert "depends on rounding for every row" in report.notes[0]

@@ -80,7 +80,7 @@ def test_another_estimator_is_found_out(source: str) -> None:
 
 def test_a_file_that_says_more_than_can_be_shown_is_refused(source: str) -> None:
     path = claiming(sealed(source, "logistic"), level="proven", bound=0.0)
-    with pytest.raises(ParityError, match="shown is bounded"):
+    with pytest.raises(ParityError, match="shows bounded"):
         verify(path, f"{source}:logistic")
     path = claiming(sealed(source, "logistic"), bound=1e-30)
     with pytest.raises(ParityError, match="1e-30"):

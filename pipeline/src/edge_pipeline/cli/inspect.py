@@ -1,7 +1,8 @@
-"""edge-pipeline inspect: what a sealed file says of itself."""
+"""Print what a sealed file says about its model: ``edge-pipeline inspect``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,10 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_runtime.bundle.layout import Bundle
     from edge_runtime.bundle.schema import Column
+
+    from edge_pipeline.evaluation.report.evaluation import Evaluation
+    from edge_pipeline.inspect_file import Inspection
 
 __all__ = ["inspect_command"]
 
@@ -23,11 +26,11 @@ Examples:
   edge-pipeline inspect dist/penguins.onnx --svg penguins.svg
 """
 
-MAX_IMPORTANT = 5
-"""Columns told by their importance; the report has them all."""
+MAX_IMPORTANCES = 5
+"""Columns listed with their importance; the report has all of them."""
 
 MAX_CATEGORIES = 6
-"""Categories listed for one column; ``--json`` has them all."""
+"""Categories listed for one column; ``--json`` has all of them."""
 
 
 @click.command("inspect", short_help="Print what a sealed file says of itself.", epilog=EXAMPLES)
@@ -42,44 +45,40 @@ MAX_CATEGORIES = 6
 def inspect_command(file: Path, as_json: bool, graph: bool, svg: Path | None) -> None:
     """Check the seal of FILE, and print what it says of itself.
 
-    It is read with the device's own reader; the model is not run.  What the build measured is told
-    too, when NAME.report.json is still beside FILE.
+    The device's own reader reads it; the model does not run.  The measurements of the build are
+    printed too, when NAME.report.json is still beside FILE.
     """
-    from edge_runtime.bundle.atomic_file import write_whole
-    from edge_runtime.bundle.layout import unpack
-
     if graph or svg is not None:
-        drawing = edge_pipeline.draw_graph(file)
-        if svg is not None:
-            write_whole(drawing.to_svg().encode(), svg)
-        if graph:
-            click.echo(drawing.to_text())
-        else:
-            display.show_lines([("drawing", str(svg))])
+        _draw(file, as_text=graph, svg=svg)
         return
-    raw = file.read_bytes()
-    bundle = unpack(raw)
+    inspection = edge_pipeline.inspect(file)
     if as_json:
-        display.show_json(
-            {
-                "path": str(file),
-                "bytes": len(raw),
-                "graph_bytes": bundle.seal.graph_bytes,
-                "manifest_bytes": bundle.seal.manifest_bytes,
-                "format": bundle.seal.format,
-                "sha256": bundle.seal.sha256,
-                "key_id": bundle.seal.key_id if bundle.seal.is_signed else None,
-                "manifest": bundle.manifest.to_json(),
-            }
-        )
+        display.show_json(inspection.to_json())
         return
-    display.show_lines([*_lines(bundle, len(raw)), *_measured(file, bundle.seal.sha256)])
+    evaluation = inspection.evaluation()
+    measurements = () if evaluation is None else _evaluation_lines(evaluation)
+    display.show_lines([*_manifest_lines(inspection), *measurements])
 
 
-def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
-    manifest, seal = bundle.manifest, bundle.seal
+def _draw(file: Path, *, as_text: bool, svg: Path | None) -> None:
+    """Print the graph of *file* as text, or write it as a drawing."""
+    from edge_runtime.bundle.atomic_file import write_whole
+
+    drawing = edge_pipeline.draw_graph(file)
+    if svg is not None:
+        write_whole(drawing.to_svg().encode(), svg)
+    if as_text:
+        click.echo(drawing.to_text())
+    else:
+        display.show_lines([("drawing", str(svg))])
+
+
+def _manifest_lines(inspection: Inspection) -> list[tuple[str, str]]:
+    manifest = inspection.manifest
     opsets = manifest.requires.opsets.items()
-    needs = ", ".join(f"{domain or 'ai.onnx'} {number}" for domain, number in opsets)
+    operator_sets = ", ".join(f"{domain or 'ai.onnx'} {number}" for domain, number in opsets)
+    sizes = f"graph {inspection.graph_bytes:,}, manifest {inspection.manifest_bytes:,}"
+    signature = f"by key {inspection.key_id}; not checked here"
     return [
         ("name", f"{manifest.name}, version {manifest.version}"),
         ("task", manifest.task),
@@ -96,45 +95,31 @@ def _lines(bundle: Bundle, size: int) -> list[tuple[str, str]]:
         *display.metric_lines(manifest.metrics),
         *display.evidence_lines(manifest),
         ("golden rows", str(len(manifest.golden.rows))),
-        ("needs", f"onnxruntime >= {manifest.requires.onnxruntime}; operators {needs}"),
+        ("needs", f"onnxruntime >= {manifest.requires.onnxruntime}; operators {operator_sets}"),
         ("made by", ", ".join(f"{name} {v}" for name, v in manifest.created_by.items())),
-        (
-            "size",
-            f"{size:,} bytes: graph {seal.graph_bytes:,}, manifest {seal.manifest_bytes:,}",
-        ),
-        ("format", str(seal.format)),
-        ("sha256", seal.sha256),
-        (
-            "signature",
-            f"by key {seal.key_id}; not checked here" if seal.is_signed else "none: unsigned",
-        ),
+        ("size", f"{inspection.bundle_bytes:,} bytes: {sizes}"),
+        ("format", str(inspection.format)),
+        ("sha256", inspection.sha256),
+        ("signature", signature if inspection.is_signed else "none: unsigned"),
     ]
 
 
-def _measured(file: Path, sha256: str) -> list[tuple[str, str]]:
-    """What the build found out and kept beside the file, if it is about this file."""
-    from edge_pipeline.evaluation.report.evaluation import Evaluation, sidecar_of
-
-    sidecar = sidecar_of(file)
-    found = Evaluation.read(sidecar) if sidecar.is_file() else None
-    if found is None or found.sha256 != sha256:
-        return []
-    lines = []
-    if found.source is not None:
-        rows = f"{found.source.rows_train:,} rows, tested on {found.source.rows_test:,}"
-        lines.append(("trained on", f"{found.source.name}: {rows}; date {found.date or 'unknown'}"))
-    for score in found.scores:
+def _evaluation_lines(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    source, benchmark = evaluation.source, evaluation.measured
+    if source is not None:
+        rows = f"{source.rows_train:,} rows, tested on {source.rows_test:,}"
+        yield "trained on", f"{source.name}: {rows}; date {evaluation.date or 'unknown'}"
+    for score in evaluation.scores:
         interval = "" if score.low is None else f", 95 %: {score.low:.4f} to {score.high:.4f}"
         dummy = "" if score.dummy is None else f", dummy {score.dummy:.4f}"
-        lines.append((f"test {score.name}", f"{score.value:.4f}{interval}{dummy}"))
-    for item in found.importance[:MAX_IMPORTANT]:
-        told = f"{item.mean:.4f} of {found.importance_of} lost when shuffled"
-        lines.append((f"matters {item.column}", told))
-    if found.measured is not None:
-        m = found.measured
-        lines.append(("one row", f"{m.latency_us_p50:.1f} us, 99 %: {m.latency_us_p99:.1f} us"))
-        lines.append(("peak memory", f"{m.peak_memory_mb:.1f} MiB, on {m.machine}"))
-    return lines
+        yield f"test {score.name}", f"{score.value:.4f}{interval}{dummy}"
+    for item in evaluation.importance[:MAX_IMPORTANCES]:
+        loss = f"{item.mean:.4f} of {evaluation.importance_of} lost when shuffled"
+        yield f"matters {item.column}", loss
+    if benchmark is not None:
+        p50, p99 = benchmark.latency_us_p50, benchmark.latency_us_p99
+        yield "one row", f"{p50:.1f} us, 99 %: {p99:.1f} us"
+        yield "peak memory", f"{benchmark.peak_memory_mb:.1f} MiB, on {benchmark.machine}"
 
 
 def _column(column: Column) -> str:
@@ -143,8 +128,8 @@ def _column(column: Column) -> str:
         parts.append(f"{column.minimum:g} to {column.maximum:g}")
     if column.categories:
         more = len(column.categories) - MAX_CATEGORIES
-        shown = ", ".join(map(str, column.categories[:MAX_CATEGORIES]))
-        parts.append(f"{shown} and {more} more" if more > 0 else shown)
+        listed = ", ".join(map(str, column.categories[:MAX_CATEGORIES]))
+        parts.append(f"{listed} and {more} more" if more > 0 else listed)
     if column.missing:
-        parts.append("gaps allowed")
+        parts.append("missing values allowed")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Columns of several dtypes side by side: what a ColumnTransformer takes apart."""
+"""Hold columns of several dtypes side by side, as ColumnTransformer selects them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Frame", "frame_of", "join", "matrix_of"]
 class Frame:
     """Columns by reference: each is a position in a two-dimensional tensor.
 
-    Selecting and reordering columns writes no node; only :meth:`matrix` gathers.
+    Selecting and reordering columns writes no node; only :meth:`matrix` writes some.
     """
 
     columns: tuple[tuple[Tensor, int], ...]
@@ -28,15 +28,15 @@ class Frame:
         return len(self.columns)
 
     def select(self, positions: Iterable[int]) -> Frame:
-        """The columns at *positions*, in that order."""
+        """Return the columns at *positions*, in that order."""
         return Frame(tuple(self.columns[int(i)] for i in positions))
 
     def column(self, position: int) -> Tensor:
-        """One column, shape (n_samples, 1)."""
+        """Return one column, shape (n_samples, 1)."""
         return self.select([position]).matrix()
 
     def runs(self) -> list[Tensor]:
-        """The columns as few tensors as possible, in order."""
+        """Return the columns in as few tensors as possible, in order."""
         result: list[Tensor] = []
         start = 0
         for i in range(1, self.width + 1):
@@ -47,16 +47,16 @@ class Frame:
         return result
 
     def matrix(self) -> Tensor:
-        """All columns in one tensor; they must be all numbers or all strings."""
+        """Return all columns in one tensor; they must be all numbers or all strings."""
         kinds = {tensor.is_string for tensor, _ in self.columns}
         if len(kinds) != 1:
-            what = "numbers and strings" if kinds else "no columns"
-            raise ValueError(f"{what} do not make one matrix")
+            contents = "numbers and strings" if kinds else "no columns"
+            raise ValueError(f"{contents} do not make one matrix")
         return concatenate(self.runs(), 1)
 
 
 def frame_of(X: Tensor | Frame) -> Frame:
-    """*X* as columns."""
+    """Return *X* as columns."""
     if isinstance(X, Frame):
         return X
     matrix = matrix_of(X)
@@ -64,23 +64,23 @@ def frame_of(X: Tensor | Frame) -> Frame:
 
 
 def matrix_of(X: Tensor | Frame) -> Tensor:
-    """*X* as one tensor of two dimensions or more; a vector becomes a column."""
+    """Return *X* as one tensor of at least two dimensions; a vector becomes a column."""
     if isinstance(X, Frame):
         return X.matrix()
     return expand_dims(X, 1) if X.ndim == 1 else X
 
 
 def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
-    """Side by side: one matrix when all are numbers, otherwise a frame."""
+    """Put *parts* side by side: in one matrix when all have one kind, otherwise in a Frame."""
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if len(tensors) == len(parts) and len({tensor.is_string for tensor in tensors}) == 1:
-        # Without a look at the columns: a hashed text has a million.
+        # Not column by column: a hashed text has a million columns.
         return concatenate([tensor for tensor in tensors if tensor.width], 1)
     frames = [frame_of(part) for part in parts]
-    whole = Frame(tuple(column for frame in frames for column in frame.columns))
-    kinds = {tensor.is_string for tensor, _ in whole.columns}
+    joined = Frame(tuple(column for frame in frames for column in frame.columns))
+    kinds = {tensor.is_string for tensor, _ in joined.columns}
     if len(kinds) > 1:
-        return whole
+        return joined
     tensors = [part if isinstance(part, Tensor) else part.matrix() for part in parts]
     return concatenate([tensor for tensor in tensors if tensor.width], 1)
 

@@ -1,8 +1,10 @@
-"""Recursion: from a fitted estimator to the converter that knows its class.
+"""Find the converter for every estimator, and record what the converters learn about the columns.
 
-A converter is a function ``(context, estimator, X) -> answer`` for one method of one class; a
-family module lists its own in a table ``CONVERTERS: {class: {method: function}}``.
-Meta-estimators call :meth:`Context.call` on their parts.
+A converter is a function ``(context, estimator, X) -> output``.  It writes the nodes for one method
+of one class and returns their tensors.  Each module in ``estimators/`` lists its converters in a
+table ``CONVERTERS: {class: {method: function}}``.  The converter of a Pipeline, or of any other
+meta-estimator, calls :meth:`Context.call` for its parts; so a conversion is a recursion over the
+fitted estimators, with one Context for all of them.
 """
 
 from __future__ import annotations
@@ -33,23 +35,23 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 __all__ = ["CELLS", "Context", "Converter", "ImputedColumn", "MethodOutput", "Methods", "on_frame"]
 
 CELLS = "cells"
-"""Name of a tensor that stands for the columns of dicts and lists, and is never in the graph."""
+"""Name of the tensor that represents columns of dicts and lists; it is never in the graph."""
 
 MethodOutput = Any
-"""A Tensor; a list of them (predict_proba of several targets); or a Frame (transform)."""
+"""A Tensor, a list of them (predict_proba of several targets), or a Frame (transform)."""
 
 Converter = Callable[["Context", Any, Any], MethodOutput]
 Methods = Mapping[str, Converter]
 
 
 def on_frame(converter: Converter) -> Converter:
-    """Mark *converter* as taking columns of any dtype (a Tensor or a Frame), not one matrix."""
+    """Mark *converter*: its X is a Tensor or a Frame of any dtypes, and not always one matrix."""
     converter.takes_frame = True  # type: ignore[attr-defined]
     return converter
 
 
 class ImputedColumn(NamedTuple):
-    """A column before its gaps were filled: *mark*, which stood for a gap, became *fill*."""
+    """A column as it was before an imputer replaced *marker*, a missing value, by *fill_value*."""
 
     tensor: Tensor
     position: int
@@ -58,81 +60,89 @@ class ImputedColumn(NamedTuple):
 
 
 class Context:
-    """One conversion under way: the graph, the table of converters, and where we are.
+    """The state of one conversion: the graph so far, and the place of the current estimator.
+
+    A converter uses it for three things:
+
+    - to convert the parts of a meta-estimator: :meth:`call`, :meth:`transform`, :meth:`cached`;
+    - to follow a tensor back to a column of the model's input: :meth:`derive`,
+      :meth:`before_imputation`, :meth:`trained_dtype`;
+    - to tell the device what scikit-learn refuses, and the verification what scikit-learn leaves
+      open: :meth:`restrict_values`, :meth:`restrict_range`, :meth:`mark_ambiguous`.
 
     Parameters
     ----------
     graph
         Receives the nodes.
     find
-        The converters of an estimator's class, or None.
-    guest
-        Converts what *find* does not know (skl2onnx), or raises UnsupportedEstimatorError.
+        Returns the converters for an estimator's class, or None.
+    fallback
+        Converts estimators that *find* does not know, with skl2onnx, or raises
+        UnsupportedEstimatorError.
     schema
-        Of the graph's inputs; its derived blocks may be asked for with :meth:`derive`; or none
-        yet, and then they are collected in ``derived``.
-    gaps
-        Column name to what stands for a missing string in it: None, NaN or pandas.NA.
+        The columns of the graph's inputs.  Its derived blocks are available from :meth:`derive`;
+        while it has none, *derive* collects them in ``derived``.
+    missing_markers
+        Column name to the marker of a missing string in that column: None, NaN or pandas.NA.
 
     Attributes
     ----------
     boolean_columns
-        Columns that were boolean in training: tensor name and position.
+        Columns that were boolean in training, as tensor name and position.
     derived
-        Blocks that converters have asked for, in that order.
-    closed
-        Column of the schema to the values that it may hold, where scikit-learn refuses others.
-    bounded
-        The same, to the smallest and the largest number.
+        Blocks that converters requested from :meth:`derive`, in that order.
+    allowed_values
+        Column name to the values that scikit-learn accepts, where it refuses all others.
+    allowed_ranges
+        Column name to the smallest and the largest number that scikit-learn accepts.
     """
 
     def __init__(
         self,
         graph: Graph,
         find: Callable[[Any], Methods | None],
-        guest: Callable[[Context, Any, str, Any], MethodOutput],
+        fallback: Callable[[Context, Any, str, Any], MethodOutput],
         schema: Schema | None = None,
-        gaps: Mapping[str, Any] | None = None,
+        missing_markers: Mapping[str, Any] | None = None,
     ) -> None:
-        self._gaps = gaps or {}
-        schema = schema or Schema("array", ())
         self.graph = graph
         self.derived: list[Derived] = []
-        self.closed: dict[str, frozenset[str | float]] = {}
-        self.bounded: dict[str, tuple[float, float]] = {}
-        self._schema = schema
-        columns = schema.columns
-        self.boolean_columns = frozenset(
-            (NUMBERS, i) for i, at in enumerate(schema.numeric) if columns[at].type == "bool"
-        )
-        self._raw = {(STRINGS, i): columns[at] for i, at in enumerate(schema.textual)}
-        loose = [column for column in columns if column.type in ("dict", "list")]
-        self._raw.update({(CELLS, i): column for i, column in enumerate(loose)})
-        self._numeric = {(NUMBERS, i): columns[at] for i, at in enumerate(schema.numeric)}
-        self._filled: dict[tuple[str, int], ImputedColumn] = {}
+        self.allowed_values: dict[str, frozenset[str | float]] = {}
+        self.allowed_ranges: dict[str, tuple[float, float]] = {}
         self._find = find
+        self._fallback = fallback
+        self._schema = schema = schema or Schema("array", ())
+        self._missing_markers = missing_markers or {}
+        columns = schema.columns
+        self._numeric = {(NUMBERS, i): columns[p] for i, p in enumerate(schema.numeric)}
+        self._non_numeric = {(STRINGS, i): columns[p] for i, p in enumerate(schema.textual)}
+        cells = [column for column in columns if column.type in ("dict", "list")]
+        self._non_numeric.update({(CELLS, i): column for i, column in enumerate(cells)})
+        self.boolean_columns = frozenset(
+            place for place, column in self._numeric.items() if column.type == "bool"
+        )
+        self._imputed: dict[tuple[str, int], ImputedColumn] = {}
         self._vectors: dict[str, Frame] = {}
-        self._guest = guest
         self._path: tuple[str, ...] = ()
-        self._answers: dict[Any, tuple[Any, MethodOutput]] = {}
-        self._doubts: list[Tensor] = []
+        self._outputs: dict[Any, tuple[Any, MethodOutput]] = {}
+        self._ambiguous_rows: list[Tensor] = []
 
     def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> MethodOutput:
-        """What ``estimator.method(X)`` answers, as tensors.
+        """Convert ``estimator.method(X)``, and return its tensors.
 
         Parameters
         ----------
         at
-            Where the estimator stands in its parent, e.g. ``steps[1]``; for error messages.
+            The estimator's place in its parent, e.g. ``steps[1]``; for error messages.
 
         Raises
         ------
         UnsupportedEstimatorError
-            No converter knows it, or the converter does not know one of its parameters.
+            There is no converter, or the converter does not support one of the parameters.
         """
 
         def convert() -> MethodOutput:
-            with self._entered(estimator, at):
+            with self._in_path(estimator, at):
                 return self._convert(estimator, method, X)
 
         return self.cached(estimator, method, X, convert)
@@ -140,37 +150,40 @@ class Context:
     def cached(
         self, estimator: Any, part: str, X: Tensor | Frame, make: Callable[[], MethodOutput]
     ) -> MethodOutput:
-        """What *make* answers, made once: a *part* of a formula that several methods share.
+        """Call *make* once for each *part* of a formula that several methods share.
 
-        Equal nodes exist once anyway; this spares making the arrays of a large forest again.
+        The graph stores equal nodes once in any case; this saves the time to build the arrays of a
+        large forest again.
         """
         key = (id(estimator), part, X if isinstance(X, Tensor) else X.columns)
-        if key not in self._answers:
-            self._answers[key] = (estimator, make())
-        return self._answers[key][1]
+        if key not in self._outputs:
+            # The entry keeps the estimator alive, so that its id stays unique.
+            self._outputs[key] = (estimator, make())
+        return self._outputs[key][1]
 
     def transform(self, estimator: Any, X: Tensor | Frame, *, at: str = "") -> Tensor | Frame:
-        """``estimator.transform(X)``."""
-        answer: Tensor | Frame = self.call(estimator, "transform", X, at=at)
-        return answer
+        """Convert ``estimator.transform(X)``."""
+        output: Tensor | Frame = self.call(estimator, "transform", X, at=at)
+        return output
 
-    def _behind(self, X: Tensor | Frame) -> Frame:
-        """*X* as columns; of a vector, the column that it was made of."""
+    def _columns_of(self, X: Tensor | Frame) -> Frame:
+        """Return *X* as columns; a vector as the column that :meth:`vector` made it from."""
         column = self._vectors.get(X.name) if isinstance(X, Tensor) else None
         return column or frame_of(X)
 
     def trained_dtype(self, X: Tensor | Frame) -> np.dtype[Any]:
-        """What dtype the array had in training, where *X* is columns of the model's input.
+        """Return the dtype that the array had in training, where *X* is columns of the input.
 
-        The graph's input is float64 throughout; an array of whole numbers or of booleans alone was
-        int64 or bool to a user's function.
+        The graph's input is always float64.  In training, an array of integers only, or of
+        booleans only, reached a user's function as int64 or bool.
         """
-        keys = [(tensor.name, place) for tensor, place in self._behind(X).columns]
-        types = {column.type if (column := self._numeric.get(key)) else "" for key in keys}
+        columns = self._columns_of(X).columns
+        schema_columns = [self._numeric.get((tensor.name, i)) for tensor, i in columns]
+        types = {"" if column is None else column.type for column in schema_columns}
         return np.dtype(types.pop() if types in ({"bool"}, {"int64"}) else np.float64)
 
     def vector(self, column: Frame) -> Tensor:
-        """One column as a vector; :meth:`derive` finds the column behind it."""
+        """Return one column as a vector, and remember the column for :meth:`derive`."""
         tensor = ops.squeeze(column.matrix(), 1)
         self._vectors[tensor.name] = column
         return tensor
@@ -184,12 +197,12 @@ class Context:
         binary: bool = False,
         norm: Norm = "none",
     ) -> Tensor:
-        """Counts that the runtime makes of a column of text, dicts or lists, outside the graph.
+        """Request counts that the device computes outside the graph, from text, dicts or lists.
 
         Parameters
         ----------
         X
-            One column of the model's input, as it is.
+            One column of the model's input, unchanged.
         reading, placing, binary, norm
             As in :class:`edge_runtime.vectorizers.specification.Derived`.
 
@@ -198,13 +211,13 @@ class Context:
         Tensor, shape (n_samples, placing.n_columns)
             float64, a slice of the graph input ``numbers``.
         """
-        frame = self._behind(X)
+        frame = self._columns_of(X)
         tensor, position = frame.columns[0]
-        column = self._raw.get((tensor.name, position)) if frame.width == 1 else None
+        column = self._non_numeric.get((tensor.name, position)) if frame.width == 1 else None
         if column is None:
             raise self.refuse(
-                "it must read one column of the model's input itself, not what another step has "
-                "made of it; put it first, in a ColumnTransformer with the column's name"
+                "it must read a column of the model's input directly, and not the output of "
+                "another step; put it first, in a ColumnTransformer with the column's name"
             )
         block = Derived(column.name, reading, placing, binary, norm)
         if column.type != block.reads:
@@ -215,109 +228,114 @@ class Context:
         if block not in self.derived:
             check_size(placing, self.refuse)
             self.derived.append(block)
-        place = self.derived.index(block)
+        index = self.derived.index(block)
         if not self._schema.derived:
-            # Nobody knows yet how wide the input will be: converting.py comes here again.
-            return Tensor(self.graph, f"derived:{place}", np.dtype(np.float64), (None, block.width))
-        start = len(self._schema.numeric) + sum(b.width for b in self._schema.derived[:place])
+            # The width of the input is not known yet; convert_sample converts again, knowing it.
+            return Tensor(self.graph, f"derived:{index}", np.dtype(np.float64), (None, block.width))
+        start = len(self._schema.numeric) + sum(b.width for b in self._schema.derived[:index])
         width = self._schema.numbers_width
         numbers = Tensor(self.graph, NUMBERS, np.dtype(np.float64), (None, width))
         return numbers if block.width == width else numbers[:, start : start + block.width]
 
     def record_imputation(
-        self, made: Tensor | Frame, source: Frame, mark: Any, fills: Sequence[Any]
+        self, imputed: Tensor | Frame, source: Frame, marker: Any, fill_values: Sequence[Any]
     ) -> None:
-        """Tell that the first columns of *made* are those of *source* with their gaps filled.
+        """Record that the first columns of *imputed* are *source* without missing values.
 
         Parameters
         ----------
-        mark, fills
-            What stood for a gap, and what each column has in its place.
+        marker, fill_values
+            What marked a missing value, and what each column has in its place.
         """
-        columns = frame_of(made).columns[: source.width]
-        for (tensor, place), before, fill in zip(columns, source.columns, fills, strict=True):
-            self._filled[tensor.name, place] = ImputedColumn(*before, mark, fill)
+        columns = frame_of(imputed).columns[: source.width]
+        for (tensor, i), column, fill in zip(columns, source.columns, fill_values, strict=True):
+            self._imputed[tensor.name, i] = ImputedColumn(*column, marker, fill)
 
-    def marker_matches(self, mark: Any, X: Frame) -> list[bool]:
-        """Whether *mark* covers the gaps of each column: ``_get_mask`` takes None for a word."""
-        columns = [self._raw.get((tensor.name, place)) for tensor, place in X.columns]
-        if not pd.isna(mark):
+    def marker_matches(self, marker: Any, X: Frame) -> list[bool]:
+        """Whether *marker* is the missing value of each column.
+
+        For strings, ``_get_mask`` of scikit-learn compares with None by equality, so that None
+        does not match NaN.
+        """
+        if not pd.isna(marker):
             return [True] * X.width
+        columns = [self._non_numeric.get((tensor.name, i)) for tensor, i in X.columns]
         return [
-            not (c and c.missing) or (self._gaps.get(c.name) is None) == (mark is None)
-            for c in columns
+            not (column and column.missing)
+            or (self._missing_markers.get(column.name) is None) == (marker is None)
+            for column in columns
         ]
 
-    def before_imputation(self, tensor: Tensor, place: int) -> ImputedColumn | None:
-        """The column as it was before an imputer filled its gaps, or None when none has."""
-        return self._filled.get((tensor.name, place))
+    def before_imputation(self, tensor: Tensor, position: int) -> ImputedColumn | None:
+        """Return the column before an imputer replaced its missing values; None if none did."""
+        return self._imputed.get((tensor.name, position))
 
     def restrict_values(self, X: Frame, values: Sequence[Sequence[Any]]) -> None:
-        """Tell that scikit-learn refuses all but *values* in the columns of *X*.
+        """Record that scikit-learn refuses all but *values* in the columns of *X*.
 
-        The runtime then refuses them too, where a column is one of the model's input, as it is or
-        with its gaps filled.  Missing values are let through as the schema says.
+        The device then refuses other values too, where a column is one of the model's input,
+        imputed or not.  The schema says whether missing values are allowed.
         """
-        for (tensor, place), listed in zip(X.columns, values, strict=True):
-            column, marks = self._origin(tensor, place)
+        for (tensor, i), allowed in zip(X.columns, values, strict=True):
+            column, markers = self._input_column(tensor, i)
             if column is None:
                 continue
             kind = str if column.is_string else float
-            known = frozenset(kind(value) for value in (*listed, *marks) if not pd.isna(value))
-            self.closed[column.name] = self.closed.get(column.name, known) & known
+            listed = frozenset(kind(v) for v in (*allowed, *markers) if not pd.isna(v))
+            earlier = self.allowed_values.get(column.name, listed)
+            self.allowed_values[column.name] = earlier & listed
 
     def restrict_range(
         self, X: Tensor | Frame, low: Sequence[float], high: Sequence[float]
     ) -> Tensor:
-        """*X*, of which scikit-learn refuses numbers beyond *low* and *high*.
+        """Return *X*, of which scikit-learn refuses numbers below *low* and above *high*.
 
-        The runtime refuses them where a column is one of the model's input, as it is or with its
-        gaps filled; what other steps have made stops the graph.
+        The device refuses such numbers in columns of the model's input, imputed or not.  In columns
+        that other steps computed, a node stops the graph.
         """
-        frame = self._behind(X)
-        unknown = False
-        for (tensor, place), bottom, top in zip(frame.columns, low, high, strict=True):
-            column, marks = self._origin(tensor, place)
-            if column is None or not all(map(pd.isna, marks)):
-                unknown = True
+        has_computed_columns = False
+        for (tensor, i), bottom, top in zip(self._columns_of(X).columns, low, high, strict=True):
+            column, markers = self._input_column(tensor, i)
+            if column is None or not all(map(pd.isna, markers)):
+                has_computed_columns = True
                 continue
-            before = self.bounded.get(column.name, (bottom, top))
-            self.bounded[column.name] = max(before[0], bottom), min(before[1], top)
+            earlier = self.allowed_ranges.get(column.name, (bottom, top))
+            self.allowed_ranges[column.name] = max(earlier[0], bottom), min(earlier[1], top)
         matrix = self.matrix(X)
-        if not unknown:
+        if not has_computed_columns:
             return matrix
-        # What other steps have made may be rounded otherwise than in training, where it was within.
+        # Computed columns may be rounded otherwise than in training, where they were in range.
         slack = 1e-12 * np.abs([low, high])
-        beyond = (matrix < np.asarray(low) - slack[0]) | (matrix > np.asarray(high) + slack[1])
-        # A graph cannot raise; Gather refuses the position 1 of one number.
-        return matrix + ops.take(np.zeros(1), beyond.astype(np.int64))
+        outside = (matrix < np.asarray(low) - slack[0]) | (matrix > np.asarray(high) + slack[1])
+        # A graph cannot raise an error, but Gather fails for position 1 of an array of length 1.
+        return matrix + ops.take(np.zeros(1), outside.astype(np.int64))
 
-    def _origin(self, tensor: Tensor, place: int) -> tuple[Column | None, list[Any]]:
-        """The schema's column behind one whose gaps were filled or not, and the gaps' marks."""
-        key, marks = (tensor.name, place), []
-        while (before := self._filled.get(key)) is not None:
-            key = before.tensor.name, before.position
-            marks.append(before.marker)
-        return self._numeric.get(key) or self._raw.get(key), marks
+    def _input_column(self, tensor: Tensor, position: int) -> tuple[Column | None, list[Any]]:
+        """Return the schema's column that *tensor* holds, imputed or not, and the markers."""
+        place, markers = (tensor.name, position), []
+        while (before := self._imputed.get(place)) is not None:
+            place = before.tensor.name, before.position
+            markers.append(before.marker)
+        return self._numeric.get(place) or self._non_numeric.get(place), markers
 
     def labels(self, classes: Any, index: Tensor) -> Tensor:
-        """Class labels at *index*, of the dtype that *classes* have."""
+        """Return the class labels at *index*, in the dtype of *classes*."""
         classes = np.asarray(classes)
         if classes.dtype.kind in "iu" and np.array_equal(classes, np.arange(len(classes))):
             return index
         return ops.take(classes, index, 0)
 
     def converter(self, estimator: Any, method: str) -> Converter | None:
-        """The converter that :meth:`call` would use, or None when the guest would be asked."""
+        """Return the converter that :meth:`call` uses, or None when it uses the fallback."""
         return (self._find(estimator) or {}).get(method)
 
     def matrix(self, X: Tensor | Frame) -> Tensor:
-        """*X* as one tensor of two dimensions or more; a vector becomes a column.
+        """Return *X* as one tensor of at least two dimensions; a vector becomes a column.
 
         Raises
         ------
         UnsupportedEstimatorError
-            It holds numbers and strings, or dicts or lists.
+            It holds both numbers and strings, or dicts or lists.
         """
         if isinstance(X, Frame) and any(tensor.name == CELLS for tensor, _ in X.columns):
             raise self.refuse(
@@ -333,21 +351,22 @@ class Context:
             ) from error
 
     def refuse(self, reason: str, *, drawn: bool = False) -> UnsupportedEstimatorError:
-        """The error to raise for the estimator being converted: which parameter, and the remedy.
+        """Make the error for the current estimator: which parameter, and the remedy.
 
         Parameters
         ----------
         drawn
-            scikit-learn draws the answer of this method at random; others may still be served.
+            scikit-learn draws the output of this method at random; other methods may convert.
         """
         return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), drawn=drawn)
 
     def mark_ambiguous(self, rows: Tensor) -> None:
-        """Tell which rows scikit-learn's own answer does not determine: *rows* holds for them.
+        """Mark the rows for which scikit-learn's own prediction is ambiguous.
 
-        Two training rows at the same distance when only one is wanted, a distance that is nothing
-        but rounding: there scikit-learn answers by the number of threads, the layout in memory or
-        the kind of CPU.  Such rows are answered, but neither compared nor kept as golden rows.
+        Examples: two training rows at the same distance when only one is wanted, or a distance
+        that is only rounding.  There scikit-learn's prediction depends on the number of threads,
+        the memory layout or the kind of CPU.  The device predicts such rows, but they are neither
+        compared nor golden rows.
 
         Parameters
         ----------
@@ -355,33 +374,31 @@ class Context:
             Booleans, shape (n_samples,).  Not part of the device's graph.
         """
         if rows.graph is self.graph:
-            self._doubts.append(rows)
+            self._ambiguous_rows.append(rows)
 
     def ambiguous_rows(self) -> Tensor | None:
-        """The rows that some part doubts, or None when no part ever does."""
-        if not self._doubts:
+        """Return the rows that any converter marked ambiguous; None when none ever does."""
+        if not self._ambiguous_rows:
             return None
-        return functools.reduce(operator.or_, self._doubts)
+        return functools.reduce(operator.or_, self._ambiguous_rows)
 
     def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> MethodOutput:
-        methods = self._find(estimator)
-        if methods is None or method not in methods:
-            return self._guest(self, estimator, method, X)
-        converter = methods[method]
+        converter = self.converter(estimator, method)
+        if converter is None:
+            return self._fallback(self, estimator, method, X)
         takes_frame = getattr(converter, "takes_frame", False)
         return converter(self, estimator, X if takes_frame else self.matrix(X))
 
     @contextmanager
-    def _entered(self, estimator: Any, at: str) -> Iterator[None]:
-        """Remember where we are: ``Pipeline.steps[1] -> ColumnTransformer['text'] -> …``."""
+    def _in_path(self, estimator: Any, at: str) -> Iterator[None]:
+        """Extend the path of error messages: ``Pipeline.steps[1] -> ColumnTransformer['text']``."""
         outer = self._path
-        *above, parent = outer or ("",)
-        place = at if not at or at.startswith("[") else f".{at}"
-        self._path = (
-            (*above, parent + place, type(estimator).__name__)
-            if outer
-            else (type(estimator).__name__,)
-        )
+        if outer:
+            *above, parent = outer
+            place = at if not at or at.startswith("[") else f".{at}"
+            self._path = (*above, parent + place, type(estimator).__name__)
+        else:
+            self._path = (type(estimator).__name__,)
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""``convert``: fitted estimator and a sample of its input in, :class:`OnnxModel` out."""
+"""Convert a fitted estimator and a sample of its input to an :class:`OnnxModel`."""
 
 from __future__ import annotations
 
@@ -25,37 +25,45 @@ from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
-__all__ = ["OnnxModel", "convert", "convert_sample", "methods_of", "sample_for"]
+__all__ = [
+    "OnnxModel",
+    "convert",
+    "convert_sample",
+    "dense",
+    "methods_of",
+    "run_method",
+    "sample_for",
+]
 
 PRODUCER_VERSION = "1"
 """Written into the graph; the manifest names the versions of every distribution."""
 
-
 LARGEST_LABEL = 2**63 - 1
-"""Of int64, in which onnxruntime takes and gives whole numbers."""
+"""Largest int64: onnxruntime reads and returns integers as int64."""
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxModel:
-    """A converted estimator: nothing has been checked yet.
+    """A converted estimator, not verified yet.
 
     Attributes
     ----------
     graph
         The serialized ModelProto.
     schema
-        What a row looks like.
+        The columns of a row, their types and ranges.
     outputs
-        Which graph output serves which method.
+        The graph outputs, and the method that each one computes.
     classes
-        Output name to class labels, for outputs that choose among them.
+        Output name to class labels, for outputs that are labels.
     opsets
         Operator set domain to version.
     output_width
-        Numbers in one row's widest answer.
+        Numbers in one row of the widest output.
     ambiguity_graph
-        Another graph of the same inputs, for the build machine alone: its output ``predict`` tells
-        the rows that scikit-learn's answer does not determine.  None when it always does.
+        Another graph with the same inputs, for the build machine only.  Its output ``predict``
+        marks the rows for which scikit-learn's own prediction is ambiguous.  None when no row can
+        be.
     """
 
     graph: bytes
@@ -68,7 +76,7 @@ class OnnxModel:
 
 
 def convert(estimator: Any, X: Any) -> OnnxModel:
-    """Write the graph of a fitted estimator.
+    """Convert a fitted estimator to an ONNX graph.
 
     Parameters
     ----------
@@ -80,7 +88,8 @@ def convert(estimator: Any, X: Any) -> OnnxModel:
     Raises
     ------
     UnsupportedEstimatorError
-        No exact conversion is known; names the estimator and its place in the pipeline.
+        No exact conversion is known.  The message names the estimator and its place in the
+        pipeline.
     ConversionError
         *X* cannot be described, or the estimator is not fitted.
     """
@@ -88,12 +97,12 @@ def convert(estimator: Any, X: Any) -> OnnxModel:
 
 
 def sample_for(estimator: Any, X: Any) -> Sample:
-    """*X* described as *estimator* reads it.
+    """Describe *X* as *estimator* reads it.
 
     Raises
     ------
     UnsupportedEstimatorError
-        The answers of *estimator* are no function from a row to a row.
+        The estimator does not predict row by row.
     ConversionError
         *X* cannot be described.
     """
@@ -102,8 +111,8 @@ def sample_for(estimator: Any, X: Any) -> Sample:
         first = first.steps[0][1]
     if isinstance(first, PatchExtractor):
         raise UnsupportedEstimatorError(
-            "it cuts one image into many rows, so that its answer has another number of rows than "
-            "the question: no row has an answer of its own; cut the images before, on both "
+            "it cuts one image into many rows, so its output has another number of rows than its "
+            "input, and no row has a prediction of its own; cut the images beforehand, on both "
             "machines, and flatten the patches",
             path="PatchExtractor",
         )
@@ -111,103 +120,118 @@ def sample_for(estimator: Any, X: Any) -> Sample:
 
 
 def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
-    """As :func:`convert`, for a sample that has been described already."""
-    answers = _first_answers(estimator, sample)
-    gaps = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
-    context, outputs = _written(estimator, sample.schema, answers, gaps)
+    """Convert as :func:`convert` does, for a sample that is described already."""
+    first_outputs = _predict_first_rows(estimator, sample)
+    markers = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
+    context, outputs = _convert_methods(estimator, sample.schema, first_outputs, markers)
     schema = sample.schema
     if context.derived:
-        # How wide the input is was not known before: once more, with the derived blocks in it.
-        schema = _with_derived(schema, tuple(context.derived))
-        context, outputs = _written(estimator, schema, answers, gaps)
-    schema = _closed(schema, context)
+        # The width of the input was not known before: convert again, with the derived blocks in it.
+        schema = _with_derived_blocks(schema, tuple(context.derived))
+        context, outputs = _convert_methods(estimator, schema, first_outputs, markers)
+    schema = _with_allowed_values(schema, context)
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
-        raise UnsupportedEstimatorError(_UNREAD)
-    ambiguity_graph = _doubt(context.graph, context.ambiguous_rows())
+        raise UnsupportedEstimatorError(_RAW_CELLS)
+    ambiguity_graph = _ambiguity_graph(context)
     if schema.derived and ambiguity_graph is None:
         schema = without_unread_columns(model, schema, context.graph.shape_of)
-    used = {entry.domain: entry.version for entry in model.opset_import}
-    listed = [given if isinstance(given, list) else [given] for given in answers.values()]
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
     return OnnxModel(
         graph=model.SerializeToString(deterministic=True),
         schema=schema,
         outputs=tuple(outputs),
         classes=_classes(estimator, outputs),
-        opsets={domain: used[domain] for domain in sorted(used)},
-        output_width=max(1, *(int(np.prod(a.shape[1:])) for given in listed for a in given)),
+        opsets={domain: opsets[domain] for domain in sorted(opsets)},
+        output_width=_widest_row(first_outputs),
         ambiguity_graph=ambiguity_graph,
     )
 
 
-_UNREAD = (
-    "a column of dicts or lists is used as it is; put a DictVectorizer or a FeatureHasher on it"
+_RAW_CELLS = (
+    "a column of dicts or lists reaches an estimator that reads only numbers; put a DictVectorizer "
+    "or a FeatureHasher before it"
 )
 
 
-def _with_derived(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
-    """*schema* with *derived*; the texts of the sample, which are no categories, are not listed."""
-    read = {block.column for block in derived}
+def _with_derived_blocks(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
+    """Add *derived* to the schema; the columns they read are free text and list no categories."""
+    read_columns = {block.column for block in derived}
     columns = tuple(
-        replace(column, categories=None) if column.name in read else column
+        replace(column, categories=None) if column.name in read_columns else column
         for column in schema.columns
     )
     return replace(schema, columns=columns, derived=derived)
 
 
-def _closed(schema: Schema, context: Context) -> Schema:
-    """*schema* with the values that converters know to be all that scikit-learn takes."""
+def _with_allowed_values(schema: Schema, context: Context) -> Schema:
+    """Close the columns for which a converter knows all values that scikit-learn accepts."""
 
-    def closed(column: Column) -> Column:
-        if column.name in context.closed:
-            values = tuple(sorted(context.closed[column.name]))
+    def close(column: Column) -> Column:
+        if column.name in context.allowed_values:
+            values = tuple(sorted(context.allowed_values[column.name]))
             return replace(column, closed=True, categories=values)
-        if column.name in context.bounded:
-            low, high = context.bounded[column.name]
+        if column.name in context.allowed_ranges:
+            low, high = context.allowed_ranges[column.name]
             return replace(column, closed=True, minimum=low, maximum=high, categories=None)
         return column
 
-    return replace(schema, columns=tuple(map(closed, schema.columns)))
+    return replace(schema, columns=tuple(map(close, schema.columns)))
 
 
-def _written(
-    estimator: Any, schema: Schema, first_answers: dict[str, Any], gaps: dict[str, Any]
+def _convert_methods(
+    estimator: Any,
+    schema: Schema,
+    first_outputs: dict[str, Any],
+    missing_markers: dict[str, Any],
 ) -> tuple[Context, list[Output]]:
-    """A graph with an output for every method, in its context."""
+    """Write one graph with the outputs of all methods; return its context and those outputs."""
     graph = Graph()
-    context = Context(graph, converters_of, fallback, schema, gaps)
+    context = Context(graph, converters_of, fallback, schema, missing_markers)
     X = _in_trained_order(estimator, _inputs(graph, schema), schema)
     outputs: list[Output] = []
-    for method, answers, tensors in _converted(context, estimator, X, first_answers):
-        listed = isinstance(answers, list)
-        if listed != isinstance(tensors, list):
+    for method, expected, tensors in _tensors_of_methods(context, estimator, X, first_outputs):
+        is_list = isinstance(expected, list)
+        if is_list != isinstance(tensors, list):
             raise ConversionError(
-                f"{type(estimator).__name__}.{method}: the converter disagrees on a list"
+                f"{type(estimator).__name__}.{method}: scikit-learn and the converter disagree "
+                "whether it returns a list; report it with the estimator's parameters"
             )
-        for item, (tensor, answer) in enumerate(
-            zip(tensors if listed else [tensors], answers if listed else [answers], strict=True)
-        ):
+        if not is_list:
+            tensors, expected = [tensors], [expected]
+        for item, (tensor, example) in enumerate(zip(tensors, expected, strict=True)):
             output = Output(
-                name=f"{method}.{item}" if listed else method,
+                name=f"{method}.{item}" if is_list else method,
                 method=method,
-                dtype=dtype_name(answer),
-                item=item if listed else None,
+                dtype=dtype_name(example),
+                item=item if is_list else None,
             )
-            graph.output(output.name, _finished(tensor, answer))
+            graph.output(output.name, _as_output(tensor, example))
             outputs.append(output)
     return context, outputs
 
 
-def _doubt(graph: Graph, rows: Tensor | None) -> bytes | None:
+def _ambiguity_graph(context: Context) -> bytes | None:
+    """Serialize a graph whose output marks the ambiguous rows; None when no row can be."""
+    rows = context.ambiguous_rows()
     if rows is None:
         return None
-    model = graph.to_model(PRODUCER_VERSION, outputs={"predict": rows})
-    raw: bytes = model.SerializeToString(deterministic=True)
-    return raw
+    model = context.graph.to_model(PRODUCER_VERSION, outputs={"predict": rows})
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _widest_row(first_outputs: dict[str, Any]) -> int:
+    arrays = [
+        array
+        for output in first_outputs.values()
+        for array in (output if isinstance(output, list) else [output])
+    ]
+    return max(1, *(int(np.prod(array.shape[1:])) for array in arrays))
 
 
 def methods_of(estimator: Any) -> tuple[str, ...]:
-    """The methods of *estimator* that a bundle can serve, in the order of :data:`METHODS`.
+    """List the methods of *estimator* that a bundle can serve, in the order of :data:`METHODS`.
 
     Raises
     ------
@@ -218,39 +242,48 @@ def methods_of(estimator: Any) -> tuple[str, ...]:
         raise ConversionError(
             f"{estimator.__name__} is a class; expected a fitted estimator, an instance of it"
         )
-    found = tuple(method for method in METHODS if hasattr(estimator, method))
-    if not found:
+    methods = tuple(method for method in METHODS if hasattr(estimator, method))
+    if not methods:
         raise ConversionError(
-            f"{type(estimator).__name__} has none of {', '.join(METHODS)}: it cannot answer for "
-            "new rows; expected a fitted estimator"
+            f"{type(estimator).__name__} has none of {', '.join(METHODS)}: it cannot predict new "
+            "rows; expected a fitted estimator"
         )
-    return found
+    return methods
 
 
-def dense(answer: Any) -> NDArray[Any]:
-    """A method's answer as one dense array."""
-    if hasattr(answer, "toarray"):
-        answer = answer.toarray()
-    return np.asarray(answer)
+def run_method(estimator: Any, method: str, X: Any) -> Any:
+    """Run ``estimator.method(X)`` without warnings; return a dense array, or a list of them."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        output = getattr(estimator, method)(X)
+    return [dense(item) for item in output] if isinstance(output, list) else dense(output)
 
 
-def dtype_name(answer: NDArray[Any]) -> str:
-    """*answer*'s dtype as the manifest spells it.
+def dense(matrix: Any) -> NDArray[Any]:
+    """Convert a sparse matrix, or anything like an array, to one dense array."""
+    if hasattr(matrix, "toarray"):
+        matrix = matrix.toarray()
+    return np.asarray(matrix)
+
+
+def dtype_name(output: NDArray[Any]) -> str:
+    """Return the dtype of *output* as the manifest spells it.
 
     Raises
     ------
     ConversionError
-        It is of bytes, or of something else that no graph answers with.
+        It is bytes, or another dtype that no graph output can have.
     """
-    if answer.dtype.kind not in "biufUO":
+    if output.dtype.kind not in "biufUO":
         raise ConversionError(
-            f"it answers in {answer.dtype}, which is neither numbers nor text; train with labels "
-            "of str or int"
+            f"its output has dtype {output.dtype}, which is neither numbers nor text; train with "
+            "labels of str or int"
         )
-    return answer.dtype.str if answer.dtype.kind == "U" else answer.dtype.name
+    return output.dtype.str if output.dtype.kind == "U" else output.dtype.name
 
 
 def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
+    """Add the graph's inputs; return the schema's columns as places in them."""
     places: dict[int, tuple[Tensor, int]] = {}
     blocks = []
     for name, dtype, width, positions in (
@@ -258,7 +291,7 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
         (STRINGS, STRING, len(schema.textual), schema.textual),
     ):
         if width:
-            full = name == NUMBERS and _is_full(schema)
+            full = name == NUMBERS and _has_no_missing_numbers(schema)
             blocks.append(graph.input(name, dtype, (None, width), full=full))
             places.update((p, (blocks[-1], i)) for i, p in enumerate(positions))
     loose = [i for i, column in enumerate(schema.columns) if column.type in ("dict", "list")]
@@ -269,17 +302,17 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     return Frame(tuple(places[i] for i in range(len(schema.columns))))
 
 
-def _is_full(schema: Schema) -> bool:
-    """Whether no number that the graph is fed can be missing."""
-    gaps = any(schema.columns[at].missing for at in schema.numeric)
+def _has_no_missing_numbers(schema: Schema) -> bool:
+    """Whether no number in the graph's input can be missing."""
+    missing = any(schema.columns[position].missing for position in schema.numeric)
     lenient = any(isinstance(b.reading, Entries) and b.reading.lenient for b in schema.derived)
-    return not (gaps or lenient)
+    return not (missing or lenient)
 
 
 def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tensor | Frame:
-    """*X* with the columns in the order of training, where the sample's is another.
+    """Reorder the columns of *X* as in training, where the sample's order is another.
 
-    Only a ColumnTransformer takes that: it finds columns by name, and lets others pass by.
+    Only a ColumnTransformer accepts such a sample: it finds columns by name and ignores others.
     """
     trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     names = list(schema.names)
@@ -288,77 +321,72 @@ def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tens
     return frame_of(X).select([names.index(name) for name in trained]) if trained else X
 
 
-def _converted(
-    context: Context, estimator: Any, X: Tensor | Frame, first_answers: dict[str, Any]
+def _tensors_of_methods(
+    context: Context, estimator: Any, X: Tensor | Frame, first_outputs: dict[str, Any]
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Each method with its answer for the first rows and its tensors.
+    """Yield each method, its output for the first rows, and its tensors.
 
-    Methods that draw at random are left out, as long as another one is not.
+    A method that scikit-learn draws at random is left out, unless there is no other.
     """
-    drawn: UnsupportedEstimatorError | None = None
+    random_method: UnsupportedEstimatorError | None = None
     count = 0
-    for method, answers in first_answers.items():
+    for method, output in first_outputs.items():
         try:
             tensors = context.call(estimator, method, X)
         except UnsupportedEstimatorError as error:
             if not error.drawn:
                 raise
-            drawn = drawn or error
+            random_method = random_method or error
         else:
             count += 1
-            yield method, answers, tensors
-    if drawn is not None and not count:
-        raise drawn
+            yield method, output, tensors
+    if random_method is not None and not count:
+        raise random_method
 
 
-def _first_answers(estimator: Any, sample: Sample) -> dict[str, Any]:
-    """What each method answers for the first rows: tells shape, dtype and whether it is a list.
+def _predict_first_rows(estimator: Any, sample: Sample) -> dict[str, Any]:
+    """Run every method on two rows: the outputs show shape, dtype and whether it is a list.
 
-    A method that refuses while others answer is one that the estimator has by name alone:
-    transform of LinearDiscriminantAnalysis(solver="lsqr"), predict_proba of
+    A method that fails while others work is one that the estimator has by name alone: transform of
+    LinearDiscriminantAnalysis(solver="lsqr"), or predict_proba of
     GaussianProcessClassifier(multi_class="one_vs_one").
     """
     rows = sample.as_trained(sample.table.head(2))
-    answers: dict[str, Any] = {}
-    refused: dict[str, Exception] = {}
+    outputs: dict[str, Any] = {}
+    errors: dict[str, Exception] = {}
     for method in methods_of(estimator):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                answer = getattr(estimator, method)(rows)
+            outputs[method] = run_method(estimator, method, rows)
         except Exception as error:
-            refused.setdefault(method, error)
-            continue
-        answers[method] = [dense(a) for a in answer] if isinstance(answer, list) else dense(answer)
-    if not answers:
-        method, refusal = next(iter(refused.items()))
+            errors[method] = error
+    if not outputs:
+        method, cause = next(iter(errors.items()))
         raise ConversionError(
-            f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: "
-            f"{refusal}; is it fitted, "
-            "and is X of the kind that it was trained on?"
-        ) from refusal
-    return answers
+            f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: {cause}; "
+            "is it fitted, and is X of the kind that it was trained on?"
+        ) from cause
+    return outputs
 
 
-def _finished(answer: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
-    """The tensor to put out, of the number of dimensions that scikit-learn has."""
-    if isinstance(answer, Frame):
-        columns = answer.columns
+def _as_output(tensor: Tensor | Frame, expected: NDArray[Any]) -> Tensor:
+    """Return one tensor that has as many dimensions as scikit-learn's output."""
+    if isinstance(tensor, Frame):
+        columns = tensor.columns
         try:
-            answer = answer.matrix()
+            tensor = tensor.matrix()
         except ValueError as error:
-            if any(tensor.name == CELLS for tensor, _ in columns):
-                raise UnsupportedEstimatorError(_UNREAD) from error
+            if any(column.name == CELLS for column, _ in columns):
+                raise UnsupportedEstimatorError(_RAW_CELLS) from error
             raise UnsupportedEstimatorError(
-                f"transform answers with a table in which {error}; end with an encoder, or add a "
+                f"transform returns a table in which {error}; end with an encoder, or add a "
                 "predictor"
             ) from error
-    if answer.ndim != expected.ndim:
+    if tensor.ndim != expected.ndim:
         raise ConversionError(
-            f"the converter answers with {answer.ndim} dimension(s), scikit-learn with "
-            f"{expected.ndim}"
+            f"the converter returns {tensor.ndim} dimension(s), scikit-learn {expected.ndim}; "
+            "report it with the estimator's parameters"
         )
-    return answer
+    return tensor
 
 
 def _classes(estimator: Any, outputs: list[Output]) -> dict[str, list[Any]]:
@@ -367,15 +395,14 @@ def _classes(estimator: Any, outputs: list[Output]) -> dict[str, list[Any]]:
         return {}
     classes = estimator.classes_
     if isinstance(classes, list):
-        return {names[0]: [_plain(c) for c in classes]}
-    return {names[0]: _plain(classes)}
+        return {names[0]: [_labels_to_json(labels) for labels in classes]}
+    return {names[0]: _labels_to_json(classes)}
 
 
-def _plain(classes: Any) -> list[Any]:
+def _labels_to_json(classes: Any) -> list[Any]:
     if np.asarray(classes).dtype.kind == "u" and np.max(classes, initial=0) > LARGEST_LABEL:
         raise ConversionError(
-            "a class label is beyond 2**63, the largest whole number of a graph's labels; train "
-            "with labels of str"
+            "a class label is larger than 2**63 - 1, the largest int64; train with labels of str"
         )
     values: list[Any] = np.asarray(classes).tolist()
     return values

@@ -10,15 +10,15 @@ from edge_runtime.vectorizers.specification import MAX_WIDTH, Placing, Vocabular
 __all__ = ["check_size"]
 
 LARGEST_VOCABULARY_BYTES = MAX_MANIFEST_BYTES * 3 // 4
-"""What a vocabulary may take of the manifest: 100,000 English words take 1.1 MB (measured)."""
+"""Largest part of the manifest for a vocabulary: 100,000 English words take 1.1 MB (measured)."""
 
 
 def check_size(placing: Placing, refuse: Callable[[str], Exception]) -> None:
-    """Refuse features that are wider than a row, or a vocabulary that a manifest cannot hold."""
+    """Refuse more features than a row can have, or a vocabulary too large for a manifest."""
     if placing.n_columns > MAX_WIDTH:
         raise refuse(
-            f"its {placing.n_columns:,} columns are more than the {MAX_WIDTH:,} of a row; lower "
-            "n_features, or raise min_df"
+            f"its {placing.n_columns:,} columns are more than the {MAX_WIDTH:,} that a row can have; "
+            "lower n_features, or raise min_df"
         )
     if not isinstance(placing, Vocabulary):
         return
@@ -27,6 +27,6 @@ def check_size(placing: Placing, refuse: Callable[[str], Exception]) -> None:
     if size > LARGEST_VOCABULARY_BYTES:
         raise refuse(
             f"its vocabulary of {placing.n_columns:,} terms would take {size / 1e6:.0f} MB of "
-            f"the manifest, which holds {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
-            "min_df, set max_features, or take a HashingVectorizer"
+            f"the manifest, which can hold {LARGEST_VOCABULARY_BYTES / 1e6:.0f} MB of them; raise "
+            "min_df, set max_features, or use a HashingVectorizer"
         )

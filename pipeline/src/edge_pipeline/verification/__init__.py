@@ -1,1 +1,1 @@
-"""Graph and fitted model are asked the same rows, chosen to hurt; equal answers alone pass."""
+"""Prove the graph, and compare it with scikit-learn on rows that could make them differ."""

@@ -1,7 +1,8 @@
-"""Rows whose answer scikit-learn itself does not determine (``Context.mark_ambiguous``).
+"""Find the rows that scikit-learn itself does not predict reproducibly.
 
-Two training rows at one distance, a sum of which rounding alone is left: there scikit-learn answers
-by the number of threads or the kind of CPU, and to compare with it means nothing.
+Examples: two training rows at the same distance, or a sum that cancels to rounding errors.  There
+scikit-learn's prediction depends on the number of threads or the kind of CPU, so a comparison
+means nothing.  Converters mark such rows with :meth:`Context.mark_ambiguous`.
 """
 
 from __future__ import annotations
@@ -12,66 +13,66 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pandas as pd
-from edge_runtime.bundle.manifest import Manifest, Output, Requirements
+from edge_runtime.bundle.manifest import Output
 from edge_runtime.model import Model
 from numpy.typing import NDArray
 
 from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.verification.unverified_manifest import unverified_manifest
 
-__all__ = ["ALL_UNDETERMINED", "ROUNDED", "WITHIN_ROUNDING", "determined_rows", "note_of_share"]
+__all__ = [
+    "ALL_AMBIGUOUS",
+    "ALL_AMBIGUOUS_NOTE",
+    "ALL_AMBIGUOUS_TOLERANCE",
+    "ambiguous_share_note",
+    "reproducible_rows",
+]
 
-WITHIN_ROUNDING = 1e-6
-"""Least tolerance where no row at all is determined to nine digits: six are left of most sums that
-cancel (columns a million times as far from zero as they spread, kernels of a high degree)."""
+ALL_AMBIGUOUS_TOLERANCE = 1e-6
+"""Least tolerance where every row is ambiguous: most sums that cancel keep six digits (columns a
+million times as far from zero as they spread, kernels of a high degree)."""
 
-LARGEST_UNDETERMINED = 0.05
-"""Largest share of the unseen rows that may go uncompared without a note to whoever builds."""
+MAX_AMBIGUOUS_SHARE = 0.05
+"""Largest share of the unseen rows that may stay uncompared without a note to the user."""
 
-ALL_UNDETERMINED = (
-    "scikit-learn's answer is undetermined for every row asked (ties between training rows, "
-    "distances of zero, or sums of which rounding alone is left, as of columns far from zero "
-    "beside their spread): begin with a StandardScaler, name a wider tolerance, or hand other "
-    "rows as X_test"
+ALL_AMBIGUOUS = (
+    "scikit-learn's prediction is ambiguous for every row compared: training rows are equally far "
+    "away, distances are zero, or sums cancel to rounding errors, as in columns far from zero with "
+    "little spread; begin with a StandardScaler, set a wider tolerance, or pass other rows as "
+    "X_test"
 )
 
-ROUNDED = (
-    "scikit-learn's own answer depends on rounding for every row asked; all were compared, within "
-    "the tolerance {tolerance:.1g}"
+ALL_AMBIGUOUS_NOTE = (
+    "scikit-learn's own prediction depends on rounding for every row compared; all rows were "
+    "compared, within the tolerance {tolerance:.1g}"
 )
 
 
-def determined_rows(
-    model: OnnxModel, sample: Sample, manifest: Manifest, tables: Sequence[pd.DataFrame]
+def reproducible_rows(
+    model: OnnxModel, sample: Sample, tables: Sequence[pd.DataFrame]
 ) -> list[NDArray[np.bool_]]:
-    """Which rows of each table scikit-learn's answer determines.
-
-    Parameters
-    ----------
-    manifest
-        Of the model's own graph, whose schema the other graph shares.
-    """
+    """Tell for every row of *tables* whether scikit-learn's prediction is reproducible."""
     if model.ambiguity_graph is None:
         return [np.ones(len(table), dtype=np.bool_) for table in tables]
-    used = onnx.ModelProto.FromString(model.ambiguity_graph).opset_import
-    manifest = replace(
-        manifest,
+    opsets = onnx.ModelProto.FromString(model.ambiguity_graph).opset_import
+    marker = replace(
+        model,
+        graph=model.ambiguity_graph,
         outputs=(Output(name="predict", method="predict", dtype="bool", item=None),),
         classes={},
-        requires=Requirements(
-            {entry.domain: entry.version for entry in used}, manifest.requires.onnxruntime
-        ),
+        opsets={entry.domain: entry.version for entry in opsets},
     )
-    with Model.from_parts(model.ambiguity_graph, manifest) as judge:
-        return [~np.asarray(judge.predict(sample.as_trained(table))) for table in tables]
+    with Model.from_parts(marker.graph, unverified_manifest(marker)) as device:
+        return [~np.asarray(device.predict(sample.as_trained(table))) for table in tables]
 
 
-def note_of_share(name: str, kept: NDArray[np.bool_]) -> Iterator[str]:
-    """A note when too many of the first group, the unseen rows, were not compared."""
-    share = float(np.mean(~kept))
-    if share > LARGEST_UNDETERMINED:
+def ambiguous_share_note(name: str, reproducible: NDArray[np.bool_]) -> Iterator[str]:
+    """Yield a note when too many of the first group, the unseen rows, were not compared."""
+    share = float(np.mean(~reproducible))
+    if share > MAX_AMBIGUOUS_SHARE:
         yield (
-            f"{share:.0%} of the {len(kept)} {name} were NOT compared: "
-            "scikit-learn's own answer to them depends on rounding, or on the order of its "
-            "training rows; the file's evidence is about the others alone"
+            f"{share:.0%} of the {len(reproducible)} {name} were NOT compared: "
+            "scikit-learn's own prediction depends there on rounding, or on the order of its "
+            "training rows; the evidence in the file covers only the other rows"
         )

@@ -1,15 +1,14 @@
-"""Whether scikit-learn means the same by the user's own rows as by ours.
+"""Check that scikit-learn predicts the user's own rows as it predicts the same values in float64.
 
-The graph answers rows of float64.  An estimator that is asked in float32, or in whole numbers of
-eight bits, computes in them: asked with the same values in float64 it is another function.  Where
-that function differs by the rounding of float32 alone, whoever builds is told by how much; where it
-differs by more, or in a label, nothing is sealed.
+The graph computes in float64.  An estimator that gets float32, or integers of eight bits, computes
+in them: with the same values in float64 it is another function.  Where the two functions differ only
+by the rounding of float32, the user gets a note.  Where they differ by more, or in a label, nothing
+is sealed.
 """
 
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,148 +16,142 @@ import pandas as pd
 from edge_runtime.bundle.manifest import METHODS
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.convert import OnnxModel, dense
+from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
-from edge_pipeline.verification.ambiguous_rows import determined_rows
-from edge_pipeline.verification.verify import unverified_manifest
+from edge_pipeline.verification.ambiguous_rows import reproducible_rows
+from edge_pipeline.verification.oracle import Oracle
 
 __all__ = [
     "MAX_ROWS",
-    "in_float64",
-    "is_single",
-    "refuse_other_arithmetic",
-    "refuses_float64",
+    "check_input_dtype",
+    "has_float32",
+    "needs_float32",
+    "widened_to_float64",
 ]
 
 MAX_ROWS = 2000
-"""Rows of the user's own X that are asked: as many as of the sample when the graph is verified."""
+"""Rows of the user's own X that are predicted: as many as the verification takes of the sample."""
 
-ROUNDED_AWAY = 1e-4
-"""Largest difference of numbers, relative to the largest, that is taken for the rounding of
-float32: it keeps seven digits, and of a sum that cancels three may go (scaled columns, squared
-distances, logarithms of densities: up to 2e-6 on ordinary tables)."""
+FLOAT32_ROUNDING = 1e-4
+"""Largest relative difference of numbers that counts as the rounding of float32: float32 keeps seven
+digits, and a sum that cancels may lose three of them (scaled columns, squared distances, logarithms
+of densities: up to 2e-6 on ordinary tables)."""
 
 _SEED = 20
 
 
-def refuses_float64(estimator: Any, X: Any, sample: Sample) -> bool:
-    """Whether it learnt from float32 and is asked in nothing else, as KMeans and NMF are."""
-    if not is_single(sample):
+def needs_float32(estimator: Any, X: Any, sample: Sample) -> bool:
+    """Whether it was fitted on float32 and refuses everything else, as KMeans and NMF do."""
+    if not has_float32(sample):
         return False
-    ours = sample.as_trained(sample.table.head(2))
+    oracle = Oracle(estimator, sample)
+    rows = sample.as_trained(sample.table.head(2))
     return any(
-        _answer(estimator, method, ours) is None and _answer(estimator, method, X[:2]) is not None
+        oracle.predict_rows(rows, method) is None and oracle.predict_rows(X[:2], method) is not None
         for method in METHODS
         if hasattr(estimator, method)
     )
 
 
-def in_float64(estimator: Any) -> Any:
-    """A copy of *estimator* that holds in float64 the numbers that it learnt in float32."""
-    return _widened(copy.deepcopy(estimator))
-
-
-def refuse_other_arithmetic(
-    estimator: Any,
-    oracle: Any,
-    X: Any,
-    sample: Sample,
-    model: OnnxModel,
-    tolerance: float,
-) -> tuple[str, ...]:
-    """Ask *estimator* with *X* as it was given, and *oracle* as the device's rows mean it.
-
-    Nothing is asked where both are of the same container and dtypes.
-
-    Parameters
-    ----------
-    oracle
-        *estimator*, or what :func:`in_float64` made of it.
-    model
-        Tells which methods to ask, and which rows scikit-learn's answer does not determine.
-
-    Returns
-    -------
-    tuple of str
-        What whoever builds should know: how far scikit-learn's own rounding to float32 goes.
-
-    Raises
-    ------
-    ConversionError
-        The two answers differ: labels at all, numbers by more than *tolerance* of the largest, and
-        of columns of float32 by more than :data:`ROUNDED_AWAY`.
-    """
-    table = sample.table.head(MAX_ROWS)
-    ours = sample.as_trained(table)
-    if _same_kind(X, ours):
-        return ()
-    asked = [(X[:MAX_ROWS], ours, table)]
-    if isinstance(X, np.ndarray | pd.DataFrame) and X.ndim == 2:
-        # A label flips where a rounded value meets a threshold: rare, so more rows are made.
-        mixed = _recombined(X)
-        table = take_sample(mixed, estimator).table
-        asked.append((mixed, sample.as_trained(table), table))
-    allowed = max(tolerance, ROUNDED_AWAY) if is_single(sample) else tolerance
-    tables = [table for _, _, table in asked]
-    kept = determined_rows(model, sample, unverified_manifest(model, tolerance), tables)
-    worst = 0.0
-    for method in dict.fromkeys(output.method for output in model.outputs):
-        for (given, rows, _), counts in zip(asked, kept, strict=True):
-            expected = _answer(estimator, method, given)
-            found = _answer(oracle, method, rows)
-            for e, f in zip(expected or [], found or [], strict=False):
-                gap = _gap(e[counts], f[counts]) if len(e) == len(f) == len(counts) else np.inf
-                worst = max(worst, gap)
-                if not gap <= allowed:
-                    raise ConversionError(_told(estimator, method, X))
-    if not worst > tolerance:
-        return ()
-    return (
-        "X is of float32, in which scikit-learn itself rounds its answers, by up to "
-        f"{worst:.1g} of the largest; the file answers as it does for the same values in float64",
-    )
-
-
-def is_single(sample: Sample) -> bool:
+def has_float32(sample: Sample) -> bool:
     """Whether a column of the user's X is of float32, or narrower."""
     return any(map(is_narrow, sample.dtypes))
 
 
-def _answer(estimator: Any, method: str, X: Any) -> list[NDArray[Any]] | None:
-    """What *method* answers, as dense arrays; None where it refuses *X*."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            answer = getattr(estimator, method)(X)
-    except (ValueError, TypeError, ArithmeticError, AttributeError):
-        return None
-    return [dense(item) for item in answer] if isinstance(answer, list) else [dense(answer)]
+def widened_to_float64(estimator: Any) -> Any:
+    """Copy *estimator*, with its fitted float32 arrays in float64."""
+    return _widened(copy.deepcopy(estimator))
 
 
-def _widened(part: Any) -> Any:
-    """*part* with its arrays of float32 in float64, and so what scikit-learn keeps within."""
-    if isinstance(part, np.ndarray):
-        return part.astype(np.float64) if part.dtype == np.float32 else part
-    if type(part) in (list, tuple):
-        return type(part)(map(_widened, part))
-    if type(part).__module__.startswith("sklearn.") and hasattr(part, "__dict__"):
-        for name, value in list(vars(part).items()):
-            if name != "classes_":  # labels are no measurements
-                setattr(part, name, _widened(value))
-    return part
+def check_input_dtype(
+    estimator: Any,
+    oracle: Oracle,
+    X: Any,
+    model: OnnxModel,
+    tolerance: float,
+) -> tuple[str, ...]:
+    """Compare *estimator* on *X* in its own dtypes with the oracle on the same values in float64.
 
+    There is nothing to compare where both have the same container and dtypes.
 
-def _told(estimator: Any, method: str, X: Any) -> str:
+    Parameters
+    ----------
+    estimator
+        As the user fitted it.
+    oracle
+        The estimator, or the one that :func:`widened_to_float64` returned.
+    model
+        Names the methods to compare, and marks the ambiguous rows.
+
+    Returns
+    -------
+    tuple of str
+        A note for the user, where scikit-learn's own rounding to float32 exceeds *tolerance*.
+
+    Raises
+    ------
+    ConversionError
+        The predictions differ: labels at all; numbers by more than *tolerance* of the largest, or
+        by more than :data:`FLOAT32_ROUNDING` where columns are of float32.
+    """
+    sample = oracle.sample
+    table = sample.table.head(MAX_ROWS)
+    rows = sample.as_trained(table)
+    if _has_same_dtypes(X, rows):
+        return ()
+    comparisons = [(X[:MAX_ROWS], rows, table)]
+    if isinstance(X, np.ndarray | pd.DataFrame) and X.ndim == 2:
+        # A label flips where a rounded value meets a threshold: rare, so more rows are made.
+        mixed = _recombined(X)
+        table = take_sample(mixed, estimator).table
+        comparisons.append((mixed, sample.as_trained(table), table))
+    allowed = max(tolerance, FLOAT32_ROUNDING) if has_float32(sample) else tolerance
+    reproducible = reproducible_rows(model, sample, [table for _, _, table in comparisons])
+    user_oracle = Oracle(estimator, sample)
+    worst = 0.0
+    for method in dict.fromkeys(output.method for output in model.outputs):
+        for (own_rows, float64_rows, _), mask in zip(comparisons, reproducible, strict=True):
+            expected = user_oracle.predict_rows(own_rows, method) or []
+            predictions = oracle.predict_rows(float64_rows, method) or []
+            for pair in zip(expected, predictions, strict=False):
+                same_rows = all(len(values) == len(mask) for values in pair)
+                difference = _difference(*(v[mask] for v in pair)) if same_rows else np.inf
+                worst = max(worst, difference)
+                if not difference <= allowed:
+                    raise ConversionError(_differs_in_float64(estimator, method, X))
+    if not worst > tolerance:
+        return ()
     return (
-        f"{type(estimator).__name__}.{method} answers differently for X as it is ({_kind_of(X)}) "
-        "and for the same values in float64, which the device computes in; train and ask it in "
-        "float64, e.g. fit(X.astype(float), y), or name a wider tolerance if only numbers differ"
+        "X is of float32, in which scikit-learn itself rounds its predictions, by up to "
+        f"{worst:.1g} of the largest; the file predicts as it does for the same values in float64",
+    )
+
+
+def _widened(value: Any) -> Any:
+    """Convert float32 arrays to float64, in lists, tuples and scikit-learn's objects too."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64) if value.dtype == np.float32 else value
+    if type(value) in (list, tuple):
+        return type(value)(map(_widened, value))
+    if type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__"):
+        for name, attribute in list(vars(value).items()):
+            if name != "classes_":  # labels are no measurements
+                setattr(value, name, _widened(attribute))
+    return value
+
+
+def _differs_in_float64(estimator: Any, method: str, X: Any) -> str:
+    return (
+        f"{type(estimator).__name__}.{method} predicts differently for X as it is "
+        f"({_container_and_dtype(X)}) and for the same values in float64, in which the device "
+        "computes; train and predict in float64, e.g. fit(X.astype(float), y), or set a wider "
+        "tolerance if only numbers differ"
     )
 
 
 def _recombined(X: Any) -> Any:
-    """Values of each column of *X* beside those of other rows, in X's own container and dtypes."""
+    """Draw every column's values from random rows, in X's own container and dtypes."""
     picks = np.random.default_rng(_SEED).integers(0, X.shape[0], size=(2 * MAX_ROWS, X.shape[1]))
     if isinstance(X, np.ndarray):
         return np.take_along_axis(X, picks, axis=0)
@@ -166,29 +159,29 @@ def _recombined(X: Any) -> Any:
     return pd.concat(columns, axis=1)
 
 
-def _same_kind(X: Any, ours: Any) -> bool:
-    if isinstance(X, pd.DataFrame) and isinstance(ours, pd.DataFrame):
-        return list(X.dtypes) == list(ours.dtypes)
-    if isinstance(X, np.ndarray) and isinstance(ours, np.ndarray):
-        return bool(X.dtype == ours.dtype)
+def _has_same_dtypes(X: Any, rows: Any) -> bool:
+    if isinstance(X, pd.DataFrame) and isinstance(rows, pd.DataFrame):
+        return list(X.dtypes) == list(rows.dtypes)
+    if isinstance(X, np.ndarray) and isinstance(rows, np.ndarray):
+        return bool(X.dtype == rows.dtype)
     return isinstance(X, list | tuple)
 
 
-def _kind_of(X: Any) -> str:
+def _container_and_dtype(X: Any) -> str:
     if isinstance(X, pd.DataFrame):
         return "a DataFrame of " + ", ".join(sorted({str(dtype) for dtype in X.dtypes}))
     dtype = getattr(X, "dtype", None)
     return f"a {type(X).__name__}" + (f" of {dtype}" if dtype is not None else "")
 
 
-def _gap(expected: Any, found: Any) -> float:
-    """Largest difference relative to the largest number; infinite where a label differs."""
-    if expected.shape != found.shape:
+def _difference(expected: NDArray[Any], predictions: NDArray[Any]) -> float:
+    """Return the largest difference relative to the largest number; infinity if a label differs."""
+    if expected.shape != predictions.shape:
         return np.inf
-    if expected.dtype.kind not in "f" or found.dtype.kind not in "f":
-        return 0.0 if (expected == found).all() else np.inf
+    if expected.dtype.kind not in "f" or predictions.dtype.kind not in "f":
+        return 0.0 if (expected == predictions).all() else np.inf
     finite = np.isfinite(expected)
-    if not np.array_equal(expected[~finite], found[~finite], equal_nan=True):
+    if not np.array_equal(expected[~finite], predictions[~finite], equal_nan=True):
         return np.inf
     scale = float(np.abs(expected[finite]).max(initial=0.0)) or 1.0
-    return float(np.abs(expected[finite] - found[finite]).max(initial=0.0)) / scale
+    return float(np.abs(expected[finite] - predictions[finite]).max(initial=0.0)) / scale

@@ -1,85 +1,226 @@
-"""Two answers in, their largest difference out, or ParityError with the row and both answers."""
+"""Compare the device's predictions with scikit-learn's, and record the evidence of every output."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from edge_runtime.bundle.manifest import Output
+import pandas as pd
+from edge_runtime.bundle.manifest import Output, OutputEvidence
+from edge_runtime.model import Model
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import ParityError
+from edge_pipeline.proof.prove import Proof
+from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.groups import ProbeGroup
+from edge_pipeline.verification.rounding_noise import is_noise, largest_magnitude
 
-__all__ = ["gap_between"]
+__all__ = ["ParityCheck", "ProbedRows", "largest_difference"]
+
+PRINTED_COLUMNS = 8
+"""Columns of the differing row that an error message lists."""
 
 
-def gap_between(
+@dataclass(frozen=True, eq=False)
+class ProbedRows:
+    """A group of rows with scikit-learn's predictions.
+
+    Attributes
+    ----------
+    group
+        The rows.
+    predictions
+        Output name to scikit-learn's predictions.
+    reproducible
+        The rows to compare; scikit-learn's prediction for the others is ambiguous.
+    """
+
+    group: ProbeGroup
+    predictions: Mapping[str, NDArray[Any]]
+    reproducible: NDArray[np.bool_]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The rows, in the columns of the sample's table."""
+        return self.group.table
+
+
+class ParityCheck:
+    """Compare one group of rows after the other.
+
+    Parameters
+    ----------
+    device
+        Runs the graph as a device does.
+    oracle
+        The estimator.
+    proofs
+        Output name to the proof of that output.
+    tolerance
+        Largest difference of two numbers, relative to the largest magnitude of the output.
+    ordinary
+        Ordinary rows: the largest magnitude of each output is taken from them.
+
+    Attributes
+    ----------
+    evidence
+        Output name to the number of rows compared and the largest difference.
+    notes
+        Output name to a note, where predictions far outside training differ.
+    """
+
+    def __init__(
+        self,
+        device: Model,
+        oracle: Oracle,
+        proofs: Mapping[str, Proof],
+        tolerance: float,
+        ordinary: ProbedRows,
+    ) -> None:
+        self.evidence: dict[str, OutputEvidence] = {}
+        self.notes: dict[str, str] = {}
+        self._device = device
+        self._oracle = oracle
+        self._proofs = proofs
+        self._tolerance = tolerance
+        self._scales = {
+            name: largest_magnitude(values[ordinary.reproducible])
+            for name, values in ordinary.predictions.items()
+        }
+
+    def compare(self, rows: ProbedRows) -> None:
+        """Compare every output on *rows*.
+
+        Raises
+        ------
+        ParityError
+            A prediction differs, and rounding does not explain it.
+        """
+        X = self._oracle.sample.as_trained(rows.table)
+        outputs = self._device.manifest.outputs
+        by_method = {
+            method: getattr(self._device, method)(X)
+            for method in dict.fromkeys(output.method for output in outputs)
+        }
+        for output in outputs:
+            predictions = by_method[output.method]
+            predictions = predictions if output.item is None else predictions[output.item]
+            self._compare_output(rows, output, predictions)
+
+    def _compare_output(self, rows: ProbedRows, output: Output, predictions: NDArray[Any]) -> None:
+        expected = rows.predictions[output.name]
+        if expected.shape == predictions.shape:
+            expected, predictions = expected[rows.reproducible], predictions[rows.reproducible]
+        difference = 0.0
+        # Without a reproducible row not even the dtypes need to agree, as with
+        # RadiusNeighborsRegressor on rows that have no neighbours.
+        if rows.reproducible.any():
+            group = replace(rows.group, table=rows.table[rows.reproducible])
+            scale = self._scales[output.name]
+            try:
+                difference = largest_difference(
+                    expected, predictions, output, group, self._tolerance, scale
+                )
+            except ParityError as error:
+                if not self._is_tolerable(expected, predictions, output, group):
+                    raise
+                self._note_difference(output, error)
+                return
+        evidence = self.evidence.get(output.name, OutputEvidence(0, 0, 0.0))
+        self.evidence[output.name] = replace(
+            evidence,
+            rows=evidence.rows + len(expected),
+            worst=max(evidence.worst, difference),
+            undetermined=evidence.undetermined + int(np.count_nonzero(~rows.reproducible)),
+        )
+
+    def _is_tolerable(
+        self,
+        expected: NDArray[Any],
+        predictions: NDArray[Any],
+        output: Output,
+        group: ProbeGroup,
+    ) -> bool:
+        """Whether a difference on *group* is only rounding: far outside training, unproven."""
+        if not group.reach or self._proofs[output.name].level == "proven":
+            return False
+        if group.reach == "extreme":
+            return True
+        magnitude = max(self._scales[output.name], largest_magnitude(expected))
+        tolerance = self._tolerance * magnitude
+        return is_noise(self._oracle, output, group.table, expected, predictions, tolerance)
+
+    def _note_difference(self, output: Output, error: ParityError) -> None:
+        message = str(error).partition("; report it")[0]
+        self.notes.setdefault(
+            output.name, f"only a note, because the rows are far outside training: {message}"
+        )
+
+
+def largest_difference(
     expected: NDArray[Any],
-    found: NDArray[Any],
+    predictions: NDArray[Any],
     output: Output,
     group: ProbeGroup,
     tolerance: float,
     least_scale: float = 0.0,
 ) -> float:
-    """Largest relative difference; ParityError when it is not within *tolerance*.
+    """Return the largest relative difference; raise ParityError where it exceeds *tolerance*.
 
     Parameters
     ----------
     least_scale
-        The output's largest magnitude on ordinary rows: differences are relative to it where the
-        rows of *group* have none as large.  Of one row alone, whose terms cancel, scikit-learn
-        itself has fewer digits.
+        The output's largest magnitude on ordinary rows.  Differences are relative to it where the
+        predictions for *group* are smaller: terms of a single row can cancel, and then
+        scikit-learn itself has fewer digits.
     """
-    if expected.shape != found.shape or expected.dtype.kind != found.dtype.kind:
+    if expected.shape != predictions.shape or expected.dtype.kind != predictions.dtype.kind:
         raise ParityError(
-            f"{output.name}, {group.name}: scikit-learn answers with shape {expected.shape} of "
-            f"{expected.dtype}, "
-            f"the graph with {found.shape} of {found.dtype}",
+            f"{output.name}, {group.name}: scikit-learn returns shape {expected.shape} of "
+            f"{expected.dtype}, the graph {predictions.shape} of {predictions.dtype}",
             output=output.name,
         )
     if expected.dtype.kind != "f":
-        different = expected != found
-        if different.any():
-            _fail(expected, found, np.asarray(different), output, group)
+        unequal = np.asarray(expected != predictions)
+        if unequal.any():
+            raise _parity_error(expected, predictions, unequal, output, group)
         return 0.0
-    finite = np.isfinite(expected) & np.isfinite(found)
-    same = finite | (expected == found) | (np.isnan(expected) & np.isnan(found))
-    if not same.all():
-        _fail(expected, found, ~same, output, group)
+    finite = np.isfinite(expected) & np.isfinite(predictions)
+    both_nan = np.isnan(expected) & np.isnan(predictions)
+    comparable = finite | (expected == predictions) | both_nan
+    if not comparable.all():
+        raise _parity_error(expected, predictions, ~comparable, output, group)
     if not finite.any():
         return 0.0
-    a, b = np.where(finite, expected, 0.0), np.where(finite, found, 0.0)
+    a, b = np.where(finite, expected, 0.0), np.where(finite, predictions, 0.0)
     scale = max(float(np.abs(a).max()), least_scale) or 1.0
-    gaps = np.abs(a - b) / scale
-    worst = float(gaps.max())
+    differences = np.abs(a - b) / scale
+    worst = float(differences.max())
     if not worst <= tolerance:
-        _fail(
-            expected,
-            found,
-            gaps == worst,
-            output,
-            group,
-            f"; difference {worst:.3g}, allowed {tolerance:.3g}",
-        )
+        detail = f"; difference {worst:.3g}, allowed {tolerance:.3g}"
+        raise _parity_error(expected, predictions, differences == worst, output, group, detail)
     return worst
 
 
-def _fail(
+def _parity_error(
     expected: NDArray[Any],
-    found: NDArray[Any],
-    different: NDArray[np.bool_],
+    predictions: NDArray[Any],
+    differs: NDArray[np.bool_],
     output: Output,
     group: ProbeGroup,
-    more: str = "",
-) -> None:
-    row = int(np.argwhere(different)[0][0])
-    count = int(different.reshape(len(different), -1).any(axis=1).sum())
-    values = {name: _plain(group.table[name].iloc[row]) for name in list(group.table.columns)[:8]}
-    raise ParityError(
+    detail: str = "",
+) -> ParityError:
+    row = int(np.argwhere(differs)[0][0])
+    count = int(differs.reshape(len(differs), -1).any(axis=1).sum())
+    columns = list(group.table.columns)[:PRINTED_COLUMNS]
+    values = {name: _plain(group.table[name].iloc[row]) for name in columns}
+    return ParityError(
         f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row "
-        f"{row} {values}: scikit-learn answers {_plain(expected[row])!r}, the graph "
-        f"{_plain(found[row])!r}{more}; "
+        f"{row} {values}: scikit-learn predicts {_plain(expected[row])!r}, the graph "
+        f"{_plain(predictions[row])!r}{detail}; "
         "report it with the estimator's parameters: nothing was sealed",
         output=output.name,
         row=row,
@@ -87,5 +228,5 @@ def _fail(
 
 
 def _plain(value: Any) -> Any:
-    """*value* as Python prints it, without the names of numpy's types."""
+    """Convert *value* to Python's own types, which print without numpy's names."""
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -1,4 +1,4 @@
-"""``verify``: a sealed file and its estimator in, proof and comparison again, on its bytes."""
+"""Verify a sealed file again: prove and compare the bytes of the file with its estimator."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_runtime.bundle.layout import unpack
-from edge_runtime.bundle.manifest import LEVELS, Manifest, Parity
+from edge_runtime.bundle.layout import Bundle, unpack
+from edge_runtime.bundle.manifest import LEVELS, Manifest, OutputEvidence, Parity
 
 from edge_pipeline.build_from_recipe import estimator_and_sample
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
@@ -21,14 +21,14 @@ __all__ = ["VerificationResult", "verify"]
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """A sealed file that was compared with its estimator once more.
+    """The evidence of a sealed file that was compared with its estimator once more.
 
     Attributes
     ----------
     path, manifest
-        The file, and what it says of itself.
+        The file, and its manifest.
     parity
-        What was found now.
+        The evidence of this verification.
     notes, refused
         As in :class:`edge_pipeline.verification.verify.VerifiedModel`.
     """
@@ -40,13 +40,12 @@ class VerificationResult:
     refused: RefusedRows
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON values."""
-        found = replace(self.manifest, parity=self.parity).to_json()["parity"]
+        """Convert to plain JSON values."""
         return {
             "path": str(self.path),
             "name": self.manifest.name,
             "version": self.manifest.version,
-            "parity": found,
+            "parity": replace(self.manifest, parity=self.parity).to_json()["parity"],
             "notes": list(self.notes),
             "refused": self.refused._asdict(),
         }
@@ -72,9 +71,9 @@ def verify(
     Raises
     ------
     ParityError
-        An answer differs, or the file says more of itself than can be shown.
+        A prediction differs, or the file claims stronger evidence than this verification shows.
     ConversionError
-        The estimator is not one for this file.
+        The estimator is not the one of this file.
     EdgeRuntimeError
         The file is damaged.
     TrainingError, DatasetError, OSError
@@ -86,32 +85,48 @@ def verify(
     estimator, X = estimator_and_sample(against, table)
     watcher.stage("verify")
     sample = sample_for(estimator, X)
+    # Only the sealed graph is verified; a new conversion marks the ambiguous rows.
+    converted = convert_sample(estimator, sample)
+    _check_same_interface(path, bundle.manifest, converted)
+    model = _sealed_model(bundle, converted)
     manifest = bundle.manifest
-    again = convert_sample(estimator, sample)  # for what is no part of the file: its doubts
-    if again.schema.names != manifest.schema.names or again.outputs != manifest.outputs:
-        raise ConversionError(
-            f"{path} has the columns {list(manifest.schema.names)[:8]} and answers "
-            f"{[output.name for output in manifest.outputs]}; the estimator has "
-            f"{list(again.schema.names)[:8]} and {[output.name for output in again.outputs]}; "
-            "name the function that the file was made from"
-        )
-    model = OnnxModel(
+    verified = verify_model(model, estimator, sample, tolerance=manifest.parity.tolerance)
+    for name, evidence in verified.parity.outputs.items():
+        _check_claim(path, name, manifest.parity.outputs[name], evidence)
+    return VerificationResult(path, manifest, verified.parity, verified.notes, verified.refused)
+
+
+def _sealed_model(bundle: Bundle, converted: OnnxModel) -> OnnxModel:
+    """Take the graph of the file, and the ambiguity graph of the new conversion."""
+    manifest = bundle.manifest
+    return OnnxModel(
         graph=bytes(bundle.graph),
         schema=manifest.schema,
         outputs=manifest.outputs,
         classes={name: list(labels) for name, labels in manifest.classes.items()},
         opsets=dict(manifest.requires.opsets),
-        output_width=again.output_width,
-        ambiguity_graph=again.ambiguity_graph,
+        output_width=converted.output_width,
+        ambiguity_graph=converted.ambiguity_graph,
     )
-    verified = verify_model(model, estimator, sample, tolerance=manifest.parity.tolerance)
-    for name, found in verified.parity.outputs.items():
-        told = manifest.parity.outputs[name]
-        weaker = LEVELS.index(found.level) > LEVELS.index(told.level)
-        if weaker or (told.bound is not None and not (found.bound or 0.0) <= told.bound):
-            raise ParityError(
-                f"{path} says of {name}: {told.level}, {told.bound}; shown is {found.level}, "
-                f"{found.bound}; do not use this file, build it again",
-                output=name,
-            )
-    return VerificationResult(path, manifest, verified.parity, verified.notes, verified.refused)
+
+
+def _check_same_interface(path: Path, manifest: Manifest, converted: OnnxModel) -> None:
+    """Refuse an estimator that has other columns or outputs than the file."""
+    if converted.schema.names != manifest.schema.names or converted.outputs != manifest.outputs:
+        raise ConversionError(
+            f"{path} has the columns {list(manifest.schema.names)[:8]} and the outputs "
+            f"{[output.name for output in manifest.outputs]}; the estimator has "
+            f"{list(converted.schema.names)[:8]} and {[o.name for o in converted.outputs]}; "
+            "name the function that the file was made from"
+        )
+
+
+def _check_claim(path: Path, name: str, claim: OutputEvidence, evidence: OutputEvidence) -> None:
+    """Refuse a file that claims a stronger level, or a smaller bound, than *evidence* shows."""
+    is_weaker = LEVELS.index(evidence.level) > LEVELS.index(claim.level)
+    if is_weaker or (claim.bound is not None and not (evidence.bound or 0.0) <= claim.bound):
+        raise ParityError(
+            f"{path} claims for {name}: {claim.level}, {claim.bound}; this verification shows "
+            f"{evidence.level}, {evidence.bound}; do not use this file, build it again",
+            output=name,
+        )

@@ -1,11 +1,10 @@
-"""Rows to ask both scikit-learn and the graph: unseen, recombined, missing, unknown, far away.
+"""Make the rows to compare: unseen, recombined, missing, unknown, far away.
 
-Seeded: the same sample gives the same rows, and so the same bytes in the bundle.
+All draws are seeded: the same sample gives the same rows, and so the same bytes in the file.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +15,10 @@ from edge_runtime.bundle.schema import Column, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.extremes import Reach, extreme_numbers, strange_categories
-from edge_pipeline.verification.probes.text_cells import LONG, counted_cells
-from edge_pipeline.verification.probes.thresholds import edge_rows
+from edge_pipeline.verification.probes.text_cells import LONG, unusual_cells
+from edge_pipeline.verification.probes.thresholds import threshold_rows
 
 __all__ = ["UNKNOWN_CATEGORY", "ProbeGroup", "close_columns", "probe_groups"]
 
@@ -32,19 +32,19 @@ _SEED = 20
 
 @dataclass(frozen=True, eq=False)
 class ProbeGroup:
-    """Rows made in one way, so that a refusal of the estimator tells what it refuses.
+    """Rows made in one way; scikit-learn accepts or refuses a group as a whole.
 
     Attributes
     ----------
     name
-        How they were made.
+        How the rows were made.
     table
         The rows, in the columns of the sample's table.
     can_be_golden
-        Whether they are short enough for the manifest, and no last digit decides them.
+        Whether they are short enough for the manifest, and their predictions depend on no last bit.
     reach
-        ``far`` where numbers are up to a million times training's largest, ``extreme`` where they
-        are so large that sums overflow or have no digits left.
+        ``far``: numbers up to a million times the largest of training.  ``extreme``: numbers so
+        large that sums overflow or lose all digits.
     """
 
     name: str
@@ -56,15 +56,15 @@ class ProbeGroup:
 def probe_groups(
     sample: Sample, unseen: pd.DataFrame | None, graph: bytes | None = None
 ) -> Iterator[ProbeGroup]:
-    """Groups of rows, from the ordinary to those made to hurt.
+    """Yield groups of rows, the ordinary ones first, those most likely to differ last.
 
     Parameters
     ----------
     unseen
-        Rows that training did not see, in the columns of ``sample.table``; without them the
-        sample's own rows are asked.
+        Rows that training did not see, in the columns of ``sample.table``; by default the sample's
+        own rows.
     graph
-        Its thresholds are asked too.
+        The serialized graph, whose thresholds give more rows.
     """
     table = sample.table
     rng = np.random.default_rng(_SEED)
@@ -76,74 +76,80 @@ def probe_groups(
     picks = rng.integers(0, len(table), size=(ROWS_PER_GROUP, table.shape[1]))
     mixed = {name: table[name].to_numpy()[picks[:, i]] for i, name in enumerate(table.columns)}
     yield ProbeGroup("values of the sample, recombined", pd.DataFrame(mixed))
-    yield ProbeGroup("new values within the ranges", _within(sample.schema, mixed, rng))
-    yield ProbeGroup("new values outside the ranges", _outside(sample.schema, mixed, rng))
-    for column in sample.schema.columns:
-        if column.missing:
-            yield ProbeGroup(f"{column.name!r} missing", _with(table, column, None))
-    if sum(column.missing for column in sample.schema.columns) > 1:
-        bare = table.head(3).copy()
-        for column in sample.schema.columns:
-            if column.missing:
-                bare[column.name] = None if column.is_string else np.nan
-        yield ProbeGroup("every value missing that may be", bare)
+    yield ProbeGroup("new values within the ranges", _within_ranges(sample.schema, mixed, rng))
+    yield ProbeGroup("new values outside the ranges", _outside_ranges(sample.schema, mixed, rng))
+    yield from _missing_values(sample)
     for column in sample.schema.columns:
         if column.is_string and not column.closed:
-            yield ProbeGroup(f"{column.name!r} unknown", _with(table, column, UNKNOWN_CATEGORY))
-    yield from _hurting(sample, graph, rng)
+            rows = _with_value(table, column, UNKNOWN_CATEGORY)
+            yield ProbeGroup(f"{column.name!r} unknown", rows)
+    yield from _edge_cases(sample, graph, rng)
     for position in sample.schema.sources:
         name = sample.schema.names[position]
-        for what, cells in counted_cells(table[name], sample.schema.columns[position].type, rng):
-            rows = table.iloc[np.arange(len(cells)) % len(table)].reset_index(drop=True)
+        column_type = sample.schema.columns[position].type
+        for kind, cells in unusual_cells(table[name], column_type, rng):
+            rows = _repeat_rows(table, len(cells))
             rows[name] = cells
-            yield ProbeGroup(f"{name!r}: {what}", rows, can_be_golden=what != LONG)
+            yield ProbeGroup(f"{name!r}: {kind}", rows, can_be_golden=kind != LONG)
 
 
-def _hurting(sample: Sample, graph: bytes | None, rng: np.random.Generator) -> Iterator[ProbeGroup]:
-    """Thresholds and the floats beside them, extreme numbers, texts that look like categories."""
+def _missing_values(sample: Sample) -> Iterator[ProbeGroup]:
+    """Yield rows in which one column lacks its value, and rows in which all columns do."""
+    columns = [column for column in sample.schema.columns if column.missing]
+    for column in columns:
+        rows = _with_value(sample.table, column, None)
+        yield ProbeGroup(f"{column.name!r} missing", rows)
+    if len(columns) > 1:
+        rows = sample.table.head(3).copy()
+        for column in columns:
+            rows[column.name] = None if column.is_string else np.nan
+        yield ProbeGroup("every value missing that may be", rows)
+
+
+def _edge_cases(
+    sample: Sample, graph: bytes | None, rng: np.random.Generator
+) -> Iterator[ProbeGroup]:
+    """Yield thresholds and the floats beside them, extreme numbers, and misspelt categories."""
     schema, table = sample.schema, sample.table
-    edges = None if graph is None else edge_rows(graph, sample, rng)
+    edges = None if graph is None else threshold_rows(graph, sample, rng)
     if edges is not None:
         yield ProbeGroup("thresholds, and a float64 to either side", edges)
-    for what, reach, rows in extreme_numbers(schema, table, rng):
-        yield ProbeGroup(what, rows, can_be_golden=False, reach=reach)
+    for kind, reach, rows in extreme_numbers(schema, table, rng):
+        yield ProbeGroup(kind, rows, can_be_golden=False, reach=reach)
     for position, column in enumerate(schema.columns):
         if column.is_string and not column.closed and position not in schema.sources:
             texts = strange_categories(column)
-            rows = table.iloc[np.arange(len(texts)) % len(table)].reset_index(drop=True)
+            rows = _repeat_rows(table, len(texts))
             rows[column.name] = np.array(texts, dtype=object)
             yield ProbeGroup(f"{column.name!r} strange", rows, can_be_golden=False)
 
 
-def close_columns(estimator: Any, sample: Sample, method: str) -> Schema:
-    """The schema with those string columns closed in which the estimator refuses a new value."""
+def close_columns(oracle: Oracle, method: str) -> Schema:
+    """Return the schema, with the string columns closed in which *method* refuses a new value."""
+
+    def refuses_unknown(column: Column) -> bool:
+        rows = _with_value(oracle.sample.table, column, UNKNOWN_CATEGORY)
+        return oracle.refuses(rows, method)
+
+    schema = oracle.sample.schema
     columns = tuple(
         replace(column, closed=True)
         if column.is_string
         and not column.closed
         and column.categories is not None
-        and refuses(
-            getattr(estimator, method),
-            sample.as_trained(_with(sample.table, column, UNKNOWN_CATEGORY)),
-        )
+        and refuses_unknown(column)
         else column
-        for column in sample.schema.columns
+        for column in schema.columns
     )
-    return replace(sample.schema, columns=columns)
+    return replace(schema, columns=columns)
 
 
-def refuses(method: Callable[[Any], Any], X: Any) -> bool:
-    """Whether scikit-learn raises ValueError or TypeError for *X*, its way to refuse input."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            method(X)
-    except (ValueError, TypeError):
-        return True
-    return False
+def _repeat_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return *count* rows: those of *table*, from the first again after the last."""
+    return table.iloc[np.arange(count) % len(table)].reset_index(drop=True)
 
 
-def _with(table: pd.DataFrame, column: Column, value: Any) -> pd.DataFrame:
+def _with_value(table: pd.DataFrame, column: Column, value: Any) -> pd.DataFrame:
     rows = table.head(3).copy()
     rows[column.name] = np.array(
         [value] * len(rows), dtype=object if column.is_string else np.float64
@@ -151,37 +157,44 @@ def _with(table: pd.DataFrame, column: Column, value: Any) -> pd.DataFrame:
     return rows
 
 
-def _within(
+def _within_ranges(
     schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Numbers drawn evenly between the smallest and the largest of training."""
+    """Draw numbers evenly between the smallest and the largest of training."""
+
+    def draw(column: Column, low: float, high: float, count: int) -> NDArray[np.float64]:
+        numbers = rng.uniform(low, high, count)
+        return np.rint(numbers) if column.type != "float64" else numbers
+
+    return _with_new_numbers(schema, mixed, ("float64", "int64", "bool"), draw)
+
+
+def _outside_ranges(
+    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Draw numbers up to ten ranges below and above those of training; integers stay integers."""
+
+    def draw(column: Column, low: float, high: float, count: int) -> NDArray[np.float64]:
+        span = (high - low) or 1.0
+        numbers = rng.uniform(low - 10 * span, high + 10 * span, count)
+        return np.rint(numbers) if column.type == "int64" else numbers
+
+    return _with_new_numbers(schema, mixed, ("float64", "int64"), draw)
+
+
+def _with_new_numbers(
+    schema: Schema,
+    mixed: dict[str, NDArray[Any]],
+    types: tuple[str, ...],
+    draw: Callable[[Column, float, float, int], NDArray[np.float64]],
+) -> pd.DataFrame:
+    """Replace the numbers in open columns of *types* by drawn ones; missing values stay."""
     columns = {}
     for column in schema.columns:
         values = mixed[column.name]
-        if not column.closed and column.minimum is not None and column.maximum is not None:
-            drawn = rng.uniform(column.minimum, column.maximum, len(values))
-            drawn = np.rint(drawn) if column.type != "float64" else drawn
-            values = np.where(np.isnan(values), values, drawn)
-        columns[column.name] = values
-    return pd.DataFrame(columns)
-
-
-def _outside(
-    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
-) -> pd.DataFrame:
-    """Numbers up to ten ranges below and above training's; whole ones stay whole."""
-    columns = {}
-    for column in schema.columns:
-        values = mixed[column.name]
-        if (
-            column.type in ("float64", "int64")
-            and not column.closed
-            and column.minimum is not None
-            and column.maximum is not None
-        ):
-            span = (column.maximum - column.minimum) or 1.0
-            drawn = rng.uniform(column.minimum - 10 * span, column.maximum + 10 * span, len(values))
-            drawn = np.rint(drawn) if column.type == "int64" else drawn
-            values = np.where(np.isnan(values), values, drawn)
+        low, high = column.minimum, column.maximum
+        if column.type in types and not column.closed and low is not None and high is not None:
+            numbers = draw(column, low, high, len(values))
+            values = np.where(np.isnan(values), values, numbers)
         columns[column.name] = values
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""Cells to ask of columns that are counted: texts, dicts and lists unlike any of training."""
+"""Make cells for columns of text, dicts and lists that are unlike any of training."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["LONG", "counted_cells"]
+__all__ = ["LONG", "unusual_cells"]
 
 LONG = "very long"
-"""The group that is too long for the manifest."""
+"""Name of the group whose cells are too long for the manifest."""
 
 LONG_TEXT_CHARACTERS = 20_000
 LONG_ITEMS = 2_000
-RECOMBINED = 50
+RECOMBINED_CELLS = 50
 
 _STRANGE_TEXTS = (
     "",
@@ -30,34 +30,34 @@ _STRANGE_TEXTS = (
 )
 
 
-def counted_cells(
-    cells: pd.Series, kind: str, rng: np.random.Generator
+def unusual_cells(
+    cells: pd.Series, column_type: str, rng: np.random.Generator
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Groups of cells, each with what is unusual about it.
+    """Yield groups of cells, each with a name that says why they are unusual.
 
     Parameters
     ----------
     cells
-        Those of the sample.
-    kind
-        Type of the column: ``string``, ``dict`` or ``list``.
+        The sample's cells of the column.
+    column_type
+        ``string``, ``dict`` or ``list``.
     """
-    yield from _MAKERS[kind](cells.tolist(), rng)
+    yield from _CELLS_OF_TYPE[column_type](cells.tolist(), rng)
 
 
-def _texts(texts: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
+def _text_groups(texts: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
     yield "strange texts", list(_STRANGE_TEXTS)
     words = [word for text in texts[:200] for word in str(text).split()] or [""]
-    yield "words of the sample, recombined", _drawn(words, rng, " ".join)
+    yield "words of the sample, recombined", _recombined(words, rng, " ".join)
     yield "words of the sample, in upper case", [str(text).upper() for text in texts[:20]]
     text = " ".join(words)
     yield LONG, [(text * (LONG_TEXT_CHARACTERS // max(len(text), 1) + 1))[:LONG_TEXT_CHARACTERS]]
 
 
-def _dicts(dicts: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
+def _dict_groups(dicts: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
     yield "no entry", [{}]
-    entries = [entry for each in dicts[:200] for entry in each.items()]
-    yield "entries of the sample, recombined", _drawn(entries, rng, dict)
+    entries = [entry for cell in dicts[:200] for entry in cell.items()]
+    yield "entries of the sample, recombined", _recombined(entries, rng, dict)
     yield (
         "unknown keys and values",
         [
@@ -71,28 +71,28 @@ def _dicts(dicts: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, li
     yield LONG, [{f"unknown {i}": i for i in range(LONG_ITEMS)}]
 
 
-def _lists(lists: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
+def _list_groups(lists: list[Any], rng: np.random.Generator) -> Iterator[tuple[str, list[Any]]]:
     yield "no item", [[]]
-    items = [item for each in lists[:200] for item in each]
+    items = [item for cell in lists[:200] for item in cell]
     if not items:
         return
-    yield "items of the sample, recombined", _drawn(items, rng, list)
+    yield "items of the sample, recombined", _recombined(items, rng, list)
     yield "an item twice", [[item, item] for item in items[:5]]
     if all(isinstance(item, str) for item in items):
         yield "unknown items", [["never seen in training ☂", items[0]], [""]]
     yield LONG, [(items * (LONG_ITEMS // len(items) + 1))[:LONG_ITEMS]]
 
 
-def _drawn(
+def _recombined(
     pool: list[Any], rng: np.random.Generator, join: Callable[[list[Any]], Any]
 ) -> list[Any]:
-    """Cells of up to a dozen members of *pool*, any of them any number of times."""
+    """Join up to eleven members of *pool*, drawn with repetition, into each cell."""
     return [
         join([pool[i] for i in rng.integers(0, len(pool), size=rng.integers(1, 12))])
-        for _ in range(RECOMBINED if pool else 0)
+        for _ in range(RECOMBINED_CELLS if pool else 0)
     ]
 
 
-_MAKERS: Mapping[
+_CELLS_OF_TYPE: Mapping[
     str, Callable[[list[Any], np.random.Generator], Iterator[tuple[str, list[Any]]]]
-] = {"string": _texts, "dict": _dicts, "list": _lists}
+] = {"string": _text_groups, "dict": _dict_groups, "list": _list_groups}
