@@ -40,8 +40,8 @@ MODEL = LogisticRegression().fit(X, Y)
         ({"version": "1"}, "a whole number of at least 1, found '1'"),
         ({"metrics": {"accuracy": "good"}}, "must be a finite number, found 'good'"),
         ({"X_test": 5}, "expected a 2-d array"),
-        ({"X_test": pl.LazyFrame(X)}, r"hand X.collect\(\)"),
-        ({"X": pl.LazyFrame(X)}, r"hand X.collect\(\)"),
+        ({"X_test": pl.LazyFrame(X)}, r"pass X.collect\(\)"),
+        ({"X": pl.LazyFrame(X)}, r"pass X.collect\(\)"),
     ],
 )
 def test_a_slip_is_told_with_its_remedy(slip: dict[str, Any], told: str, tmp_path: Path) -> None:

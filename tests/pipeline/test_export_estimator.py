@@ -100,7 +100,7 @@ def test_an_estimator_nobody_knows_is_refused_with_the_remedy(tmp_path: Path) ->
     [
         (LinearRegression(), "is it fitted"),
         (LinearRegression, "expected a fitted estimator"),
-        (7, "cannot answer for new rows"),
+        (7, "cannot predict new rows"),
     ],
 )
 def test_what_is_not_a_fitted_estimator_is_refused(

@@ -95,5 +95,5 @@ def test_what_cannot_be_described_is_refused_by_name(X: Any, message: str) -> No
 
 def test_two_columns_of_one_name_are_refused() -> None:
     twice = pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"])
-    with pytest.raises(ConversionError, match="share a name"):
+    with pytest.raises(ConversionError, match="same name"):
         take_sample(twice)

@@ -1,4 +1,4 @@
-"""What scikit-learn's own answer leaves open is said, and compared as far as it goes."""
+"""Test models whose predictions scikit-learn itself does not reproduce for some rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ X = RNG.normal(size=(80, 3)).round(1)
 FAR = X + 1e6
 
 
-def test_rows_far_from_zero_need_a_wider_tolerance_and_then_convert(tmp_path: Path) -> None:
+def test_ambiguous_rows_need_a_wider_tolerance(tmp_path: Path) -> None:
     model = KMeans(3, n_init=1, random_state=0).fit(FAR)
     with pytest.raises(UnsupportedEstimatorError, match="set a wider tolerance"):
         edge_pipeline.export(model, FAR, tmp_path / "m.onnx")
@@ -28,7 +28,7 @@ def test_rows_far_from_zero_need_a_wider_tolerance_and_then_convert(tmp_path: Pa
 
 
 @pytest.mark.parametrize("labels", [[0, 1], ["a", "b", "c"]])
-def test_doubts_need_not_use_all_operators_of_the_graph(labels: Any, tmp_path: Path) -> None:
+def test_the_ambiguity_graph_may_use_fewer_operators(labels: Any, tmp_path: Path) -> None:
     y = np.array([labels[i % len(labels)] for i in range(80)])
     model = CalibratedClassifierCV(KNeighborsClassifier(), cv=2, method="isotonic").fit(X, y)
     assert edge_pipeline.export(model, X, tmp_path / "m.onnx").path.exists()

@@ -1,4 +1,4 @@
-"""What scikit-learn computes in another dtype than float64 is not sealed in silence."""
+"""Test estimators that compute in another dtype than float64."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ import edge_runtime
 
 RNG = np.random.default_rng(0)
 SINGLE = (RNG.normal(size=(400, 3)) * 3 + 100).round(1).astype(np.float32)
-APART = np.abs(RNG.normal(size=(60, 3)) + 9.0 * (np.arange(60) % 3)[:, None]).astype(np.float32)
+CLUSTERS = np.abs(RNG.normal(size=(60, 3)) + 9.0 * (np.arange(60) % 3)[:, None]).astype(np.float32)
 SIDE = (SINGLE.sum(axis=1) > 300).astype(int)
 BYTES = RNG.integers(0, 256, (100, 4)).astype(np.uint8)
 LABELS = np.array([i % 6 == 0 or i % 5 == 0 for i in range(120)])
@@ -44,7 +44,7 @@ LABELS = np.array([i % 6 == 0 or i % 5 == 0 for i in range(120)])
 def test_an_estimator_that_computes_in_another_dtype_is_refused(
     estimator: Any, X: Any, y: Any, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConversionError, match=r"train and ask it in float64"):
+    with pytest.raises(ConversionError, match=r"train and predict in float64"):
         edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
 
 
@@ -57,9 +57,10 @@ def test_an_estimator_that_computes_in_another_dtype_is_refused(
         (make_pipeline(StandardScaler(), PCA(2), LogisticRegression()), SIDE),
     ],
 )
-def test_float32_is_answered_in_float64_and_its_own_rounding_is_told(
+def test_float32_is_predicted_in_float64_with_a_note(
     estimator: Any, y: Any, container: Any, tmp_path: Path
 ) -> None:
+    """The file predicts float32 rows in float64, and a note gives scikit-learn's own rounding."""
     X = container(SINGLE)
     report = edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
     assert "X is of float32" in report.notes[0]
@@ -76,16 +77,15 @@ def test_float32_is_answered_in_float64_and_its_own_rounding_is_told(
         make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=0)),
     ],
 )
-def test_what_learnt_from_float32_and_refuses_float64_is_asked_in_float32(
-    estimator: Any, tmp_path: Path
-) -> None:
+def test_estimators_that_need_float32_are_widened(estimator: Any, tmp_path: Path) -> None:
+    """An estimator that was fitted on float32 and refuses float64 is converted in float64."""
     path = tmp_path / "m.onnx"
-    edge_pipeline.export(estimator.fit(APART), APART, path)
+    edge_pipeline.export(estimator.fit(CLUSTERS), CLUSTERS, path)
     with edge_runtime.load(path) as model:
         for method in {"predict", "transform"} & set(dir(estimator)):
-            expected = getattr(estimator, method)(APART)
+            expected = getattr(estimator, method)(CLUSTERS)
             scale = 1e-4 * float(np.abs(expected).max())
-            np.testing.assert_allclose(getattr(model, method)(APART), expected, 0, scale)
+            np.testing.assert_allclose(getattr(model, method)(CLUSTERS), expected, 0, scale)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_learnt_from_float32_and_refuses_float64_is_asked_in_float32(
         KNeighborsRegressor(weights="distance"),
     ],
 )
-def test_an_estimator_of_sparse_rows_answers_dense_ones(estimator: Any) -> None:
+def test_an_estimator_of_sparse_rows_predicts_dense_ones(estimator: Any) -> None:
     rows = sparse.csr_matrix(np.where(RNG.random((60, 4)) < 0.4, RNG.normal(size=(60, 4)), 0.0))
     unseen = RNG.normal(size=(20, 4))
     assert_same(estimator.fit(rows, rows.sum(axis=1).A1), rows, unseen)
@@ -111,7 +111,7 @@ def test_an_estimator_of_sparse_rows_answers_dense_ones(estimator: Any) -> None:
         (LinearRegression(), BYTES, BYTES[:, 0]),
     ],
 )
-def test_one_that_means_the_same_in_float64_converts(estimator: Any, X: Any, y: Any) -> None:
+def test_an_estimator_that_is_equal_in_float64_converts(estimator: Any, X: Any, y: Any) -> None:
     assert_same(estimator.fit(X, y), X, X[:50])
 
 
@@ -124,7 +124,7 @@ def test_one_that_means_the_same_in_float64_converts(estimator: Any, X: Any, y: 
         pd.Categorical([1, 2, None] * 40),
     ],
 )
-def test_categories_of_every_type_keep_their_gaps(values: Any) -> None:
+def test_categories_of_every_type_keep_missing_values(values: Any) -> None:
     X = pd.DataFrame({"c": values, "x": [float(i % 7) for i in range(120)]})
     encode = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["c"]), remainder="passthrough"
@@ -132,7 +132,8 @@ def test_categories_of_every_type_keep_their_gaps(values: Any) -> None:
     assert_same(make_pipeline(encode, LogisticRegression()).fit(X, LABELS), X, X.head(40))
 
 
-def test_a_missing_string_of_polars_is_the_category_that_scikit_learn_takes_it_for() -> None:
+def test_a_missing_string_of_polars_is_its_own_category() -> None:
+    """None in polars is the category that scikit-learn makes of it."""
     X = pl.DataFrame({"c": [None, "a", "b"] * 40, "x": [float(i % 7) for i in range(120)]})
     encode = make_column_transformer(
         (OneHotEncoder(handle_unknown="ignore"), ["c"]), remainder="passthrough"
@@ -140,7 +141,7 @@ def test_a_missing_string_of_polars_is_the_category_that_scikit_learn_takes_it_f
     assert_same(make_pipeline(encode, LogisticRegression()).fit(X, LABELS), X, X[:40])
 
 
-def test_sparse_columns_of_pandas_are_columns() -> None:
+def test_sparse_columns_of_pandas_convert() -> None:
     X = pd.DataFrame({"a": [0.0, 1.5, 0.0, 2.0] * 20, "b": [1.0, 0.0, 0.0, 3.0] * 20})
     sparse_columns = X.astype(pd.SparseDtype(float, 0.0))
     assert_same(LogisticRegression().fit(sparse_columns, X["a"] > 1), sparse_columns, X)

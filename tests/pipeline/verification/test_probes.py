@@ -1,4 +1,4 @@
-"""The rows asked include those that a wrong graph would fail on."""
+"""Test the probe rows, and when a difference on them counts as rounding noise."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from edge_pipeline.conversion.convert import convert_sample, sample_for
 from edge_pipeline.errors import ParityError
+from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.groups import probe_groups
 from edge_pipeline.verification.rounding_noise import is_noise
 from edge_pipeline.verification.verify import verify_model
@@ -23,8 +24,8 @@ from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScale
 from sklearn.tree import DecisionTreeRegressor
 
 
-def numbers(rows: int = 80) -> Any:
-    return np.random.default_rng(0).normal(size=(rows, 2))
+def random_numbers() -> Any:
+    return np.random.default_rng(0).normal(size=(80, 2))
 
 
 def asked(estimator: Any, X: Any, y: Any = None) -> dict[str, pd.DataFrame]:
@@ -33,13 +34,14 @@ def asked(estimator: Any, X: Any, y: Any = None) -> dict[str, pd.DataFrame]:
     return {group.name: group.table for group in probe_groups(sample, None, graph)}
 
 
-EDGES = "thresholds, and a float64 to either side"
+THRESHOLDS = "thresholds, and a float64 to either side"
 
 
-def test_both_sides_of_every_threshold_that_a_row_reaches_are_asked() -> None:
-    X = numbers()
+def test_both_sides_of_reached_thresholds_are_probed() -> None:
+    """Every threshold that a row of the sample reaches has rows on both sides."""
+    X = random_numbers()
     tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, X[:, 0] * X[:, 1])
-    rows = asked(tree, X, X[:, 0] * X[:, 1])[EDGES].to_numpy()
+    rows = asked(tree, X, X[:, 0] * X[:, 1])[THRESHOLDS].to_numpy()
     inner = np.flatnonzero(tree.tree_.children_left >= 0)
     paths = tree.decision_path(rows).toarray().astype(bool)
     for node in inner:
@@ -50,16 +52,16 @@ def test_both_sides_of_every_threshold_that_a_row_reaches_are_asked() -> None:
         assert (near > threshold).any()
 
 
-def test_bin_edges_are_asked_in_every_column() -> None:
+def test_bin_edges_are_probed_in_every_column() -> None:
     bins = KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf")
-    rows = asked(bins, numbers())[EDGES].to_numpy()
+    rows = asked(bins, random_numbers())[THRESHOLDS].to_numpy()
     for column, edges in enumerate(bins.bin_edges_):
         for edge in edges[1:-1]:
             for near in (np.nextafter(edge, -np.inf), edge, np.nextafter(edge, np.inf)):
                 assert near in rows[:, column]
 
 
-def test_texts_that_look_like_a_category_are_asked() -> None:
+def test_texts_that_look_like_a_category_are_probed() -> None:
     X = pd.DataFrame({"kind": ["oak", "élm", "ash"] * 5})
     encoder = OneHotEncoder(handle_unknown="ignore")
     texts = set(asked(encoder, X)["'kind' strange"]["kind"])
@@ -69,23 +71,25 @@ def test_texts_that_look_like_a_category_are_asked() -> None:
 
 
 @pytest.mark.parametrize("value", [5e-324, -5e-324, 1e39, -np.finfo(np.float64).max, 2.0**53 + 2])
-def test_extreme_numbers_are_asked_in_every_column(value: float) -> None:
-    groups = asked(LinearRegression(), numbers(), numbers()[:, 0])
+def test_extreme_numbers_are_probed_in_every_column(value: float) -> None:
+    groups = asked(LinearRegression(), random_numbers(), random_numbers()[:, 0])
     for column in ("x0", "x1"):
         assert any(value in table[column].to_numpy() for table in groups.values())
 
 
-def test_the_same_rows_are_asked_every_time() -> None:
+def test_probe_rows_are_the_same_every_time() -> None:
     first, second = (
-        asked(DecisionTreeRegressor(random_state=0), numbers(), numbers()[:, 0]) for _ in range(2)
+        asked(DecisionTreeRegressor(random_state=0), random_numbers(), random_numbers()[:, 0])
+        for _ in range(2)
     )
     assert first.keys() == second.keys()
     for name in first:
         pd.testing.assert_frame_equal(first[name], second[name])
 
 
-def test_rows_that_scikit_learn_refuses_are_counted_with_what_the_device_does() -> None:
-    X = numbers()
+def test_refused_rows_are_counted() -> None:
+    """Rows that scikit-learn refuses are counted, and those that the device predicts."""
+    X = random_numbers()
     tree = DecisionTreeRegressor().fit(X, X[:, 0])
     sample = sample_for(tree, X)
     refused = verify_model(convert_sample(tree, sample), tree, sample).refused
@@ -93,8 +97,9 @@ def test_rows_that_scikit_learn_refuses_are_counted_with_what_the_device_does() 
     assert refused == (9 + 5, 9 + 5)
 
 
-def test_a_difference_far_outside_training_is_a_note_unless_the_answer_is_proven() -> None:
-    X = numbers() * [1e-3, 1.0]
+def test_a_difference_far_outside_training_is_a_note() -> None:
+    """A difference far outside training is a note unless the output is proven."""
+    X = random_numbers() * [1e-3, 1.0]
     model = make_pipeline(StandardScaler(), LinearRegression()).fit(X, X[:, 0])
     sample = sample_for(model, X)
     verified = verify_model(convert_sample(model, sample), model, sample)
@@ -102,19 +107,20 @@ def test_a_difference_far_outside_training_is_a_note_unless_the_answer_is_proven
     assert verified.parity.outputs["predict"].level == "bounded"
 
 
-def test_a_difference_far_outside_is_noise_only_where_scikit_learn_moves_as_much() -> None:
-    X = numbers()
+def test_noise_is_at_most_the_spread_of_scikit_learn() -> None:
+    """A difference is noise only where scikit-learn's own prediction changes as much."""
+    X = random_numbers()
     model = LinearRegression().fit(X, X[:, 0] + X[:, 1])
     sample = sample_for(model, X)
     output = convert_sample(model, sample).outputs[0]
     rows = pd.DataFrame([[1e6, -1e6]], columns=["x0", "x1"])  # the terms cancel: digits are lost
     expected = model.predict(rows.to_numpy())
-    for apart, noise in ((1e-10, True), (1e-6, False)):
-        found = expected + apart
-        assert is_noise(model, sample, output, rows, expected, found, 1e-12) == noise
+    for difference, noise in ((1e-10, True), (1e-6, False)):
+        predictions = expected + difference
+        assert is_noise(Oracle(model, sample), output, rows, expected, predictions, 1e-12) == noise
 
 
-def test_a_label_far_outside_is_noise_only_on_an_edge() -> None:
+def test_another_label_is_noise_only_on_a_boundary() -> None:
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     model = RidgeClassifier().fit(X, [0, 0, 1, 1])
     sample = sample_for(model, X)
@@ -122,31 +128,32 @@ def test_a_label_far_outside_is_noise_only_on_an_edge() -> None:
     for value, noise in ((0.0, True), (1e6, False)):
         rows = pd.DataFrame({"x0": [value]})
         expected = model.predict(rows.to_numpy())
-        assert is_noise(model, sample, output, rows, expected, 1 - expected, 0.0) == noise
+        assert is_noise(Oracle(model, sample), output, rows, expected, 1 - expected, 0.0) == noise
 
 
-def limit_answers(graph: onnx.GraphProto) -> None:
-    """Answers beyond 1e5 stay there, which no row of training shows."""
+def cap_predictions(graph: onnx.GraphProto) -> None:
+    """Cap predictions at 1e5, which no row of training shows."""
     (output,) = graph.output
     for node in graph.node:
-        node.output[:] = ["unlimited" if name == output.name else name for name in node.output]
-    graph.initializer.append(numpy_helper.from_array(np.array(1e5), "most"))
-    graph.node.append(onnx.helper.make_node("Min", ["unlimited", "most"], [output.name]))
+        node.output[:] = ["uncapped" if name == output.name else name for name in node.output]
+    graph.initializer.append(numpy_helper.from_array(np.array(1e5), "cap"))
+    graph.node.append(onnx.helper.make_node("Min", ["uncapped", "cap"], [output.name]))
 
 
-def test_a_wrong_way_far_outside_training_is_refused_even_if_nothing_is_proven() -> None:
-    X = numbers()
+def test_a_wrong_graph_far_outside_training_is_refused() -> None:
+    """A graph that is wrong far outside training is refused even if nothing is proven."""
+    X = random_numbers()
     model = KernelRidge().fit(X, X[:, 0])
     sample = sample_for(model, X)
     healthy = convert_sample(model, sample)
     assert verify_model(healthy, model, sample).parity.outputs["predict"].level == "probed"
     proto = onnx.load_from_string(healthy.graph)
-    limit_answers(proto.graph)
+    cap_predictions(proto.graph)
     with pytest.raises(ParityError, match="numbers far outside"):
         verify_model(replace(healthy, graph=proto.SerializeToString()), model, sample)
 
 
-def test_a_label_far_outside_is_noise_where_the_scores_of_both_are_one() -> None:
+def test_another_label_is_noise_where_scores_are_tied() -> None:
     X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     model = GaussianNB().fit(X, [0, 1, 1, 0])
     model.var_[:] = 1.0  # of two classes the same mean and variance: each row ties
@@ -154,7 +161,7 @@ def test_a_label_far_outside_is_noise_where_the_scores_of_both_are_one() -> None
     output = convert_sample(model, sample).outputs[0]
     rows = pd.DataFrame({"x0": [1e6]})
     expected = model.predict(rows.to_numpy())
-    assert is_noise(model, sample, output, rows, expected, 1 - expected, 0.0)
+    assert is_noise(Oracle(model, sample), output, rows, expected, 1 - expected, 0.0)
     model.theta_[1] += 1.0
     expected = model.predict(rows.to_numpy())
-    assert not is_noise(model, sample, output, rows, expected, 1 - expected, 0.0)
+    assert not is_noise(Oracle(model, sample), output, rows, expected, 1 - expected, 0.0)

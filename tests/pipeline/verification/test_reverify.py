@@ -1,4 +1,4 @@
-"""A sealed file is verified again by the estimator that it was made from, and by no other."""
+"""Verify a sealed file again: with its own estimator it passes, with another it fails."""
 
 from __future__ import annotations
 
@@ -47,51 +47,51 @@ def source(tmp_path: Path) -> str:
     return str(file)
 
 
-def sealed(source: str, function: str = "fitted") -> Path:
+def seal_model(source: str, function: str = "fitted") -> Path:
     path = Path(source).with_name(f"{function}.onnx")
     export_function(f"{source}:{function}", path)
     return path
 
 
-def claiming(path: Path, **more: object) -> Path:
-    """The same file with other evidence of its labels in it."""
+def with_claim(path: Path, **claims: object) -> Path:
+    """Change what the file claims about its output ``predict``."""
     bundle = unpack(path.read_bytes())
     parity = bundle.manifest.parity
-    told: OutputEvidence = replace(parity.outputs["predict"], **more)  # type: ignore[arg-type]
-    parity = Parity(parity.tolerance, {**parity.outputs, "predict": told})
+    evidence: OutputEvidence = replace(parity.outputs["predict"], **claims)  # type: ignore[arg-type]
+    parity = Parity(parity.tolerance, {**parity.outputs, "predict": evidence})
     manifest: Manifest = replace(bundle.manifest, parity=parity)
     path.write_bytes(pack(bytes(bundle.graph), manifest))
     return path
 
 
-def test_the_same_evidence_is_found_again(source: str) -> None:
-    path = sealed(source)
-    found = verify(path, f"{source}:fitted")
-    assert found.parity == found.manifest.parity
-    assert {evidence.level for evidence in found.parity.outputs.values()} == {"proven"}
+def test_the_evidence_is_the_same_again(source: str) -> None:
+    path = seal_model(source)
+    result = verify(path, f"{source}:fitted")
+    assert result.parity == result.manifest.parity
+    assert {evidence.level for evidence in result.parity.outputs.values()} == {"proven"}
 
 
-def test_another_estimator_is_found_out(source: str) -> None:
-    with pytest.raises(ParityError, match="scikit-learn answers"):
-        verify(sealed(source), f"{source}:shallow")
+def test_another_estimator_is_refused(source: str) -> None:
+    with pytest.raises(ParityError, match="scikit-learn predicts"):
+        verify(seal_model(source), f"{source}:shallow")
     with pytest.raises(ConversionError, match="name the function"):
-        verify(sealed(source), f"{source}:narrow")
+        verify(seal_model(source), f"{source}:narrow")
 
 
-def test_a_file_that_says_more_than_can_be_shown_is_refused(source: str) -> None:
-    path = claiming(sealed(source, "logistic"), level="proven", bound=0.0)
+def test_an_exaggerated_claim_is_refused(source: str) -> None:
+    path = with_claim(seal_model(source, "logistic"), level="proven", bound=0.0)
     with pytest.raises(ParityError, match="shows bounded"):
         verify(path, f"{source}:logistic")
-    path = claiming(sealed(source, "logistic"), bound=1e-30)
+    path = with_claim(seal_model(source, "logistic"), bound=1e-30)
     with pytest.raises(ParityError, match="1e-30"):
         verify(path, f"{source}:logistic")
 
 
-def test_the_command_prints_the_evidence_and_says_no_with_one(source: str) -> None:
-    path, ask = sealed(source), CliRunner().invoke
-    done = ask(cli, ["verify", str(path), "--against", f"{source}:fitted", "-q"])
-    assert done.exit_code == 0, done.output
-    assert "evidence predict         proven: bit for bit" in done.output
-    refused = ask(cli, ["verify", str(path), "--against", f"{source}:shallow", "-q"])
+def test_the_command_prints_the_evidence_or_exits_with_1(source: str) -> None:
+    path, run = seal_model(source), CliRunner().invoke
+    result = run(cli, ["verify", str(path), "--against", f"{source}:fitted", "-q"])
+    assert result.exit_code == 0, result.output
+    assert "evidence predict         proven: bit for bit" in result.output
+    refused = run(cli, ["verify", str(path), "--against", f"{source}:shallow", "-q"])
     assert refused.exit_code == 1
-    assert ask(cli, ["verify", str(path), "--against", "train.py", "-q"]).exit_code == 2
+    assert run(cli, ["verify", str(path), "--against", "train.py", "-q"]).exit_code == 2

@@ -1,4 +1,4 @@
-"""The verifier lets equal answers pass and nothing else."""
+"""Test that verification accepts equal predictions, and nothing else."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def healthy() -> tuple[OnnxModel, Pipeline, Sample]:
     return convert_sample(pipeline, sample), pipeline, sample
 
 
-def spoiled(model: OnnxModel, spoil: Any) -> OnnxModel:
+def damage(model: OnnxModel, spoil: Any) -> OnnxModel:
     proto = onnx.load_from_string(model.graph)
     spoil(proto.graph)
     return replace(model, graph=proto.SerializeToString())
@@ -90,7 +90,7 @@ def forget_a_category(graph: onnx.GraphProto) -> None:
                     attribute.t.CopyFrom(numpy_helper.from_array(keys))
 
 
-def test_equal_answers_pass_with_their_evidence(healthy: Any) -> None:
+def test_equal_predictions_pass_with_their_evidence(healthy: Any) -> None:
     model, pipeline, sample = healthy
     verified = verify_model(model, pipeline, sample, unseen=frame(40, seed=1))
     assert set(verified.parity.outputs) == {"predict", "predict_proba", "decision_function"}
@@ -110,14 +110,14 @@ def test_equal_answers_pass_with_their_evidence(healthy: Any) -> None:
 )
 def test_a_damaged_graph_is_refused(healthy: Any, spoil: Any) -> None:
     model, pipeline, sample = healthy
-    with pytest.raises(ParityError, match="scikit-learn answers"):
-        verify_model(spoiled(model, spoil), pipeline, sample)
+    with pytest.raises(ParityError, match="scikit-learn predicts"):
+        verify_model(damage(model, spoil), pipeline, sample)
 
 
-def test_the_refusal_names_the_row_the_values_and_both_answers(healthy: Any) -> None:
+def test_the_error_names_the_row_and_both_predictions(healthy: Any) -> None:
     model, pipeline, sample = healthy
     with pytest.raises(ParityError) as caught:
-        verify_model(spoiled(model, swap_classes), pipeline, sample)
+        verify_model(damage(model, swap_classes), pipeline, sample)
     assert caught.value.output == "predict"
     assert caught.value.row == 0
     assert "'mass': " in str(caught.value)
@@ -126,33 +126,32 @@ def test_the_refusal_names_the_row_the_values_and_both_answers(healthy: Any) -> 
     assert "'adelie'" in str(caught.value)
 
 
-def test_a_wider_tolerance_lets_a_small_difference_pass_and_is_written_down(healthy: Any) -> None:
+def test_a_wider_tolerance_accepts_a_small_difference(healthy: Any) -> None:
     model, pipeline, sample = healthy
-    near = spoiled(model, scale_constants(np.float64, 1 + 1e-7))
+    near = damage(model, scale_constants(np.float64, 1 + 1e-7))
     verified = verify_model(near, pipeline, sample, tolerance=1e-3)
     assert verified.parity.tolerance == 1e-3
     assert 1e-9 < max(e.worst for e in verified.parity.outputs.values()) < 1e-3
 
 
 @pytest.mark.parametrize(("unknown", "closed"), [("ignore", False), ("error", True)])
-def test_a_column_is_closed_where_scikit_learn_refuses_a_new_category(
-    unknown: str, closed: bool
-) -> None:
+def test_a_column_that_refuses_unseen_categories_is_closed(unknown: str, closed: bool) -> None:
     pipeline, sample = fitted(unknown), take_sample(frame())
     verified = verify_model(convert_sample(pipeline, sample), pipeline, sample)
     assert [c.closed for c in verified.model.schema.columns] == [False, False, closed]
 
 
-def test_an_output_that_is_not_proven_says_why_in_the_manifest_and_in_print() -> None:
+def test_an_unproven_output_has_a_reason() -> None:
     X = frame()[["mass", "bill"]]
     model = SVC().fit(X, X["mass"] > 4000)
     sample = take_sample(X)
-    found = verify_model(convert_sample(model, sample), model, sample).parity.outputs["predict"]
-    assert (found.level, found.formula) == ("probed", "SVC.predict has no formula")
-    assert level_line(found).endswith("; not proven: SVC.predict has no formula")
+    verified = verify_model(convert_sample(model, sample), model, sample)
+    evidence = verified.parity.outputs["predict"]
+    assert (evidence.level, evidence.formula) == ("probed", "SVC.predict has no formula")
+    assert level_line(evidence).endswith("; not proven: SVC.predict has no formula")
 
 
-def test_missing_values_are_asked_only_where_the_sample_has_some() -> None:
+def test_golden_rows_have_missing_values_if_the_sample_has() -> None:
     X = frame()
     X.loc[::7, "island"] = None
     encoder = OneHotEncoder().fit(X[["island"]])

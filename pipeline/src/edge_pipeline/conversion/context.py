@@ -18,12 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
-from edge_runtime.vectorizers.specification import (
-    Derived,
-    Norm,
-    Placing,
-    Reading,
-)
+from edge_runtime.vectorizers.specification import Derived, Norm, Placing, Reading
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of, matrix_of
 from edge_pipeline.conversion.graph import ops
@@ -62,13 +57,10 @@ class ImputedColumn(NamedTuple):
 class Context:
     """The state of one conversion: the graph so far, and the place of the current estimator.
 
-    A converter uses it for three things:
-
-    - to convert the parts of a meta-estimator: :meth:`call`, :meth:`transform`, :meth:`cached`;
-    - to follow a tensor back to a column of the model's input: :meth:`derive`,
-      :meth:`before_imputation`, :meth:`trained_dtype`;
-    - to tell the device what scikit-learn refuses, and the verification what scikit-learn leaves
-      open: :meth:`restrict_values`, :meth:`restrict_range`, :meth:`mark_ambiguous`.
+    A converter uses it to convert the parts of a meta-estimator (:meth:`call`, :meth:`transform`);
+    to find the input column behind a tensor (:meth:`derive`, :meth:`before_imputation`); to make
+    the device refuse what scikit-learn refuses (:meth:`restrict_values`, :meth:`restrict_range`);
+    and to exclude ambiguous rows from the verification (:meth:`mark_ambiguous`).
 
     Parameters
     ----------

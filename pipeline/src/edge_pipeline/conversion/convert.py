@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from edge_runtime.bundle.manifest import METHODS, Output
+from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
 from edge_runtime.vectorizers.specification import Derived, Entries
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
+from edge_pipeline.conversion.estimator_methods import dtype_name, predict_first_rows
 from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import STRING, Tensor
 from edge_pipeline.conversion.passes.prune_columns import without_unread_columns
@@ -25,15 +25,7 @@ from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
-__all__ = [
-    "OnnxModel",
-    "convert",
-    "convert_sample",
-    "dense",
-    "methods_of",
-    "run_method",
-    "sample_for",
-]
+__all__ = ["OnnxModel", "convert", "convert_sample", "sample_for"]
 
 PRODUCER_VERSION = "1"
 """Written into the graph; the manifest names the versions of every distribution."""
@@ -121,7 +113,7 @@ def sample_for(estimator: Any, X: Any) -> Sample:
 
 def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
     """Convert as :func:`convert` does, for a sample that is described already."""
-    first_outputs = _predict_first_rows(estimator, sample)
+    first_outputs = predict_first_rows(estimator, sample)
     markers = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
     context, outputs = _convert_methods(estimator, sample.schema, first_outputs, markers)
     schema = sample.schema
@@ -230,58 +222,6 @@ def _widest_row(first_outputs: dict[str, Any]) -> int:
     return max(1, *(int(np.prod(array.shape[1:])) for array in arrays))
 
 
-def methods_of(estimator: Any) -> tuple[str, ...]:
-    """List the methods of *estimator* that a bundle can serve, in the order of :data:`METHODS`.
-
-    Raises
-    ------
-    ConversionError
-        It has none.
-    """
-    if isinstance(estimator, type):
-        raise ConversionError(
-            f"{estimator.__name__} is a class; expected a fitted estimator, an instance of it"
-        )
-    methods = tuple(method for method in METHODS if hasattr(estimator, method))
-    if not methods:
-        raise ConversionError(
-            f"{type(estimator).__name__} has none of {', '.join(METHODS)}: it cannot predict new "
-            "rows; expected a fitted estimator"
-        )
-    return methods
-
-
-def run_method(estimator: Any, method: str, X: Any) -> Any:
-    """Run ``estimator.method(X)`` without warnings; return a dense array, or a list of them."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        output = getattr(estimator, method)(X)
-    return [dense(item) for item in output] if isinstance(output, list) else dense(output)
-
-
-def dense(matrix: Any) -> NDArray[Any]:
-    """Convert a sparse matrix, or anything like an array, to one dense array."""
-    if hasattr(matrix, "toarray"):
-        matrix = matrix.toarray()
-    return np.asarray(matrix)
-
-
-def dtype_name(output: NDArray[Any]) -> str:
-    """Return the dtype of *output* as the manifest spells it.
-
-    Raises
-    ------
-    ConversionError
-        It is bytes, or another dtype that no graph output can have.
-    """
-    if output.dtype.kind not in "biufUO":
-        raise ConversionError(
-            f"its output has dtype {output.dtype}, which is neither numbers nor text; train with "
-            "labels of str or int"
-        )
-    return output.dtype.str if output.dtype.kind == "U" else output.dtype.name
-
-
 def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     """Add the graph's inputs; return the schema's columns as places in them."""
     places: dict[int, tuple[Tensor, int]] = {}
@@ -342,30 +282,6 @@ def _tensors_of_methods(
             yield method, output, tensors
     if random_method is not None and not count:
         raise random_method
-
-
-def _predict_first_rows(estimator: Any, sample: Sample) -> dict[str, Any]:
-    """Run every method on two rows: the outputs show shape, dtype and whether it is a list.
-
-    A method that fails while others work is one that the estimator has by name alone: transform of
-    LinearDiscriminantAnalysis(solver="lsqr"), or predict_proba of
-    GaussianProcessClassifier(multi_class="one_vs_one").
-    """
-    rows = sample.as_trained(sample.table.head(2))
-    outputs: dict[str, Any] = {}
-    errors: dict[str, Exception] = {}
-    for method in methods_of(estimator):
-        try:
-            outputs[method] = run_method(estimator, method, rows)
-        except Exception as error:
-            errors[method] = error
-    if not outputs:
-        method, cause = next(iter(errors.items()))
-        raise ConversionError(
-            f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: {cause}; "
-            "is it fitted, and is X of the kind that it was trained on?"
-        ) from cause
-    return outputs
 
 
 def _as_output(tensor: Tensor | Frame, expected: NDArray[Any]) -> Tensor:

@@ -1,8 +1,7 @@
-"""A sample of the training input: its schema, and rows like it.
+"""Describe a sample of the training input, and make rows in the same container.
 
-In: what the user trained on (ndarray, DataFrame of pandas or polars, sparse matrix, list of str,
-list of dict, list of lists of labels).  Out: a :class:`Sample`, which knows the schema and makes
-rows of the same container.
+A sample is an ndarray, a DataFrame of pandas or polars, a sparse matrix, or a list of str, of dict
+or of lists of labels.  :func:`take_sample` turns it into a :class:`Sample`.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from edge_pipeline.errors import ConversionError
 __all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "rows_with_infinity", "take_sample"]
 
 MAX_EXACT_INTEGER = 2**53
-"""Up to here float64 holds every whole number (IEEE 754, 53 bits of significand)."""
+"""Up to here float64 holds every integer (IEEE 754, 53 bits of significand)."""
 
 MAX_CATEGORIES = 1000
-"""Categories listed in the schema; a string column with more is taken for free text."""
+"""Categories listed in the schema; a string column with more is treated as free text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +33,15 @@ class Sample:
     Attributes
     ----------
     schema
-        What a row looks like.
+        The columns of a row, their types and ranges.
     table
-        The rows; one column each of ``schema.columns``, in order: float64, or object for strings,
-        dicts and lists.
+        The rows, in the columns of ``schema.columns``: float64, or object for strings, dicts and
+        lists.
     dtypes
         The user's dtype of each column.
     missing_markers
-        What stands for a missing string in each of the user's columns: None, NaN or pandas.NA.
-        scikit-learn tells them apart: SimpleImputer takes NaN for missing, and None for a word.
+        The marker of a missing string in each of the user's columns: None, NaN or pandas.NA.
+        scikit-learn distinguishes them: SimpleImputer treats NaN as missing, but None as a string.
     """
 
     schema: Schema
@@ -51,7 +50,7 @@ class Sample:
     missing_markers: tuple[Any, ...]
 
     def as_trained(self, table: pd.DataFrame) -> Any:
-        """*table* in the container that the estimator was trained on.
+        """Convert *table* to the container that the estimator was trained on.
 
         Parameters
         ----------
@@ -61,8 +60,8 @@ class Sample:
         kind = self.schema.kind
         if kind == "table":
             columns = {
-                column.name: _restored(table[column.name], column.type, dtype, gap)
-                for column, dtype, gap in zip(
+                column.name: _in_dtype(table[column.name], column.type, dtype, marker)
+                for column, dtype, marker in zip(
                     self.schema.columns, self.dtypes, self.missing_markers, strict=True
                 )
             }
@@ -76,9 +75,9 @@ class Sample:
             for i, column in enumerate(self.schema.columns):
                 values[:, i] = _as_objects(table.iloc[:, i], column.type, self.missing_markers[i])
         else:
-            # Row by row in memory, as users' arrays are: numpy sums the squares of a row in another
-            # order where columns lie together, and a distance between twins is such a difference.
-            # A copy: pandas hands out memory that must not be written, which chi2_kernel refuses.
+            # Row by row in memory (order C), as users' arrays are: in order F, numpy sums the
+            # squares of a row in another order, and that changes the distances of equal rows.
+            # A copy: pandas returns read-only memory, which chi2_kernel refuses.
             values = np.array(table.to_numpy(dtype=np.float64), order="C")
             whole = all(column.type == "int64" for column in self.schema.columns)
             if whole and np.array_equal(values, np.trunc(values)):
@@ -88,7 +87,7 @@ class Sample:
         return values[:, 0] if kind == "vector" else values
 
     def blocks(self, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
-        """*table* as the graph's inputs."""
+        """Convert *table* to the inputs of the graph."""
         result: dict[str, NDArray[Any]] = {}
         if self.schema.numeric:
             numbers = table.iloc[:, list(self.schema.numeric)].to_numpy(dtype=np.float64)
@@ -100,67 +99,66 @@ class Sample:
 
 
 def take_sample(X: Any, estimator: Any = None) -> Sample:
-    """Look at *X* once and describe it.
+    """Describe *X*.
 
     Parameters
     ----------
     estimator
-        Tells a table from as many lists of labels, which look the same when all have one length.
+        Decides whether lists of one length are the rows of a table or lists of labels.
 
     Raises
     ------
     ConversionError
         *X* is empty, of an unknown kind, or has a column that is neither numbers nor strings.
     """
-    kind, columns = _columns_of(X, takes_lists(estimator))
+    kind, columns = _columns_of(X, reads_lists(estimator))
     if not columns or not len(columns[0][1]):
         raise ConversionError(
-            f"the sample X has no {'rows' if columns else 'columns'}; hand the training input, or "
+            f"the sample X has no {'rows' if columns else 'columns'}; pass the training input, or "
             "some rows of it"
         )
     if len({name for name, _ in columns}) != len(columns):
         raise ConversionError(
-            "two columns of X share a name; rename one, the device finds columns by name"
+            "two columns of X have the same name; rename one, the device finds columns by name"
         )
-    described, values, dtypes, gaps = [], {}, [], []
+    schema_columns, values, dtypes, markers = [], {}, [], []
     for name, column in columns:
-        kind_of_column, clean = _clean(name, column)
-        described.append(_describe(name, kind_of_column, clean))
-        values[name] = clean
+        column_type, values[name] = _type_and_values(name, column)
+        schema_columns.append(_describe(name, column_type, values[name]))
         dtypes.append(column.dtype)
-        gaps.append(next(iter(column[column.isna()]), None))
+        markers.append(next(iter(column[column.isna()]), None))
     table = pd.DataFrame(values)
-    return Sample(Schema(kind, tuple(described)), table, tuple(dtypes), tuple(gaps))
+    return Sample(Schema(kind, tuple(schema_columns)), table, tuple(dtypes), tuple(markers))
 
 
 def is_narrow(dtype: Any) -> bool:
-    """Whether *dtype* is of floats that hold less than float64: float32, float16."""
+    """Whether *dtype* is a float type narrower than float64: float32, float16."""
     subtype = getattr(dtype, "subtype", dtype)  # of a sparse column
     return pd.api.types.is_float_dtype(subtype) and getattr(subtype, "itemsize", 8) < 8
 
 
 def rows_with_infinity(sample: Sample) -> NDArray[np.bool_]:
-    """Which rows of *sample* hold an infinite number: the device takes finite ones alone."""
+    """Mark the rows of *sample* that hold an infinite number, which the device refuses."""
     numbers = sample.table.iloc[:, list(sample.schema.numeric)].to_numpy(dtype=np.float64)
     infinite: NDArray[np.bool_] = np.isinf(numbers).any(axis=1)
     return infinite
 
 
-def takes_lists(estimator: Any) -> bool:
+def reads_lists(estimator: Any) -> bool:
     """Whether a row of *estimator* (of its first step) is a list of labels, or of pairs."""
     from sklearn.feature_extraction import FeatureHasher
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import MultiLabelBinarizer
 
     if isinstance(estimator, Pipeline) and estimator.steps:
-        return takes_lists(estimator.steps[0][1])
+        return reads_lists(estimator.steps[0][1])
     return isinstance(estimator, MultiLabelBinarizer) or (
         isinstance(estimator, FeatureHasher) and estimator.input_type != "dict"
     )
 
 
 def _loose_rows(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]]] | None:
-    """*X* as rows that are dicts or lists, or None when it is something else."""
+    """Return the kind and the one column of rows that are dicts or lists; None for other rows."""
     if isinstance(X, pd.Series):
         X = X.tolist()
     if not isinstance(X, list | tuple | np.ndarray) or not len(X):
@@ -171,15 +169,15 @@ def _loose_rows(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     if all(isinstance(row, _LISTS) for row in rows):
         ragged = len({len(row) for row in rows}) > 1
         if as_lists or ragged or any(isinstance(row, set | frozenset) for row in rows):
-            return "lists", [("row", _one_by_one(rows))]
+            return "lists", [("row", _object_column(rows))]
     return None
 
 
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
-def _one_by_one(rows: list[Any]) -> pd.Series:
-    """A column of *rows*; numpy would take lists of one length for a matrix."""
+def _object_column(rows: list[Any]) -> pd.Series:
+    """Make a column of *rows*; from lists of one length numpy would make a matrix."""
     cells = np.empty(len(rows), dtype=object)
     for i, row in enumerate(rows):
         cells[i] = row
@@ -189,7 +187,7 @@ def _one_by_one(rows: list[Any]) -> pd.Series:
 def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]]]:
     if callable(getattr(X, "collect", None)):
         raise ConversionError(
-            f"the sample X is a {type(X).__name__}, whose rows are not there yet; hand X.collect()"
+            f"the sample X is a {type(X).__name__}, which has no rows yet; pass X.collect()"
         )
     loose = _loose_rows(X, as_lists)
     if loose is not None:
@@ -197,7 +195,7 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     if hasattr(X, "toarray"):
         X = X.toarray()
     if hasattr(X, "columns") and hasattr(X, "__getitem__") and not isinstance(X, pd.DataFrame):
-        X = pd.DataFrame({str(name): _listed(X[name].to_list()) for name in X.columns})
+        X = pd.DataFrame({str(name): _from_list(X[name].to_list()) for name in X.columns})
     if isinstance(X, pd.DataFrame):
         return "table", [
             (str(name), X.iloc[:, i].reset_index(drop=True)) for i, name in enumerate(X.columns)
@@ -206,7 +204,7 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
         return "text", [("text", pd.Series(list(X), dtype=object))]
     array = np.asarray(X)
     if isinstance(X, list | tuple) and array.dtype.kind in "US":
-        # As scikit-learn reads lists: in [["a", 3]], 3 is a number and no text.
+        # As scikit-learn reads lists: in [["a", 3]], 3 is a number, not a string.
         array = np.asarray(X, dtype=object)
     if (
         array.ndim == 1
@@ -219,7 +217,7 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     if array.ndim == 2:
         if array.dtype.kind in "US":
             array = array.astype(object)
-        # Of an object column pandas 3 makes one of its own strings, where None has become NaN.
+        # pandas 3 would convert an object column to its own strings, and None to NaN.
         return "array", [
             (f"x{i}", pd.Series(column, dtype=array.dtype)) for i, column in enumerate(array.T)
         ]
@@ -230,82 +228,83 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
     )
 
 
-def _listed(values: list[Any]) -> pd.Series:
-    """A column of another library's frame, its missing strings kept as None.
+def _from_list(values: list[Any]) -> pd.Series:
+    """Make a column of another library's values, in which None stays None.
 
-    pandas would make them NaN, which to scikit-learn is another value.
+    pandas would make it NaN, which is another value for scikit-learn.
     """
     has_text = any(isinstance(value, str) for value in values)
     return pd.Series(values, dtype=object if has_text else None)
 
 
-def _clean(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
-    """The column's type, and its values as float64 or as object with None for a missing string."""
+def _type_and_values(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
+    """Return the type of a column, and its values: float64, or object with None for missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         kind = column.cat.categories.dtype
-        has_gap = column.isna().any() and kind.kind in "biu"
-        column = column.astype(np.float64 if has_gap else kind)
+        needs_nan = column.isna().any() and kind.kind in "biu"
+        column = column.astype(np.float64 if needs_nan else kind)
     if pd.api.types.is_bool_dtype(column.dtype):
         return "bool", column.to_numpy(dtype=np.float64, na_value=np.nan)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(
         column.dtype
     ):
-        whole = pd.api.types.is_integer_dtype(column.dtype)
-        if whole and (column.max() > MAX_EXACT_INTEGER or column.min() < -MAX_EXACT_INTEGER):
+        is_integer = pd.api.types.is_integer_dtype(column.dtype)
+        if is_integer and (column.max() > MAX_EXACT_INTEGER or column.min() < -MAX_EXACT_INTEGER):
             raise ConversionError(
-                f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot tell "
-                "apart; make it a string"
+                f"column {name!r} holds whole numbers beyond 2**53, which float64 cannot hold "
+                "exactly; convert it to strings"
             )
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        return ("int64" if whole else "float64"), values
+        return ("int64" if is_integer else "float64"), values
     present = column[~column.isna()]
     if all(isinstance(item, str) for item in present):
         if (present == MISSING_STRING).any():
             raise ConversionError(
-                f"column {name!r} holds U+FDD0, which stands for a missing string in the graph"
+                f"column {name!r} holds U+FDD0, which marks a missing string in the graph; "
+                "replace it"
             )
         return "string", np.array(
             [item if isinstance(item, str) else None for item in column], dtype=object
         )
     if all(isinstance(item, Mapping) for item in present):
-        return "dict", _one_by_one([dict(item) for item in column]).to_numpy()
+        return "dict", _object_column([dict(item) for item in column]).to_numpy()
     if all(isinstance(item, _LISTS) for item in present):
-        return "list", _one_by_one([_in_order(item) for item in column]).to_numpy()
+        return "list", _object_column([_in_order(item) for item in column]).to_numpy()
     if all(isinstance(item, bool | int | float | np.number | np.bool_) for item in present):
         numbers = np.array([np.nan if _is_na(item) else float(item) for item in column])
-        return _kind_of_objects(present), numbers
-    found = sorted({type(item).__name__ for item in present})
+        return _number_type(present), numbers
+    types = sorted({type(item).__name__ for item in present})
     raise ConversionError(
-        f"column {name!r} has dtype {column.dtype} with values of type {', '.join(found)}; "
+        f"column {name!r} has dtype {column.dtype} with values of type {', '.join(types)}; "
         "expected numbers or "
         "strings: convert it (dates to numbers, mixed values to strings) before training"
     )
 
 
-def _kind_of_objects(present: pd.Series) -> ColumnType:
-    """What Python's own numbers are: flags or whole ones, where all are."""
+def _number_type(present: pd.Series) -> ColumnType:
+    """Return the column type of Python's own numbers: bool or int64 only where all are."""
     if not len(present):
         return "float64"
     if all(isinstance(item, bool | np.bool_) for item in present):
         return "bool"
-    whole = all(isinstance(item, int | np.integer) for item in present)
-    return "int64" if whole and max(map(abs, present)) <= MAX_EXACT_INTEGER else "float64"
+    is_integer = all(isinstance(item, int | np.integer) for item in present)
+    return "int64" if is_integer and max(map(abs, present)) <= MAX_EXACT_INTEGER else "float64"
 
 
-def _as_objects(values: pd.Series, kind: ColumnType, gap: Any) -> Any:
-    """*values* as Python's own: encoders compare categories with objects, not with floats."""
+def _as_objects(values: pd.Series, column_type: ColumnType, marker: Any) -> Any:
+    """Convert *values* to Python objects: encoders compare categories with objects."""
     cells = values.astype(object).to_numpy(copy=True)
     missing = values.isna().to_numpy()
-    cells[missing] = gap
-    if kind in ("bool", "int64"):
-        whole = bool if kind == "bool" else int
+    cells[missing] = marker
+    if column_type in ("bool", "int64"):
+        python_type = bool if column_type == "bool" else int
         for i in np.flatnonzero(~missing):
-            cells[i] = whole(cells[i]) if cells[i] == int(cells[i]) else cells[i]
+            cells[i] = python_type(cells[i]) if cells[i] == int(cells[i]) else cells[i]
     return cells
 
 
 def _in_order(items: Any) -> list[Any]:
-    """A list; a set's order differs from run to run, so it is given one."""
+    """Convert to a list; sort a set, whose order differs from run to run."""
     if isinstance(items, set | frozenset):
         return sorted(items, key=lambda item: (type(item).__name__, item))
     return items.tolist() if isinstance(items, np.ndarray) else list(items)
@@ -315,23 +314,25 @@ def _is_na(value: Any) -> bool:
     return bool(pd.isna(value))
 
 
-def _describe(name: str, kind: ColumnType, values: Any) -> Column:
-    if kind == "string":
+def _describe(name: str, column_type: ColumnType, values: Any) -> Column:
+    if column_type == "string":
         present = sorted({item for item in values if item is not None})
         listed = tuple(present) if len(present) <= MAX_CATEGORIES else None
-        return Column(name, kind, missing=any(item is None for item in values), categories=listed)
-    if kind in ("dict", "list"):
-        return Column(name, kind)
+        missing = any(item is None for item in values)
+        return Column(name, column_type, missing=missing, categories=listed)
+    if column_type in ("dict", "list"):
+        return Column(name, column_type)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
-    return Column(name, kind, missing=bool(np.isnan(values).any()), minimum=low, maximum=high)
+    missing = bool(np.isnan(values).any())
+    return Column(name, column_type, missing=missing, minimum=low, maximum=high)
 
 
-def _restored(values: pd.Series, kind: ColumnType, dtype: Any, gap: Any) -> pd.Series:
-    """*values* with the user's dtype where that holds them, otherwise as they are; no float32."""
+def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any) -> pd.Series:
+    """Convert *values* to the user's dtype where it can hold them, but never to float32."""
     missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
-        # A category that the dtype does not list would become a missing value, another question.
+        # An unseen category would become a missing value in this dtype, and that is another value.
         if not values[~missing].isin(dtype.categories).all():
             return values.astype(object).where(~missing, np.nan)
         if dtype.categories.dtype.kind in "biu":
@@ -345,9 +346,9 @@ def _restored(values: pd.Series, kind: ColumnType, dtype: Any, gap: Any) -> pd.S
             else values
         )
     if isinstance(dtype, np.dtype) and dtype.hasobject:
-        return pd.Series(_as_objects(values, kind, gap), index=values.index, dtype=object)
+        return pd.Series(_as_objects(values, column_type, marker), index=values.index, dtype=object)
     if is_narrow(dtype):
-        # The device computes in float64, and so must whoever is compared with it.
-        wide = "Float64" if pd.api.types.is_extension_array_dtype(dtype) else np.float64
-        return values.astype(wide)
+        # The device computes in float64, and so must the estimator that is compared with it.
+        is_extension = pd.api.types.is_extension_array_dtype(dtype)
+        return values.astype("Float64" if is_extension else np.float64)
     return values.astype(dtype)

@@ -1,9 +1,9 @@
 """Check that scikit-learn predicts the user's own rows as it predicts the same values in float64.
 
 The graph computes in float64.  An estimator that gets float32, or integers of eight bits, computes
-in them: with the same values in float64 it is another function.  Where the two functions differ only
-by the rounding of float32, the user gets a note.  Where they differ by more, or in a label, nothing
-is sealed.
+in them: with the same values in float64 it is another function.  Where the two functions differ
+only by the rounding of float32, the user gets a note.  Where they differ by more, or in a label,
+nothing is sealed.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ MAX_ROWS = 2000
 """Rows of the user's own X that are predicted: as many as the verification takes of the sample."""
 
 FLOAT32_ROUNDING = 1e-4
-"""Largest relative difference of numbers that counts as the rounding of float32: float32 keeps seven
-digits, and a sum that cancels may lose three of them (scaled columns, squared distances, logarithms
-of densities: up to 2e-6 on ordinary tables)."""
+"""Largest relative difference of numbers that counts as the rounding of float32: float32 keeps
+seven digits, and a sum that cancels may lose three of them (scaled columns, squared distances,
+logarithms of densities: up to 2e-6 on ordinary tables)."""
 
 _SEED = 20
 
