@@ -11,7 +11,7 @@ import pandas as pd
 from edge_runtime.bundle.manifest import Output
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.convert import run_method
+from edge_pipeline.conversion.estimator_methods import run_method
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import UnsupportedEstimatorError
 
