@@ -17,8 +17,8 @@ def check_size(placing: Placing, refuse: Callable[[str], Exception]) -> None:
     """Refuse more features than a row can have, or a vocabulary too large for a manifest."""
     if placing.n_columns > MAX_WIDTH:
         raise refuse(
-            f"its {placing.n_columns:,} columns are more than the {MAX_WIDTH:,} that a row can have; "
-            "lower n_features, or raise min_df"
+            f"its {placing.n_columns:,} columns are more than the {MAX_WIDTH:,} that a row can "
+            "have; lower n_features, or raise min_df"
         )
     if not isinstance(placing, Vocabulary):
         return
