@@ -271,7 +271,7 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
     if target not in ONNX_TYPES or x.is_string or target.kind == "O":
         raise TypeError(f"astype({dtype!r}) of {x.dtype} has no form in a graph")
     if target == np.bool_:
-        return ~(x == 0)  # NaN is true in numpy, and an ONNX Cast leaves it open
+        return ~(x == 0)  # NaN is true in numpy, and undefined in an ONNX Cast
     if x.dtype.kind == "f" and target.kind in "iu":
         return _truncate_to_integer(x, target)
     return x.astype(target)
@@ -285,11 +285,11 @@ def _truncate_to_integer(x: Tensor, target: np.dtype[Any]) -> Tensor:
     position of the row in the batch, as an emulated board showed (docs/arm.md).  So Cast never
     gets such a number.
     """
-    through = np.dtype(np.int64) if target == np.int64 else np.dtype(np.int32)
-    lowest = float(np.iinfo(through).min)
-    inside = (x >= lowest) & (x < -lowest)
-    # The cast from int32 to uint8 is defined in C.
-    return ops.where(inside, x, lowest).astype(through).astype(target)
+    # uint8 is cast through int32: C defines the cast between integers.
+    signed = np.dtype(np.int64) if target == np.int64 else np.dtype(np.int32)
+    lowest = float(np.iinfo(signed).min)
+    is_in_range = (x >= lowest) & (x < -lowest)
+    return ops.where(is_in_range, x, lowest).astype(signed).astype(target)
 
 
 def _numpy_shape(shape: Any) -> tuple[int, ...]:
@@ -313,15 +313,20 @@ def _assign(x: Tensor, keys: list[Any], value: Tensor) -> Tensor:
         return ops.where(condition, value, x)
     if not isinstance(keys[0], slice) or keys[0] != slice(None):
         raise TypeError("assigning to rows of the batch has no form in a graph")
-    columns = np.atleast_1d(np.arange(x.width)[keys[1]])
-    source = np.zeros(x.width, dtype=np.int64)
-    source[columns] = np.arange(len(columns))
-    is_assigned = np.isin(np.arange(x.width), columns)
-    if value.ndim == 1 and np.ndim(np.arange(x.width)[keys[1]]) == 0:
+    return _assign_columns(x, np.arange(x.width)[keys[1]], value, mask)
+
+
+def _assign_columns(x: Tensor, columns: Any, value: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the matrix *x* with some columns replaced, in the rows where *mask* is true."""
+    if value.ndim == 1 and np.ndim(columns) == 0:
         value = ops.expand_dims(value, 1)
+    columns = np.atleast_1d(columns)
     if value.ndim and value.shape[-1] not in (1, None):
+        # Give value as many columns as x has; the columns that are not assigned do not matter.
+        source = np.zeros(x.width, dtype=np.int64)
+        source[columns] = np.arange(len(columns))
         value = ops.take(value, source, value.ndim - 1)
-    condition = x.graph.constant(is_assigned)
+    condition = x.graph.constant(np.isin(np.arange(x.width), columns))
     if mask is not None:
         condition = _expanded_mask(mask, x) & condition
     return ops.where(condition, value, x)
