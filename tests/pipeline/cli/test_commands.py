@@ -1,4 +1,4 @@
-"""The command line: results on stdout, the rest on stderr, exit codes, no traceback."""
+"""Run the commands: results on stdout, progress on stderr, exit codes, no traceback."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from edge_pipeline.build_from_recipe import build
 from edge_pipeline.cli.main import cli
 
-EVERYWHERE = {"--debug", "--help", "--verbose"}
-"""Told once, at the top of the page."""
+COMMON_OPTIONS = {"--debug", "--help", "--verbose"}
+"""Documented once, at the top of the page."""
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +25,17 @@ def run(*arguments: str | Path) -> Result:
     result = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
     assert "Traceback" not in result.output
     return result
+
+
+def read_until_closed(terminal: int) -> str:
+    """Read what programs wrote to a terminal whose other end is closed, and close it."""
+    output = b""
+    while True:
+        try:
+            output += os.read(terminal, 4096)
+        except OSError:  # Linux reports the closed end so
+            os.close(terminal)
+            return output.decode()
 
 
 @pytest.fixture
@@ -40,9 +51,7 @@ def test_training_the_line_prints_2_and_0(root: Path, tmp_path: Path) -> None:
     assert f"{tmp_path / 'linear.onnx'}" in result.stdout
 
 
-def test_training_the_digits_shows_the_loss_of_each_epoch_on_stderr(
-    root: Path, tmp_path: Path
-) -> None:
+def test_build_shows_the_loss_of_each_epoch_on_stderr(root: Path, tmp_path: Path) -> None:
     result = run("build", root / "models/digits", "-o", tmp_path / "digits.onnx")
     losses = [float(text) for text in re.findall(r"epoch +\d+ +loss ([\d.]+)", result.stderr)]
     assert len(losses) > 10
@@ -50,9 +59,7 @@ def test_training_the_digits_shows_the_loss_of_each_epoch_on_stderr(
     assert "epoch" not in result.stdout.replace(f"{len(losses)} epochs", "")
 
 
-def test_stages_are_plain_lines_when_stderr_is_no_terminal(
-    recipe_file: Path, tmp_path: Path
-) -> None:
+def test_stages_are_plain_lines_without_a_terminal(recipe_file: Path, tmp_path: Path) -> None:
     result = run("build", recipe_file, "-o", tmp_path / "m.onnx")
     names = [re.split(r" {2,}", line)[0] for line in result.stderr.splitlines()]
     assert names == [
@@ -70,14 +77,14 @@ def test_quiet_leaves_stderr_empty(recipe_file: Path, tmp_path: Path) -> None:
     assert run("build", recipe_file, "-q", "-o", tmp_path / "m.onnx").stderr == ""
 
 
-def test_json_is_all_that_stdout_holds(recipe_file: Path, tmp_path: Path) -> None:
+def test_json_is_the_only_output_on_stdout(recipe_file: Path, tmp_path: Path) -> None:
     result = run("build", recipe_file, "--json", "-o", tmp_path / "m.onnx")
-    told = json.loads(result.stdout)
-    assert (told["name"], told["path"]) == ("boats", str(tmp_path / "m.onnx"))
-    assert told["metrics"]["accuracy"] == 1.0
-    assert told["training"]["rows_train"] + told["training"]["rows_test"] == 24
-    assert set(told["training"]["linear"]["coefficients"]) >= {"numbers__length"}
-    assert list(told["seconds"]) == [
+    report = json.loads(result.stdout)
+    assert (report["name"], report["path"]) == ("boats", str(tmp_path / "m.onnx"))
+    assert report["metrics"]["accuracy"] == 1.0
+    assert report["training"]["rows_train"] + report["training"]["rows_test"] == 24
+    assert set(report["training"]["linear"]["coefficients"]) >= {"numbers__length"}
+    assert list(report["seconds"]) == [
         "read",
         "train",
         "convert",
@@ -92,20 +99,20 @@ def test_inspect_prints_columns_parity_and_digest(bundle: Path) -> None:
     assert result.exit_code == 0
     for part in ("boats, version 1", "column hull", "oak, steel", "parity predict_proba", "sha256"):
         assert part in result.stdout
-    told = json.loads(run("inspect", bundle, "--json").stdout)
-    assert told["sha256"] in result.stdout
-    assert told["bytes"] == bundle.stat().st_size
-    assert told["manifest"]["name"] == "boats"
+    description = json.loads(run("inspect", bundle, "--json").stdout)
+    assert description["sha256"] in result.stdout
+    assert description["bytes"] == bundle.stat().st_size
+    assert description["manifest"]["name"] == "boats"
 
 
-def test_a_column_name_cannot_steer_the_terminal(recipe_file: Path) -> None:
+def test_a_column_name_cannot_control_the_terminal(recipe_file: Path) -> None:
     table = recipe_file.parent / "boats.csv"
     table.write_text(table.read_text().replace("masts", "ma\x1b[31msts", 1))
     path = build(recipe_file, recipe_file.parent / "boats.onnx").path
     assert "\x1b" not in run("inspect", path).stdout
 
 
-def test_export_takes_a_function_of_a_file(tmp_path: Path) -> None:
+def test_export_calls_a_function_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
         "from sklearn.linear_model import LinearRegression\n"
         "def fitted():\n    return LinearRegression().fit([[1.0], [2.0]], [3.0, 5.0])\n"
@@ -128,7 +135,7 @@ def test_export_takes_a_function_of_a_file(tmp_path: Path) -> None:
         ("boats.csv", "recipe.toml"),
     ],
 )
-def test_a_fault_of_the_recipe_is_one_line_and_exit_1(
+def test_an_error_in_the_recipe_is_one_line_and_exit_1(
     changed: Callable[..., Path], before: str, after: str
 ) -> None:
     file = changed((before, after))
@@ -141,7 +148,7 @@ def test_a_fault_of_the_recipe_is_one_line_and_exit_1(
 
 
 @pytest.mark.parametrize("spoil", [lambda raw: raw[:-1], lambda raw: b"PK" + raw, lambda raw: b""])
-def test_a_file_that_is_no_whole_bundle_is_one_line_and_exit_1(
+def test_a_damaged_file_is_one_line_and_exit_1(
     bundle: Path, spoil: Callable[[bytes], bytes]
 ) -> None:
     bundle.write_bytes(spoil(bundle.read_bytes()))
@@ -160,11 +167,11 @@ def test_misuse_is_exit_2_with_a_hint(arguments: list[str]) -> None:
     assert "Usage" in result.stderr
 
 
-def test_a_misspelt_command_is_answered_with_the_one_meant() -> None:
+def test_a_misspelt_command_gets_a_suggestion() -> None:
     assert "'build'" in run("bild").stderr
 
 
-def test_a_folder_where_the_file_should_be_is_one_line(recipe_file: Path, tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_one_line(recipe_file: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     result = run("build", recipe_file, "-q", "-o", tmp_path / "plain" / "m.onnx")
     assert result.exit_code == 1
@@ -172,22 +179,22 @@ def test_a_folder_where_the_file_should_be_is_one_line(recipe_file: Path, tmp_pa
 
 
 @pytest.mark.parametrize("name", cli.list_commands(click.Context(cli)))
-def test_every_command_has_its_examples_and_its_place_in_the_docs(root: Path, name: str) -> None:
+def test_every_command_has_examples_and_a_page_in_the_docs(root: Path, name: str) -> None:
     text = run(name, "--help").stdout
     assert "Examples:\n" in text
     pages = [page.read_text(encoding="utf-8") for page in (root / "docs").glob("*.md")]
-    told = [page for page in pages if re.search(rf"^(#+ |\$ )?edge-pipeline {name}\b", page, re.M)]
-    assert told, f"no page of docs/ tells of edge-pipeline {name}"
-    options = set(re.findall(r"(?<![\w-])--[a-z-]+", text)) - EVERYWHERE
-    assert [o for o in sorted(options) if not any(f"`{o}" in page for page in told)] == []
+    described = [
+        page for page in pages if re.search(rf"^(#+ |\$ )?edge-pipeline {name}\b", page, re.M)
+    ]
+    assert described, f"no page of docs/ describes edge-pipeline {name}"
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", text)) - COMMON_OPTIONS
+    assert [o for o in sorted(options) if not any(f"`{o}" in page for page in described)] == []
 
 
-def test_on_a_terminal_the_command_shows_a_spinner_and_ends_with_the_result(
-    recipe_file: Path, tmp_path: Path
-) -> None:
+def test_a_terminal_shows_a_spinner_and_then_the_result(recipe_file: Path, tmp_path: Path) -> None:
     outer, inner = pty.openpty()
     command = [sys.executable, "-c", "from edge_pipeline.cli.main import main; main()"]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, "build", recipe_file, "-o", tmp_path / "m.onnx"],
         stdout=subprocess.PIPE,
         stderr=inner,
@@ -196,9 +203,9 @@ def test_on_a_terminal_the_command_shows_a_spinner_and_ends_with_the_result(
         text=True,
     )
     os.close(inner)
-    seen = os.read(outer, 1 << 20).decode()
-    os.close(outer)
-    assert "\x1b[" in seen
-    assert "sealing" in seen
-    assert "\x1b" not in done.stdout
-    assert "accuracy" in done.stdout
+    # One read of a terminal returns at most 4,095 bytes, and may end within a letter.
+    terminal_text = read_until_closed(outer)
+    assert "\x1b[" in terminal_text
+    assert "sealing" in terminal_text
+    assert "\x1b" not in result.stdout
+    assert "accuracy" in result.stdout

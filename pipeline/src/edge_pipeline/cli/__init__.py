@@ -1,1 +1,1 @@
-"""The command edge-pipeline."""
+"""Provide the command edge-pipeline."""

@@ -1,4 +1,4 @@
-"""edge-pipeline build: a recipe to a sealed file."""
+"""Define edge-pipeline build, which trains a recipe and writes a sealed file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Examples:
 """
 
 
-@click.command("build", short_help="Train a recipe, and write one proven file.", epilog=EXAMPLES)
+@click.command("build", short_help="Train a recipe, and write one sealed file.", epilog=EXAMPLES)
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -38,17 +38,21 @@ Examples:
     "--report/--no-report",
     "with_report",
     default=True,
-    help="Write a page about the file beside it.  [default: report]",
+    help="Write a report about the file beside it.  [default: report]",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "dask"]),
     default="local",
     show_default=True,
-    help="Where a search runs.",
+    help="Run a search on this machine or on Dask.",
 )
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes; -1: all cores.")
-@click.option("--scheduler", metavar="ADDRESS", help="Dask's; a cluster of this machine if none.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Address of a Dask scheduler.  [default: a cluster on this machine]",
+)
 def build_command(
     recipe: Path,
     output: Path | None,
@@ -60,14 +64,14 @@ def build_command(
     jobs: int,
     scheduler: str | None,
 ) -> None:
-    """Train what RECIPE describes, and write it as one file proven to answer the same.
+    """Train the model of RECIPE, and write it as one sealed file that predicts the same.
 
-    RECIPE is a recipe.toml, or the folder of one.  A recipe may name Python code, its own or
-    installed: build only recipes that you would run.
+    RECIPE is a recipe.toml, or the folder of one.  A recipe may run Python code: build only
+    recipes that you trust.
     """
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = edge_pipeline.build(
+        result = edge_pipeline.build(
             recipe,
             output,
             engine=edge_pipeline.Engine(engine, jobs, scheduler),
@@ -75,18 +79,28 @@ def build_command(
             signing_key=signing_key,
             report=with_report,
         )
-    display.show_notes(report.notes)
+    display.show_notes(result.notes)
     if as_json:
-        display.show_json({**report.to_json(), "training": _training(progress)})
+        display.show_json({**result.to_json(), "training": _training(progress)})
         return
+    display.show_lines(
+        [
+            *_training_lines(progress),
+            *display.evidence_lines(result.manifest),
+            *display.file_lines(result),
+        ]
+    )
+
+
+def _training_lines(progress: display.Progress) -> list[tuple[str, str]]:
     dataset, fitted = progress.dataset, progress.fitted_model
     lines = []
     if dataset is not None:
-        held_out = dataset.rows - dataset.train_rows
+        n_test = dataset.rows - dataset.train_rows
         lines.append(
             (
                 "rows",
-                f"{dataset.rows} ({dataset.train_rows} to train, {held_out} to test), "
+                f"{dataset.rows} ({dataset.train_rows} to train, {n_test} to test), "
                 f"{dataset.columns} column{'s' * (dataset.columns != 1)}",
             )
         )
@@ -99,9 +113,7 @@ def build_command(
         if fitted.search is not None:
             lines += display.search_lines(fitted.search)
         lines += display.metric_lines(fitted.metrics)
-    lines += display.evidence_lines(report.manifest)
-    lines += display.file_lines(report)
-    display.show_lines(lines)
+    return lines
 
 
 def _training(progress: display.Progress) -> dict[str, Any]:

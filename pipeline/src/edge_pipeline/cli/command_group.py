@@ -1,7 +1,6 @@
-"""The group that the command line consists of: lazy, forgiving of typing errors, quiet in failure.
+"""Define a click group that imports commands lazily, suggests names, and prints errors in one line.
 
-A command is imported when it is called.  Errors that are no bugs become one line and exit code 1;
-what happened is kept in a log file.
+Expected errors end with exit code 1.  A log file keeps the traceback of the last failure.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from edge_pipeline.errors import EdgePipelineError
 __all__ = ["BUG", "INTERRUPTED", "LazyGroup", "Refusal", "run"]
 
 REFUSED, BUG, INTERRUPTED = 1, 3, 130
-"""Exit codes besides 0, done, and 2, click's own for misuse."""
+"""Exit codes besides 0 (done) and 2 (misuse, from click)."""
 
 LOG_NAME = "last-failure.log"
 
@@ -36,43 +35,43 @@ class _LazyCommand(NamedTuple):
 
 
 class Refusal(click.ClickException):
-    """What we, or the system, refuse to do: one line on stderr, exit code 1."""
+    """An expected error: one line on stderr, exit code 1."""
 
     exit_code = REFUSED
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it, the label in red on a terminal."""
+        """Print the message, with a red label on a terminal."""
         _print_error("Error:", self.format_message())
 
 
 def _print_error(label: str, message: str) -> None:
-    told = f"{click.style(label, fg='red', bold=True)} {message}"
-    # Here no context is left that would know of NO_COLOR.
-    click.echo(told, err=True, color=False if os.environ.get("NO_COLOR") else None)
+    text = f"{click.style(label, fg='red', bold=True)} {message}"
+    # No click context exists any more that would know NO_COLOR.
+    click.echo(text, err=True, color=False if os.environ.get("NO_COLOR") else None)
 
 
 class LazyGroup(click.Group):
-    """A group whose commands may be imported later, and which guesses what was meant."""
+    """A group that imports commands when they run, and suggests the name of a misspelt one."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._lazy_commands: dict[str, _LazyCommand] = {}
 
-    def add_lazy(self, name: str, place: str, short_help: str) -> None:
-        """Have *name* import its command from *place*, ``module:attribute``, when it is called."""
-        module, _, attribute = place.partition(":")
+    def add_lazy(self, name: str, path: str, short_help: str) -> None:
+        """Register *name*, to be imported from *path*, ``module:attribute``, when it runs."""
+        module, _, attribute = path.partition(":")
         self._lazy_commands[name] = _LazyCommand(module, attribute, short_help)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every command, those not yet imported too."""
+        """List every command, imported or not."""
         return sorted({*super().list_commands(ctx), *self._lazy_commands})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command if need be."""
-        later = self._lazy_commands.get(cmd_name)
-        if later is None:
+        """Return the command, imported if necessary."""
+        lazy = self._lazy_commands.get(cmd_name)
+        if lazy is None:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(import_module(later.module), later.attribute)
+        command: click.Command = getattr(import_module(lazy.module), lazy.attribute)
         if not any(option.name == "debug" for option in command.params):
             command.params += [_VERBOSE, _DEBUG]
         return command
@@ -91,7 +90,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was probably meant."""
+        """Find the command, or suggest a similar name."""
         name = args[0] if args else ""
         names = self.list_commands(ctx)
         if name and name not in names and not name.startswith("-"):
@@ -101,13 +100,13 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
-        """As click does, without colours where NO_COLOR is set (no-color.org)."""
+        """Make the context, without colours if NO_COLOR is set (no-color.org)."""
         if os.environ.get("NO_COLOR"):
             extra.setdefault("color", False)
         return super().make_context(*arguments, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Turn the errors that are no bugs into one line and exit code 1."""
+        """Run the command; turn expected errors into one line and exit code 1."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -116,7 +115,7 @@ class LazyGroup(click.Group):
         except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise  # click ends quietly, as `edge-pipeline inspect ... | head` should
         except OSError as error:
-            # Without the errno that str() would put in front.
+            # str() would put the errno in front.
             reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
             raise _to_refusal(ctx, error, reason) from error
         except Exception as error:
@@ -136,7 +135,7 @@ _VERBOSE = click.Option(
     is_flag=True,
     expose_value=False,
     callback=_store_flag,
-    help="Also tell versions, and where the log of a failure is.",
+    help="Also print versions, and the path of the log after a failure.",
 )
 _DEBUG = click.Option(
     ["--debug"],
@@ -148,22 +147,21 @@ _DEBUG = click.Option(
 
 
 def run(group: click.Group, name: str) -> None:
-    """Run the command line and exit; a bug of ours is told in two lines and kept in the log."""
+    """Run the command line and exit; report an unexpected error in two lines and in the log."""
     try:
         group(prog_name=name)
     except Exception as error:
         if "--debug" in sys.argv[1:]:
             raise
-        told = f"{type(error).__name__}: {error}"
-        _print_error("Bug:", told)
-        where = _write_log(error)
-        told = f"the whole story is in {where}" if where else "run it again with --debug"
-        click.echo(f"This is a fault of {name}, please report it; {told}", err=True)
+        _print_error("Bug:", f"{type(error).__name__}: {error}")
+        log = _write_log(error)
+        hint = f"the traceback is in {log}" if log else "run it again with --debug"
+        click.echo(f"This is a bug of {name}, please report it; {hint}", err=True)
         sys.exit(BUG)
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """The errors that are no bugs; edge_runtime, with numpy, is imported after a failure alone."""
+    """List the expected errors; importing edge_runtime and numpy here keeps the start fast."""
     from edge_runtime.errors import EdgeRuntimeError
 
     return (EdgePipelineError, EdgeRuntimeError)
@@ -173,14 +171,14 @@ def _to_refusal(ctx: click.Context, error: Exception, reason: str) -> Refusal:
     meta = ctx.find_root().meta
     if meta.get("edge_pipeline.debug"):
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-    where = _write_log(error)
-    if where and meta.get("edge_pipeline.verbose"):
-        click.echo(f"log of this failure: {where}", err=True)
+    log = _write_log(error)
+    if log and meta.get("edge_pipeline.verbose"):
+        click.echo(f"log of this failure: {log}", err=True)
     return Refusal(reason)
 
 
 def _write_log(error: BaseException) -> Path | None:
-    """Keep what happened; None where no file can be written, which is no reason to fail twice."""
+    """Write the log of a failure; return None if no file can be written."""
     folder = _state_folder()
     if folder is None:
         return None
@@ -196,13 +194,13 @@ def _write_log(error: BaseException) -> Path | None:
 
 
 def _state_folder() -> Path | None:
-    """Where programs keep what is neither configuration nor data (XDG Base Directory 0.8)."""
+    """Return the folder for logs (``XDG_STATE_HOME`` of the XDG Base Directory 0.8)."""
     configured = os.environ.get("XDG_STATE_HOME", "")
     if os.path.isabs(configured):
         return Path(configured) / "edge-pipeline"
     try:
         return Path.home() / ".local/state/edge-pipeline"
-    except RuntimeError:  # nobody's home
+    except RuntimeError:  # the user has no home folder
         return None
 
 

@@ -1,4 +1,4 @@
-"""edge-pipeline compare: which rows two sealed files answer differently."""
+"""Define edge-pipeline compare, which lists the rows that two sealed files predict apart."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_ROWS = 20
 """Rows listed; ``--json`` has them all."""
 
 
-@click.command("compare", short_help="Say which rows two files answer apart.", epilog=EXAMPLES)
+@click.command("compare", short_help="List the rows that two files predict apart.", epilog=EXAMPLES)
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option(
@@ -33,15 +33,15 @@ MAX_ROWS = 20
     "table",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="CSV, Parquet or Arrow file with the rows to ask.",
+    help="CSV, Parquet or Arrow file with the rows to predict.",
 )
-@click.option("--target", multiple=True, help="Column with the right answers; again for several.")
+@click.option("--target", multiple=True, help="Column with the true values; again for several.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0),
     default=1e-9,
     show_default=True,
-    help="Largest relative difference of two numbers that counts as none.",
+    help="Largest relative difference of two numbers that counts as equal.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
@@ -54,38 +54,44 @@ def compare_command(
     tolerance: float,
     as_json: bool,
 ) -> None:
-    """Ask BEFORE and AFTER the same rows, and print those that changed, the worst first.
+    """Predict the same rows with BEFORE and AFTER, and print those that changed, the worst first.
 
-    Exit 1 if an answer, a refusal or the schema changed, as diff does.
+    Exit 1 if a prediction, a refusal or the schema changed, as diff does.
     """
-    found = edge_pipeline.compare(before, after, table, target=target or None, tolerance=tolerance)
+    result = edge_pipeline.compare(before, after, table, target=target or None, tolerance=tolerance)
     if as_json:
-        display.show_json(found.to_json())
-        ctx.exit(0 if found.is_same else 1)
+        display.show_json(result.to_json())
+        ctx.exit(0 if result.is_same else 1)
     display.show_lines(
         [
-            *(("schema", change) for change in found.schema_changes),
-            *((found.method, sentence) for sentence in found.verdict()),
+            *(("schema", change) for change in result.schema_changes),
+            *((result.method, sentence) for sentence in result.verdict()),
             *(
                 ()
-                if found.worst is None
-                else [("largest difference", f"{found.worst:.3g} of two {found.compared}")]
+                if result.worst is None
+                else [("largest difference", f"{result.worst:.3g} between two {result.compared}")]
             ),
-            *((f"row {row}", f"refused now: {why}") for row, why in _some(found.refused_after)),
-            *((f"row {row}", f"refused before: {why}") for row, why in _some(found.refused_before)),
+            *(
+                (f"row {row}", f"refused now: {reason}")
+                for row, reason in _first(result.refused_after)
+            ),
+            *(
+                (f"row {row}", f"refused before: {reason}")
+                for row, reason in _first(result.refused_before)
+            ),
         ]
     )
-    if found.changed:
+    if result.changed:
         display.show_table(
             ("row", "before", "after", "sure before", "sure after", "difference", "why it matters"),
-            [_cells(row) for row in found.changed[:MAX_ROWS]],
+            [_cells(row) for row in result.changed[:MAX_ROWS]],
         )
-        if len(found.changed) > MAX_ROWS:
-            click.echo(f"and {len(found.changed) - MAX_ROWS:,} rows more; --json has them all")
-    ctx.exit(0 if found.is_same else 1)
+        if len(result.changed) > MAX_ROWS:
+            click.echo(f"and {len(result.changed) - MAX_ROWS:,} more rows; --json has them all")
+    ctx.exit(0 if result.is_same else 1)
 
 
-def _some(refused: dict[int, str]) -> list[tuple[int, str]]:
+def _first(refused: dict[int, str]) -> list[tuple[int, str]]:
     return list(refused.items())[:MAX_ROWS]
 
 
@@ -94,10 +100,10 @@ def _cells(row: ChangedRow) -> tuple[str, ...]:
         "" if value is None else f"{value:.3f}"
         for value in (row.confidence_before, row.confidence_after)
     ]
-    word = "both sure" if row.is_confident else "near tie" if row.is_near_tie else ""
-    gap = "" if row.difference is None else f"{row.difference:.3g}"
-    return (str(row.row), _short(row.before), _short(row.after), *sure, gap, word)
+    reason = "both sure" if row.is_confident else "near tie" if row.is_near_tie else ""
+    difference = "" if row.difference is None else f"{row.difference:.3g}"
+    return (str(row.row), _short(row.before), _short(row.after), *sure, difference, reason)
 
 
-def _short(answer: object) -> str:
-    return f"{answer:.6g}" if isinstance(answer, float) else str(answer)[:40]
+def _short(prediction: object) -> str:
+    return f"{prediction:.6g}" if isinstance(prediction, float) else str(prediction)[:40]

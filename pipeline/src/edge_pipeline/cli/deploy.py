@@ -1,4 +1,4 @@
-"""edge-pipeline deploy: a sealed model to boards, through ssh."""
+"""Define edge-pipeline deploy, which copies a sealed file to boards through ssh."""
 
 from __future__ import annotations
 
@@ -36,18 +36,20 @@ Examples:
     "--install",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="KIT",
-    help="Install the runtime from this kit, where it is not yet.",
+    help="Install the runtime from this kit where it is missing.",
 )
-@click.option("--rollback", is_flag=True, help="Go back to the version before; again: return.")
+@click.option(
+    "--rollback", is_flag=True, help="Switch to the previous version; a second time switches back."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     default=8,
     show_default=True,
-    help="Hosts served at once.",
+    help="Hosts at the same time.",
 )
-@click.option("--folder", help="Folder of the models on the hosts.  [default: ~/.local/share/edge]")
-@click.option("--name", help="Of the model on the hosts.  [default: its own]")
+@click.option("--folder", help="Folder for models on the hosts.  [default: ~/.local/share/edge]")
+@click.option("--name", help="Name of the model on the hosts.  [default: its own]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def deploy_command(
@@ -62,7 +64,7 @@ def deploy_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Copy the sealed FILE to hosts, check it there, and switch to it; the old one is kept.
+    """Copy the sealed FILE to hosts, check it there, and switch to it; the hosts keep the old one.
 
     HOST is what ssh takes: user@host, or a name of your ssh_config.  Your configuration, agent and
     known_hosts are used; unknown host keys are refused.  With --rollback, FILE may be the model's
@@ -70,15 +72,15 @@ def deploy_command(
     """
     from edge_pipeline.deployment.deploy import deploy, roll_back
 
-    watch = None if quiet else _tell
+    watch = None if quiet else _print_progress
     if rollback:
         if install is not None:
-            raise click.UsageError("--rollback installs nothing; leave --install out")
-        done = roll_back(
+            raise click.UsageError("--rollback installs nothing; omit --install")
+        results = roll_back(
             name or file, hosts, inventory=inventory, folder=folder, jobs=jobs, watch=watch
         )
     else:
-        done = deploy(
+        results = deploy(
             file,
             hosts,
             inventory=inventory,
@@ -89,44 +91,46 @@ def deploy_command(
             watch=watch,
         )
     if as_json:
-        display.show_json([one.to_json() for one in done])
+        display.show_json([result.to_json() for result in results])
     else:
-        _show(done)
-    if not all(one.is_done for one in done):
+        _show(results)
+    if not all(result.is_done for result in results):
         sys.exit(1)
 
 
-def _tell(host: str, doing: str) -> None:
-    click.echo(f"{host}: {doing}", err=True)
+def _print_progress(host: str, step: str) -> None:
+    click.echo(f"{host}: {step}", err=True)
 
 
-def _show(done: list[DeployResult]) -> None:
+def _show(results: list[DeployResult]) -> None:
     rows = [
         [
-            one.host,
-            one.outcome,
-            one.current.partition("-")[0],
-            one.previous.partition("-")[0],
-            f"{one.sent_bytes / 1e6:.1f}",
-            *_figures(one),
-            one.board,
+            result.host,
+            result.outcome,
+            result.current.partition("-")[0],
+            result.previous.partition("-")[0],
+            f"{result.sent_bytes / 1e6:.1f}",
+            *_figures(result),
+            result.board,
         ]
-        for one in done
+        for result in results
     ]
     display.show_table(
         ["host", "outcome", "current", "before", "MB sent", "load ms", "row us", "MB", "board"],
         rows,
     )
-    for one in done:
-        if one.error:
-            click.echo(f"{one.host}: {one.error}", err=True)
-        if one.broken_limits:
-            click.echo(f"{one.host}: over its limits: {', '.join(one.broken_limits)}", err=True)
+    for result in results:
+        if result.error:
+            click.echo(f"{result.host}: {result.error}", err=True)
+        if result.broken_limits:
+            click.echo(
+                f"{result.host}: over its limits: {', '.join(result.broken_limits)}", err=True
+            )
 
 
-def _figures(one: DeployResult) -> list[str]:
-    """What the board measured: loading, one row at the median, peak memory."""
-    timings = one.bench.get("timings", [])
+def _figures(result: DeployResult) -> list[str]:
+    """Format the board's measurements: load time, median time of one row, peak memory."""
+    timings = result.bench.get("timings", [])
     row = next((t["latency_us"]["p50"] for t in timings if t["call"] == "predict_one"), None)
-    load, peak = one.bench.get("load_ms"), one.bench.get("peak_memory_mb")
+    load, peak = result.bench.get("load_ms"), result.bench.get("peak_memory_mb")
     return ["" if value is None else f"{value:,.1f}" for value in (load, row, peak)]

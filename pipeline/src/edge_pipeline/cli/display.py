@@ -1,4 +1,4 @@
-"""What people read: progress on stderr, results on stdout.  No other module prints."""
+"""Print progress on stderr and results on stdout, for all commands."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ __all__ = [
 ]
 
 BAR_CELLS = 40
-"""Length of the bar that stands for the first epoch's loss."""
+"""Length of the bar for the loss of the first epoch."""
 
 WIDE = 250
-"""Columns of a table that goes to a file or a pipe."""
+"""Width of a table that goes to a file or a pipe, in characters."""
 
 MAX_COEFFICIENTS = 12
 """Coefficients printed, the largest first; ``--json`` has them all."""
 
-_DOING = {
+_STAGE_TEXTS = {
     "read": "reading the rows",
     "train": "training",
     "convert": "converting to ONNX",
@@ -59,9 +59,9 @@ _DOING = {
 
 
 class Progress(ProgressListener):
-    """Tells the stages on stderr: a spinner on a terminal, plain lines elsewhere.
+    """Show the stages on stderr: a spinner on a terminal, plain lines elsewhere.
 
-    Used as a context manager, so that a failure leaves no spinner behind.
+    A context manager, so that a failure stops the spinner.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -71,8 +71,8 @@ class Progress(ProgressListener):
         self._status: Status | None = None
         self._bar: Bar | None = None
         self._best = float("-inf")
-        self._doing = ""
-        self._since = 0.0
+        self._stage = ""
+        self._stage_start = 0.0
         self._first_loss = 0.0
         self.dataset: Dataset | None = None
         self.fitted_model: FittedModel | None = None
@@ -84,50 +84,50 @@ class Progress(ProgressListener):
         self._end(failed=kind is not None)
 
     def stage(self, name: str) -> None:
-        """Open a new line or spinner."""
+        """Start a new line or spinner."""
         self._end()
-        self._doing = _DOING.get(name, name)
-        self._since = time.perf_counter()
+        self._stage = _STAGE_TEXTS.get(name, name)
+        self._stage_start = time.perf_counter()
         if self._console.is_terminal:
-            self._status = self._console.status(self._doing)
+            self._status = self._console.status(self._stage)
             self._status.start()
 
     def loaded(self, dataset: Dataset) -> None:
-        """Keep the rows' description for the result."""
+        """Store the dataset for the result."""
         self.dataset = dataset
         if dataset.dropped_rows:
             self._line(f"  left out {dataset.dropped_rows} rows without a target")
 
     def epoch(self, number: int, loss: float) -> None:
-        """Print the loss and a bar as long."""
+        """Print the loss, with a bar of that length."""
         self._first_loss = self._first_loss or loss
         cells = round(BAR_CELLS * min(1.0, loss / self._first_loss)) if self._first_loss else 0
         self._line(f"  epoch {number:4d}   loss {loss:.6f}   {'█' * max(cells, 1)}")
 
     def candidate(self, done: int, total: int | None, score: float, best: float) -> None:
-        """Move the bar on, and print every new best score."""
-        self._move(f"searching, best {best:.4f}", done, total)
+        """Advance the bar, and print every new best score."""
+        self._show_bar(f"searching, best {best:.4f}", done, total)
         if best > self._best:
             self._best = best
             of = "" if total is None else f" of {total}"
             self._line(f"  candidate {done}{of}   best score {best:.4f}")
 
     def weighed(self, done: int, total: int) -> None:
-        """Move the bar on."""
-        self._move("exporting and measuring", done, total)
+        """Advance the bar."""
+        self._show_bar("exporting and measuring", done, total)
 
     def part(self, done: int, total: int) -> None:
-        """Move the bar on."""
-        self._move("learning row by row", done, total)
+        """Advance the bar."""
+        self._show_bar("learning row by row", done, total)
 
     def fitted(self, model: FittedModel) -> None:
-        """Keep the model for the result, and pass on its warnings."""
+        """Store the model for the result, and print its warnings."""
         self.fitted_model = model
         for text in model.warnings:
             self._line(f"  note: {text}")
 
-    def _move(self, text: str, done: int, total: int | None) -> None:
-        """A bar on a terminal, in place of the spinner; nothing elsewhere."""
+    def _show_bar(self, text: str, count: int, total: int | None) -> None:
+        """Show a bar in place of the spinner, on a terminal only."""
         if not self._console.is_terminal:
             return
         if self._bar is None:
@@ -139,10 +139,10 @@ class Progress(ProgressListener):
             self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console, transient=True)
             self._bar.add_task(text)
             self._bar.start()
-        self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total)
+        self._bar.update(self._bar.task_ids[0], description=text, completed=count, total=total)
 
     def _stop(self) -> None:
-        """End what moves: a terminal has one of them at a time."""
+        """Stop the spinner or the bar."""
         if self._status is not None:
             self._status.stop()
             self._status = None
@@ -152,21 +152,21 @@ class Progress(ProgressListener):
 
     def _end(self, *, failed: bool = False) -> None:
         self._stop()
-        if self._doing and not failed:
-            self._line(f"{self._doing:<30}{time.perf_counter() - self._since:7.2f} s")
-        self._doing = ""
+        if self._stage and not failed:
+            self._line(f"{self._stage:<30}{time.perf_counter() - self._stage_start:7.2f} s")
+        self._stage = ""
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
 
 
 def show_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def show_lines(rows: Iterable[tuple[str, str]]) -> None:
-    """Names and values in two columns on stdout."""
+    """Print names and values in two columns on stdout."""
     pairs = list(rows)
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
@@ -175,115 +175,124 @@ def show_lines(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def _printable(text: str) -> str:
-    """*text* without what it may hold to steer a terminal: a file's names are anybody's."""
+    """Replace characters that control a terminal: names in a file may be hostile."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under a header on stdout; numbers stand right.  On no terminal nothing is cut off."""
+    """Print a table on stdout, numbers right-aligned; without a terminal nothing is cut off."""
     from rich.console import Console
     from rich.table import Table
 
-    held = [[_printable(cell) for cell in row] for row in rows]
+    cells = [[_printable(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, name in enumerate(header):
-        cells = [row[place] for row in held if row[place]]
-        right = bool(cells) and all(
-            cell.replace(",", "").replace(".", "").isdigit() for cell in cells
+    for i, name in enumerate(header):
+        column = [row[i] for row in cells if row[i]]
+        is_numeric = bool(column) and all(
+            cell.replace(",", "").replace(".", "").isdigit() for cell in column
         )
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in held:
+        table.add_column(name, justify="right" if is_numeric else "left", overflow="fold")
+    for row in cells:
         table.add_row(*row)
     width = None if sys.stdout.isatty() else WIDE
     Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def metric_lines(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    """A line a metric."""
+    """List the metrics."""
     return [(name, f"{value:.4f}") for name, value in metrics.items()]
 
 
 def search_lines(search: SearchResult) -> list[tuple[str, str]]:
-    """What was tried, what was taken, and what else is worth a look."""
-    tried = f"{len(search.candidates)} candidates, {search.folds} fits each"
-    lines = [("searched", f"{tried}{', ' + search.stopped if search.stopped else ''}")]
+    """List the chosen candidate, the baseline, the Pareto front and the failed exports."""
+    count = f"{len(search.candidates)} candidates, {search.folds} fits each"
+    lines = [("searched", f"{count}{', ' + search.stopped if search.stopped else ''}")]
     lines.append(("chosen", _candidate_text(search, search.chosen)))
     if search.baseline is not None:
         lines.append(("baseline", f"{search.scoring} {search.baseline:.4f} without any column"))
     lines += [
-        ("on the front", _candidate_text(search, one))
-        for one in search.front
-        if one is not search.chosen
+        ("on the front", _candidate_text(search, candidate))
+        for candidate in search.front
+        if candidate is not search.chosen
     ]
     lines += [
-        ("not exported", f"{one.family} {dict(one.parameters)}: {one.fault}")
-        for one in search.candidates
-        if one.fault and one.score == one.score
+        ("not exported", f"{candidate.family} {dict(candidate.parameters)}: {candidate.fault}")
+        for candidate in search.candidates
+        if candidate.fault and candidate.score == candidate.score  # NaN: it could not be fitted
     ]
     return lines
 
 
-def _candidate_text(search: SearchResult, one: Candidate) -> str:
-    told = ", ".join(f"{name}={value}" for name, value in one.parameters.items())
-    text = f"{one.family} ({told}): {search.scoring} {one.score:.4f} ± {one.spread:.4f}"
-    if one.device is None:
+def _candidate_text(search: SearchResult, candidate: Candidate) -> str:
+    parameters = ", ".join(f"{name}={value}" for name, value in candidate.parameters.items())
+    text = (
+        f"{candidate.family} ({parameters}): {search.scoring} {candidate.score:.4f} "
+        f"± {candidate.spread:.4f}"
+    )
+    device = candidate.device
+    if device is None:
         return text
-    return f"{text}, {one.device.model_bytes:,} bytes, {one.device.latency_us_p50:.1f} us a row"
+    return f"{text}, {device.model_bytes:,} bytes, {device.latency_us_p50:.1f} us a row"
 
 
 def evidence_lines(manifest: Manifest) -> list[tuple[str, str]]:
-    """How each output is known to be scikit-learn's, and what the comparison found."""
+    """List the evidence that each output equals scikit-learn's, and the largest difference."""
     lines = []
-    for name, found in manifest.parity.outputs.items():
-        lines.append((f"evidence {name}", level_line(found)))
-        left_out = f", {found.undetermined} undetermined" if found.undetermined else ""
+    for name, output in manifest.parity.outputs.items():
+        lines.append((f"evidence {name}", level_line(output)))
+        left_out = f", {output.undetermined} undetermined" if output.undetermined else ""
         lines.append(
             (
                 f"parity {name}",
-                f"{found.rows} rows, {found.differing} differ{left_out}, "
-                f"largest difference {found.worst:.1e} (allowed {manifest.parity.tolerance:.0e})",
+                f"{output.rows} rows, {output.differing} differ{left_out}, "
+                f"largest difference {output.worst:.1e} (allowed {manifest.parity.tolerance:.0e})",
             )
         )
     return lines
 
 
-def level_line(found: OutputEvidence) -> str:
-    """The level, and what it promises."""
-    if found.bound is None:
-        why = f"; not proven: {found.formula}" if found.formula else ""
-        return f"{found.level}: equal on the rows compared{why}"
-    if found.bound == 0:
-        return f"{found.level}: bit for bit, for every input; {found.formula}"
-    return f"{found.level}: at most {found.bound:.1e} apart; {found.formula}"
+def level_line(output: OutputEvidence) -> str:
+    """Say for which rows an output equals scikit-learn's."""
+    if output.bound is None:
+        reason = f"; not proven: {output.formula}" if output.formula else ""
+        return f"{output.level}: equal on the rows compared{reason}"
+    if output.bound == 0:
+        return f"{output.level}: bit for bit, for every input; {output.formula}"
+    return f"{output.level}: at most {output.bound:.1e} apart; {output.formula}"
 
 
 def show_notes(notes: Iterable[str]) -> None:
-    """Notes about the evidence on stderr, also when progress is quiet."""
+    """Print notes on stderr, also with ``--quiet``."""
     for note in notes:
         click.echo(f"NOTE: {note}", err=True)
 
 
-def file_lines(report: ExportResult) -> list[tuple[str, str]]:
-    """Rows that were refused, who signed, and the file written."""
-    signed = [("signed by key", report.key_id)] if report.key_id else []
+def file_lines(result: ExportResult) -> list[tuple[str, str]]:
+    """List refused rows, the signing key, the file and its report."""
+    signature = [("signed by key", result.key_id)] if result.key_id else []
     return [
-        *refused_lines(report.refused),
-        *signed,
-        (str(report.path), f"{report.bundle_bytes:,} bytes"),
-        *([("report", str(report.written.page))] if report.written else []),
+        *refused_lines(result.refused),
+        *signature,
+        (str(result.path), f"{result.bundle_bytes:,} bytes"),
+        *([("report", str(result.written.page))] if result.written else []),
     ]
 
 
 def refused_lines(refused: RefusedRows) -> list[tuple[str, str]]:
-    """Rows that scikit-learn refuses, if any."""
+    """List the rows that scikit-learn refuses, if any."""
     if not refused.rows:
         return []
-    told = f"by scikit-learn: {refused.rows} of the rows asked; the device answers "
-    return [("refused", f"{told}{refused.answered} of them")]
+    return [
+        (
+            "refused",
+            f"by scikit-learn: {refused.rows} of the rows compared; the device accepts "
+            f"{refused.answered} of them",
+        )
+    ]
 
 
 def linear_lines(terms: LinearTerms) -> list[tuple[str, str]]:
-    """Coefficients, the largest first, and the intercept."""
+    """List the coefficients, the largest first, and the intercept."""
     by_size = sorted(terms.coefficients.items(), key=lambda item: -abs(item[1]))
     size = max((abs(value) for _, value in by_size), default=0.0)
     lines = [
@@ -295,9 +304,9 @@ def linear_lines(terms: LinearTerms) -> list[tuple[str, str]]:
 
 
 def _number(value: float, size: float) -> str:
-    """Two decimals, more for what would vanish, and 0.00 for what is rounding error.
+    """Write a coefficient with two decimals, more for small ones, and rounding errors as 0.00.
 
-    *size* is that of the largest coefficient.
+    *size* is the magnitude of the largest coefficient.
     """
     if abs(value) <= 1e-12 * max(size, 1.0):
         value = 0.0

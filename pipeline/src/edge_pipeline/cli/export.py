@@ -1,4 +1,4 @@
-"""edge-pipeline export: an estimator that a function returns fitted, to a sealed file."""
+"""Define edge-pipeline export, which seals the fitted estimator that a function returns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command("export", short_help="Write an estimator that you trained.", epilog=EXAMPLES)
+@click.command("export", short_help="Seal an estimator that you trained.", epilog=EXAMPLES)
 @click.argument("function")
 @click.option(
     "--data",
@@ -33,7 +33,7 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False),
     help="File to write.  [default: dist/NAME.onnx]",
 )
-@click.option("--name", help="Of the model.  [default: the function's name]")
+@click.option("--name", help="Name of the model.  [default: the function's name]")
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0, max=1, min_open=True, max_open=True),
@@ -54,11 +54,11 @@ def export_command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Call FUNCTION, and write the fitted estimator it returns as one proven file.
+    """Call FUNCTION, and write the fitted estimator that it returns as one sealed file.
 
     FUNCTION is file.py:function or module:function; it takes no arguments and returns a fitted
     estimator, or a tuple of the estimator and a sample of its training input.  Columns of the
-    table that the estimator was not fitted on are left out.
+    table that the estimator was not fitted on are ignored.
     """
     if ":" not in function:
         raise click.UsageError(
@@ -66,7 +66,7 @@ def export_command(
         )
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
-        report = edge_pipeline.export_function(
+        result = edge_pipeline.export_function(
             function,
             output,
             table=table,
@@ -75,13 +75,13 @@ def export_command(
             watcher=progress,
             signing_key=signing_key,
         )
-    display.show_notes(report.notes)
+    display.show_notes(result.notes)
     if as_json:
-        display.show_json(report.to_json())
+        display.show_json(result.to_json())
         return
     display.show_lines(
         [
-            *display.evidence_lines(report.manifest),
-            *display.file_lines(report),
+            *display.evidence_lines(result.manifest),
+            *display.file_lines(result),
         ]
     )

@@ -1,4 +1,4 @@
-"""edge-pipeline init: a table to a recipe."""
+"""Define edge-pipeline init, which writes a recipe for a table."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Examples:
 """
 
 
-@click.command("init", short_help="Look at a table, and write a recipe.", epilog=EXAMPLES)
+@click.command("init", short_help="Write a recipe for a table.", epilog=EXAMPLES)
 @click.argument("table")
-@click.option("-t", "--target", multiple=True, help="Column to learn; again for each of several.")
+@click.option("-t", "--target", multiple=True, help="Column to predict; again for each of several.")
 @click.option(
     "--task",
     type=click.Choice(["classification", "regression", "clustering", "anomaly", "transform"]),
-    help="What is asked.  [default: guessed from the target]",
+    help="Task of the model.  [default: guessed from the target]",
 )
 @click.option(
     "-o",
@@ -34,8 +34,8 @@ Examples:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the model.  [default: models/NAME]",
 )
-@click.option("--name", help="Of the model.  [default: the table's]")
-@click.option("--json", "as_json", is_flag=True, help="Print what was seen as JSON.")
+@click.option("--name", help="Name of the model.  [default: the table's]")
+@click.option("--json", "as_json", is_flag=True, help="Print the description of the table as JSON.")
 def init_command(
     table: str,
     target: tuple[str, ...],
@@ -44,28 +44,30 @@ def init_command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Look at TABLE, and write a recipe for it that builds as it stands.
+    """Describe TABLE, and write a recipe for it that builds without changes.
 
     TABLE is a file (CSV, Parquet, Arrow, .npz), or the name of a data set that scikit-learn ships.
-    A recipe that exists is not written over.
+    An existing recipe is never overwritten.
     """
-    start = edge_pipeline.init(table, output, target=target or None, task=task, name=name)
+    result = edge_pipeline.init(table, output, target=target or None, task=task, name=name)
     if as_json:
-        display.show_json(start.to_json())
+        display.show_json(result.to_json())
         return
-    seen = start.description
+    description = result.description
     rows = []
-    for column in seen.columns:
-        role = "target" if column.name in seen.targets else column.left_out and "left out"
-        about = "; ".join(filter(None, [column.left_out, *column.notes]))
-        about = about or f"such as {', '.join(column.examples)}"
+    for column in description.columns:
+        role = "target" if column.name in description.targets else column.left_out and "left out"
+        note = "; ".join(filter(None, [column.left_out, *column.notes]))
+        note = note or f"such as {', '.join(column.examples)}"
         missing = str(column.missing) if column.missing else ""
-        rows.append((column.name, column.kind, missing, str(column.distinct), role, about))
+        rows.append((column.name, column.kind, missing, str(column.distinct), role, note))
     display.show_table(("column", "type", "missing", "different", "", ""), rows)
-    lines = [("rows", str(seen.rows)), ("task", seen.task)]
-    lines += [("label " + label, str(count)) for label, count in list(seen.balance.items())[:10]]
-    if len(seen.balance) > 10:
-        lines.append(("", f"and {len(seen.balance) - 10} more labels"))
-    display.show_lines([*lines, ("recipe", str(start.recipe))])
-    display.show_notes(seen.notes)
-    click.echo(f"next: edge-pipeline build {start.recipe.parent}", err=True)
+    lines = [("rows", str(description.rows)), ("task", description.task)]
+    lines += [
+        ("label " + label, str(count)) for label, count in list(description.balance.items())[:10]
+    ]
+    if len(description.balance) > 10:
+        lines.append(("", f"and {len(description.balance) - 10} more labels"))
+    display.show_lines([*lines, ("recipe", str(result.recipe))])
+    display.show_notes(description.notes)
+    click.echo(f"next: edge-pipeline build {result.recipe.parent}", err=True)

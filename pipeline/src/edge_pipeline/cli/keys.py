@@ -1,4 +1,4 @@
-"""edge-pipeline keygen and sign, and the option --key of the commands that write a file."""
+"""Define edge-pipeline keygen and sign, and the option --key of build and export."""
 
 from __future__ import annotations
 
@@ -35,39 +35,39 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def key_option(*, required: bool = False) -> Callable[[_Command], _Command]:
-    """The option ``--key``."""
+    """Define the option ``--key``."""
     return click.option(
         "--key",
         type=click.Path(path_type=Path, dir_okay=False),
         required=required,
-        help=f"Private key to sign with; its password is asked for, or ${PASSWORD_VARIABLE}.",
+        help=f"Private key for signing; prompts for its password, or reads ${PASSWORD_VARIABLE}.",
     )
 
 
 def read_key(path: Path) -> SigningKey:
-    """The key of ``--key``, once its password is known."""
+    """Read the key of ``--key``; ask for its password if it has one."""
     from edge_pipeline.packaging.signing import SigningKey, is_protected
 
     password = _password(confirm=False) if is_protected(path) else None
     return SigningKey.read(path, password=password)
 
 
-@click.command("keygen", short_help="Make a key to sign files with.", epilog=KEYGEN_EXAMPLES)
+@click.command("keygen", short_help="Create a key for signing files.", epilog=KEYGEN_EXAMPLES)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("signing-key.pem"),
     show_default=True,
-    help="File for the private key; the public one goes beside it.",
+    help="File for the private key; the public key goes beside it.",
 )
-@click.option("--no-password", is_flag=True, help="Leave the private key open.")
+@click.option("--no-password", is_flag=True, help="Do not encrypt the private key.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def keygen_command(output: Path, no_password: bool, as_json: bool) -> None:
-    """Make an Ed25519 key: a private half for this machine, a public one for the devices.
+    """Create an Ed25519 key: a private key for this machine, a public key for the devices.
 
-    The private key is protected by a password, which is asked for or read from
-    EDGE_KEY_PASSWORD.  A key that exists is never written over.
+    A password encrypts the private key; the command prompts for it or reads EDGE_KEY_PASSWORD.
+    An existing key is never overwritten.
     """
     from edge_pipeline.packaging.signing import public_path
 
@@ -98,36 +98,36 @@ def sign_command(file: Path, key: Path, as_json: bool) -> None:
 
     Signing again with another key replaces the signature.
     """
-    done = edge_pipeline.sign(file, read_key(key))
+    result = edge_pipeline.sign(file, read_key(key))
     if as_json:
         display.show_json(
             {
-                "path": str(done.path),
-                "key_id": done.key_id,
-                "name": done.manifest.name,
-                "version": done.manifest.version,
+                "path": str(result.path),
+                "key_id": result.key_id,
+                "name": result.manifest.name,
+                "version": result.manifest.version,
             }
         )
         return
     display.show_lines(
         [
-            ("signed", str(done.path)),
-            ("model", f"{done.manifest.name}, version {done.manifest.version}"),
-            ("key", done.key_id),
+            ("signed", str(result.path)),
+            ("model", f"{result.manifest.name}, version {result.manifest.version}"),
+            ("key", result.key_id),
         ]
     )
 
 
 def _password(*, confirm: bool) -> str:
-    given = os.environ.get(PASSWORD_VARIABLE)
-    if given is not None:
-        return given
+    from_environment = os.environ.get(PASSWORD_VARIABLE)
+    if from_environment is not None:
+        return from_environment
     if not sys.stdin.isatty():
         raise click.UsageError(
             "no terminal to ask for the key's password on; set "
             f"{PASSWORD_VARIABLE}" + (", or pass --no-password" if confirm else "")
         )
-    asked: str = click.prompt(
+    password: str = click.prompt(
         "password of the key", hide_input=True, confirmation_prompt=confirm, err=True
     )
-    return asked
+    return password

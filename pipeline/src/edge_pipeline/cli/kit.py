@@ -1,4 +1,4 @@
-"""edge-pipeline kit: a sealed model and all that a board offline needs, in one archive."""
+"""Define edge-pipeline kit, which packs a sealed file with the packages that run it."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ MB = 1e6
 @click.command("kit", short_help="Pack a model for a board without a network.", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--board", help="Raspberry Pi to pack for: zero2, 3, 4 or 5.")
-@click.option("--platform", help="Other system to pack for: x86-64.")
-@click.option("--python", default="3.11", show_default=True, help="Python of the board.")
+@click.option("--platform", help="Other platform to pack for: x86-64.")
+@click.option("--python", default="3.11", show_default=True, help="Python version of the board.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Archive to write.  [default: NAME-BOARD.kit.tar.gz]",
 )
-@click.option("--slim", is_flag=True, help="Leave out what inference never opens.")
+@click.option("--slim", is_flag=True, help="Leave out files that inference never opens.")
 @click.option("--extra", "extras", multiple=True, help="Extra of edge-runtime: signing.")
 @click.option("--pin", "pins", multiple=True, help="NAME==VERSION of a package.")
 @click.option(
     "--wheels",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of wheels to take; pip asks its package index otherwise.",
+    help="Folder of wheels to use.  [default: pip downloads them]",
 )
-@click.option("--name", help="Of the model on the board.  [default: its own]")
+@click.option("--name", help="Name of the model on the board.  [default: its own]")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def kit_command(
@@ -68,7 +68,7 @@ def kit_command(
     from edge_pipeline.packaging.kit.make_kit import make_kit
 
     with display.Progress(quiet=quiet) as progress:
-        progress.stage("gathering wheels")
+        progress.stage("collecting wheels")
         kit = make_kit(
             file,
             output,
@@ -95,7 +95,7 @@ def _show(kit: Kit) -> None:
     ]
     rows += [(f"{name} (left out)", 0, size) for name, size in kit.left_out.items()]
     header = ["package", "MB installed", *(["MB before"] if kit.slim else [])]
-    cells = [[what, f"{now / MB:.1f}", f"{before / MB:.1f}"] for what, now, before in rows]
+    cells = [[name, f"{now / MB:.1f}", f"{before / MB:.1f}"] for name, now, before in rows]
     cells.append(["all", f"{kit.installed_bytes / MB:.1f}", f"{kit.full_bytes / MB:.1f}"])
     display.show_table(header, [line[: len(header)] for line in cells])
     display.show_lines(

@@ -1,7 +1,7 @@
-"""The command edge-pipeline: parses, calls one public function, prints.
+"""Define the command edge-pipeline: parse arguments, call one public function, print the result.
 
-Results go to stdout, everything else to stderr.  Exit 0: done; 1: refused by us, or by the
-system; 2: misuse; 3: a bug of ours; 130: interrupted.
+Results go to stdout, everything else to stderr.  Exit codes: 0 done, 1 refused by edge-pipeline or
+the system, 2 misuse, 3 a bug of edge-pipeline, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Examples:
   edge-pipeline inspect dist/penguins.onnx
 
 \b
-Exit codes: 0 done, 1 refused, 2 misuse, 3 a bug of ours, 130 interrupted.
+Exit codes: 0 done, 1 refused, 2 misuse, 3 a bug of edge-pipeline, 130 interrupted.
 """
 
 
@@ -30,31 +30,31 @@ Exit codes: 0 done, 1 refused, 2 misuse, 3 a bug of ours, 130 interrupted.
 )
 @click.version_option(package_name="edge-pipeline", prog_name="edge-pipeline")
 def cli() -> None:
-    """From a table or a fitted scikit-learn estimator to one sealed ONNX file.
+    """Turn a table or a fitted scikit-learn estimator into one sealed ONNX file.
 
-    The file is written only if it answers as scikit-learn does, on every row checked.  Copy it
-    to the device, where edge-runtime predicts with it.
+    The file is written only if it predicts the same as scikit-learn on every row compared.  Copy
+    it to the device, where edge-runtime predicts with it.
     """
 
 
-# name: where the command is, and what --help says of it without importing it
+# Name: module and attribute of the command, and its help, which needs no import.
 _COMMANDS = {
-    "bench": ("bench:bench_command", "Measure a sealed file, or two in turns."),
-    "build": ("build:build_command", "Train a recipe, and write one proven file."),
+    "bench": ("bench:bench_command", "Measure the speed and size of sealed files."),
+    "build": ("build:build_command", "Train a recipe, and write one sealed file."),
     "deploy": ("deploy:deploy_command", "Copy a model to boards, and switch to it."),
-    "compare": ("compare:compare_command", "Say which rows two files answer apart."),
-    "export": ("export:export_command", "Write an estimator that you trained."),
-    "init": ("init:init_command", "Look at a table, and write a recipe."),
+    "compare": ("compare:compare_command", "List the rows that two files predict apart."),
+    "export": ("export:export_command", "Seal an estimator that you trained."),
+    "init": ("init:init_command", "Write a recipe for a table."),
     "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
     "kit": ("kit:kit_command", "Pack a model for a board without a network."),
-    "keygen": ("keys:keygen_command", "Make a key to sign files with."),
-    "report": ("report:report_command", "Write a page about a sealed file."),
+    "keygen": ("keys:keygen_command", "Create a key for signing files."),
+    "report": ("report:report_command", "Write a report about a sealed file."),
     "sign": ("keys:sign_command", "Sign a sealed file."),
-    "verify": ("verify:verify_command", "Prove and compare a sealed file again."),
+    "verify": ("verify:verify_command", "Verify a sealed file again."),
 }
 
-for _name, (_place, _help) in _COMMANDS.items():
-    cli.add_lazy(_name, f"edge_pipeline.cli.{_place}", _help)
+for _name, (_path, _help) in _COMMANDS.items():
+    cli.add_lazy(_name, f"edge_pipeline.cli.{_path}", _help)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""edge-pipeline report: a page about a sealed file."""
+"""Define edge-pipeline report, which writes a report about a sealed file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command("report", short_help="Write a page about a sealed file.", epilog=EXAMPLES)
+@click.command("report", short_help="Write a report about a sealed file.", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--data",
@@ -27,15 +27,15 @@ Examples:
     type=click.Path(path_type=Path, dir_okay=False),
     help="CSV, Parquet or Arrow file with rows that training did not see.",
 )
-@click.option("--target", multiple=True, help="Column with the right answers; again for several.")
-@click.option("--date", help="Of the training, in words of yours.")
+@click.option("--target", multiple=True, help="Column with the true values; again for several.")
+@click.option("--date", help="Date of the training, as free text.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="HTML file to write.  [default: NAME.report.html beside FILE]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what the page tells as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the content of the page as JSON.")
 def report_command(
     file: Path,
     table: Path | None,
@@ -44,16 +44,14 @@ def report_command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Write what FILE is, how good, how fast and how like scikit-learn, as one HTML page.
+    """Write one HTML page about FILE: its inputs, quality, speed and agreement with scikit-learn.
 
-    A card in Markdown with the same facts goes beside it.  What only the build knows is read in
-    NAME.report.json beside FILE; rows with a target give figures without it.
+    A Markdown card with the same facts goes beside it.  The measurements of the build come from
+    NAME.report.json beside FILE; without that file, rows with a target give the figures.
     """
-    written = edge_pipeline.report(
-        file, rows=table, target=target or None, date=date, output=output
-    )
+    files = edge_pipeline.report(file, rows=table, target=target or None, date=date, output=output)
     if as_json:
-        display.show_json(written.evaluation.model_dump(mode="json"))
+        display.show_json(files.evaluation.model_dump(mode="json"))
         return
-    size = written.page.stat().st_size
-    display.show_lines([("page", f"{written.page}, {size:,} bytes"), ("card", str(written.card))])
+    size = files.page.stat().st_size
+    display.show_lines([("page", f"{files.page}, {size:,} bytes"), ("card", str(files.card))])

@@ -1,4 +1,4 @@
-"""edge-pipeline verify: a sealed file against the estimator that it was made from."""
+"""Define edge-pipeline verify, which compares a sealed file with its estimator again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Examples:
 """
 
 
-@click.command("verify", short_help="Prove and compare a sealed file again.", epilog=EXAMPLES)
+@click.command("verify", short_help="Verify a sealed file again.", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--against", "function", required=True, help="Function that returns the estimator.")
 @click.option(
@@ -33,10 +33,10 @@ Examples:
 def verify_command(
     file: Path, function: str, table: Path | None, as_json: bool, quiet: bool
 ) -> None:
-    """Repeat proof and comparison on the bytes of FILE, against a fitted estimator.
+    """Repeat proof and comparison of FILE with a fitted estimator.
 
-    The function is named as for export.  Exit 1 if an answer differs, or if FILE says more of
-    itself than can be shown.
+    Name the function as for export.  Exit 1 if a prediction differs, or if FILE claims more than
+    the check confirms.
     """
     if ":" not in function:
         raise click.UsageError(
@@ -48,5 +48,5 @@ def verify_command(
     if as_json:
         display.show_json(result.to_json())
         return
-    shown = replace(result.manifest, parity=result.parity)
-    display.show_lines([*display.evidence_lines(shown), *display.refused_lines(result.refused)])
+    verified = replace(result.manifest, parity=result.parity)
+    display.show_lines([*display.evidence_lines(verified), *display.refused_lines(result.refused)])
