@@ -47,7 +47,7 @@ texts = st.one_of(
     st.sampled_from(["Paris", "Oslo", "", "\0", "a\0b", "\ufdd0", "\ud800", "1.5", "nan"]),
     st.text(max_size=3).map(np.str_),
 )
-strangers = st.one_of(
+other_types = st.one_of(
     st.none(),
     st.binary(max_size=3),
     st.complex_numbers(),
@@ -64,7 +64,7 @@ strangers = st.one_of(
     st.just(...),
     st.just(np.ma.masked),
 )
-cells = st.one_of(numbers, numbers, texts, strangers)
+cells = st.one_of(numbers, numbers, texts, other_types)
 nested = st.recursive(
     cells,
     lambda inner: st.one_of(

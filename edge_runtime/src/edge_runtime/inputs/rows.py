@@ -269,7 +269,7 @@ class RowReader:
         return cells
 
     def _from_mapping(self, row: Mapping[Any, Any]) -> Sequence[Any]:
-        # Only names that the mapping lists: asked for another, a defaultdict would invent a value.
+        # Reads only names that the mapping lists: a defaultdict would invent a value for another.
         names = list(row)
         if len(names) != self._width or self._names.symmetric_difference(names):
             self._check_names(names)
