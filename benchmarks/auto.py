@@ -1,12 +1,11 @@
-"""`estimator = "auto"` beside each of its families tuned by hand, on scikit-learn's own data sets.
+"""Compare `estimator = "auto"` with hand-tuned estimators, on scikit-learn's own data sets.
 
 python benchmarks/auto.py --out benchmarks/results/auto.json     # half an hour on two free cores
 python benchmarks/auto.py --only iris wine                       # some of them, JSON on stdout
 python benchmarks/auto.py --show benchmarks/results/auto.json    # the table of docs/auto.md
 
-Rows are halved.  On either half auto searches as `edge-pipeline build` does, and each family is
-tuned by a grid of its own, with 3 folds.  Compared is the mean score on the other half, which
-neither saw.
+The rows are split in halves.  On each half, auto searches as `edge-pipeline build` does, and a grid
+search with 3 folds tunes each family.  The result is the mean score on the other half.
 """
 
 from __future__ import annotations
@@ -47,44 +46,44 @@ from threadpoolctl import threadpool_limits
 PACKAGES = ("edge-pipeline", "scikit-learn", "numpy", "scipy")
 
 HALVES = 2
-"""Each data set is halved, and either half is trained on and the other tested on."""
+"""Each half of a data set is the training set once, and the test set once."""
 
 DATA_SETS = ("iris", "wine", "breast_cancer", "diabetes", "digits")
 
 RECIPE = 'name = "auto"\ntask = "{task}"\nestimator = "auto"\n[data]\ndataset = "{name}"\n'
-# The machine is shared, and a search that it slows down must not end early for that.
+# A search must not end early because a shared machine is slow.
 RECIPE += "[search]\nmeasured = 0\nmax_seconds = 36000\n"
 
 
 def by_hand(task: str, rows: int) -> dict[str, GridSearchCV]:
-    """Each family, with a grid wider than that of auto."""
-    sorts = task == "classification"
+    """Define a grid search for each family, with a wider grid than auto."""
+    is_classification = task == "classification"
     scaled = [("scale", StandardScaler())]
-    linear: Any = LogisticRegression(max_iter=5000) if sorts else Ridge()
-    weights = {"m__C" if sorts else "m__alpha": list(np.logspace(-3, 3, 9))}
-    usual = RandomForestClassifier if sorts else RandomForestRegressor
-    extra = ExtraTreesClassifier if sorts else ExtraTreesRegressor
+    linear: Any = LogisticRegression(max_iter=5000) if is_classification else Ridge()
+    weights = {"m__C" if is_classification else "m__alpha": list(np.logspace(-3, 3, 9))}
+    usual = RandomForestClassifier if is_classification else RandomForestRegressor
+    extra = ExtraTreesClassifier if is_classification else ExtraTreesRegressor
     forest = {
         "m": [usual(n_estimators=200, random_state=1), extra(n_estimators=200, random_state=1)],
         "m__max_features": ["sqrt", 0.5],
     }
-    boosted = (HistGradientBoostingClassifier if sorts else HistGradientBoostingRegressor)(
-        random_state=1, min_samples_leaf=5 if rows < 500 else 20
-    )
+    boosted = (
+        HistGradientBoostingClassifier if is_classification else HistGradientBoostingRegressor
+    )(random_state=1, min_samples_leaf=5 if rows < 500 else 20)
     steps = {
         "m__max_iter": [100] if rows > 500 else [50, 150],
         "m__max_leaf_nodes": [4, 15],
     }
-    mlp = MLPClassifier if sorts else MLPRegressor
-    prefix = "m__" if sorts else "m__regressor__"
+    mlp = MLPClassifier if is_classification else MLPRegressor
+    prefix = "m__" if is_classification else "m__regressor__"
     network: Any = mlp(learning_rate_init=0.003, max_iter=300, random_state=1)
     layers = {
         f"{prefix}hidden_layer_sizes": [(32,), (100,)],
         f"{prefix}alpha": [1e-4, 1e-2, 1.0],
     }
-    if not sorts:
+    if not is_classification:
         network = TransformedTargetRegressor(network, transformer=StandardScaler())
-    folds = (StratifiedKFold if sorts else KFold)(3, shuffle=True, random_state=1)
+    folds = (StratifiedKFold if is_classification else KFold)(3, shuffle=True, random_state=1)
     return {
         "linear": GridSearchCV(Pipeline([*scaled, ("m", linear)]), weights, cv=folds),
         "forest": GridSearchCV(Pipeline([("m", usual())]), forest, cv=folds),
@@ -94,26 +93,26 @@ def by_hand(task: str, rows: int) -> dict[str, GridSearchCV]:
 
 
 def one_half(name: str, number: int) -> dict[str, Any]:
-    """Scores on the rows of one half, of what was trained on the other."""
+    """Train on one half of the rows, and score on the other half."""
     X, y = getattr(datasets, f"load_{name}")(return_X_y=True, as_frame=True)
     task, y = task_of(name), y.to_numpy()
     kind = StratifiedKFold if task == "classification" else KFold
     train, test = list(kind(HALVES, shuffle=True, random_state=0).split(X, y))[number]
-    parts = X.iloc[train], X.iloc[test], y[train], y[test]
+    split = X.iloc[train], X.iloc[test], y[train], y[test]
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "recipe.toml").write_text(RECIPE.format(task=task, name=name))
         recipe = edge_pipeline.read_recipe(folder)
-    dataset = edge_pipeline.Dataset(*parts, numbers=tuple(X.columns))
-    began, used = time.perf_counter(), time.process_time()
+    dataset = edge_pipeline.Dataset(*split, numbers=tuple(X.columns))
+    wall_start, processor_start = time.perf_counter(), time.process_time()
     fitted = edge_pipeline.train(recipe, dataset)
-    seconds, processor = time.perf_counter() - began, time.process_time() - used
+    seconds, processor = time.perf_counter() - wall_start, time.process_time() - processor_start
     if fitted.search is None:
         raise RuntimeError("auto did not search")
-    scores = {"auto": float(fitted.estimator.score(parts[1], parts[3]))}
+    scores = {"auto": float(fitted.estimator.score(split[1], split[3]))}
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         for family, search in by_hand(task, len(train)).items():
-            scores[family] = float(search.fit(parts[0], parts[2]).score(parts[1], parts[3]))
+            scores[family] = float(search.fit(split[0], split[2]).score(split[1], split[3]))
     print(name, {key: round(value, 4) for key, value in scores.items()}, file=sys.stderr)
     return {
         "scores": scores,
@@ -127,8 +126,8 @@ def task_of(name: str) -> str:
     return "regression" if name == "diabetes" else "classification"
 
 
-def measured(name: str, pool: ProcessPoolExecutor) -> dict[str, Any]:
-    """Scores on both halves, and how long auto searched."""
+def measure(name: str, pool: ProcessPoolExecutor) -> dict[str, Any]:
+    """Compute the scores on both halves, and the search time of auto."""
     halves = list(pool.map(one_half, [name] * HALVES, range(HALVES)))
     scores = {key: [half["scores"][key] for half in halves] for key in halves[0]["scores"]}
     means = {key: float(np.mean(values)) for key, values in scores.items()}
@@ -145,26 +144,27 @@ def measured(name: str, pool: ProcessPoolExecutor) -> dict[str, Any]:
 
 
 def show(run: dict[str, Any]) -> str:
-    """The figures as a Markdown table."""
+    """Write the figures as a Markdown table."""
     lines = [("data set", "scorer", "auto", "best by hand", "auto / best", "processor s a search")]
-    for name, found in run["figures"].items():
-        means = {key: float(np.mean(values)) for key, values in found["scores"].items()}
-        best = found["best_by_hand"]
+    for name, figures in run["figures"].items():
+        means = {key: float(np.mean(values)) for key, values in figures["scores"].items()}
+        best = figures["best_by_hand"]
         lines.append(
             (
-                f"{name} ({found['rows']} rows)",
-                found["scorer"],
+                f"{name} ({figures['rows']} rows)",
+                figures["scorer"],
                 f"{means['auto']:.4f}",
                 f"{means[best]:.4f} ({best})",
-                f"{found['auto_to_best']:.3f}",
-                f"{np.median(found['search_processor_seconds']):.0f}",
+                f"{figures['auto_to_best']:.3f}",
+                f"{np.median(figures['search_processor_seconds']):.0f}",
             )
         )
-    where = run["machine"]
-    named = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    machine = run["machine"]
+    version_list = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     note = (
-        f"{where['processor']}, {where['cores']} cores shared with other work (load average "
-        f"{where['load_average']}), {where['system']}; Python {where['python']}, {named}."
+        f"{machine['processor']}, {machine['cores']} cores shared with other work (load average "
+        f"{machine['load_average']}), {machine['system']}; "
+        f"Python {machine['python']}, {version_list}."
     )
     return f"{measuring.table(lines)}\n\n{note}"
 
@@ -174,22 +174,22 @@ def main() -> None:
     parser.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
     parser.add_argument("--only", nargs="+", choices=DATA_SETS, default=list(DATA_SETS))
     parser.add_argument("--out", metavar="JSON", type=Path, help="write here, not to stdout")
-    chosen = parser.parse_args()
-    if chosen.show:
-        print(show(json.loads(chosen.show.read_text(encoding="utf-8"))))
+    options = parser.parse_args()
+    if options.show:
+        print(show(json.loads(options.show.read_text(encoding="utf-8"))))
         return
     figures = {}
-    for name in chosen.only:
+    for name in options.only:
         with ProcessPoolExecutor(HALVES) as pool:
-            figures[name] = measured(name, pool)
+            figures[name] = measure(name, pool)
         run = {
             "machine": measuring.machine(),
             "versions": measuring.versions(*PACKAGES),
             "figures": figures,
         }
-        if chosen.out:  # after each: the next may take long
-            chosen.out.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    if not chosen.out:
+        if options.out:  # after each data set: the next may take long
+            options.out.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    if not options.out:
         print(json.dumps(run, indent=1))
 
 

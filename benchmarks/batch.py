@@ -1,4 +1,4 @@
-"""Batches: predict against session.run by hand on our own graph and on skl2onnx's, in turn.
+"""Time batches: predict against a bare session.run, on our graph and on skl2onnx's, in turn.
 
 python benchmarks/batch.py [--blocks 300] --out batch.json
 python benchmarks/batch.py --show batch.json
@@ -12,8 +12,8 @@ import measuring
 import reporting
 
 SIZES = (1, 10, 100, 1000, 100_000)
-SLOW = 3000
-"""Rows beyond which a block is one call, and there are fewer blocks."""
+MANY_ROWS = 3000
+"""Larger batches get fewer blocks, each with one call."""
 
 OWN = "session.run, our graph"
 
@@ -22,25 +22,25 @@ def measure(blocks: int) -> dict[str, Any]:
     import compiled
     import contenders
 
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for subject in contenders.numeric():
-        found[subject.name] = {}
+        results[subject.name] = {}
         for n_rows in SIZES:
             rows, model = subject.rows(n_rows), subject.model
             calls: dict[str, Any] = {
                 OWN: contenders.own_graph(subject, n_rows),
                 "predict": lambda m=model, x=rows: m.predict(x),
             }
-            theirs = contenders.skl2onnx_float32(subject, n_rows)
-            if theirs is not None:
-                calls["session.run, skl2onnx float32"] = theirs
-            if n_rows <= SLOW:
+            skl2onnx_call = contenders.skl2onnx_float32(subject, n_rows)
+            if skl2onnx_call is not None:
+                calls["session.run, skl2onnx float32"] = skl2onnx_call
+            if n_rows <= MANY_ROWS:
                 calls["scikit-learn"] = lambda e=subject.estimator, x=rows: e.predict(x)
                 calls |= compiled.tree_compilers(subject, n_rows) if n_rows == 1000 else {}
-            several = blocks if n_rows <= SLOW else max(7, blocks // 30)
-            samples = measuring.interleaved(calls, blocks=several)
-            found[subject.name][str(n_rows)] = measuring.compared(samples, OWN)
-    return found
+            n_blocks = blocks if n_rows <= MANY_ROWS else max(7, blocks // 30)
+            samples = measuring.interleaved(calls, blocks=n_blocks)
+            results[subject.name][str(n_rows)] = measuring.compared(samples, OWN)
+    return results
 
 
 def show(models: dict[str, Any]) -> str:
@@ -53,9 +53,9 @@ def show(models: dict[str, Any]) -> str:
         for contender in contenders:
             if contender == OWN:
                 continue
-            found = [sizes[str(size)].get(contender) for size in SIZES]
+            by_size = [sizes[str(size)].get(contender) for size in SIZES]
             lines.append(
-                [contender, *("" if f is None else measuring.cell(f["ratio"]) for f in found)]
+                [contender, *("" if f is None else measuring.cell(f["ratio"]) for f in by_size)]
             )
     return measuring.table(lines)
 

@@ -1,11 +1,11 @@
-"""From the interpreter's start to the first answer, and the most memory on the way, in turn.
+"""Time the start of Python up to the first prediction, with its peak memory, in turn.
 
     .venv-device/bin/python benchmarks/cold_start.py [--blocks 30] --out cold_start.json
     python benchmarks/cold_start.py --show cold_start.json
 
-Each start is a process of its own, run by the interpreter that runs this, which therefore must be
-the device's.  The bare script imports numpy and onnxruntime, makes the session and runs it once.
-Standard library alone: see `run_once` in training_vs_inference.py.
+Each start is a separate process of the interpreter that runs this script; use the device's.  The
+bare script imports numpy and onnxruntime, creates the session and runs it once.  Standard library
+only: see `run_once` in training_vs_inference.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import reporting
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("linear", "digits")
 
-TOLD = """
+PRINT_PEAK_MEMORY = """
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 BARE = """
@@ -45,44 +45,48 @@ PROGRAMS: dict[str, tuple[str, dict[str, str]]] = {
     # As the command edge-runtime sets it.
     "the same, OPENBLAS_NUM_THREADS=1": (OURS, {"OPENBLAS_NUM_THREADS": "1"}),
 }
-"""Source and environment of each."""
+"""Source and environment variables of each program."""
 
 
 def measure(blocks: int) -> dict[str, Any]:
-    found = {}
+    results = {}
     for name in MODELS:
         path = ROOT / f"dist/{name}.onnx"
         width = {"linear": 1, "digits": 64}[name]
         samples: dict[str, dict[str, list[float]]] = {
-            what: {program: [] for program in PROGRAMS} for what in ("wall", "cpu", "memory")
+            metric: {program: [] for program in PROGRAMS} for metric in ("wall", "cpu", "memory")
         }
-        # The first of each warms the page cache and is not counted.
+        # The first start of each program fills the page cache and does not count.
         for block in range(blocks + 1):
             for program, (source, more) in PROGRAMS.items():
-                wall, cpu, memory = start(source + TOLD, str(path), str(width), more=more)
+                wall, cpu, memory = start(
+                    source + PRINT_PEAK_MEMORY, str(path), str(width), more=more
+                )
                 if block:
                     samples["wall"][program].append(wall)
                     samples["cpu"][program].append(cpu)
                     samples["memory"][program].append(memory)
-        found[name] = {what: measuring.compared(values, BASE) for what, values in samples.items()}
-    return found
+        results[name] = {
+            metric: measuring.compared(values, BASE) for metric, values in samples.items()
+        }
+    return results
 
 
 def start(source: str, *arguments: str, more: dict[str, str]) -> tuple[float, float, float]:
-    """Microseconds on the clock and of the processor, and MB at the peak, of one program."""
+    """Run one program; return its wall time and processor time in microseconds, and its peak MB."""
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", **more}
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, env=environment
     )
     assert process.stdout is not None
-    told = process.stdout.read()
+    peak_kb = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         sys.exit(f"a start failed with {process.returncode}")
-    return wall * 1e6, (usage.ru_utime + usage.ru_stime) * 1e6, int(told) / 1024
+    return wall * 1e6, (usage.ru_utime + usage.ru_stime) * 1e6, int(peak_kb) / 1024
 
 
 def show(models: dict[str, Any]) -> str:
@@ -90,9 +94,9 @@ def show(models: dict[str, Any]) -> str:
     for name, figures in models.items():
         lines.append([f"**models/{name}**", "", "", ""])
         for program in PROGRAMS:
-            wall, cpu, memory = (figures[what][program] for what in ("wall", "cpu", "memory"))
+            wall, cpu, memory = (figures[metric][program] for metric in ("wall", "cpu", "memory"))
             lines.append([program, _ms(wall["us"]), _ms(cpu["us"]), measuring.cell(memory["us"])])
-        ratios = [figures[what][CONTENDER]["ratio"] for what in ("wall", "cpu")]
+        ratios = [figures[metric][CONTENDER]["ratio"] for metric in ("wall", "cpu")]
         memory = figures["memory"]
         more = memory[CONTENDER]["us"]["median"] - memory[BASE]["us"]["median"]
         lines.append(["ours to bare", *map(measuring.cell, ratios), f"+{more:.1f} MB"])

@@ -1,7 +1,7 @@
-"""What turns an estimator into code, where it is installed: treelite, tl2cgen, m2cgen.
+"""Run the compilers of estimators that are installed: treelite, tl2cgen and m2cgen.
 
-``pip install treelite tl2cgen m2cgen``, and gcc.  Each answers with scores, not with labels: what
-scikit-learn's predict adds to them would come on top.
+``pip install treelite tl2cgen m2cgen``, and gcc.  They compute scores, not labels; the argmax of
+scikit-learn's predict is not included in their time.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from contenders import Subject
 __all__ = ["code_generators", "tree_compilers"]
 
 MAX_COMPILED_NODES = 40_000
-"""Of a forest in C; gcc takes minutes beyond."""
+"""Most nodes of a forest in C; gcc takes minutes for more."""
 
 TREES = ("RandomForestClassifier", "GradientBoostingRegressor")
 DEEPEST_EXPRESSION = 20_000
-"""m2cgen walks a tree of expressions by calling itself."""
+"""Recursion limit: m2cgen walks a tree of expressions recursively."""
 
 
 def tree_compilers(subject: Subject, n_rows: int) -> dict[str, Callable[[], Any]]:
-    """Treelite's interpreter and tl2cgen's C, where both are installed; for trees alone."""
+    """Return calls of treelite's interpreter and tl2cgen's C for trees, if both are installed."""
     if type(subject.estimator).__name__ not in TREES:
         return {}
     try:
@@ -39,21 +39,21 @@ def tree_compilers(subject: Subject, n_rows: int) -> dict[str, Callable[[], Any]
         return {}
     trees = treelite.sklearn.import_model(subject.estimator)
     rows = subject.rows(n_rows)
-    found = {"treelite": lambda: treelite.gtil.predict(trees, rows, nthread=1)}
+    calls = {"treelite": lambda: treelite.gtil.predict(trees, rows, nthread=1)}
     if _nodes(subject.estimator) > MAX_COMPILED_NODES:
-        return found
+        return calls
     library = Path(tempfile.mkdtemp(), "model.so")
     tl2cgen.export_lib(
         trees, toolchain="gcc", libpath=str(library), params={"parallel_comp": 2}, verbose=False
     )
-    compiled = tl2cgen.Predictor(str(library), nthread=1)
+    predictor = tl2cgen.Predictor(str(library), nthread=1)
     batch = tl2cgen.DMatrix(rows.astype(trees.input_type))
-    found["tl2cgen, compiled C"] = lambda: compiled.predict(batch)
-    return found
+    calls["tl2cgen, compiled C"] = lambda: predictor.predict(batch)
+    return calls
 
 
 def code_generators(subject: Subject) -> dict[str, Callable[[], Any]]:
-    """m2cgen's Python and its C, for one row, where it is installed and knows the estimator."""
+    """Return calls of m2cgen's Python and C for one row, if m2cgen supports the estimator."""
     try:
         import m2cgen
     except ImportError:
@@ -74,20 +74,20 @@ def code_generators(subject: Subject) -> dict[str, Callable[[], Any]]:
         return {}
     folder, row = Path(tempfile.mkdtemp()), subject.rows(1)[0]
     score, cells = _module(folder, python).score, row.tolist()
-    in_c, given = _library(folder, c).score, np.array(row, dtype=np.float64)
+    in_c, c_row = _library(folder, c).score, np.array(row, dtype=np.float64)
     scores = np.zeros(max(1, len(getattr(subject.estimator, "classes_", ()))))
     if c.lstrip().startswith("double"):  # one number, which it returns
         in_c.restype = ctypes.c_double
-        places: tuple[Any, ...] = (ctypes.c_void_p(given.ctypes.data),)
+        pointers: tuple[Any, ...] = (ctypes.c_void_p(c_row.ctypes.data),)
     else:
         in_c.restype = None
-        places = (ctypes.c_void_p(given.ctypes.data), ctypes.c_void_p(scores.ctypes.data))
+        pointers = (ctypes.c_void_p(c_row.ctypes.data), ctypes.c_void_p(scores.ctypes.data))
 
-    def ask_c() -> Any:
-        # The function keeps the arrays alive, whose addresses the library is given.
-        return in_c(*places), given, scores
+    def call_c() -> Any:
+        # The returned arrays stay alive: the library gets only their addresses.
+        return in_c(*pointers), c_row, scores
 
-    return {"m2cgen, Python": lambda: score(cells), "m2cgen, compiled C": ask_c}
+    return {"m2cgen, Python": lambda: score(cells), "m2cgen, compiled C": call_c}
 
 
 def _module(folder: Path, code: str) -> Any:

@@ -1,7 +1,6 @@
-"""Models to measure, and everybody who answers with them by a graph: onnxruntime, skl2onnx.
+"""Define the models to measure, and their sessions with our graph and with skl2onnx's.
 
-Each model comes with one row and batches, as each contender wants them: what is measured is the
-answer, not the making of its input.
+Each contender gets its input in the form that it needs, so that only the prediction is timed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Subject:
-    """A fitted estimator, rows for it, and our model of it."""
+    """A fitted estimator, rows for it, and our sealed model of it."""
 
     name: str
     estimator: Any
@@ -45,15 +44,15 @@ class Subject:
     graph: bytes
 
     def rows(self, n_rows: int) -> Any:
-        """That many rows, repeated if need be."""
-        places = np.arange(n_rows) % len(self.X)
+        """Return *n_rows* rows, repeated if necessary."""
+        positions = np.arange(n_rows) % len(self.X)
         if isinstance(self.X, pd.DataFrame):
-            return self.X.iloc[places].reset_index(drop=True)
-        return np.ascontiguousarray(self.X[places])
+            return self.X.iloc[positions].reset_index(drop=True)
+        return np.ascontiguousarray(self.X[positions])
 
 
 def recipes() -> Iterator[Subject]:
-    """The models of models/, trained as their recipes say."""
+    """Train the models of models/ by their recipes."""
     for name in RECIPES:
         recipe = edge_pipeline.read_recipe(ROOT / "models" / name / "recipe.toml")
         fitted = edge_pipeline.train(recipe, edge_pipeline.load_dataset(recipe))
@@ -62,14 +61,14 @@ def recipes() -> Iterator[Subject]:
 
 
 def numeric() -> Iterator[Subject]:
-    """20 float64 columns."""
+    """Fit estimators on 20 float64 columns."""
     X, y = make_classification(3000, 20, n_informative=8, n_classes=3, random_state=0)
-    named = np.array(["low", "middle", "high"])[y]
+    labels = np.array(["low", "middle", "high"])[y]
     r, target = make_regression(3000, 20, random_state=0)
-    for name, estimator, rows, answers in (
+    for name, estimator, rows, target_values in (
         ("linear regression", LinearRegression(), r, target),
         ("logistic regression", LogisticRegression(max_iter=500), X, y),
-        ("logistic regression, str", LogisticRegression(max_iter=500), X, named),
+        ("logistic regression, str", LogisticRegression(max_iter=500), X, labels),
         ("gradient boosting, 100 trees", GradientBoostingRegressor(random_state=0), r, target),
         ("forest, 100 trees, depth 8", _forest(max_depth=8), X, y),
         ("forest, 100 full trees", _forest(), X, y),
@@ -77,7 +76,7 @@ def numeric() -> Iterator[Subject]:
     ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the network need not converge to be timed
-            yield _subject(name, estimator.fit(rows, answers), rows)
+            yield _subject(name, estimator.fit(rows, target_values), rows)
 
 
 def _forest(max_depth: int | None = None) -> RandomForestClassifier:
@@ -85,7 +84,7 @@ def _forest(max_depth: int | None = None) -> RandomForestClassifier:
 
 
 def mixed() -> Subject:
-    """10 numbers with gaps and 5 strings without: what skl2onnx converts too."""
+    """Fit a pipeline on 10 numeric columns with missing values and 5 string columns without."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({f"n{i}": rng.normal(size=2000) for i in range(10)})
     table = table.mask(rng.random(table.shape) < 0.05)
@@ -114,7 +113,7 @@ def _subject(name: str, estimator: Any, X: Any) -> Subject:
 
 
 def session(graph: bytes) -> Any:
-    """A session as people make one, with one thread as ours has."""
+    """Create a usual session, with one thread as edge_runtime."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -122,7 +121,7 @@ def session(graph: bytes) -> Any:
 
 
 def own_graph(subject: Subject, n_rows: int) -> Callable[[], Any]:
-    """session.run on our own graph with its input blocks ready made."""
+    """Return a call of session.run on our graph, with its inputs prepared."""
     ours = session(subject.graph)
     feeds, _ = InputReader(subject.model.schema).feeds(subject.rows(n_rows))
     names = ["predict"]
@@ -130,7 +129,7 @@ def own_graph(subject: Subject, n_rows: int) -> Callable[[], Any]:
 
 
 def skl2onnx_float32(subject: Subject, n_rows: int) -> Callable[[], Any] | None:
-    """session.run on skl2onnx's graph, labels alone; None when it does not convert."""
+    """Return a call of session.run on skl2onnx's graph; None if it cannot convert."""
     from skl2onnx import to_onnx
 
     rows = subject.rows(n_rows)
@@ -149,16 +148,16 @@ def skl2onnx_float32(subject: Subject, n_rows: int) -> Callable[[], Any] | None:
             converted = to_onnx(
                 subject.estimator, sample, options={id(final): options} if has_classes else None
             )
-    except Exception as error:  # whatever skl2onnx raises: it is then no contender
-        told = str(error).splitlines()[0][:100]
-        print(f"{subject.name}: skl2onnx refuses: {told}", file=sys.stderr)
+    except Exception as error:  # skl2onnx raises errors of many types
+        reason = str(error).splitlines()[0][:100]
+        print(f"{subject.name}: skl2onnx refuses: {reason}", file=sys.stderr)
         return None
     theirs = session(converted.SerializeToString())
     if is_frame:
         feeds: dict[str, Any] = {}
-        for asked, name in zip(theirs.get_inputs(), rows.columns, strict=True):
-            kind = object if asked.type == "tensor(string)" else np.float32
-            feeds[asked.name] = rows[[name]].to_numpy().astype(kind)
+        for graph_input, name in zip(theirs.get_inputs(), rows.columns, strict=True):
+            kind = object if graph_input.type == "tensor(string)" else np.float32
+            feeds[graph_input.name] = rows[[name]].to_numpy().astype(kind)
     else:
         feeds = {theirs.get_inputs()[0].name: rows.astype(np.float32)}
     names = [theirs.get_outputs()[0].name]

@@ -1,14 +1,14 @@
-"""What exactness costs: our float64 graphs against skl2onnx's float32 graphs of the same models.
+"""Compare our float64 graphs with skl2onnx's float32 graphs of the same models.
 
     python benchmarks/convert.py [--only NAME ...] [--blocks N] [--show JSON]
 
-Prints JSON.  For every model: seconds to convert and bytes of the graph, and microseconds of one
-call for one row and for 1,000 rows, both graphs called in turn in one process, through onnxruntime
-with the settings of a small device (one thread, no arena).  Asked are labels and probabilities, or
-predictions.  A ratio is ours by theirs, block by block; below 1 ours is faster or smaller.
+Prints JSON: seconds to convert, bytes of the graph, and microseconds of a call for one row and
+for 1,000 rows.  Both graphs run in turn in one process, with the settings of a small device (one
+thread, no arena).  They compute labels and probabilities, or predictions.  A ratio is ours divided
+by theirs, block by block; below 1, ours is faster or smaller.
 
-onnxruntime computes every node of a graph, whatever is asked for.  Ours may have one output more
-than theirs (decision_function); ``one_row_same_outputs_us`` is without it.
+onnxruntime computes every node of a graph, even for unused outputs.  Our graph may have one more
+output than theirs (decision_function); ``one_row_same_outputs_us`` is without it.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ N_NUMBERS, N_WORDS = 10, 5
 
 @dataclass(frozen=True)
 class Case:
-    """A fitted estimator with its training input, and rows to ask."""
+    """A fitted estimator with its training input, and rows to predict."""
 
     estimator: Any
     X: Any
     rows: Any
     options: Mapping[str, Any] = field(default_factory=dict)
-    """For skl2onnx."""
+    """Options for skl2onnx."""
 
 
 def numbers(n: int, classes: int = 2) -> tuple[Any, Any]:
@@ -80,12 +80,12 @@ def on_numbers(estimator: Any, n: int = 1000, classes: int = 2) -> Case:
 
 
 def with_cdist(estimator: Any) -> Case:
-    """skl2onnx with onnxruntime's own operator for distances, which it offers and does not take."""
+    """Let skl2onnx use onnxruntime's own operator for distances, which is not its default."""
     return replace(on_numbers(estimator), options={"optim": "cdist"})
 
 
 def columns_case() -> Case:
-    """Ten columns of numbers with gaps, five of words."""
+    """Fit on ten numeric columns with missing values and five string columns."""
     n = 1000
     rng = np.random.default_rng(SEED)
     X, y = numbers(n)
@@ -137,7 +137,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
 
 @dataclass(frozen=True)
 class Graph:
-    """A converted model with what it cost, the outputs asked, and its input for some rows."""
+    """A converted model: its bytes, conversion times, outputs to compute, and inputs for rows."""
 
     content: bytes
     seconds: list[float]
@@ -161,7 +161,7 @@ def ours(case: Case, repetitions: int) -> Graph:
 
 
 def theirs(case: Case, repetitions: int) -> Graph:
-    """skl2onnx's graph in float32, its default for a float32 input."""
+    """Convert with skl2onnx in float32, its default for a float32 input."""
     if isinstance(case.X, np.ndarray):
         types = [("X", FloatTensorType([None, case.X.shape[1]]))]
     else:
@@ -189,9 +189,9 @@ def timed(make: Callable[[], Any], repetitions: int) -> tuple[list[float], Any]:
     seconds = []
     for _ in range(repetitions):
         started = time.perf_counter()
-        made = make()
+        result = make()
         seconds.append(time.perf_counter() - started)
-    return seconds, made
+    return seconds, result
 
 
 def session(content: bytes) -> Any:
@@ -212,10 +212,10 @@ def compare(case: Case, blocks: int, repetitions: int) -> dict[str, Any]:
     sizes = result["graph_bytes"]
     sizes["ratio"] = round(sizes["ours"] / sizes["theirs"], 3)
     if len(sessions["ours"].get_outputs()) > len(graphs["ours"].outputs):
-        sessions["cut"] = session(cut(graphs["ours"]))
+        sessions["cut"] = session(prune_outputs(graphs["ours"]))
         graphs["cut"] = graphs["ours"]
-    for what, rows, calls in (("one_row_us", 1, CALLS), ("rows_1000_us", BATCH, 1)):
-        found: dict[str, list[float]] = {side: [] for side in graphs}
+    for key, rows, calls in (("one_row_us", 1, CALLS), ("rows_1000_us", BATCH, 1)):
+        times: dict[str, list[float]] = {side: [] for side in graphs}
         starts = range(0, BATCH, rows)
         feeds = {
             side: [graph.feeds(case.rows[i : i + rows]) for i in starts] * 2
@@ -224,47 +224,47 @@ def compare(case: Case, blocks: int, repetitions: int) -> dict[str, Any]:
         turn = 0
         for _ in range(blocks):
             for side, graph in graphs.items():
-                # Other rows each turn: the CPU remembers which way the last ones took in trees.
+                # Other rows each turn: branch prediction learns the path of repeated rows in trees.
                 first = turn * calls % len(starts)
                 turn += 1
-                asked = feeds[side][first : first + calls]
-                found[side].append(microseconds(sessions[side], graph.outputs, asked))
-        result[what] = pair({side: found[side] for side in ("ours", "theirs")})
-        if rows == 1 and "cut" in found:
-            same = {"ours": found["cut"], "theirs": found["theirs"]}
-            result["one_row_same_outputs_us"] = pair(same)
+                batch = feeds[side][first : first + calls]
+                times[side].append(microseconds(sessions[side], graph.outputs, batch))
+        result[key] = pair({side: times[side] for side in ("ours", "theirs")})
+        if rows == 1 and "cut" in times:
+            same_outputs = {"ours": times["cut"], "theirs": times["theirs"]}
+            result["one_row_same_outputs_us"] = pair(same_outputs)
     return result
 
 
 CALLS = 30
-"""Of one row in a block: a third of a millisecond, so that few blocks are interrupted."""
+"""Calls of one row in a block: a third of a millisecond, so that few blocks are interrupted."""
 
 
-def cut(graph: Graph) -> bytes:
-    """*graph* without the nodes that only other outputs need."""
+def prune_outputs(graph: Graph) -> bytes:
+    """Remove the nodes of *graph* that only unused outputs need."""
     model = onnx.load_from_string(graph.content)
-    inputs = [given.name for given in model.graph.input]
+    inputs = [value.name for value in model.graph.input]
     small = Extractor(model).extract_model(inputs, graph.outputs)
     content: bytes = small.SerializeToString()
     return content
 
 
 def microseconds(model: Any, outputs: list[str], feeds: Sequence[Any]) -> float:
-    """Mean time of a call, over different rows, so that no row stays in the cache."""
+    """Compute the mean time of a call over different rows, so that no row stays in the cache."""
     started = time.perf_counter_ns()
-    for given in feeds:
-        model.run(outputs, given)
+    for feed in feeds:
+        model.run(outputs, feed)
     return (time.perf_counter_ns() - started) / len(feeds) / 1000
 
 
-def pair(found: Mapping[str, list[float]]) -> dict[str, Any]:
-    """Both sides and their ratio: median, 10th and 90th percentile.
+def pair(samples: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Summarize both sides and their ratio: median, 10th and 90th percentile.
 
-    On a busy machine the ratio of the best blocks is the steadiest figure.
+    On a busy machine, the ratio of the best blocks varies least.
     """
-    ratio = [a / b for a, b in zip(found["ours"], found["theirs"], strict=True)]
-    sides = {side: spread(values) for side, values in {**found, "ratio": ratio}.items()}
-    best = min(found["ours"]) / min(found["theirs"])
+    ratio = [a / b for a, b in zip(samples["ours"], samples["theirs"], strict=True)]
+    sides = {side: spread(values) for side, values in {**samples, "ratio": ratio}.items()}
+    best = min(samples["ours"]) / min(samples["theirs"])
     return {**sides, "ratio_of_best": float(f"{best:.3g}")}
 
 
@@ -277,34 +277,34 @@ _SPREAD = ("low", "median", "high")
 
 
 def show(models: Mapping[str, Any]) -> str:
-    """The table of docs/performance.md."""
+    """Write the table of docs/exactness.md."""
     heading = ["ours to skl2onnx's float32", "one row, us", "ratio", "same outputs", "1,000 rows"]
     lines = [[*heading, "to convert", "bytes"]]
-    for name, told in models.items():
-        if "skipped" in told:
-            lines.append([name, told["skipped"], "", "", "", "", ""])
+    for name, figures in models.items():
+        if "skipped" in figures:
+            lines.append([name, figures["skipped"], "", "", "", "", ""])
             continue
-        row = told["one_row_us"]
+        row = figures["one_row_us"]
         sides = (row["ours"], row["theirs"])
         lines.append(
             [
                 name,
                 " to ".join(f"{side['median']:,.1f}" for side in sides),
                 _ratio(row),
-                _ratio(told["one_row_same_outputs_us"])
-                if "one_row_same_outputs_us" in told
+                _ratio(figures["one_row_same_outputs_us"])
+                if "one_row_same_outputs_us" in figures
                 else "",
-                _ratio(told["rows_1000_us"]),
-                f"{told['convert_s']['ratio_of_best']:.2f}",
-                f"{told['graph_bytes']['ratio']:.2f}",
+                _ratio(figures["rows_1000_us"]),
+                f"{figures['convert_s']['ratio_of_best']:.2f}",
+                f"{figures['graph_bytes']['ratio']:.2f}",
             ]
         )
     return measuring.table(lines)
 
 
-def _ratio(told: Mapping[str, Any]) -> str:
-    """Of the medians of blocks, and of the quickest of them."""
-    return f"{told['ratio']['median']:.2f}; {told['ratio_of_best']:.2f}"
+def _ratio(figures: Mapping[str, Any]) -> str:
+    """Write the median ratio of the blocks, and the ratio of the quickest blocks."""
+    return f"{figures['ratio']['median']:.2f}; {figures['ratio_of_best']:.2f}"
 
 
 PACKAGES = ("onnxruntime", "skl2onnx", "scikit-learn", "numpy", "onnx")
@@ -316,23 +316,23 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=200)
     parser.add_argument("--repetitions", type=int, default=3, help="of each conversion")
     parser.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
-    asked = parser.parse_args()
-    if asked.show:
-        print(reporting.page(json.loads(asked.show.read_text(encoding="utf-8")), show))
+    options = parser.parse_args()
+    if options.show:
+        print(reporting.page(json.loads(options.show.read_text(encoding="utf-8")), show))
         return
     warnings.simplefilter("ignore")
     figures: dict[str, Any] = {}
-    for name in asked.only:
+    for name in options.only:
         print(name, file=sys.stderr)
         try:
-            figures[name] = compare(CASES[name](), asked.blocks, asked.repetitions)
-        except Exception as error:  # one side refuses the model: there is nothing to compare
+            figures[name] = compare(CASES[name](), options.blocks, options.repetitions)
+        except Exception as error:  # one side refuses the model
             figures[name] = {"skipped": f"{type(error).__name__}: {error}"[:300]}
     run = {
         "machine": measuring.machine(),
         "versions": measuring.versions(*PACKAGES),
-        "blocks": asked.blocks,
-        "conversions": asked.repetitions,
+        "blocks": options.blocks,
+        "conversions": options.repetitions,
         "figures": figures,
     }
     print(json.dumps(run, indent=1))

@@ -1,10 +1,10 @@
-"""What one distribution costs on disk, with everything it requires: packages and megabytes.
+"""Measure the installed size of a distribution with all its requirements.
 
-Run by the interpreter of the environment in question: `python footprint.py edge-runtime`.  With
-`--device PYTHON --build PYTHON --out footprint.json` it compares the two environments.
+Run it with the interpreter of the environment: `python footprint.py edge-runtime`.  With
+`--device PYTHON --build PYTHON --out footprint.json` it compares two environments.
 
-Counts the distribution and the closure of its requirements, so that tools that happen to be
-installed beside it (pytest, ruff, pip) do not count.
+It counts the distribution and its requirements, direct and indirect; other tools in the
+environment (pytest, ruff, pip) do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 import measuring
 
-# Required by onnxruntime, so it is wherever edge-runtime is.
+# onnxruntime requires it, so every environment with edge-runtime has it.
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -32,66 +32,68 @@ def main() -> None:
     parser.add_argument("--device", metavar="PYTHON", help="of the device's environment")
     parser.add_argument("--build", metavar="PYTHON", help="of one with scikit-learn")
     parser.add_argument("--out", metavar="JSON", type=Path, help="write what the two have here")
-    asked = parser.parse_args()
-    if asked.distribution:
-        sizes = footprint(asked.distribution)
-        print(len(sizes["packages"]) if asked.packages else json.dumps(sizes))
+    options = parser.parse_args()
+    if options.distribution:
+        sizes = footprint(options.distribution)
+        print(len(sizes["packages"]) if options.packages else json.dumps(sizes))
         return
     figures = {
-        "device": _measured_by(asked.device, "edge-runtime"),
-        "build machine, scikit-learn alone": _measured_by(asked.build, "scikit-learn"),
+        "device": _measure_with(options.device, "edge-runtime"),
+        "build machine, scikit-learn alone": _measure_with(options.build, "scikit-learn"),
     }
     machine = json.dumps({"figures": figures, "machine": measuring.machine()}, indent=1)
-    asked.out.write_text(machine + "\n", encoding="utf-8")
+    options.out.write_text(machine + "\n", encoding="utf-8")
 
 
 def footprint(name: str) -> dict[str, Any]:
-    """Megabytes of the distribution *name* and of each that it needs, in this environment."""
+    """Compute the megabytes of the distribution *name* and of its requirements."""
     sizes = {key: size_bytes(item) for key, item in sorted(closure(name).items())}
     each = {key: round(size / 1e6, 1) for key, size in sizes.items()}
     return {"packages": each, "installed_mb": round(sum(sizes.values()) / 1e6, 1)}
 
 
 def show(figures: dict[str, Any]) -> str:
-    """Both sides, the largest packages first."""
+    """Write both environments as a table, the largest packages first."""
     sides = []
-    for found in figures.values():
-        largest = sorted(found["packages"].items(), key=lambda item: -item[1])
+    for environment in figures.values():
+        largest = sorted(environment["packages"].items(), key=lambda item: -item[1])
         lines = [(name, f"{size:.1f}") for name, size in largest]
-        sides.append([*lines, ("**sum**", f"**{found['installed_mb']:.1f}**")])
+        sides.append([*lines, ("**sum**", f"**{environment['installed_mb']:.1f}**")])
     longest = max(map(len, sides))
-    # The sums stand in one line.
+    # Put both sums into the same line.
     filled = [[*side[:-1], *[("", "")] * (longest - len(side)), side[-1]] for side in sides]
     heads = [cell for name in figures for cell in (name, "MB")]
     return measuring.table([heads, *([*a, *b] for a, b in zip(*filled, strict=True))])
 
 
-def _measured_by(python: str, name: str) -> Any:
-    done = subprocess.run([python, __file__, name], capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"edge: {python} cannot measure {name}:\n{done.stderr}")
-    return json.loads(done.stdout)
+def _measure_with(python: str, name: str) -> Any:
+    result = subprocess.run([python, __file__, name], capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"edge: {python} cannot measure {name}:\n{result.stderr}")
+    return json.loads(result.stdout)
 
 
 def closure(name: str) -> dict[str, Distribution]:
-    """The distribution *name* and all that it needs here, by canonical name."""
-    found: dict[str, Distribution] = {}
-    wanted = [Requirement(name)]
-    while wanted:
-        requirement = wanted.pop()
+    """Find the distribution *name* and its installed requirements, by canonical name."""
+    distributions: dict[str, Distribution] = {}
+    requirements = [Requirement(name)]
+    while requirements:
+        requirement = requirements.pop()
         key = canonicalize_name(requirement.name)
-        if key in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if key in distributions or (
+            requirement.marker and not requirement.marker.evaluate({"extra": ""})
+        ):
             continue
         try:
-            found[key] = distribution(key)
+            distributions[key] = distribution(key)
         except PackageNotFoundError:
             sys.exit(f"edge: {key} is not installed in {sys.prefix}")
-        wanted += [Requirement(text) for text in found[key].requires or ()]
-    return found
+        requirements += [Requirement(text) for text in distributions[key].requires or ()]
+    return distributions
 
 
 def size_bytes(item: Distribution) -> int:
-    """Bytes of the installed files; those of the source folder when it is editable."""
+    """Sum the installed files, and the source files of an editable installation."""
     installed = sum(_stat(Path(str(file.locate()))) for file in item.files or ())
     origin = json.loads(item.read_text("direct_url.json") or "{}")
     if origin.get("dir_info", {}).get("editable"):

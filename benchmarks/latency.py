@@ -1,4 +1,4 @@
-"""One row: predict_one against session.run by hand, scikit-learn and compiled trees, in turn.
+"""Time one row: predict_one, a bare session.run, scikit-learn and compiled trees, in turn.
 
 python benchmarks/latency.py [--blocks 1500] --out latency.json
 python benchmarks/latency.py --show latency.json
@@ -21,13 +21,13 @@ def measure(blocks: int) -> dict[str, Any]:
     import compiled
     import contenders
 
-    found = {}
+    results = {}
     for subject in chain(contenders.numeric(), [contenders.mixed()], contenders.recipes()):
         model, one = subject.model, subject.rows(1)
         calls: dict[str, Any] = {OWN: contenders.own_graph(subject, 1)}
-        theirs = contenders.skl2onnx_float32(subject, 1)
-        if theirs is not None:
-            calls[BASE] = theirs
+        skl2onnx_call = contenders.skl2onnx_float32(subject, 1)
+        if skl2onnx_call is not None:
+            calls[BASE] = skl2onnx_call
         as_dict = one.iloc[0].to_dict() if hasattr(one, "iloc") else None
         if as_dict is None:
             array = np.array(one[0])
@@ -39,15 +39,15 @@ def measure(blocks: int) -> dict[str, Any]:
         calls["scikit-learn"] = lambda e=subject.estimator, x=one: e.predict(x)
         calls |= compiled.tree_compilers(subject, 1) | compiled.code_generators(subject)
         samples = measuring.interleaved(calls, blocks=blocks)
-        base = BASE if theirs is not None else OWN
+        base = BASE if skl2onnx_call is not None else OWN
         figures = measuring.compared(samples, base)
         ratio = measuring.ratios(samples, "scikit-learn", "predict_one, dict")
-        found[subject.name] = {
+        results[subject.name] = {
             "base": base,
             "contenders": figures,
             "scikit_learn_over_ours": measuring.spread(ratio),
         }
-    return found
+    return results
 
 
 def show(models: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
-"""What safety costs at a load: all checks against a load without signature and scan.
+"""Measure the cost of signature check and graph scan when a file is loaded.
 
     python benchmarks/load.py dist/penguins.onnx
 
-Signs the file in memory, then takes turns: a whole load with a trusted key; the signature alone;
-the scan of the graph's bytes alone.  Turns, because a busy machine then disturbs all alike.  Prints
-JSON; the ratio is that of a whole load to one without signature and scan, at their quickest: what
-a busy machine adds to the load alone would make it look better.  Needs the extra ``signing``.
+Signs the file in memory.  Then it times in turn a whole load with a trusted key, the signature
+check alone, and the scan of the graph alone.  Prints JSON.  The ratio is a whole load divided by a
+load without signature and scan, from the quickest times: noise in the load alone would flatter it.
+Needs the extra ``signing``.
 """
 
 from __future__ import annotations
@@ -43,25 +43,25 @@ def main(path: str) -> None:
         "signature": lambda: keys.check(opened.seal),
         "scan": lambda: scan(opened.graph, opened.manifest),
     }
-    taken: dict[str, list[float]] = {name: [] for name in calls}
+    times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
-        call()  # what the first call imports is not counted
+        call()  # the first call imports modules, and does not count
     for _ in range(BLOCKS):
         for name, call in calls.items():
-            taken[name].append(milliseconds(call))
+            times[name].append(milliseconds(call))
     isolated = [
         milliseconds(lambda: edge_runtime.load(raw, trusted_keys=keys, isolate=True).close())
         for _ in range(ISOLATED_BLOCKS)
     ]
-    whole, signature, scanned = (min(taken[name]) for name in calls)
+    load_ms, signature_ms, scan_ms = (min(times[name]) for name in calls)
     figures = {
         "file": {"bytes": opened.file_bytes, "graph_bytes": len(opened.graph)},
         "machine": {"processor": platform.machine(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("numpy", "onnxruntime", "cryptography")},
         "blocks": BLOCKS,
-        "milliseconds": {name: spread(values) for name, values in taken.items()},
+        "milliseconds": {name: spread(values) for name, values in times.items()},
         "isolated_load_milliseconds": spread(isolated),
-        "ratio": round(whole / (whole - signature - scanned), 3),
+        "ratio": round(load_ms / (load_ms - signature_ms - scan_ms), 3),
         "limit": LIMIT,
     }
     print(json.dumps(figures, indent=2))
@@ -74,10 +74,10 @@ def milliseconds(call: Callable[[], Any]) -> float:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Quickest, and the quartiles."""
+    """Compute the minimum and the quartiles."""
     low, median, high = statistics.quantiles(values, n=4)
-    named = {"least": min(values), "low": low, "median": median, "high": high}
-    return {name: round(value, 4) for name, value in named.items()}
+    figures = {"least": min(values), "low": low, "median": median, "high": high}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 if __name__ == "__main__":

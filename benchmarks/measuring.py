@@ -1,7 +1,7 @@
-"""What every benchmark shares: calls that take turns, ratios with their spread, where it ran.
+"""Time calls in turn, summarize ratios with their spread, and describe the machine.
 
-Standard library alone, and nothing of it heavy: Linux hands a new program the memory mark of the
-process that started it (see `run_once` in training_vs_inference.py).
+Imports only light modules of the standard library: on Linux, a new process inherits the peak memory
+of its parent (see `run_once` in training_vs_inference.py).
 """
 
 from __future__ import annotations
@@ -19,47 +19,46 @@ from typing import Any
 SLOW_MS, SELDOM = 0.5, 20
 
 Samples = dict[str, list[float]]
-"""Contender to its microseconds a call, block by block."""
+"""Name of a contender to its microseconds a call, block by block."""
 
 
 def interleaved(
     contenders: Mapping[str, Callable[[], Any]], *, blocks: int, block_ms: float = 0.2
 ) -> Samples:
-    """Time calls in turn, a fraction of a millisecond each, so that all see the same machine.
+    """Time calls in turn, a fraction of a millisecond each, so that noise hits all alike.
 
-    Whoever comes after a contender with much memory finds the cache cold: so each begins with a
-    call that is not timed, and another one comes first in every block.
-    What takes longer than :data:`SLOW_MS` a call is timed in every :data:`SELDOM`-th block; the
-    others of its samples are NaN.
+    A contender that uses much memory leaves a cold cache.  So each turn begins with a call that is
+    not timed, and each block begins with another contender.  A call that takes longer than
+    :data:`SLOW_MS` is timed in every :data:`SELDOM`-th block; its other samples are NaN.
     """
     calls = {name: _calls_for(call, block_ms) for name, call in contenders.items()}
-    slow = {name for name, call in contenders.items() if _took_ms(call) > SLOW_MS}
+    slow_names = {name for name, call in contenders.items() if _call_ms(call) > SLOW_MS}
     samples: Samples = {name: [] for name in contenders}
     names = list(contenders)
     for block in range(blocks):
         first = block % len(names)
         for name in names[first:] + names[:first]:
             call = contenders[name]
-            if name in slow and len(slow) < len(contenders) and block % SELDOM:
+            if name in slow_names and len(slow_names) < len(contenders) and block % SELDOM:
                 samples[name].append(math.nan)
                 continue
             call()
             started = time.perf_counter_ns()
             for _ in range(calls[name]):
                 call()
-            took = time.perf_counter_ns() - started
-            samples[name].append(took / calls[name] / 1000)
+            elapsed = time.perf_counter_ns() - started
+            samples[name].append(elapsed / calls[name] / 1000)
     return samples
 
 
 def ratios(samples: Samples, name: str, base: str) -> list[float]:
-    """One contender to another, block by block."""
+    """Divide the times of one contender by those of another, block by block."""
     pairs = zip(samples[name], samples[base], strict=True)
     return [a / b for a, b in pairs if not math.isnan(a / b)]
 
 
 def compared(samples: Samples, base: str) -> dict[str, dict[str, Any]]:
-    """Microseconds a call of every contender, and the ratio to *base*, block by block."""
+    """Summarize the microseconds of every contender, and its ratio to *base*."""
     return {
         name: {
             "us": spread([value for value in values if not math.isnan(value)]),
@@ -70,14 +69,14 @@ def compared(samples: Samples, base: str) -> dict[str, dict[str, Any]]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, 10th and 90th percentile."""
+    """Compute the median, 10th and 90th percentile."""
     tenths = statistics.quantiles(values, n=10, method="inclusive")
     ends = {"low": tenths[0], "median": statistics.median(values), "high": tenths[-1]}
     return {name: round(value, 4) for name, value in ends.items()}
 
 
 def machine() -> dict[str, Any]:
-    """Where it ran, and how busy that was."""
+    """Describe this machine and its load."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -89,18 +88,18 @@ def machine() -> dict[str, Any]:
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Of those distributions that are installed."""
-    found = {}
+    """Look up the versions of those distributions that are installed."""
+    installed = {}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def cell(value: Mapping[str, float]) -> str:
-    """A spread as text, with no more digits than it supports."""
+    """Write a spread with no more digits than it supports."""
     middle = value["median"]
     digits = 0 if middle >= 100 else 1 if middle >= 10 else 2
     low, median, high = (f"{value[name]:,.{digits}f}" for name in ("low", "median", "high"))
@@ -108,7 +107,7 @@ def cell(value: Mapping[str, float]) -> str:
 
 
 def table(lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its first line the heading, that also reads well in a terminal."""
+    """Write an aligned Markdown table; the first line is the heading."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     padded = [
@@ -121,17 +120,17 @@ def table(lines: Sequence[Sequence[str]]) -> str:
 def _calls_for(call: Callable[[], Any], block_ms: float) -> int:
     for _ in range(3):
         call()
-    return max(1, min(1000, int(block_ms / _took_ms(call))))
+    return max(1, min(1000, int(block_ms / _call_ms(call))))
 
 
-def _took_ms(call: Callable[[], Any]) -> float:
-    """The quickest of three: the machine has other work."""
-    took = []
+def _call_ms(call: Callable[[], Any]) -> float:
+    """Return the quickest of three calls: the machine has other work."""
+    times = []
     for _ in range(3):
         started = time.perf_counter_ns()
         call()
-        took.append(time.perf_counter_ns() - started)
-    return max(1, min(took)) / 1e6
+        times.append(time.perf_counter_ns() - started)
+    return max(1, min(times)) / 1e6
 
 
 def _processor() -> str:

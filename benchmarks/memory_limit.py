@@ -1,13 +1,13 @@
-"""The smallest real memory limit under which a model loads and answers: a cgroup's, as a board's.
+"""Find the smallest memory limit of a cgroup under which a model loads and predicts.
 
     .venv-device/bin/python benchmarks/memory_limit.py --out memory_limit.json
     python benchmarks/memory_limit.py --show memory_limit.json
 
-Halves the span between a limit that fails and one that passes until they are 4 MB apart; the
-smallest must then pass three times.  No address-space limit (ulimit -v): it counts what threads
-reserve and never touch.  The pages of numpy's and onnxruntime's libraries count, but the kernel may
-drop them and read them again: what then takes longer than 20 s has failed.  Where no cgroup can be
-made it says SKIPPED and measures nothing.
+A bisection between a limit that fails and one that passes stops when they are 4 MB apart; the
+smallest limit must then pass three times.  An address-space limit (ulimit -v) would not do: it
+counts memory that threads reserve and never touch.  Pages of numpy's and onnxruntime's libraries
+count, but the kernel may drop them and read them again; a run of more than 20 s therefore fails.
+Without permission for a cgroup, the script prints SKIPPED and measures nothing.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ IMPORTS = "import numpy, onnxruntime; print('answered', flush=True)"
 
 
 class NoCgroupError(Exception):
-    """No cgroup with a memory limit can be made here; the message says why."""
+    """No cgroup with a memory limit can be created here; the message says why."""
 
 
 def measure(blocks: int) -> dict[str, Any]:
-    os.sync()  # what is not yet written cannot be forgotten
+    os.sync()  # pages that are not yet written cannot be dropped
     models = sorted((ROOT / "dist").glob("*.onnx"))
     if not models:
         sys.exit("edge: no models in dist/; make them with `make bench`")
-    wanted: dict[str, Sequence[str | Path]] = {
+    commands: dict[str, Sequence[str | Path]] = {
         "import numpy, onnxruntime": ["-c", IMPORTS],
         **{f"models/{path.stem}": ["-c", CHILD, path] for path in models},
         "all of them in one process": ["-c", CHILD, *models],
     }
-    return {name: smallest(call, blocks) for name, call in wanted.items()}
+    return {name: smallest(call, blocks) for name, call in commands.items()}
 
 
 def smallest(call: Sequence[str | Path], times: int) -> dict[str, Any]:
-    """Where *call* passes *times* times, what it takes when it may, and how it fails below."""
+    """Find the limit under which *call* passes *times* times, and how it fails below."""
     charged = _under(MOST_MB, call)
     if charged["how"] != "answered":
         sys.exit(f"edge: fails with {MOST_MB} MB too: {charged}")
@@ -81,22 +81,22 @@ def smallest(call: Sequence[str | Path], times: int) -> dict[str, Any]:
 
 def show(figures: dict[str, Any]) -> str:
     lines = [["real memory limit", "smallest, MB", "taken of 256 MB", "just below the smallest"]]
-    for name, told in figures.items():
+    for name, result in figures.items():
         lines.append(
-            [name, str(told["smallest_mb"]), f"{told['charged_mb']:.0f} MB", told["below"]]
+            [name, str(result["smallest_mb"]), f"{result['charged_mb']:.0f} MB", result["below"]]
         )
     return measuring.table(lines)
 
 
 def _under(limit_mb: int, call: Sequence[str | Path]) -> dict[str, Any]:
-    _forget_files()
+    _drop_file_cache()
     with _cgroup(limit_mb) as (folder, peak):
 
         def join() -> None:
             (folder / "cgroup.procs").write_text(str(os.getpid()))
 
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, *call],
                 preexec_fn=join,
                 capture_output=True, text=True, check=False, timeout=SECONDS,
@@ -104,32 +104,32 @@ def _under(limit_mb: int, call: Sequence[str | Path]) -> dict[str, Any]:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return {"how": "reads its files for ever", "charged_mb": float("nan")}
-        how = "answered" if done.stdout.strip() == "answered" else _told(done)
+        how = "answered" if process.stdout.strip() == "answered" else _failure_reason(process)
         charged = int(peak.read_text()) / 2**20 if peak.exists() else float("nan")
         return {"how": how, "charged_mb": charged}
 
 
-def _forget_files() -> None:
-    """Have the packages' files read anew, so that their pages count, as after a board's start."""
+def _drop_file_cache() -> None:
+    """Drop the packages' files from the page cache, so that their pages count as after a boot."""
     for folder in (Path(sys.prefix, "lib"), ROOT / "dist"):
         for path in [*folder.rglob("*.so*"), *folder.glob("*.onnx")]:
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _told(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode == -signal.SIGKILL:
+def _failure_reason(process: subprocess.CompletedProcess[str]) -> str:
+    if process.returncode == -signal.SIGKILL:
         return "killed by the kernel"
-    if done.returncode < 0:
-        return f"{signal.Signals(-done.returncode).name}"
-    last = (done.stderr.strip().splitlines() or ["said nothing"])[-1]
+    if process.returncode < 0:
+        return f"{signal.Signals(-process.returncode).name}"
+    last = (process.stderr.strip().splitlines() or ["said nothing"])[-1]
     return last[:120]
 
 
 @contextmanager
 def _cgroup(limit_mb: int) -> Iterator[tuple[Path, Path]]:
-    """A new cgroup with that limit and no swap, of version 2 or 1; and the file of its peak."""
-    folder, files = _place()
+    """Create a cgroup with that limit and no swap (version 2 or 1); yield it and its peak file."""
+    folder, files = _memory_controller()
     name = folder / f"edge-memory-{os.getpid()}"
     try:
         name.mkdir()
@@ -145,14 +145,14 @@ def _cgroup(limit_mb: int) -> Iterator[tuple[Path, Path]]:
         name.rmdir()
 
 
-def _place() -> tuple[Path, dict[str, str | None]]:
-    """The mount of the memory controller, and the files to write: None stands for the limit."""
+def _memory_controller() -> tuple[Path, dict[str, str | None]]:
+    """Find the mount of the memory controller, and the files to write; None is the limit."""
     top = Path("/sys/fs/cgroup")
     controllers = top / "cgroup.controllers"
     if controllers.exists() and "memory" in controllers.read_text().split():
         return top, {"memory.max": None, "memory.swap.max": "0"}
     if (top / "memory/memory.limit_in_bytes").exists():
-        # In this order: memory and swap together may not be less than memory.
+        # In this order: memory plus swap must not be less than memory.
         return top / "memory", {
             "memory.limit_in_bytes": None,
             "memory.memsw.limit_in_bytes": None,

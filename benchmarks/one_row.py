@@ -1,10 +1,10 @@
-"""One row at a time: scikit-learn's predict against edge_runtime's predict_one, interleaved.
+"""Time one row: scikit-learn's predict against edge_runtime's predict_one, interleaved.
 
     python one_row.py models/penguins dist/penguins.onnx
 
-Prints JSON: microseconds a row of each side for every block, and their ratio block by block.
-The two sides take turns within one process, so that a busy machine disturbs both alike.
-scikit-learn gets its one-row table ready made; predict_one starts from a dict.
+Prints JSON: microseconds a row of each side, and their ratio, block by block.  The two sides take
+turns in one process, so that noise hits both alike.  scikit-learn gets a prepared one-row table;
+predict_one gets a dict.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(recipe_path: str, model_path: str) -> None:
 
 
 def microseconds(call: Callable[[], Any], calls: int) -> float:
-    """Mean time of one call, after one that is not counted."""
+    """Compute the mean time of one call, after one that does not count."""
     call()
     started = time.perf_counter_ns()
     for _ in range(calls):

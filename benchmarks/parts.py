@@ -1,4 +1,4 @@
-"""Where the microseconds of one answer go: the whole and its parts, in turn.
+"""Time the parts of one prediction in turn.
 
     python benchmarks/parts.py [--blocks 1500] --out parts.json
     python benchmarks/parts.py --show parts.json
@@ -29,7 +29,7 @@ def measure(blocks: int) -> dict[str, Any]:
         flat[...] = row
         return isfinite(np.vdot(flat, flat))
 
-    found = {}
+    results = {}
     subjects = [s for s in contenders.numeric() if s.name == "logistic regression, str"]
     for subject in [*subjects, contenders.mixed()]:
         model, one = subject.model, subject.rows(1)
@@ -38,10 +38,10 @@ def measure(blocks: int) -> dict[str, Any]:
         as_dict = (
             dict(zip(names, one[0].tolist(), strict=True)) if is_array else one.iloc[0].to_dict()
         )
-        border = InputReader(model.schema)
-        write, slots = row_writer(border), RowBuffers(model.schema)
+        reader = InputReader(model.schema)
+        write, slots = row_writer(reader), RowBuffers(model.schema)
         write(as_dict, slots)
-        feeds, _ = border.feeds(one)
+        feeds, _ = reader.feeds(one)
         outputs = model._plans["predict"]
         by_hand = model._planner.whole_graph_query(outputs).session._session
         narrow = model._planner.query(outputs, ("predict",))
@@ -54,23 +54,23 @@ def measure(blocks: int) -> dict[str, Any]:
             "session.run, cut graph": lambda s=public, n=narrow.names, f=feeds: s.run(n, f),
             "the same without its checks": lambda q=narrow, f=feeds: q.ask(f),
             "predict, one row": lambda m=model, x=one: m.predict(x),
-            "the border alone, careful": lambda b=border, x=one: b.feeds(x),
+            "the border alone, careful": lambda r=reader, x=one: r.feeds(x),
         }
         if is_array:
             array = np.array(one[0])
             calls["predict_one, array"] = lambda m=model, a=array: m.predict_one(a)
-            # What the quickest way does of the border's work: single.py, batches.py.
+            # The part of the input validation that the fast paths do: single_row.py, batch.py.
             calls["of it: copy and check, array"] = lambda a=array, s=slots: copied(a, s)
             calls["of predict: the check"] = lambda x=one: are_finite(x)
-            answer = np.zeros(1, dtype=np.int64)
+            prediction = np.zeros(1, dtype=np.int64)
             blocks_of = {name: np.array(block) for name, block in feeds.items()}
             calls["of it: the graph, with buffers bound"] = narrow.session.bind(
-                blocks_of, {narrow.names[0]: answer}
+                blocks_of, {narrow.names[0]: prediction}
             )
-        found[subject.name] = measuring.compared(
+        results[subject.name] = measuring.compared(
             measuring.interleaved(calls, blocks=blocks), "predict_one, dict"
         )
-    return found
+    return results
 
 
 def show(models: dict[str, Any]) -> str:

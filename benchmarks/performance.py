@@ -41,7 +41,7 @@ PAGES: Mapping[Path, Tables] = {
 
 
 def rendered(path: Path) -> str:
-    """The page with the tables of the newest results."""
+    """Return the page with the tables of the newest results."""
     page = path.read_text(encoding="utf-8")
     for name, show in PAGES[path].items():
         run = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
@@ -55,10 +55,10 @@ def rendered(path: Path) -> str:
 
 
 def main() -> int:
-    wanted = {path: rendered(path) for path in PAGES}
+    pages = {path: rendered(path) for path in PAGES}
     if "--check" in sys.argv:
-        return int(any(path.read_text(encoding="utf-8") != page for path, page in wanted.items()))
-    for path, page in wanted.items():
+        return int(any(path.read_text(encoding="utf-8") != page for path, page in pages.items()))
+    for path, page in pages.items():
         path.write_text(page, encoding="utf-8")
     return 0
 

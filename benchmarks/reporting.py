@@ -1,4 +1,4 @@
-"""The command line that the benchmarks share: measure and print JSON, or show a file's table."""
+"""Provide the command line of the benchmarks: measure and print JSON, or show a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = (
 )
 
 INTERLEAVED = "Median (10th-90th percentile) of {blocks} interleaved blocks."
-"""How most of them measure."""
+"""The method of most benchmarks, for the note below a table."""
 
 
 def main(
@@ -32,35 +32,35 @@ def main(
     parser.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
     parser.add_argument("--blocks", type=int, default=blocks, help=f"repetitions ({blocks})")
     parser.add_argument("--out", metavar="JSON", type=Path, help="write here, not to stdout")
-    chosen = parser.parse_args()
-    if chosen.show:
-        print(page(json.loads(chosen.show.read_text(encoding="utf-8")), show))
+    options = parser.parse_args()
+    if options.show:
+        print(page(json.loads(options.show.read_text(encoding="utf-8")), show))
         return
-    figures = measure(chosen.blocks)
+    figures = measure(options.blocks)
     run = {
         "machine": measuring.machine(),
         "versions": measuring.versions(*PACKAGES),
-        "blocks": chosen.blocks,
-        "how": how.format(blocks=chosen.blocks),
+        "blocks": options.blocks,
+        "how": how.format(blocks=options.blocks),
         "figures": figures,
     }
     text = json.dumps(run, indent=1) + "\n"
-    if chosen.out:
-        chosen.out.write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
     else:
         print(text, end="")
 
 
 def page(run: dict[str, Any], show: Callable[[Any], str]) -> str:
-    """A run's table, and below it what is needed to judge it."""
+    """Write a run's table, with a note on method, machine and versions."""
     if "blocks" not in run:  # sizes do not vary
         return show(run["figures"])
-    where = run["machine"]
-    named = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    machine = run["machine"]
+    version_list = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     how = run.get("how") or INTERLEAVED.format(blocks=run["blocks"])
     note = (
-        f"{how} {where['processor']}, {where['cores']} cores shared with other work (load average "
-        f"{where['load_average']}), {where['memory_gb']} GB, {where['system']}; "
-        f"Python {where['python']}, {named}."
+        f"{how} {machine['processor']}, {machine['cores']} cores shared with other work "
+        f"(load average {machine['load_average']}), {machine['memory_gb']} GB, "
+        f"{machine['system']}; Python {machine['python']}, {version_list}."
     )
     return f"{show(run['figures'])}\n\n{note}"

@@ -1,11 +1,11 @@
-"""What a slim kit saves on a board, and that Python imports it no slower.
+"""Compare a slim kit with a full one: size on a board, and start time of Python.
 
     python benchmarks/slim.py [--blocks 30] --out benchmarks/results/slim.json
     python benchmarks/slim.py --show benchmarks/results/slim.json
 
-Sizes are those of a kit for a Raspberry Pi 4, from its wheels.  Starts are timed in turn on this
-machine, each a process of its own, in the environments that a full and a slim kit installed here.
-Needs dist/linear.onnx and a package index.
+The sizes are those of a kit for a Raspberry Pi 4.  For the start times, a full and a slim kit are
+installed on this machine; each start is a separate process, in turn.  Needs dist/linear.onnx and a
+package index.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ def measure(blocks: int) -> dict[str, Any]:
         folder = Path(name)
         board = {kind: _kit(folder, kind, board="4", python="3.11") for kind in ("full", "slim")}
         here = {
-            kind: _installed(_kit(folder, kind, platform="x86-64", python=PYTHON), folder / kind)
+            kind: _install(_kit(folder, kind, platform="x86-64", python=PYTHON), folder / kind)
             for kind in ("full", "slim")
         }
         return {
             "sizes": {kind: kit.to_json() for kind, kit in board.items()},
             "caches": {kind: _cache_bytes(models) for kind, models in here.items()},
-            "starts": {what: _starts(source, here, blocks) for what, source in STARTS.items()},
+            "starts": {
+                program: _starts(source, here, blocks) for program, source in STARTS.items()
+            },
         }
 
 
@@ -53,7 +55,7 @@ def _kit(folder: Path, kind: str, **target: str) -> edge_pipeline.Kit:
     return edge_pipeline.make_kit(MODEL, output, slim=kind == "slim", **target)
 
 
-def _installed(kit: edge_pipeline.Kit, folder: Path) -> Path:
+def _install(kit: edge_pipeline.Kit, folder: Path) -> Path:
     with tarfile.open(kit.path) as archive:
         archive.extractall(folder, filter="data")
     install: list[str | Path] = [folder / f"{kit.name}-kit/install.sh", "--folder", folder / "edge"]
@@ -63,15 +65,15 @@ def _installed(kit: edge_pipeline.Kit, folder: Path) -> Path:
 
 
 def _cache_bytes(models: Path) -> int:
-    """What Python has written into __pycache__ until a model was checked."""
+    """Sum the __pycache__ files that Python wrote during installation and check."""
     return sum(path.stat().st_size for path in models.glob(".runtimes/*/lib/**/*.pyc"))
 
 
 def _starts(source: str, here: dict[str, Path], blocks: int) -> dict[str, Any]:
-    """Processor time of a process from its start to its end: others' work does not count."""
+    """Measure the processor time of whole processes, which other programs do not disturb."""
     samples: measuring.Samples = {kind: [] for kind in here}
     environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
-    for block in range(blocks + 1):  # the first warms the page cache and is not counted
+    for block in range(blocks + 1):  # the first fills the page cache and does not count
         for kind, models in here.items():
             command: list[str | Path] = [models / "runtime/bin/python", "-c", source, MODEL]
             process = subprocess.Popen(command, env=environment)
@@ -91,19 +93,19 @@ def show(figures: dict[str, Any]) -> str:
     )
     lines = [["installed on a Raspberry Pi 4, MB", "full", "slim"]]
     for name, package in full.items():
-        left = slim[name]["installed_bytes"] if name in slim else 0
-        lines.append([name, _mb(package["installed_bytes"]), _mb(left)])
+        slim_bytes = slim[name]["installed_bytes"] if name in slim else 0
+        lines.append([name, _mb(package["installed_bytes"]), _mb(slim_bytes)])
     sizes = figures["sizes"]
     lines.append(["all", *(_mb(sizes[kind]["installed_bytes"]) for kind in ("full", "slim"))])
     lines.append(["the kit itself", *(_mb(sizes[k]["kit_bytes"]) for k in ("full", "slim"))])
     lines.append(["Python's caches (here)", *(_mb(figures["caches"][k]) for k in ("full", "slim"))])
     starts = [["a process, processor time here", "full, ms", "slim, ms", "slim to full"]]
-    for what, found in figures["starts"].items():
+    for program, start in figures["starts"].items():
         cells = [
-            measuring.cell({name: value / 1000 for name, value in found[kind]["us"].items()})
+            measuring.cell({name: value / 1000 for name, value in start[kind]["us"].items()})
             for kind in ("full", "slim")
         ]
-        starts.append([what, *cells, measuring.cell(found["slim"]["ratio"])])
+        starts.append([program, *cells, measuring.cell(start["slim"]["ratio"])])
     return f"{measuring.table(lines)}\n\n{measuring.table(starts)}"
 
 

@@ -1,9 +1,9 @@
-"""Training against inference, side by side on this machine, as JSON and as a table.
+"""Compare the cost of training and of inference on this machine.
 
     python benchmarks/training_vs_inference.py --measure > figures.json
     python benchmarks/training_vs_inference.py --show figures.json
 
-Measured are the whole commands that a person types, each in a process of its own:
+It measures whole commands, each in a separate process:
 `edge-pipeline build models/penguins --no-report` in .venv and
 `edge-runtime predict dist/penguins.onnx` in .venv-device, in turn.  Standard library only: see
 `run_once`.
@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Run:
-    """One process: how long it ran, and the most memory it held."""
+    """The duration and peak memory of one process."""
 
     seconds: float
     peak_memory_mb: float
@@ -43,8 +43,8 @@ class Run:
 def run_once(command: Sequence[str | Path]) -> Run:
     """Run *command* to its end; stop the program when it fails.
 
-    Linux hands a new program the memory mark of the process that started it, so this module
-    imports nothing heavy: what it holds is the smallest peak it can see.
+    On Linux, a new process inherits the peak memory of its parent.  So this module imports nothing
+    heavy: its own memory is the smallest peak that it can measure.
     """
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
@@ -54,13 +54,13 @@ def run_once(command: Sequence[str | Path]) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             output.seek(0)
-            told = output.read().decode(errors="replace")
-            sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{told}")
+            text = output.read().decode(errors="replace")
+            sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{text}")
     return Run(seconds, usage.ru_maxrss / 1024)
 
 
 def measure(repetitions: int) -> dict[str, Any]:
-    """Every figure of the table, with what is needed to judge it."""
+    """Measure every figure of the table, with machine and versions."""
     training, inference = [], []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "penguins.onnx")
@@ -74,12 +74,12 @@ def measure(repetitions: int) -> dict[str, Any]:
         ]
         rows = "tools/demo/unseen.csv"
         predict: list[str | Path] = [DEVICE / "edge-runtime", "predict", MODEL, rows]
-        # The first of each warms the page cache and is not counted.
+        # The first run of each fills the page cache and does not count.
         for repetition in range(repetitions + 1):
-            one, other = run_once(build), run_once(predict)
+            build_run, predict_run = run_once(build), run_once(predict)
             if repetition:
-                training.append(one)
-                inference.append(other)
+                training.append(build_run)
+                inference.append(predict_run)
     single = _json_from(BUILD / "python", HERE / "one_row.py", "models/penguins", MODEL)
     return {
         "machine": measuring.machine(),
@@ -92,7 +92,7 @@ def measure(repetitions: int) -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> str:
-    """The figures as a Markdown table that also reads well in a terminal."""
+    """Write the figures as an aligned Markdown table."""
     training, inference = figures["training"], figures["inference"]
     lines = [["", "training", "inference", "ratio"]]
     for label, key in _LINES:
@@ -139,10 +139,10 @@ def _side(runs: list[Run], folder: Path, name: str, row_us: list[float]) -> dict
 
 
 def _json_from(*command: str | Path) -> Any:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{done.stderr}")
-    return json.loads(done.stdout)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"edge: {' '.join(map(str, command))} failed:\n{result.stderr}")
+    return json.loads(result.stdout)
 
 
 def _median(value: float | dict[str, float]) -> float:
@@ -164,11 +164,11 @@ def main() -> None:
     action.add_argument("--measure", action="store_true", help="measure, and print JSON")
     action.add_argument("--show", metavar="JSON", type=Path, help="print a file's table")
     parser.add_argument("--repetitions", type=int, default=3, help="of whole commands (3)")
-    chosen = parser.parse_args()
-    if chosen.measure:
-        print(json.dumps(measure(chosen.repetitions), indent=2))
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.repetitions), indent=2))
     else:
-        print(show(json.loads(chosen.show.read_text(encoding="utf-8"))))
+        print(show(json.loads(options.show.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
