@@ -1,4 +1,4 @@
-"""What every test folder shares; imports nothing but pytest, since tests/device runs bare."""
+"""Share fixtures; import nothing but pytest, because tests/device runs without the build side."""
 
 import os
 import subprocess
@@ -17,21 +17,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository."""
+    """Return the folder of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_keys_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The commands go by the user's trusted keys: not those of whoever runs the tests."""
+def separate_user_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Hide the trusted keys of the person who runs the tests from the commands."""
     os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
-    # Nor shall failures that are wanted here replace the log of one that was not.
+    # And do not let expected failures replace the log of a real one.
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="session")
 def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Run Python source in an interpreter of its own; give its output."""
+    """Run Python source in a new interpreter, and return its output."""
 
     def run(
         source: str, *arguments: str | Path, folder: Path | None = None, **environment: str
@@ -39,10 +39,10 @@ def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., st
         inherited = {
             name: value
             for name, value in os.environ.items()
-            # The tests ask whether our packages set this one.
+            # The tests check whether our packages set the first of these.
             if name not in ("ORT_DISABLE_TELEMETRY", "PYTHONPATH", "PYTHONHASHSEED")
         }
-        done = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-W", "error", "-c", source, *map(str, arguments)],
             cwd=folder or tmp_path_factory.mktemp("process"),
             env={**inherited, **environment},
@@ -50,7 +50,7 @@ def in_new_process(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., st
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stderr
+        return process.stdout
 
     return run

@@ -1,4 +1,4 @@
-"""scikit-learn's own list of tested estimators, each fitted on data that suits its tags."""
+"""Fit every estimator that scikit-learn itself tests, on data that suits its tags."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ VARIANTS = (
     "named columns",
     "negative labels",
 )
-"""``plain`` is ordinary data with gaps where allowed; the others change one thing."""
+"""``plain`` is ordinary data, with missing values where allowed; the others change one thing."""
 
-# Parameters without which the instance answers for no row of ours.
+# Parameters without which the instance predicts none of our rows.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "LocalOutlierFactor": {"novelty": True},
     "RadiusNeighborsClassifier": {"radius": 25.0},
@@ -37,8 +37,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "PatchExtractor": {"patch_size": (3, 3)},
 }
 
-# Methods whose answer scikit-learn draws at random each time.
-_DRAWN = {"BernoulliRBM": ("score_samples",)}
+# Methods whose output scikit-learn draws at random in every call.
+_RANDOM_METHODS = {"BernoulliRBM": ("score_samples",)}
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class NotFittableError(Exception):
 
 
 def names() -> list[str]:
-    """Every instance that has predict or transform for unseen rows, numbered within its class."""
+    """List every instance that predicts or transforms unseen rows, numbered within its class."""
     return [name for name, _ in _instances()]
 
 
 def fitted(name: str, variant: str = "plain", seed: int = 0) -> Case:
-    """The case called *name*, fitted on *variant* of its data.
+    """Fit the instance called *name* on *variant* of its data.
 
     Raises
     ------
     NotFittableError
-        scikit-learn refuses to fit it, or to answer for the unseen rows.
+        scikit-learn refuses to fit it, or to predict the unseen rows.
     """
     estimator = dict(_instances())[name]
     rng = np.random.default_rng(seed)
@@ -85,9 +85,9 @@ def fitted(name: str, variant: str = "plain", seed: int = 0) -> Case:
 
 
 def methods_of(estimator: Any) -> list[str]:
-    """The methods to compare: not those that draw at random beside others that do not."""
-    drawn = _DRAWN.get(type(estimator).__name__, ())
-    return [m for m in METHODS if hasattr(estimator, m) and m not in drawn]
+    """List the methods to compare: not random ones, where there are others."""
+    random_methods = _RANDOM_METHODS.get(type(estimator).__name__, ())
+    return [m for m in METHODS if hasattr(estimator, m) and m not in random_methods]
 
 
 def _instances() -> Iterator[tuple[str, Any]]:

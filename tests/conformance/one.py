@@ -1,4 +1,4 @@
-"""One estimator asked on every variant of its data.
+"""Compare one estimator with its sealed file on every variant of its data.
 
 ``python -m conformance.one NAME [VARIANT] [SEED]``, in ``tests/``, prints a line of JSON a variant.
 """
@@ -19,26 +19,27 @@ import numpy as np
 from conformance.cases import VARIANTS, Case, NotFittableError, fitted, methods_of
 
 
-def gap_of(expected: Any, found: Any) -> float:
-    """Largest difference relative to the largest magnitude; inf for other labels or shapes."""
+def difference_of(expected: Any, predictions: Any) -> float:
+    """Return the largest relative difference; infinity for other labels or shapes."""
     expected = expected.toarray() if hasattr(expected, "toarray") else np.asarray(expected)
-    found = np.asarray(found)
-    if expected.shape != found.shape or expected.dtype.kind != found.dtype.kind:
+    predictions = np.asarray(predictions)
+    if expected.shape != predictions.shape or expected.dtype.kind != predictions.dtype.kind:
         return np.inf
     if expected.dtype.kind != "f":
-        return 0.0 if (expected == found).all() else np.inf
+        return 0.0 if (expected == predictions).all() else np.inf
     finite = np.isfinite(expected)
-    if not np.array_equal(expected[~finite], found[~finite], equal_nan=True):
+    if not np.array_equal(expected[~finite], predictions[~finite], equal_nan=True):
         return np.inf
-    if not np.isfinite(found[finite]).all():
+    if not np.isfinite(predictions[finite]).all():
         return np.inf
     if not finite.any():
         return 0.0
-    return float(np.abs(expected - found)[finite].max() / (np.abs(expected[finite]).max() or 1.0))
+    scale = np.abs(expected[finite]).max() or 1.0
+    return float(np.abs(expected - predictions)[finite].max() / scale)
 
 
 def measure(name: str, variant: str = "plain", seed: int = 0) -> dict[str, Any]:
-    """Fit, export, load with edge_runtime, compare every method on unseen rows, one and none."""
+    """Fit, export, load with edge_runtime, and compare every method on unseen, one and no rows."""
     result: dict[str, Any] = {"name": name, "variant": variant}
     try:
         case = fitted(name, variant, seed)
@@ -64,10 +65,11 @@ def _compare(case: Case) -> dict[str, Any]:
         with edge_runtime.load(path) as model:
             level = weakest(e.level for e in model.manifest.parity.outputs.values())
             for method in methods_of(case.estimator):
-                answer, oracle = getattr(model, method), getattr(case.estimator, method)
-                pairs = [(oracle(case.unseen), answer(case.unseen)), _one_row(case, oracle, answer)]
-                methods[method] = max(gap_of(*pair) for both in pairs for pair in _arrays(*both))
-                for some, none in _arrays(pairs[0][1], answer(case.unseen[:0])):
+                device, oracle = getattr(model, method), getattr(case.estimator, method)
+                all_rows = oracle(case.unseen), device(case.unseen)
+                pairs = [*_arrays(*all_rows), *_arrays(*_one_row(case, oracle, device))]
+                methods[method] = max(difference_of(*pair) for pair in pairs)
+                for some, none in _arrays(all_rows[1], device(case.unseen[:0])):
                     assert none.shape == (0, *np.shape(some)[1:]), (
                         f"{method}: no rows: {none.shape}"
                     )
@@ -75,29 +77,29 @@ def _compare(case: Case) -> dict[str, Any]:
 
 
 def weakest(levels: Iterable[str]) -> str:
-    """The level of evidence that holds for all of several answers."""
+    """Return the level of evidence that holds for all outputs."""
     return max(levels, key=("proven", "bounded", "probed").index)
 
 
-def _one_row(case: Case, oracle: Any, answer: Any) -> tuple[Any, Any]:
-    """Both answers for one row.
+def _one_row(case: Case, oracle: Any, device: Any) -> tuple[Any, Any]:
+    """Predict one row on both sides.
 
-    SparsePCA alone loses the axis of rows there (``ridge_regression`` ravels one target, and a row
-    is a target to it); ours keeps it.
+    SparsePCA alone drops the axis of rows there: its ``ridge_regression`` ravels a single target,
+    which here is the row.  The device keeps the axis.
     """
-    expected, found = oracle(case.unseen[:1]), answer(case.unseen[:1])
+    expected, predictions = oracle(case.unseen[:1]), device(case.unseen[:1])
     if type(case.estimator).__name__ in ("SparsePCA", "MiniBatchSparsePCA"):
-        expected = expected.reshape(found.shape)
-    return expected, found
+        expected = expected.reshape(predictions.shape)
+    return expected, predictions
 
 
 def _arrays(left: Any, right: Any) -> list[tuple[Any, Any]]:
-    """Pair the arrays of two answers, whether each is one array or a list of several."""
+    """Pair the arrays of two outputs, whether each is one array or a list of several."""
     return list(zip(left, right, strict=True)) if isinstance(left, list) else [(left, right)]
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    _, name, *rest = sys.argv
-    for variant in [rest[0]] if rest else VARIANTS:
-        print(json.dumps(measure(name, variant, *map(int, rest[1:]))), flush=True)
+    _, name, *options = sys.argv
+    for variant in [options[0]] if options else VARIANTS:
+        print(json.dumps(measure(name, variant, *map(int, options[1:]))), flush=True)

@@ -1,4 +1,4 @@
-"""docs/estimators.md: written from what the conformance cases measured.
+"""Write docs/estimators.md from the measurements of the conformance cases.
 
 ``python -m conformance.table``, in ``tests/``, measures everything and writes the page.
 """
@@ -20,7 +20,7 @@ from conformance.cases import VARIANTS, fitted, names
 TABLE = Path("docs/estimators.md")
 
 EXACT = 1e-9
-"""Largest difference allowed, relative to the largest magnitude of an answer."""
+"""Largest difference allowed, relative to the largest magnitude of an output."""
 
 EXCEPTIONS: dict[str, str] = {
     "DummyClassifier-1": (
@@ -31,9 +31,9 @@ EXCEPTIONS: dict[str, str] = {
         "one image becomes many rows: no row of the answer belongs to a row of the question"
     ),
 }
-"""Instance to the mathematical reason why no graph can answer as it does."""
+"""Instance to the mathematical reason why no graph can predict as it does."""
 
-UNDETERMINED: dict[tuple[str, str], str] = {
+AMBIGUOUS: dict[tuple[str, str], str] = {
     ("GaussianProcessClassifier-1", "tiny"): "its sum over training rows is rounding alone",
     ("GaussianProcessRegressor-1", "tiny"): "its sum over training rows is rounding alone",
     ("KernelDensity-1", "huge"): (
@@ -43,7 +43,7 @@ UNDETERMINED: dict[tuple[str, str], str] = {
     ("Nystroem-1", "tiny"): "its kernel matrix is all ones but for rounding",
     ("RBFSampler-1", "huge"): "the cosine of 1e9 turns a last bit of the sum into the eighth digit",
 }
-"""Instance and variant to the reason why scikit-learn's own answer there is not determined: another
+"""Instance and variant to the reason why scikit-learn's own prediction there is ambiguous: another
 batch size, number of threads or CPU changes it by more than ``EXACT``."""
 
 _HEAD = """# Estimators
@@ -68,29 +68,33 @@ _ROW = re.compile(r"\| (\w+) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \|")
 
 
 def read_table(path: Path) -> dict[str, tuple[str, ...]]:
-    """Estimator to the cells of its row."""
+    """Read the table: estimator to the cells of its row."""
     rows = (_ROW.match(line) for line in path.read_text(encoding="utf-8").splitlines())
     return {row[1]: row.groups() for row in rows if row and row[1] != "estimator"}
 
 
-def rendered(results: Iterable[dict[str, Any]]) -> str:
-    """The page, from the measured lines."""
+def render(results: Iterable[dict[str, Any]]) -> str:
+    """Render the page from the measurements."""
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         by_kind.setdefault(result["name"].rsplit("-", 1)[0], []).append(result)
     lines, exact = [], 0
-    for kind, measured in sorted(by_kind.items()):
-        reason = next((EXCEPTIONS[r["name"]] for r in measured if r["name"] in EXCEPTIONS), "")
-        unsure = [r for r in measured if _key(r) in UNDETERMINED]
-        asked = [r for r in measured if r["name"] not in EXCEPTIONS and _key(r) not in UNDETERMINED]
-        gaps = [gap for r in asked for gap in r.get("methods", {}).values()]
-        methods = dict.fromkeys(m for r in asked for m in r.get("methods", {}))
-        good = bool(gaps) and max(gaps) <= EXACT and not any("error" in r for r in asked)
-        exact += good
-        worst = _rounded_up(max(gaps)) if good else "DIFFERS" if asked else "not converted"
-        notes = [f"not compared on {r['variant']} data: {UNDETERMINED[_key(r)]}" for r in unsure]
-        how = "; ".join(filter(None, [_how(asked[0]) if asked else "", reason, *notes]))
-        level = asked[0].get("level", "") if asked else ""
+    for kind, measurements in sorted(by_kind.items()):
+        reason = next((EXCEPTIONS[r["name"]] for r in measurements if r["name"] in EXCEPTIONS), "")
+        unsure = [r for r in measurements if _key(r) in AMBIGUOUS]
+        compared = [
+            r for r in measurements if r["name"] not in EXCEPTIONS and _key(r) not in AMBIGUOUS
+        ]
+        differences = [value for r in compared for value in r.get("methods", {}).values()]
+        methods = dict.fromkeys(m for r in compared for m in r.get("methods", {}))
+        has_error = any("error" in r for r in compared)
+        is_exact = bool(differences) and max(differences) <= EXACT and not has_error
+        exact += is_exact
+        failure = "DIFFERS" if compared else "not converted"
+        worst = _rounded_up(max(differences)) if is_exact else failure
+        notes = [f"not compared on {r['variant']} data: {AMBIGUOUS[_key(r)]}" for r in unsure]
+        how = "; ".join(filter(None, [_how(compared[0]) if compared else "", reason, *notes]))
+        level = compared[0].get("level", "") if compared else ""
         lines.append(f"| {kind} | {', '.join(methods)} | {worst} | {level} | {how} |")
     count = f"{exact} of {len(by_kind)} classes, {len(names())} instances."
     return _HEAD.format(variants=", ".join(VARIANTS), count=count) + "\n".join(lines) + "\n"
@@ -100,8 +104,8 @@ def _key(result: dict[str, Any]) -> tuple[str, str]:
     return result["name"], result.get("variant", "")
 
 
-def _rounded_up(gap: float) -> str:
-    return "0" if gap == 0 else f"1e{math.ceil(math.log10(gap))}"
+def _rounded_up(difference: float) -> str:
+    return "0" if difference == 0 else f"1e{math.ceil(math.log10(difference))}"
 
 
 def _how(result: dict[str, Any]) -> str:
@@ -113,19 +117,19 @@ def _how(result: dict[str, Any]) -> str:
     return next(iter(methods.values())).__module__.rsplit(".", 1)[-1]
 
 
-def measured_alone(name: str) -> list[dict[str, Any]]:
-    """Every variant of one estimator, in a process of its own."""
+def measure_in_process(name: str) -> list[dict[str, Any]]:
+    """Measure every variant of one estimator, in a new process."""
     command = [sys.executable, "-W", "ignore", "-m", "conformance.one", name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return [json.loads(line) for line in lines] or [{"name": name, "error": done.stderr[-300:]}]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    lines = [line for line in process.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in lines] or [{"name": name, "error": process.stderr[-300:]}]
 
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(2) as pool:
-        found = [line for lines in pool.map(measured_alone, names()) for line in lines]
+        results = [line for lines in pool.map(measure_in_process, names()) for line in lines]
     page = Path(__file__).resolve().parents[2] / TABLE
-    page.write_text(rendered(found), encoding="utf-8")
-    for line in found:
+    page.write_text(render(results), encoding="utf-8")
+    for line in results:
         if "error" in line or max(line.get("methods", {"": 0.0}).values()) > EXACT:
             print(json.dumps(line))

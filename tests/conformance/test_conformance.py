@@ -1,4 +1,4 @@
-"""Every estimator that scikit-learn itself tests converts, and answers as scikit-learn does."""
+"""Every estimator that scikit-learn itself tests converts, and predicts the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.cases import VARIANTS, names
-from conformance.table import EXACT, EXCEPTIONS, TABLE, UNDETERMINED, read_table
+from conformance.table import AMBIGUOUS, EXACT, EXCEPTIONS, TABLE, read_table
 
 SECONDS_ALLOWED = 120
 """For one estimator and all variants of its data; a conversion that hangs ends here."""
@@ -19,8 +19,8 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["conformance.warm"])
 
 
-def asked_alone(name: str) -> list[dict[str, Any]]:
-    """Measure every variant in a process of its own."""
+def measure_in_process(name: str) -> list[dict[str, Any]]:
+    """Measure every variant in a new process."""
     receiver, sender = _PROCESSES.Pipe(duplex=False)
     process = _PROCESSES.Process(target=_measure_all, args=(name, sender))
     process.start()
@@ -48,8 +48,8 @@ def _measure_all(name: str, sender: Any) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_estimator_answers_as_scikit_learn_does(name: str) -> None:
-    results = asked_alone(name)
+def test_an_estimator_predicts_as_scikit_learn_does(name: str) -> None:
+    results = measure_in_process(name)
     plain = results[0]
     if name in EXCEPTIONS:
         assert "error" in plain, f"{name} converts now: take it off the list of exceptions"
@@ -57,11 +57,11 @@ def test_an_estimator_answers_as_scikit_learn_does(name: str) -> None:
         return
     assert "methods" in plain, plain
     for result in results:
-        if (name, result["variant"]) in UNDETERMINED:
+        if (name, result["variant"]) in AMBIGUOUS:
             continue
         assert "error" not in result, result
-        for method, gap in result.get("methods", {}).items():
-            assert gap <= EXACT, (method, result)
+        for method, difference in result.get("methods", {}).items():
+            assert difference <= EXACT, (method, result)
 
 
 def test_the_table_in_the_docs_lists_every_estimator(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""A healthy recipe with its table; a test spoils one part of it."""
+"""Write a healthy recipe with its table; a test spoils one part of it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ BOATS = ["length,masts,hull,kind"] + [
 
 @pytest.fixture
 def recipe_file(tmp_path: Path) -> Path:
-    """A recipe that builds, with 24 rows."""
+    """Write a recipe that builds, with 24 rows."""
     (tmp_path / "boats.csv").write_text("\n".join(BOATS) + "\n", encoding="utf-8")
     file = tmp_path / "recipe.toml"
     file.write_text(RECIPE, encoding="utf-8")
@@ -42,7 +42,7 @@ def recipe_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def changed(recipe_file: Path) -> Callable[..., Path]:
-    """The healthy recipe with some text replaced, pair by pair."""
+    """Replace text of the healthy recipe, pair by pair."""
 
     def change(*pairs: tuple[str, str]) -> Path:
         text = recipe_file.read_text(encoding="utf-8")

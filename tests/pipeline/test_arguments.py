@@ -1,4 +1,4 @@
-"""A slip in what export is handed is found before the work, and told in this project's errors."""
+"""Wrong arguments of export are refused before the work, with our own errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODEL = LogisticRegression().fit(X, Y)
 
 
 @pytest.mark.parametrize(
-    ("slip", "told"),
+    ("slip", "message"),
     [
         ({"y": Y[:5]}, "pass the targets of exactly these rows"),
         ({"y": np.full(60, np.nan)}, "pass the targets of exactly these rows"),
@@ -44,14 +44,14 @@ MODEL = LogisticRegression().fit(X, Y)
         ({"X": pl.LazyFrame(X)}, r"pass X.collect\(\)"),
     ],
 )
-def test_a_slip_is_told_with_its_remedy(slip: dict[str, Any], told: str, tmp_path: Path) -> None:
-    given = {"X": X, "path": tmp_path / "m.onnx", **slip}
-    with pytest.raises(ConversionError, match=told):
-        edge_pipeline.export(MODEL, **given)
+def test_a_wrong_argument_is_refused(slip: dict[str, Any], message: str, tmp_path: Path) -> None:
+    arguments = {"X": X, "path": tmp_path / "m.onnx", **slip}
+    with pytest.raises(ConversionError, match=message):
+        edge_pipeline.export(MODEL, **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_targets_of_one_class_have_no_score_where_it_is_undefined(tmp_path: Path) -> None:
+def test_targets_of_one_class_have_no_undefined_score(tmp_path: Path) -> None:
     report = edge_pipeline.export(MODEL, X, tmp_path / "m.onnx", y=np.zeros(60, dtype=int))
     assert 0.0 < report.manifest.metrics["score_on_sample"] < 1.0
 
@@ -59,14 +59,14 @@ def test_targets_of_one_class_have_no_score_where_it_is_undefined(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "error"), [("no/such/m.onnx", FileNotFoundError), ("", IsADirectoryError)]
 )
-def test_a_place_that_cannot_be_written_is_named_before_the_work(
+def test_an_unwritable_path_is_refused_before_the_work(
     name: str, error: type[OSError], tmp_path: Path
 ) -> None:
-    begun: list[str] = []
+    stages: list[str] = []
     with pytest.raises(error) as caught:
-        edge_pipeline.export(MODEL, X, tmp_path / name, on_stage=begun.append)
+        edge_pipeline.export(MODEL, X, tmp_path / name, on_stage=stages.append)
     assert caught.value.filename == str(tmp_path / name)
-    assert begun == []
+    assert stages == []
 
 
 def test_a_build_that_cannot_be_written_trains_nothing(tmp_path: Path) -> None:
@@ -92,20 +92,20 @@ def test_a_sample_of_infinity_alone_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "message"),
     [
         (np.array([b"a", b"b"]), "train with labels of str"),
         (np.array([1, 2**63 + 5], dtype=np.uint64), "train with labels of str"),
     ],
 )
-def test_labels_that_no_graph_answers_with_are_refused(
-    labels: Any, told: str, tmp_path: Path
+def test_labels_that_no_graph_can_output_are_refused(
+    labels: Any, message: str, tmp_path: Path
 ) -> None:
     model = DecisionTreeClassifier(max_depth=2).fit(X, labels[Y])
-    with pytest.raises(ConversionError, match=told):
+    with pytest.raises(ConversionError, match=message):
         edge_pipeline.export(model, X, tmp_path / "m.onnx")
 
 
-def test_a_list_of_lists_holds_numbers_beside_texts() -> None:
+def test_a_list_of_lists_holds_numbers_and_texts() -> None:
     rows = [["a", 3], ["b", 0], ["a", 1], ["b", 3]] * 5
     assert_same(OneHotEncoder(drop=["a", 3]).fit(rows), rows, rows[:4])

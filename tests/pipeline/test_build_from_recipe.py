@@ -1,4 +1,4 @@
-"""The whole way: a recipe, or a function that trains, to a file that answers the same."""
+"""Build sealed files from recipes, and from functions that train."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,14 +49,14 @@ def train_py(tmp_path: Path) -> Path:
 
 class Stages(ProgressListener):
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.names: list[str] = []
 
     def stage(self, name: str) -> None:
-        self.told.append(name)
+        self.names.append(name)
 
 
 @pytest.mark.parametrize("name", ["linear", "penguins", "digits", "fuel"])
-def test_every_model_of_the_repository_answers_as_scikit_learn_on_unseen_rows(
+def test_every_model_of_the_repository_predicts_unseen_rows(
     root: Path, tmp_path: Path, name: str
 ) -> None:
     recipe = read_recipe(root / "models" / name)
@@ -65,17 +65,17 @@ def test_every_model_of_the_repository_answers_as_scikit_learn_on_unseen_rows(
     oracle = train(recipe, dataset).estimator
     X = dataset.X_train if dataset.X_test is None else dataset.X_test
     with edge_runtime.load(report.path) as model:
-        answer, expected = model.predict(X), oracle.predict(X)
-        assert answer.dtype == expected.dtype
+        predictions, expected = model.predict(X), oracle.predict(X)
+        assert predictions.dtype == expected.dtype
         if recipe.task == "classification":
-            assert np.array_equal(answer, expected)
+            assert np.array_equal(predictions, expected)
             expected = oracle.predict_proba(X)
             assert np.allclose(model.predict_proba(X), expected, rtol=1e-9, atol=1e-12)
         else:
-            assert np.allclose(answer, expected, rtol=1e-9)
+            assert np.allclose(predictions, expected, rtol=1e-9)
 
 
-def test_the_line_answers_12_14_and_16_for_6_7_and_8(root: Path, tmp_path: Path) -> None:
+def test_the_line_predicts_12_14_and_16_for_6_7_and_8(root: Path, tmp_path: Path) -> None:
     report = build(root / "models/linear/recipe.toml", output=tmp_path / "linear.onnx")
     with edge_runtime.load(report.path) as model:
         assert model.predict(np.array([[6], [7], [8]])).tolist() == [12.0, 14.0, 16.0]
@@ -87,7 +87,7 @@ def test_building_twice_gives_the_same_bytes(recipe_file: Path, tmp_path: Path) 
     assert build(recipe_file, tmp_path / "second.onnx").path.read_bytes() == first
 
 
-def test_the_file_carries_what_the_recipe_says(changed: Callable[..., Path]) -> None:
+def test_the_manifest_matches_the_recipe(changed: Callable[..., Path]) -> None:
     file = changed(
         ('name = "boats"', 'name = "boats"\nversion = 4'),
         ("C = 2.0", 'C = 2.0\n[export]\ntolerance = 1e-7\nmetrics = ["accuracy"]'),
@@ -101,7 +101,7 @@ def test_the_file_carries_what_the_recipe_says(changed: Callable[..., Path]) -> 
     assert [column.missing for column in manifest.schema.columns] == [False, False, True]
 
 
-def test_the_file_goes_to_dist_below_the_current_folder(
+def test_the_default_folder_is_dist(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -109,17 +109,15 @@ def test_the_file_goes_to_dist_below_the_current_folder(
     assert (tmp_path / "dist" / "boats.onnx").is_file()
 
 
-def test_the_watcher_hears_the_stages_in_order_and_the_report_times_them(
-    recipe_file: Path, tmp_path: Path
-) -> None:
+def test_the_watcher_receives_the_stages_in_order(recipe_file: Path, tmp_path: Path) -> None:
     stages = Stages()
     report = build(recipe_file, tmp_path / "m.onnx", watcher=stages)
-    assert stages.told == ["read", "train", "convert", "verify", "seal"]
-    assert list(report.seconds) == stages.told
+    assert stages.names == ["read", "train", "convert", "verify", "seal"]
+    assert list(report.seconds) == stages.names
 
 
 @pytest.mark.parametrize("mark", [None, float("nan"), pd.NA], ids=["None", "NaN", "NA"])
-def test_a_missing_string_is_what_the_user_marks_it_with(tmp_path: Path, mark: object) -> None:
+def test_a_missing_string_keeps_the_users_marker(tmp_path: Path, mark: object) -> None:
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder
@@ -140,7 +138,7 @@ def test_a_recipe_that_fails_leaves_no_file(changed: Callable[..., Path]) -> Non
     assert not (file.parent / "m.onnx").exists()
 
 
-def test_a_tolerance_that_is_not_met_leaves_the_old_file_alone(
+def test_an_unmet_tolerance_keeps_the_old_file(
     changed: Callable[..., Path],
 ) -> None:
     file = changed(("C = 2.0", "C = 2.0\n[export]\ntolerance = 1e-300"))
@@ -151,7 +149,7 @@ def test_a_tolerance_that_is_not_met_leaves_the_old_file_alone(
     assert output.read_bytes() == b"the old one"
 
 
-def test_a_function_with_a_table_gives_the_columns_it_was_fitted_on(train_py: Path) -> None:
+def test_a_function_with_a_table_exports_its_fitted_columns(train_py: Path) -> None:
     folder = train_py.parent
     report = export_function(
         f"{train_py}:fitted", folder / "m.onnx", table=folder / "rows.csv", name="mine"
@@ -162,7 +160,7 @@ def test_a_function_with_a_table_gives_the_columns_it_was_fitted_on(train_py: Pa
         assert model.predict([{"a": 1.0, "b": 4.0}])[0] == pytest.approx(3.0)
 
 
-def test_a_function_may_bring_its_own_sample(
+def test_a_function_may_return_its_own_sample(
     train_py: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(train_py.parent)
@@ -181,7 +179,7 @@ def test_a_function_may_bring_its_own_sample(
         ("fitted", "other.csv", DatasetError, "column 'b' is missing"),
     ],
 )
-def test_a_function_that_gives_no_model_is_named(
+def test_a_function_without_a_model_is_named(
     train_py: Path, function: str, table: str | None, kind: type[Exception], part: str
 ) -> None:
     folder = train_py.parent

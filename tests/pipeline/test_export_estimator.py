@@ -27,16 +27,14 @@ def line() -> LinearRegression:
     return LinearRegression().fit(X, Y)
 
 
-def test_the_file_is_plain_onnx_with_its_manifest_in_the_metadata(
-    line: Any, tmp_path: Path
-) -> None:
+def test_the_file_is_plain_onnx_with_the_manifest_inside(line: Any, tmp_path: Path) -> None:
     edge_pipeline.export(line, X, tmp_path / "line.onnx")
     onnx.checker.check_model(str(tmp_path / "line.onnx"), full_check=True)
     model = onnx.load(str(tmp_path / "line.onnx"))
     assert [entry.key for entry in model.metadata_props] == ["edge.manifest", "edge.seal"]
     session = onnxruntime.InferenceSession(str(tmp_path / "line.onnx"))
-    (found,) = session.run(["predict"], {"numbers": X[:5]})
-    np.testing.assert_allclose(found, line.predict(X[:5]), rtol=0, atol=1e-14)
+    (predictions,) = session.run(["predict"], {"numbers": X[:5]})
+    np.testing.assert_allclose(predictions, line.predict(X[:5]), rtol=0, atol=1e-14)
 
 
 def test_the_same_estimator_gives_the_same_bytes(line: Any, tmp_path: Path) -> None:
@@ -45,7 +43,7 @@ def test_the_same_estimator_gives_the_same_bytes(line: Any, tmp_path: Path) -> N
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
 
 
-def test_the_report_says_what_was_made_and_compared(line: Any, tmp_path: Path) -> None:
+def test_the_result_describes_file_and_evidence(line: Any, tmp_path: Path) -> None:
     stages: list[str] = []
     report = edge_pipeline.export(
         line, X, tmp_path / "line.onnx", y=Y, X_test=X[:9] + 0.1, on_stage=stages.append
@@ -59,10 +57,10 @@ def test_the_report_says_what_was_made_and_compared(line: Any, tmp_path: Path) -
     assert report.to_json()["parity"]["outputs"]["predict"]["differing"] == 0
 
 
-class Random(RegressorMixin, BaseEstimator):
-    """Answers by another rule than the graph it hands out (see the test)."""
+class UserRegressor(RegressorMixin, BaseEstimator):
+    """A class of the user's own, for which there is no converter."""
 
-    def fit(self, X: Any, y: Any) -> Random:
+    def fit(self, X: Any, y: Any) -> UserRegressor:
         self.coef_, self.intercept_, self.n_features_in_ = np.ones(3), 0.0, 3
         return self
 
@@ -70,8 +68,8 @@ class Random(RegressorMixin, BaseEstimator):
         return np.asarray(X).sum(axis=1)
 
 
-class Sly(LinearRegression):
-    """Changes its mind after it was converted."""
+class Changing(LinearRegression):
+    """Predicts differently after its conversion."""
 
     calls = 0
 
@@ -84,14 +82,14 @@ def test_a_difference_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"the old one")
     with pytest.raises(ParityError):
-        edge_pipeline.export(Sly().fit(X, Y), X, path)
+        edge_pipeline.export(Changing().fit(X, Y), X, path)
     assert path.read_bytes() == b"the old one"
     assert os.listdir(tmp_path) == ["model.onnx"]
 
 
-def test_an_estimator_nobody_knows_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_an_unknown_estimator_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedEstimatorError, match="update_registered_converter"):
-        edge_pipeline.export(Random().fit(X, Y), X, tmp_path / "model.onnx")
+        edge_pipeline.export(UserRegressor().fit(X, Y), X, tmp_path / "model.onnx")
     assert not os.listdir(tmp_path)
 
 
@@ -103,7 +101,7 @@ def test_an_estimator_nobody_knows_is_refused_with_the_remedy(tmp_path: Path) ->
         (7, "cannot predict new rows"),
     ],
 )
-def test_what_is_not_a_fitted_estimator_is_refused(
+def test_anything_but_a_fitted_estimator_is_refused(
     estimator: Any, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConversionError, match=message):
@@ -160,6 +158,6 @@ def test_labels_come_back_in_the_dtype_they_had(labels: Any, tmp_path: Path) -> 
     model = LogisticRegression().fit(X, labels[(Y > 0).astype(int)])
     edge_pipeline.export(model, X, tmp_path / "m.onnx")
     with edge_runtime.load(tmp_path / "m.onnx") as loaded:
-        found, expected = loaded.predict(X + 0.1), model.predict(X + 0.1)
-    assert found.dtype == expected.dtype
-    np.testing.assert_array_equal(found, expected)
+        predictions, expected = loaded.predict(X + 0.1), model.predict(X + 0.1)
+    assert predictions.dtype == expected.dtype
+    np.testing.assert_array_equal(predictions, expected)

@@ -1,4 +1,4 @@
-"""What notebooks show of reports and models: facts, every name escaped."""
+"""Notebooks show the facts of reports and models, with every name escaped."""
 
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -30,7 +30,7 @@ def report(
 
 
 def cells(html: str) -> dict[str, str]:
-    """Names and values of every row; the HTML is well formed."""
+    """Read the names and values of all rows from well-formed HTML."""
     root = ET.fromstring(f"<div>{html}</div>")
     return {row.findtext("th", ""): row.findtext("td", "") for row in root.iter("tr")}
 
@@ -38,18 +38,18 @@ def cells(html: str) -> dict[str, str]:
 def test_a_report_shows_its_facts_and_its_file(report: edge_pipeline.ExportResult) -> None:
     html = report._repr_html_()
     assert HOSTILE not in html
-    found = cells(html)
-    assert found["columns"] == f"{HOSTILE} (float64), b (float64)"
-    assert set(found["classes"].split(", ")) == {HOSTILE, "low"}
-    assert found["score_on_sample"] == f"{report.manifest.metrics['score_on_sample']:.4f}"
-    assert found[str(report.path)] == f"{report.bundle_bytes:,} bytes"
+    facts = cells(html)
+    assert facts["columns"] == f"{HOSTILE} (float64), b (float64)"
+    assert set(facts["classes"].split(", ")) == {HOSTILE, "low"}
+    assert facts["score_on_sample"] == f"{report.manifest.metrics['score_on_sample']:.4f}"
+    assert facts[str(report.path)] == f"{report.bundle_bytes:,} bytes"
 
 
-def test_a_model_on_the_device_shows_the_same(report: edge_pipeline.ExportResult) -> None:
+def test_a_model_on_the_device_shows_the_same_facts(report: edge_pipeline.ExportResult) -> None:
     with edge_runtime.load(report.path) as model:
-        found = cells(model._repr_html_())
-    assert found["task"] == "classification"
-    assert found["evidence predict"].endswith(
+        facts = cells(model._repr_html_())
+    assert facts["task"] == "classification"
+    assert facts["evidence predict"].endswith(
         f"{report.manifest.parity.outputs['predict'].rows} rows, 0 differ"
     )
 
@@ -57,8 +57,8 @@ def test_a_model_on_the_device_shows_the_same(report: edge_pipeline.ExportResult
 def test_a_comparison_shows_its_verdict(
     report: edge_pipeline.ExportResult, table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    other = DecisionTreeClassifier(max_depth=1).fit(table, ["low", HOSTILE, HOSTILE, HOSTILE] * 5)
-    edge_pipeline.export(other, table, tmp_path / "other.onnx")
+    stump = DecisionTreeClassifier(max_depth=1).fit(table, ["low", HOSTILE, HOSTILE, HOSTILE] * 5)
+    edge_pipeline.export(stump, table, tmp_path / "other.onnx")
     compared = edge_pipeline.compare(report.path, tmp_path / "other.onnx", table)
     html = compared._repr_html_()
     assert HOSTILE not in html

@@ -1,4 +1,4 @@
-"""A sealed bundle that the promises are tested on."""
+"""Build the sealed file that the promises are tested on."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def bundle_path(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
-    """The penguins, built once for each worker."""
+    """Build the penguins once for each worker."""
     import edge_pipeline
 
     path = tmp_path_factory.mktemp("bundle") / "penguins.onnx"

@@ -1,4 +1,4 @@
-"""Promise 4, for readers: every command is in the docs, the README's code runs, figures agree."""
+"""Promise 4: the docs cover every command, their code runs, and their figures agree."""
 
 import importlib
 import json
@@ -23,53 +23,53 @@ def code_blocks(page: Path, language: str) -> list[str]:
 
 
 def build_commands() -> list[str]:
-    """Commands of edge-pipeline, nested ones as `group command`."""
+    """List the commands of edge-pipeline, nested ones as `group command`."""
 
-    def walk(group: click.Group, before: str) -> list[str]:
-        found = []
+    def walk(group: click.Group, prefix: str) -> list[str]:
+        commands = []
         context = click.Context(group)
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             if isinstance(command, click.Group):
-                found += walk(command, f"{before}{name} ")
+                commands += walk(command, f"{prefix}{name} ")
             else:
-                found.append(f"{before}{name}")
-        return found
+                commands.append(f"{prefix}{name}")
+        return commands
 
     return walk(importlib.import_module("edge_pipeline.cli.main").cli, "edge-pipeline ")
 
 
 def device_commands() -> list[str]:
-    """Commands of edge-runtime, as its own --help lists them."""
+    """List the commands of edge-runtime from its own --help."""
     command = Path(sys.executable).with_name("edge-runtime")
-    told = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
-    return [f"edge-runtime {name}" for name in re.findall(r"^ {4}([a-z][a-z-]*) ", told, re.M)]
+    text = subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout
+    return [f"edge-runtime {name}" for name in re.findall(r"^ {4}([a-z][a-z-]*) ", text, re.M)]
 
 
-def documented(command: str) -> bool:
+def is_documented(command: str) -> bool:
     """Whether a page has a heading, or a line of a code block, for exactly this command."""
-    found = re.compile(rf"^(?:#+ .*|\$ |)`?{re.escape(command)}(?![\w-])", re.MULTILINE)
-    return any(found.search(page.read_text("utf-8")) for page in (ROOT / "docs").rglob("*.md"))
+    pattern = re.compile(rf"^(?:#+ .*|\$ |)`?{re.escape(command)}(?![\w-])", re.MULTILINE)
+    return any(pattern.search(page.read_text("utf-8")) for page in (ROOT / "docs").rglob("*.md"))
 
 
 def test_every_command_of_the_build_machine_is_in_the_docs() -> None:
     commands = build_commands()
     assert {"edge-pipeline build", "edge-pipeline inspect"} <= set(commands)
-    assert [name for name in commands if not documented(name)] == []
+    assert [name for name in commands if not is_documented(name)] == []
 
 
 def test_every_command_of_the_device_is_in_the_docs() -> None:
     commands = device_commands()
     assert {"edge-runtime check", "edge-runtime predict"} <= set(commands)
-    assert [name for name in commands if not documented(name)] == []
+    assert [name for name in commands if not is_documented(name)] == []
 
 
-def test_a_command_that_no_page_tells_would_be_seen() -> None:
-    assert not documented("edge-runtime teleport")
-    assert not documented("edge-runtime che")
+def test_a_command_without_a_page_is_detected() -> None:
+    assert not is_documented("edge-runtime teleport")
+    assert not is_documented("edge-runtime che")
 
 
-def test_the_python_of_the_readme_runs_from_the_first_block_to_the_last(
+def test_the_python_of_the_readme_runs(
     in_new_process: Callable[..., str],
 ) -> None:
     blocks = code_blocks(ROOT / "README.md", "python")
@@ -79,7 +79,7 @@ def test_the_python_of_the_readme_runs_from_the_first_block_to_the_last(
     assert out.splitlines()[-2:][0] == "2"
 
 
-def test_the_python_of_the_how_to_page_runs_from_the_first_block_to_the_last(
+def test_the_python_of_the_how_to_page_runs(
     in_new_process: Callable[..., str],
 ) -> None:
     blocks = code_blocks(ROOT / "docs/howto.md", "python")
@@ -89,27 +89,27 @@ def test_the_python_of_the_how_to_page_runs_from_the_first_block_to_the_last(
     assert "graph of iris" in out
 
 
-def test_the_reference_is_what_the_code_says() -> None:
-    done = subprocess.run(
+def test_the_reference_page_is_up_to_date() -> None:
+    process = subprocess.run(
         [sys.executable, ROOT / "tools/reference.py", "--check"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
-def test_the_readme_shows_the_figures_that_the_benchmark_wrote() -> None:
-    done = subprocess.run(
+def test_the_readme_shows_the_figures_of_the_benchmark() -> None:
+    process = subprocess.run(
         [sys.executable, ROOT / "benchmarks/training_vs_inference.py", "--show", FIGURES],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert process.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_figures_name_machine_versions_repetitions_and_spread() -> None:
+def test_figures_name_machine_versions_and_repetitions() -> None:
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
     assert {"processor", "cores", "memory_gb", "python"} <= set(figures["machine"])
     assert {"scikit-learn", "onnxruntime", "numpy"} <= set(figures["versions"])
@@ -118,20 +118,20 @@ def test_the_figures_name_machine_versions_repetitions_and_spread() -> None:
 
 
 @pytest.mark.xdist_group("promises")
-def test_the_hand_check_of_the_format_page_agrees_with_the_reader(
+def test_the_manual_check_of_the_format_page_works(
     bundle_path: Path, tmp_path: Path, in_new_process: Callable[..., str]
 ) -> None:
     page = ROOT / "docs/bundle-format.md"
     shutil.copy(bundle_path, tmp_path / "penguins.onnx")
-    told = subprocess.run(
+    output = subprocess.run(
         ["sh", "-euc", code_blocks(page, "sh")[0]],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    seal, stated, found = told[:276], told[276:340], told[340:404]
-    assert Seal.from_text(seal).sha256 == stated == found
+    seal, sealed_digest, computed_digest = output[:276], output[276:340], output[340:404]
+    assert Seal.from_text(seal).sha256 == sealed_digest == computed_digest
     assert (
         in_new_process(code_blocks(page, "python")[0], folder=tmp_path) == "penguins EDGESEAL0001\n"
     )
@@ -146,7 +146,7 @@ def test_the_format_page_places_the_seal_where_the_code_does() -> None:
     assert ends == [*(start for start, _ in places[1:]), 0]
 
 
-def test_the_page_on_performance_shows_the_figures_that_the_benchmarks_wrote() -> None:
+def test_the_performance_page_shows_the_benchmark_figures() -> None:
     page = ROOT / "benchmarks/performance.py"
     assert subprocess.run([sys.executable, page, "--check"], check=False).returncode == 0
     for name in ("latency", "batch", "parts", "cold_start", "memory"):
@@ -156,15 +156,15 @@ def test_the_page_on_performance_shows_the_figures_that_the_benchmarks_wrote() -
         assert {"onnxruntime", "numpy"} <= set(run["versions"])
 
 
-def test_the_page_on_auto_shows_the_figures_that_its_benchmark_wrote() -> None:
+def test_the_auto_page_shows_the_benchmark_figures() -> None:
     run = json.loads((FIGURES.parent / "auto.json").read_text(encoding="utf-8"))
     page = (ROOT / "docs/auto.md").read_text(encoding="utf-8")
     table = page.partition("<!-- auto -->")[2].partition("<!-- end -->")[0]
     assert {"processor", "cores", "python", "load_average"} <= set(run["machine"])
     assert len(re.findall(r"^\| \w+ \(\d+ rows\)", table, re.MULTILINE)) == len(run["figures"])
-    for name, found in run["figures"].items():
+    for name, figures in run["figures"].items():
         line = next(line for line in table.splitlines() if line.startswith(f"| {name} ("))
-        means = [sum(values) / len(values) for values in found["scores"].values()]
+        means = [sum(values) / len(values) for values in figures["scores"].values()]
         assert f"{means[0]:.4f}" in line
-        assert f"{max(means[1:]):.4f} ({found['best_by_hand']})" in line
-        assert f"{found['auto_to_best']:.3f}" in line
+        assert f"{max(means[1:]):.4f} ({figures['best_by_hand']})" in line
+        assert f"{figures['auto_to_best']:.3f}" in line

@@ -23,7 +23,7 @@ FORBIDDEN_MODULES = {
     "shelve",
 }
 HARMLESS_NAMES = {
-    # They say where scikit-learn's own loops run, and read no file.
+    # They choose where scikit-learn's own loops run, and read no file.
     "joblib": {"parallel_config"},
     "joblib.parallel": {"ParallelBackendBase", "SequentialBackend"},
 }
@@ -31,7 +31,7 @@ FORBIDDEN_CALLS = {"exec", "eval", "compile", "__import__"}
 
 
 def offences(source: str) -> Iterator[str]:
-    """Every construct of *source* that can turn bytes into running code."""
+    """Yield every construct of *source* that can turn bytes into running code."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Import(names=names):
@@ -40,8 +40,8 @@ def offences(source: str) -> Iterator[str]:
                     f"line {node.lineno}: import {name}" for name in roots & FORBIDDEN_MODULES
                 )
             case ast.ImportFrom(module=str(module), level=0, names=names):
-                taken = {alias.name for alias in names} - HARMLESS_NAMES.get(module, set())
-                if (name := module.partition(".")[0]) in FORBIDDEN_MODULES and taken:
+                imported = {alias.name for alias in names} - HARMLESS_NAMES.get(module, set())
+                if (name := module.partition(".")[0]) in FORBIDDEN_MODULES and imported:
                     yield f"line {node.lineno}: from {name} import"
             case ast.Call(func=ast.Name(id=name)) if name in FORBIDDEN_CALLS:
                 yield f"line {node.lineno}: {name}()"

@@ -1,4 +1,4 @@
-"""`import edge_pipeline` costs nothing until a name is asked for, and every way to ask agrees."""
+"""`import edge_pipeline` loads nothing heavy until a name is used."""
 
 import ast
 from collections.abc import Callable
@@ -17,19 +17,19 @@ def test_importing_the_build_machine_loads_nothing_heavy(
     in_new_process: Callable[..., str],
 ) -> None:
     assert in_new_process("import edge_pipeline" + HEAVY).strip() == "[]"
-    found = in_new_process("import edge_pipeline\nedge_pipeline.export" + HEAVY)
-    assert {"sklearn", "onnx", "numpy"} <= set(ast.literal_eval(found))
+    output = in_new_process("import edge_pipeline\nedge_pipeline.export" + HEAVY)
+    assert {"sklearn", "onnx", "numpy"} <= set(ast.literal_eval(output))
 
 
 def test_the_help_of_the_command_loads_nothing_heavy(in_new_process: Callable[..., str]) -> None:
-    ask = "from edge_pipeline.cli.main import cli\ncli({}, standalone_mode=False)"
+    run = "from edge_pipeline.cli.main import cli\ncli({}, standalone_mode=False)"
     for arguments in (["--help"], ["build", "--help"], ["inspect", "--help"]):
-        out = in_new_process(ask.format(arguments) + HEAVY)
+        out = in_new_process(run.format(arguments) + HEAVY)
         assert out.splitlines()[-1] == "[]", arguments
         assert "Usage:" in out
 
 
-def test_the_folder_convert_never_hides_the_function(in_new_process: Callable[..., str]) -> None:
+def test_no_module_hides_the_function_convert(in_new_process: Callable[..., str]) -> None:
     source = """
 from edge_pipeline.conversion.convert import convert
 import edge_pipeline
@@ -41,16 +41,16 @@ assert again is convert
     in_new_process(source)
 
 
-def test_type_checkers_are_told_the_modules_that_names_come_from() -> None:
+def test_type_checkers_see_the_same_modules() -> None:
     tree = ast.parse(Path(edge_pipeline.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    told = {
+    modules = {
         name.name: line.module
         for line in block.body
         if isinstance(line, ast.ImportFrom)
         for name in line.names
     }
-    assert told == edge_pipeline._LAZY_EXPORTS
-    for name, module in told.items():
+    assert modules == edge_pipeline._LAZY_EXPORTS
+    for name, module in modules.items():
         assert getattr(edge_pipeline, name) is getattr(import_module(module), name)
     assert set(edge_pipeline.__all__) <= set(dir(edge_pipeline))

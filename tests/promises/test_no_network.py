@@ -1,6 +1,6 @@
 """Promise 6: no network, and onnxruntime's telemetry is off before its library is loaded.
 
-The audit hooks see what Python does; what native code does, only its open sockets would show.
+Audit hooks see the connections of Python; those of native code show as open sockets.
 """
 
 import json
@@ -24,16 +24,16 @@ def watch(event, arguments):
 sys.addaudithook(watch)
 """
 
-TELL = """
+REPORT = """
 def is_socket(number):
     try:
         return os.readlink(f"/proc/self/fd/{number}").startswith("socket:")
     except OSError:
         return False
 
-held = sum(map(is_socket, os.listdir("/proc/self/fd")))
+n_sockets = sum(map(is_socket, os.listdir("/proc/self/fd")))
 print()
-print(json.dumps({"calls": calls, "telemetry": telemetry, "sockets": held}))
+print(json.dumps({"calls": calls, "telemetry": telemetry, "sockets": n_sockets}))
 """
 
 PREDICT = """
@@ -54,13 +54,15 @@ edge_pipeline.build(sys.argv[1], output=sys.argv[2], report=True)
 """
 
 
-def told(run: Callable[..., str], source: str, *arguments: Path, **environment: str) -> dict:
-    return json.loads(run(WATCH + source + TELL, *arguments, **environment).splitlines()[-1])
+def network_calls(
+    run: Callable[..., str], source: str, *arguments: Path, **environment: str
+) -> dict:
+    return json.loads(run(WATCH + source + REPORT, *arguments, **environment).splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
 def device(in_new_process: Callable[..., str], bundle_path: Path) -> dict:
-    return told(in_new_process, PREDICT, bundle_path)
+    return network_calls(in_new_process, PREDICT, bundle_path)
 
 
 @pytest.fixture(scope="module")
@@ -68,48 +70,48 @@ def build_machine(
     in_new_process: Callable[..., str], root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict:
     output = tmp_path_factory.mktemp("built") / "penguins.onnx"
-    return told(in_new_process, BUILD, root / "models/penguins/recipe.toml", output)
+    return network_calls(in_new_process, BUILD, root / "models/penguins/recipe.toml", output)
 
 
-def test_the_device_opens_no_connection_and_resolves_no_name(device: dict) -> None:
+def test_the_device_opens_no_connection(device: dict) -> None:
     assert (device["calls"], device["sockets"]) == ([], 0)
 
 
-def test_the_build_machine_opens_no_connection_and_resolves_no_name(build_machine: dict) -> None:
+def test_the_build_machine_opens_no_connection(build_machine: dict) -> None:
     assert (build_machine["calls"], build_machine["sockets"]) == ([], 0)
 
 
-def test_the_device_turns_telemetry_off_before_it_imports_onnxruntime(device: dict) -> None:
+def test_the_device_turns_telemetry_off_first(device: dict) -> None:
     assert set(device["telemetry"]) == {"1"}
 
 
-def test_the_build_machine_turns_telemetry_off_before_it_imports_onnxruntime(
+def test_the_build_machine_turns_telemetry_off_first(
     build_machine: dict,
 ) -> None:
     assert set(build_machine["telemetry"]) == {"1"}
 
 
 @pytest.mark.parametrize("package", ["edge_runtime", "edge_pipeline"])
-def test_an_administrators_own_setting_is_left_alone(
+def test_an_administrators_setting_is_respected(
     in_new_process: Callable[..., str], package: str
 ) -> None:
     source = f"import {package}, os\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))"
     assert in_new_process(source, ORT_DISABLE_TELEMETRY="0").strip() == "0"
 
 
-def test_a_connection_and_a_missing_setting_would_be_seen(
+def test_a_connection_and_a_missing_setting_are_detected(
     in_new_process: Callable[..., str],
 ) -> None:
     source = """
 import socket
-held = socket.socket()
+connection = socket.socket()
 try:
-    held.connect(("127.0.0.1", 9))
+    connection.connect(("127.0.0.1", 9))
 except OSError:
     pass
 import onnxruntime
 """
-    found = told(in_new_process, source)
-    assert "socket.connect" in found["calls"]
-    assert found["sockets"] == 1
-    assert None in found["telemetry"]
+    report = network_calls(in_new_process, source)
+    assert "socket.connect" in report["calls"]
+    assert report["sockets"] == 1
+    assert None in report["telemetry"]

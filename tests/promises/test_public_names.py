@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 import types
+from importlib import metadata
 from itertools import chain
 
 import pytest
@@ -14,23 +15,23 @@ OPTIONAL = {"catboost", "lightgbm", "xgboost"}
 
 def modules(package: str) -> list[str]:
     root = importlib.import_module(package)
-    found = pkgutil.walk_packages(root.__path__, f"{package}.")
-    return [package, *(item.name for item in found if not item.name.endswith("__main__"))]
+    submodules = pkgutil.walk_packages(root.__path__, f"{package}.")
+    return [package, *(item.name for item in submodules if not item.name.endswith("__main__"))]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_shows_exactly_the_names_it_lists(package: str) -> None:
     module = importlib.import_module(package)
-    shown = {
+    public = {
         name
         for name, value in vars(module).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     # `annotations` is what `from __future__ import annotations` leaves behind; `TYPE_CHECKING` and
-    # `Any` belong to names that are imported when first asked for.
-    shown |= {name for name in module.__all__ if hasattr(module, name) and name[0] != "_"}
+    # `Any` belong to names that are imported at their first use.
+    public |= {name for name in module.__all__ if hasattr(module, name) and name[0] != "_"}
     listed = {name for name in module.__all__ if not name.startswith("__")}
-    assert shown - {"annotations", "TYPE_CHECKING", "Any"} == listed
+    assert public - {"annotations", "TYPE_CHECKING", "Any"} == listed
     assert list(module.__all__) == sorted(set(module.__all__))
 
 
@@ -46,7 +47,7 @@ def test_every_name_a_module_lists_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_the_error_tree_in_the_docstring_is_the_tree_of_the_classes(package: str) -> None:
+def test_the_error_tree_in_the_docstring_is_right(package: str) -> None:
     errors = importlib.import_module(f"{package}.errors")
     classes = {
         name: value
@@ -55,13 +56,13 @@ def test_the_error_tree_in_the_docstring_is_the_tree_of_the_classes(package: str
         and issubclass(value, Exception)
         and value.__module__ == errors.__name__
     }
-    drawn = drawn_tree(errors.__doc__)
+    drawing = drawn_tree(errors.__doc__)
     real = {
         name: next((base.__name__ for base in value.__mro__[1:] if base.__name__ in classes), None)
         for name, value in classes.items()
     }
-    assert drawn == real
-    assert len(drawn) > 1
+    assert drawing == real
+    assert len(drawing) > 1
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -72,22 +73,29 @@ def test_every_error_can_be_caught_by_a_public_name(package: str) -> None:
     assert set(errors.__all__) == set(drawn_tree(errors.__doc__))
 
 
-def test_a_branch_drawn_under_the_wrong_parent_is_seen() -> None:
+def test_a_branch_under_the_wrong_parent_is_detected() -> None:
     drawing = "x\n\n::\n\n    Root\n    ├── A   what\n    │   └── B  what\n    └── C  what\n"
     assert drawn_tree(drawing) == {"Root": None, "A": "Root", "B": "A", "C": "Root"}
     assert drawn_tree(drawing.replace("│   └── B", "└── B    "))["B"] == "Root"
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_version_is_that_of_the_distribution(package: str) -> None:
+    module = importlib.import_module(package)
+    assert "__version__" in module.__all__
+    assert module.__version__ == metadata.version(package.replace("_", "-"))
+
+
 def drawn_tree(text: str | None) -> dict[str, str | None]:
-    """Class name to its parent's, as drawn with box characters in a docstring."""
+    """Read the parent of every class from a tree drawn in a docstring."""
     parents: dict[str, str | None] = {}
     path: list[str] = []
     for line in (text or "").splitlines():
-        found = re.match(r"^ {4}((?:[│ ] {3})*(?:[├└]── )?)([A-Z]\w*)(?:\s|$)", line)
-        if found is None:
+        match = re.match(r"^ {4}((?:[│ ] {3})*(?:[├└]── )?)([A-Z]\w*)(?:\s|$)", line)
+        if match is None:
             continue
-        depth = len(found[1]) // 4
+        depth = len(match[1]) // 4
         del path[depth:]
-        parents[found[2]] = path[-1] if path else None
-        path.append(found[2])
+        parents[match[2]] = path[-1] if path else None
+        path.append(match[2])
     return parents

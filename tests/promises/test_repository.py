@@ -1,4 +1,4 @@
-"""What every tracked file keeps to: size, no machine's paths, links that lead somewhere."""
+"""Check every tracked file: length, no paths of one machine, no dead links."""
 
 import re
 import subprocess
@@ -14,30 +14,30 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)|!\[[^\]\n]
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
-def tracked() -> list[Path]:
-    done = subprocess.run(
+def tracked_files() -> list[Path]:
+    process = subprocess.run(
         ["git", "ls-files", "-z", "--cached"], cwd=ROOT, capture_output=True, check=False
     )
-    if done.returncode:
+    if process.returncode:
         pytest.skip("not a git checkout, so nothing says which files belong to the project")
-    names = done.stdout.decode().split("\0")
+    names = process.stdout.decode().split("\0")
     return [ROOT / name for name in names if name and (ROOT / name).is_file()]
 
 
 def texts(*suffixes: str) -> list[tuple[str, str]]:
-    found = []
-    for path in tracked():
+    named_texts = []
+    for path in tracked_files():
         if suffixes and path.suffix not in suffixes:
             continue
         raw = path.read_bytes()
         if path.suffix == ".bin":  # a fuzzer's: text by chance
-            found.append((str(path.relative_to(ROOT)), raw.decode("utf-8", "replace")))
+            named_texts.append((str(path.relative_to(ROOT)), raw.decode("utf-8", "replace")))
         elif b"\0" not in raw[:8192]:
-            found.append((str(path.relative_to(ROOT)), raw.decode("utf-8")))
-    return found
+            named_texts.append((str(path.relative_to(ROOT)), raw.decode("utf-8")))
+    return named_texts
 
 
-def test_no_source_or_page_is_longer_than_a_reader_can_hold() -> None:
+def test_no_source_or_page_is_too_long() -> None:
     long = {
         name: text.count("\n")
         for name, text in texts(".py", ".sh", ".md", ".toml")
@@ -46,18 +46,18 @@ def test_no_source_or_page_is_longer_than_a_reader_can_hold() -> None:
     assert long == {}
 
 
-def test_no_file_names_a_home_folder_or_the_folder_of_this_checkout() -> None:
+def test_no_file_names_a_folder_of_one_machine() -> None:
     here = re.compile(re.escape(str(ROOT)) + r"\b")
-    found = [
+    offences = [
         f"{name}: {match[0]}"
         for name, text in texts()
         # A checkout directly under / would make every path an offence.
         for match in (*HOME.finditer(text), *(here.finditer(text) if len(ROOT.parts) > 2 else ()))
     ]
-    assert found == []
+    assert offences == []
 
 
-def test_every_relative_link_leads_to_a_file_and_a_heading_that_exist() -> None:
+def test_relative_links_lead_to_files_and_headings() -> None:
     dead = []
     for name, text in texts(".md"):
         for target in links(text):
@@ -70,7 +70,7 @@ def test_every_relative_link_leads_to_a_file_and_a_heading_that_exist() -> None:
     assert dead == []
 
 
-def test_dead_links_and_headings_would_be_seen() -> None:
+def test_dead_links_are_detected() -> None:
     page = "[a](b.md#c-d) ![p](p.png) [w](https://example.org/x)\n```\n[no](code.md)\n```\n"
     assert links(page) == ["b.md#c-d", "p.png"]
     assert anchors("# One `two`\n## What it does not do, yet\n") == {
@@ -84,12 +84,12 @@ def test_dead_links_and_headings_would_be_seen() -> None:
 
 
 def links(page: str) -> list[str]:
-    """Targets of a Markdown page that lie in this repository, code blocks left out."""
-    found = ("".join(pair) for pair in LINK.findall(FENCE.sub("", page)))
-    return [target for target in found if not re.match(r"[a-z][a-z0-9+.-]*:", target)]
+    """List the links of a Markdown page into this repository, except those in code blocks."""
+    targets = ("".join(pair) for pair in LINK.findall(FENCE.sub("", page)))
+    return [target for target in targets if not re.match(r"[a-z][a-z0-9+.-]*:", target)]
 
 
 def anchors(page: str) -> set[str]:
-    """The headings of a page as GitHub spells their anchors."""
+    """Return the anchors that GitHub makes from the headings of a page."""
     headings = re.findall(r"^#{1,6} +(.+?) *$", FENCE.sub("", page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,4 +1,4 @@
-"""What a new machine lacks is said in one line that tells what to do."""
+"""The set-up names a missing tool and its remedy in one line."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def interpreter(path: Path, *, refuses: str, says: str = "") -> Path:
-    """A Python that fails one of the questions that the set-up asks."""
+    """Write an interpreter that fails one of the checks of the set-up."""
     path.write_text(
         f'#!/bin/sh\ncase "$2" in *{refuses}*) exit 1;; esac\n'
         + (f"echo {says}\n" if says else f'exec "{sys.executable}" "$@"\n'),
@@ -39,20 +39,20 @@ def set_up(folder: Path, python: Path | str) -> subprocess.CompletedProcess[str]
         ("ensurepip", "", ["cannot make virtual environments", "apt-get install python3-venv"]),
     ],
 )
-def test_an_interpreter_that_will_not_do_is_named_with_the_remedy(
+def test_an_unsuitable_interpreter_is_named_with_the_remedy(
     tmp_path: Path, refuses: str, says: str, words: list[str]
 ) -> None:
-    done = set_up(tmp_path, interpreter(tmp_path / "my python", refuses=refuses, says=says))
-    assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert [word for word in ["my python", *words] if word not in done.stderr] == []
+    process = set_up(tmp_path, interpreter(tmp_path / "my python", refuses=refuses, says=says))
+    assert process.returncode == 1
+    assert len(process.stderr.splitlines()) == 1
+    assert [word for word in ["my python", *words] if word not in process.stderr] == []
     assert not (tmp_path / "environment").exists()
 
 
-def test_no_interpreter_at_all_is_said_in_one_line(tmp_path: Path) -> None:
-    done = set_up(tmp_path, "no-such-python")
-    assert done.returncode == 1
-    assert done.stderr == (
+def test_a_missing_interpreter_is_named_in_one_line(tmp_path: Path) -> None:
+    process = set_up(tmp_path, "no-such-python")
+    assert process.returncode == 1
+    assert process.stderr == (
         "edge: no 'no-such-python' on this machine; install Python 3.11 or newer, "
         "or name one: make PYTHON=/path/to/python3\n"
     )
@@ -62,6 +62,6 @@ def test_make_help_lists_the_commands_of_the_readme() -> None:
     make = shutil.which("make")
     if make is None:
         pytest.skip("no make on this machine")
-    told = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    process = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in ("demo", "test", "bench", "check", "clean", "setup"):
-        assert f"make {name} " in told.stdout
+        assert f"make {name} " in process.stdout

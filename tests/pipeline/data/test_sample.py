@@ -1,4 +1,4 @@
-"""A sample of the training input is described as the device will see it."""
+"""Samples of the training input are described as the device reads them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def table() -> pd.DataFrame:
     )
 
 
-def test_columns_keep_their_names_types_ranges_and_gaps() -> None:
+def test_columns_have_names_types_ranges_and_missing() -> None:
     columns = take_sample(table()).schema.columns
     assert [c.name for c in columns] == ["sepal length (cm)", "legs", "alive", "island"]
     assert [c.type for c in columns] == ["float64", "int64", "bool", "string"]
@@ -34,7 +34,7 @@ def test_columns_keep_their_names_types_ranges_and_gaps() -> None:
     assert columns[3].categories == ("Biscoe", "Dream")
 
 
-def test_rows_go_back_to_the_container_they_came_in() -> None:
+def test_rows_return_to_their_container() -> None:
     sample = take_sample(table())
     back = sample.as_trained(sample.table)
     pd.testing.assert_frame_equal(back, table())
@@ -56,7 +56,7 @@ def test_frames_of_other_kinds_are_described_alike(make: Any) -> None:
     assert strings.categories == ("x", "y")
 
 
-def test_strings_and_numbers_go_into_a_block_each() -> None:
+def test_strings_and_numbers_have_a_block_each() -> None:
     sample = take_sample(table())
     blocks = sample.blocks(sample.table)
     np.testing.assert_array_equal(blocks["numbers"], [[5.1, 2, 1], [np.nan, 4, 0], [4.7, 2, 1]])
@@ -88,7 +88,7 @@ def test_free_text_lists_no_categories() -> None:
         (7, "0 dimension"),
     ],
 )
-def test_what_cannot_be_described_is_refused_by_name(X: Any, message: str) -> None:
+def test_an_unknown_kind_of_data_is_refused_by_name(X: Any, message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         take_sample(X)
 
