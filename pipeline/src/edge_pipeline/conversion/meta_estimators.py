@@ -1,4 +1,4 @@
-"""What a meta-estimator asks of its parts: which method, which column, many parts at once."""
+"""Call the estimators inside a meta-estimator, and combine their outputs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from sklearn.utils.multiclass import type_of_target
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, MethodOutput
 from edge_pipeline.conversion.estimators.linear import LOGISTIC, linear_scores
+from edge_pipeline.conversion.fitted_arrays import learnt_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["add", "average", "column", "first_method", "linear_parts", "logistic_parts", "response"]
+__all__ = [
+    "add",
+    "average",
+    "call_each",
+    "column",
+    "first_method",
+    "linear_parts",
+    "logistic_parts",
+    "response",
+]
 
 
 def first_method(estimator: Any, methods: str | Sequence[str]) -> str:
-    """The first of *methods* that *estimator* has (``_check_response_method``)."""
-    wanted = [methods] if isinstance(methods, str) else list(methods)
-    return next((method for method in wanted if hasattr(estimator, method)), wanted[-1])
+    """Return the first of *methods* that *estimator* has (``_check_response_method``)."""
+    names = [methods] if isinstance(methods, str) else list(methods)
+    return next((name for name in names if hasattr(estimator, name)), names[-1])
 
 
 def response(
@@ -34,39 +44,49 @@ def response(
     at: str,
     pos_label: Any = None,
 ) -> MethodOutput:
-    """``sklearn.utils._response._get_response_values``: of two classes, one score a row.
+    """Call *estimator*; for two classes, return one score for each row.
+
+    ``sklearn.utils._response._get_response_values``.
 
     Parameters
     ----------
     methods
-        The first that the estimator has is asked.
+        The first that the estimator has is called.
     pos_label
-        The class to score when there are two; the last one by default.
+        The class to score when there are two; the last by default.
     """
     method = first_method(estimator, methods)
-    answer = context.call(estimator, method, X, at=at)
+    output = context.call(estimator, method, X, at=at)
     if not is_classifier(estimator) or method == "predict":
-        return answer
+        return output
     classes = estimator.classes_
     target = type_of_target(classes)
     if target == "binary":
-        chosen = classes[-1] if pos_label is None else pos_label
-        position = int(np.flatnonzero(classes == chosen)[0])
+        positive = classes[-1] if pos_label is None else pos_label
+        position = int(np.flatnonzero(classes == positive)[0])
         if method == "predict_proba":
-            return column(answer, position)
-        return -1.0 * answer if position == 0 else answer
-    if target == "multilabel-indicator" and isinstance(answer, list):
-        return ops.stack([column(each, -1) for each in answer])
-    return answer
+            return column(output, position)
+        return -1.0 * output if position == 0 else output
+    if target == "multilabel-indicator" and isinstance(output, list):
+        return ops.stack([column(proba, -1) for proba in output])
+    return output
 
 
-def column(answer: Tensor, position: int) -> Tensor:
-    """``answer[:, position]``."""
-    return answer[:, position]
+def call_each(context: Context, meta: Any, X: Tensor | Frame, method: str) -> list[Tensor]:
+    """Call *method* of every estimator in ``meta.estimators_``."""
+    return [
+        context.call(estimator, method, X, at=f"estimators_[{i}]")
+        for i, estimator in enumerate(meta.estimators_)
+    ]
+
+
+def column(output: Tensor, position: int) -> Tensor:
+    """Return ``output[:, position]``."""
+    return output[:, position]
 
 
 def add(parts: Sequence[Tensor]) -> Tensor:
-    """The parts added one after the other, in their order: numpy's sum over the first axis."""
+    """Add the parts one after the other: numpy's sum over the first axis, in its order."""
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
@@ -74,7 +94,7 @@ def add(parts: Sequence[Tensor]) -> Tensor:
 
 
 def average(parts: Sequence[Tensor], weights: Any = None) -> Tensor:
-    """``numpy.average`` over a first axis of *parts*, in its order of operations."""
+    """Compute ``numpy.average`` over a first axis of *parts*, in its order of operations."""
     floats = [part.astype(np.float64) for part in parts]
     if weights is None:
         return add(floats) / float(len(floats))
@@ -84,9 +104,9 @@ def average(parts: Sequence[Tensor], weights: Any = None) -> Tensor:
 
 
 def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame) -> Tensor | None:
-    """``decision_function`` of many binary linear models by one product: (n_samples, n_models).
+    """Compute ``decision_function`` of many binary linear models by one matrix product.
 
-    None when some estimator is not one, or when there is nothing to gain.
+    Shape (n_samples, n_models); None when some estimator is of another kind, or there is only one.
     """
     if len(estimators) < 2:
         return None
@@ -95,15 +115,15 @@ def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame)
             return None
         if np.shape(estimator.coef_)[0] != 1 or np.ndim(estimator.coef_) != 2:
             return None
-    weights = np.vstack([_dense(estimator.coef_) for estimator in estimators])
+    weights = np.vstack([learnt_array(estimator.coef_) for estimator in estimators])
     biases = np.array([float(np.ravel(estimator.intercept_)[0]) for estimator in estimators])
     return context.matrix(X) @ weights.T + biases
 
 
 def logistic_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame) -> Tensor | None:
-    """Second columns of ``predict_proba`` of many binary logistic models, side by side.
+    """Compute the probability of the second class of many binary logistic models side by side.
 
-    None when some estimator is not one.
+    None when some estimator is of another kind, or there is only one.
     """
     for estimator in estimators:
         # Until scikit-learn 1.7 there was another formula for two classes.
@@ -113,7 +133,3 @@ def logistic_parts(context: Context, estimators: Sequence[Any], X: Tensor | Fram
             return None
     scores = linear_parts(context, estimators, X)
     return None if scores is None else expit(scores)
-
-
-def _dense(coefficients: Any) -> Any:
-    return coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients

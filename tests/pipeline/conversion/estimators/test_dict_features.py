@@ -137,7 +137,7 @@ def test_dicts_that_nothing_reads_are_refused() -> None:
 
 def test_keys_that_json_does_not_know_are_refused() -> None:
     rows = [{1: 2.0}, {3: 1.0}] * 5
-    with pytest.raises(UnsupportedEstimatorError, match="the key 1 is no str"):
+    with pytest.raises(UnsupportedEstimatorError, match="the key 1 is not a str"):
         edge_pipeline.convert(fitted(DictVectorizer(), rows), rows)
     labels = [[("a", 1)], [("b", 2)]] * 5
     with pytest.raises(UnsupportedEstimatorError, match="neither a str nor a number"):

@@ -1,4 +1,4 @@
-"""AdaBoost: votes with the estimators' weights, or the weighted median of their predictions."""
+"""Convert AdaBoost: the weighted votes of its estimators, or their weighted median."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import ensemble
 
+from edge_pipeline.conversion.class_labels import label_of_two
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, Methods, on_frame
-from edge_pipeline.conversion.estimators.gradient_boosting import label_of_two
 from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -25,7 +25,7 @@ def _weights(model: Any) -> NDArray[np.float64]:
 
 
 def _votes_of_trees(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """The sum of votes when every estimator is a tree: its leaves hold the votes."""
+    """Sum the votes when every estimator is a tree: its leaves hold the votes."""
     trees = model.estimators_
     forest = forest_of(trees)
     label = np.concatenate(
@@ -34,29 +34,31 @@ def _votes_of_trees(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     weight = _weights(model)[forest.tree_of]
     matrix = context.matrix(X)
     if model.n_classes_ == 2:
-        # The votes for one class are the others' with the sign changed, in every sum and rounding.
+        # The votes against a class are those for it with the sign changed, rounding included.
         return sum_values(matrix, forest, np.where(label == model.classes_[1], weight, -weight))
     against = -1 / (model.n_classes_ - 1) * weight
-    chosen = label[:, np.newaxis] == model.classes_
-    return sum_rows(matrix, forest, np.where(chosen, weight[:, np.newaxis], against[:, np.newaxis]))
+    is_class = label[:, np.newaxis] == model.classes_
+    votes = np.where(is_class, weight[:, np.newaxis], against[:, np.newaxis])
+    return sum_rows(matrix, forest, votes)
 
 
 def _votes(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """The sum of votes; for two classes only those for the second, shape (n_samples,)."""
+    """Sum the votes; for two classes only those for the second, shape (n_samples,)."""
     if are_trees(model.estimators_):
         return context.cached(model, "votes", X, lambda: _votes_of_trees(context, model, X))  # type: ignore[no-any-return]
-    two = model.n_classes_ == 2
+    is_binary = model.n_classes_ == 2
     classes = np.asarray(model.classes_)
     total: Any = 0.0
     for i, (estimator, weight) in enumerate(zip(model.estimators_, _weights(model), strict=True)):
         label = context.call(estimator, "predict", X, at=f"estimators_[{i}]")
-        chosen = label == classes[1] if two else ops.expand_dims(label, 1) == classes
-        total = total + ops.where(chosen, weight, -1 / (model.n_classes_ - 1) * weight)
+        is_class = label == classes[1] if is_binary else ops.expand_dims(label, 1) == classes
+        total = total + ops.where(is_class, weight, -1 / (model.n_classes_ - 1) * weight)
     return total  # type: ignore[no-any-return]
 
 
 @on_frame
 def _decision(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    """AdaBoostClassifier.decision_function (SAMME; Zhu, Zou, Rosset, Hastie 2009)."""
     if model.n_classes_ == 1:
         return ops.full_rows(context.matrix(X), np.zeros(1))
     votes = _votes(context, model, X) / float(np.sum(model.estimator_weights_))
@@ -65,6 +67,7 @@ def _decision(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    """AdaBoostClassifier._compute_proba_from_decision."""
     if model.n_classes_ == 1:
         return ops.full_rows(context.matrix(X), np.ones(1))
     decision = _decision(context, model, X)
@@ -83,20 +86,20 @@ def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _weighted_median(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """The first prediction, in ascending order, with half of the weight at or below it."""
-    values, order = _sorted(_predictions(context, model.estimators_, X))
+    """AdaBoostRegressor._get_median_predict.
+
+    The first of the ascending predictions at which the weights so far reach half of all weights.
+    """
+    predictions = _predictions(context, model.estimators_, X)
+    values, order = ops.top_k(predictions, predictions.width, largest=False)
     weight = ops.cumsum(ops.take(_weights(model), order, 0), 1)
     reached = weight >= 0.5 * weight[:, -1:]
     first = ops.argmax(reached, 1, keepdims=True)
     return ops.squeeze(ops.gather_elements(values, first, 1), 1)
 
 
-def _sorted(values: Tensor) -> tuple[Tensor, Tensor]:
-    return ops.top_k(values, values.width, largest=False)
-
-
 def _predictions(context: Context, estimators: Sequence[Any], X: Tensor | Frame) -> Tensor:
-    """Every estimator's prediction, shape (n_samples, n_estimators)."""
+    """Predict with every estimator, shape (n_samples, n_estimators)."""
     if are_trees(estimators):
         values = node_values(estimators)[:, 0, 0]
         return value_per_tree(context.matrix(X), forest_of(estimators), values)

@@ -1,4 +1,4 @@
-"""Bagging: the mean over estimators of any kind, each on its own columns."""
+"""Convert bagging: the mean over estimators of any kind, each on its own columns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import ensemble
 
+from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
@@ -19,18 +20,18 @@ __all__ = ["CONVERTERS"]
 
 
 def _parts(model: Any, X: Tensor | Frame) -> Iterator[tuple[Any, Tensor | Frame, str]]:
-    """Each estimator with the columns that it was given and its place."""
+    """Yield each estimator, the columns it was trained on, and its place for error messages."""
     width = frame_of(X).width
     for i, (estimator, features) in enumerate(
         zip(model.estimators_, model.estimators_features_, strict=True)
     ):
-        whole = np.array_equal(features, np.arange(width))
-        columns = X if whole else frame_of(X).select(features)
+        has_all = np.array_equal(features, np.arange(width))
+        columns = X if has_all else frame_of(X).select(features)
         yield estimator, columns, f"estimators_[{i}]"
 
 
 def _mean(method: str) -> Callable[[Context, Any, Tensor | Frame], Tensor]:
-    """Sum of the estimators' answers in their order, then one division."""
+    """Sum the estimators' outputs in their order, then divide once."""
 
     @on_frame
     def convert(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
@@ -61,40 +62,43 @@ def _mean_probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tens
     if are_trees(model.estimators_):
         trees = model.estimators_
         forest = forest_of(trees, model.estimators_features_)
-        rows = [tree.tree_.value[:, 0, :] @ _places(tree, model.n_classes_) for tree in trees]
+        rows = [
+            tree.tree_.value[:, 0, :] @ _class_positions(tree, model.n_classes_) for tree in trees
+        ]
         return sum_rows(context.matrix(X), forest, np.concatenate(rows), mean=True)
     total: Any = 0.0
     for estimator, columns, place in _parts(model, X):
-        total = total + _chances(context, model, estimator, columns, place)
+        total = total + _probabilities_of_one(context, model, estimator, columns, place)
     return total / float(model.n_estimators)  # type: ignore[no-any-return]
 
 
-def _chances(
+def _probabilities_of_one(
     context: Context, model: Any, estimator: Any, columns: Tensor | Frame, place: str
 ) -> Tensor:
-    """One estimator's probabilities, or its one vote when it has none, for all classes."""
+    """Return one estimator's probabilities of all classes; its vote when it has none.
+
+    ``sklearn.ensemble._bagging._parallel_predict_proba``.
+    """
     if not hasattr(estimator, "predict_proba"):
         label = context.call(estimator, "predict", columns, at=place)
         return ops.one_hot(label, int(model.n_classes_))
-    answer: Tensor = context.call(estimator, "predict_proba", columns, at=place)
+    proba: Tensor = context.call(estimator, "predict_proba", columns, at=place)
     if len(estimator.classes_) == model.n_classes_:
-        return answer
-    placed: Tensor = answer @ _places(estimator, model.n_classes_)
-    return placed
+        return proba
+    all_classes: Tensor = proba @ _class_positions(estimator, model.n_classes_)
+    return all_classes
 
 
-def _places(estimator: Any, n_classes: int) -> Any:
-    """Ones where the estimator's class (it was trained on codes) is among all classes."""
+def _class_positions(estimator: Any, n_classes: int) -> Any:
+    """Return the matrix that moves the estimator's classes to their columns among all classes.
+
+    The estimator was trained on class positions, so its ``classes_`` are columns.
+    """
     return np.eye(n_classes)[np.asarray(estimator.classes_, dtype=np.int64)]
 
 
-@on_frame
-def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return context.labels(model.classes_, ops.argmax(_probabilities(context, model, X), 1))
-
-
 _CLASSIFIER: Methods = {
-    "predict": _label,
+    "predict": predict_largest(_probabilities),
     "predict_proba": _probabilities,
     "decision_function": _mean("decision_function"),
 }

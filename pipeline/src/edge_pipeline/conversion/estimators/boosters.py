@@ -1,7 +1,7 @@
-"""LightGBM, XGBoost and CatBoost: which of our modules has the table of which library.
+"""Map LightGBM, XGBoost and CatBoost to the modules that convert them.
 
-None of them is imported here: an estimator of a library exists only where somebody has imported
-it, and the registry then asks for that library's table.
+None of these libraries is imported here.  An estimator of a library exists only where the library
+is imported; the registry then loads that library's table.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ LIBRARIES: Mapping[str, str] = {
     "lightgbm": "edge_pipeline.conversion.trees.lightgbm",
     "xgboost": "edge_pipeline.conversion.trees.xgboost",
 }
-"""Library to the module whose ``CONVERTERS`` serves its estimators."""
+"""Library to the module with the ``CONVERTERS`` of its estimators."""

@@ -1,4 +1,4 @@
-"""CalibratedClassifierCV: scores of every fold's classifier through its calibrator, averaged."""
+"""Convert CalibratedClassifierCV: the mean over folds of each classifier's calibrated scores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 
+from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
@@ -23,7 +24,7 @@ _SCORES = ("decision_function", "predict_proba")
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     parts = meta.calibrated_classifiers_
     scores = _scores(context, parts, X)
-    if parts[0].method == "sigmoid" and _alike(parts, scores):
+    if parts[0].method == "sigmoid" and _have_all_classes(parts, scores):
         return _all_sigmoids(parts, scores)
     return average(
         [
@@ -33,13 +34,8 @@ def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     )
 
 
-@on_frame
-def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    return context.labels(meta.classes_, ops.argmax(_probabilities(context, meta, X), 1))
-
-
 def _scores(context: Context, parts: Any, X: Tensor | Frame) -> list[Tensor]:
-    """What each fold's classifier says: one column for two classes, else one a class."""
+    """Return the scores of each fold's classifier: one column for two classes, else one a class."""
     together = linear_parts(context, [part.estimator for part in parts], X)
     if together is not None:
         return [together[:, i : i + 1] for i in range(len(parts))]
@@ -51,8 +47,8 @@ def _scores(context: Context, parts: Any, X: Tensor | Frame) -> list[Tensor]:
     return scores
 
 
-def _alike(parts: Any, scores: list[Tensor]) -> bool:
-    """Whether every fold has a score for every class (a small class may be missing from a fold)."""
+def _have_all_classes(parts: Any, scores: list[Tensor]) -> bool:
+    """Whether every fold has a score for every class; a fold may lack a small class."""
     n_classes = len(parts[0].classes)
     width = 1 if n_classes == 2 else n_classes
     return len(parts) > 1 and all(
@@ -62,36 +58,36 @@ def _alike(parts: Any, scores: list[Tensor]) -> bool:
 
 
 def _all_sigmoids(parts: Any, scores: list[Tensor]) -> Tensor:
-    """All folds in one formula: the same numbers as one by one, in far fewer nodes."""
+    """Calibrate all folds with one formula: the same numbers as one by one, in far fewer nodes."""
     n_folds, width = len(parts), scores[0].width
     slopes = np.array([c.a_ for part in parts for c in part.calibrators])
     shifts = np.array([c.b_ for part in parts for c in part.calibrators])
-    # Small ones are scaled to sum to one: they need their relative precision.
-    each = expit(-(ops.concatenate(scores, 1) * slopes + shifts))
+    # expit keeps the relative precision of small numbers; they are scaled to sum to one below.
+    calibrated = expit(-(ops.concatenate(scores, 1) * slopes + shifts))
     if width == 1:
-        positive = ops.sum_(each, 1, keepdims=True) / float(n_folds)
+        positive = ops.sum_(calibrated, 1, keepdims=True) / float(n_folds)
         return ops.concatenate([1.0 - positive, positive], 1)
-    by_fold = ops.reshape_rows(each, n_folds, width)
-    return ops.sum_(_to_one(by_fold), 1) / float(n_folds)
+    by_fold = ops.reshape_rows(calibrated, n_folds, width)
+    return ops.sum_(_scaled_to_one(by_fold), 1) / float(n_folds)
 
 
 def _calibrated(context: Context, part: Any, score: Tensor, at: str) -> Tensor:
     """``_CalibratedClassifier.predict_proba``."""
     if part.method == "temperature":
-        return _tempered(part, score)
+        return _temperature_scaled(part, score)
     n_classes = len(part.classes)
     positions = np.searchsorted(part.classes, part.estimator.classes_)[: score.width]
     values = _values(context, part, score, at)
     if n_classes == 2:
-        return _held_to_one(ops.concatenate([1.0 - values, values], 1))
+        return _rounded_to_one(ops.concatenate([1.0 - values, values], 1))
     columns = {int(p): values[:, i : i + 1] for i, p in enumerate(positions)}
-    nothing = ops.full_rows(score, np.zeros(1))
-    proba = ops.concatenate([columns.get(p, nothing) for p in range(n_classes)], 1)
-    return _held_to_one(_to_one(proba))
+    zero = ops.full_rows(score, np.zeros(1))
+    proba = ops.concatenate([columns.get(p, zero) for p in range(n_classes)], 1)
+    return _rounded_to_one(_scaled_to_one(proba))
 
 
 def _values(context: Context, part: Any, score: Tensor, at: str) -> Tensor:
-    """Each column through its own calibrator."""
+    """Apply to each column its own calibrator."""
     calibrators = part.calibrators[: score.width]
     if part.method == "sigmoid":
         slopes = np.array([c.a_ for c in calibrators])
@@ -105,31 +101,34 @@ def _values(context: Context, part: Any, score: Tensor, at: str) -> Tensor:
     )
 
 
-def _to_one(proba: Tensor) -> Tensor:
-    """Divided by their sum over the last axis; where that is zero, all alike."""
+def _scaled_to_one(proba: Tensor) -> Tensor:
+    """Divide by the sum over the last axis; uniform where that is zero."""
     total = ops.sum_(proba, -1, keepdims=True)
-    empty = total == 0.0
-    return ops.where(empty, 1.0 / float(proba.width), proba / ops.where(empty, 1.0, total))
+    is_zero = total == 0.0
+    return ops.where(is_zero, 1.0 / float(proba.width), proba / ops.where(is_zero, 1.0, total))
 
 
-def _held_to_one(proba: Tensor) -> Tensor:
-    """What exceeds one by rounding is one."""
+def _rounded_to_one(proba: Tensor) -> Tensor:
+    """Set to one what exceeds one by rounding."""
     return ops.where((proba > 1.0) & (proba <= 1.0 + 1e-5), 1.0, proba)
 
 
-def _tempered(part: Any, score: Tensor) -> Tensor:
+def _temperature_scaled(part: Any, score: Tensor) -> Tensor:
     """``_TemperatureScaling.predict``: softmax of logits divided by the temperature.
 
-    scikit-learn takes scores for probabilities when all rows of the batch look like some; that is
-    so for predict_proba, and a decision_function is taken for logits.
+    scikit-learn treats scores as probabilities when every row of the batch looks like one.  Here
+    predict_proba counts as probabilities and decision_function as logits.
     """
-    probabilities = first_method(part.estimator, _SCORES) == "predict_proba"
+    is_probability = first_method(part.estimator, _SCORES) == "predict_proba"
     if score.width == 1:
-        score = ops.concatenate([1.0 - score if probabilities else -score, score], 1)
-    logits = ops.log(score + 1e-12) if probabilities else score
+        score = ops.concatenate([1.0 - score if is_probability else -score, score], 1)
+    logits = ops.log(score + 1e-12) if is_probability else score
     return ops.softmax(logits * float(part.calibrators[0].beta_))
 
 
 CONVERTERS: dict[type, Methods] = {
-    CalibratedClassifierCV: {"predict": _label, "predict_proba": _probabilities}
+    CalibratedClassifierCV: {
+        "predict": predict_largest(_probabilities),
+        "predict_proba": _probabilities,
+    }
 }

@@ -1,4 +1,4 @@
-"""Clusters: the nearest centre, and the distance to each."""
+"""Convert clustering: the nearest centre, and the distance to each centre."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ __all__ = ["CONVERTERS"]
 
 
 def _shifted_distances(X: Tensor, centers: Any) -> Tensor:
-    """Squared distances less the row's own square, which no choice depends on: |c|² - 2 x·c."""
+    """Return squared distances without |x|², which is the same for all centres: |c|² - 2 x·c."""
     centers = learnt_array(centers)  # AffinityPropagation keeps rows of its training table
-    answer: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
-    return answer
+    distances: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
+    return distances
 
 
 def _nearest(_: Context, model: Any, X: Tensor) -> Tensor:
-    """KMeans.predict, MeanShift.predict: of equally near centres the first."""
+    """KMeans.predict, MeanShift.predict: the first of equally near centres."""
     return ops.argmin(_shifted_distances(X, model.cluster_centers_), 1)
 
 
 CANCELLED = 2e-7
-"""The error of a distance d by dot products is 2e-16 |x|² / d: below this, 1e-9 of the largest."""
+"""The error of a distance d from dot products is 2e-16 |x|² / d.
+
+Below this share of |x|², the nearest times the largest distance, it exceeds 1e-9 of the largest."""
 
 
 def _distances_to(attribute: str) -> Converter:
-    """``euclidean_distances`` to the centres.
+    """Convert ``transform`` as ``euclidean_distances`` to the centres in *attribute*.
 
-    A centre that is the row itself, as in a cluster of one, is at a distance of mere rounding.
+    The distance to a centre that equals the row, as in a cluster of one, is only rounding.
     """
 
     def convert(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -64,21 +66,19 @@ def _birch_label(context: Context, model: Any, X: Tensor) -> Tensor:
     return context.labels(model.subcluster_labels_, index)
 
 
-def _bisected(_: Context, model: Any, X: Tensor) -> Tensor:
-    """BisectingKMeans.predict: down the tree, each time to the nearer of two centres.
+def _bisecting_label(_: Context, model: Any, X: Tensor) -> Tensor:
+    """BisectingKMeans._predict_recursive: go down the tree, each time to the nearer of two centres.
 
-    Every inner node decides at once.  A leaf is reached when all decisions above it point to it:
-    the number of those that do, less its depth, is zero for that leaf and negative for all others.
+    All inner nodes decide together.  A row reaches a leaf when all decisions above it point to it.
+    The number of those decisions minus the leaf's depth is zero for that leaf, negative for others.
     """
     shift = getattr(model, "_X_mean", 0.0)
     nodes: list[Any] = []
-    leaves: list[tuple[int, dict[int, bool]]] = []
-    for label, path in _leaves(model._bisecting_tree, {}, nodes):
-        leaves.append((label, path))
+    leaves = list(_leaves(model._bisecting_tree, {}, nodes))
     labels = np.array([label for label, _ in leaves], dtype=np.int64)
     if not nodes:
         return ops.full_rows(X, labels[0])
-    left, right = (
+    to_left, to_right = (
         _shifted_distances(X, np.array([getattr(node, side).center + shift for node in nodes]))
         for side in ("left", "right")
     )
@@ -88,30 +88,30 @@ def _bisected(_: Context, model: Any, X: Tensor) -> Tensor:
         for node, goes_right in path.items():
             agreement[node, i] = 1.0 if goes_right else -1.0
             offset[i] -= float(goes_right)
-    reached = (right < left).astype(np.float64) @ agreement + offset
-    return ops.take(labels, ops.argmax(reached, 1))
+    score = (to_right < to_left).astype(np.float64) @ agreement + offset
+    return ops.take(labels, ops.argmax(score, 1))
 
 
 def _leaves(
     node: Any, path: dict[int, bool], nodes: list[Any]
 ) -> Iterator[tuple[int, dict[int, bool]]]:
-    """Each leaf's label with the decisions that lead to it; inner nodes are appended to *nodes*."""
+    """Yield each leaf's label and the decisions that lead to it; append inner nodes to *nodes*."""
     if node.left is None:
         yield node.label, path
         return
-    here = len(nodes)
+    position = len(nodes)
     nodes.append(node)
-    yield from _leaves(node.left, {**path, here: False}, nodes)
-    yield from _leaves(node.right, {**path, here: True}, nodes)
+    yield from _leaves(node.left, {**path, position: False}, nodes)
+    yield from _leaves(node.right, {**path, position: True}, nodes)
 
 
 def _pooled(context: Context, model: Any, X: Tensor) -> Tensor:
-    """FeatureAgglomeration.transform: one value a group of columns."""
+    """FeatureAgglomeration.transform: one value for each group of columns."""
     groups = np.unique(model.labels_)
     if model.pooling_func == np.mean:
         members = (model.labels_[:, np.newaxis] == groups).astype(np.float64)
-        answer: Tensor = X @ members / np.bincount(model.labels_).astype(np.float64)
-        return answer
+        means: Tensor = X @ members / np.bincount(model.labels_).astype(np.float64)
+        return means
     pooled = []
     for group in groups:
         columns = X[:, np.flatnonzero(model.labels_ == group)]
@@ -129,7 +129,7 @@ _CENTRES: Methods = {"predict": _nearest, "transform": _distances_to("cluster_ce
 
 CONVERTERS: dict[type, Methods] = {
     **dict.fromkeys((cl.KMeans, cl.MiniBatchKMeans), _CENTRES),
-    cl.BisectingKMeans: {**_CENTRES, "predict": _bisected},
+    cl.BisectingKMeans: {**_CENTRES, "predict": _bisecting_label},
     cl.MeanShift: {"predict": _nearest},
     cl.AffinityPropagation: {"predict": _exemplar},
     cl.Birch: {"predict": _birch_label, "transform": _distances_to("subcluster_centers_")},

@@ -1,8 +1,7 @@
-"""Projections: the row, centred and scaled, times one matrix."""
+"""Convert projections: the row, centred and scaled, times one matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,8 +21,8 @@ __all__ = ["CONVERTERS"]
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 
-def _principal(_: Context, pca: Any, X: Tensor) -> Tensor:
-    """_BasePCA.transform: projected first, centred after."""
+def _principal_components(_: Context, pca: Any, X: Tensor) -> Tensor:
+    """_BasePCA.transform: project first, then subtract the projected mean."""
     axes = np.asarray(pca.components_)
     projected: Tensor = X @ axes.T + -(pca.mean_ @ axes.T)
     if pca.whiten:
@@ -33,82 +32,81 @@ def _principal(_: Context, pca: Any, X: Tensor) -> Tensor:
 
 
 def _log_likelihood(_: Context, model: Any, X: Tensor) -> Tensor:
-    """Log density of a Gaussian, its precision from the generative model (PCA, FactorAnalysis)."""
+    """PCA.score_samples, FactorAnalysis.score_samples: the log density of a Gaussian."""
     precision = model.get_precision()
-    gap = X - model.mean_
-    quadratic = -0.5 * ops.sum_(gap * (gap @ precision), 1)
-    answer: Tensor = quadratic - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
-    return answer
+    centred = X - model.mean_
+    quadratic = -0.5 * ops.sum_(centred * (centred @ precision), 1)
+    density: Tensor = quadratic - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
+    return density
 
 
 def _factors(_: Context, model: Any, X: Tensor) -> Tensor:
-    """FactorAnalysis.transform: the mean of the latent variables (Barber, 21.2.33)."""
+    """FactorAnalysis.transform: the mean of the latent variables (Barber 2012, eq. 21.2.33)."""
     weighted = model.components_ / model.noise_variance_
     covariance = linalg.inv(np.eye(len(weighted)) + np.dot(weighted, model.components_.T))
-    answer: Tensor = (X - model.mean_) @ weighted.T @ covariance
-    return answer
+    means: Tensor = (X - model.mean_) @ weighted.T @ covariance
+    return means
 
 
 def _sources(_: Context, ica: Any, X: Tensor) -> Tensor:
     """FastICA.transform."""
-    answer: Tensor = (X - ica.mean_ if ica.whiten else X) @ ica.components_.T
-    return answer
+    sources: Tensor = (X - ica.mean_ if ica.whiten else X) @ ica.components_.T
+    return sources
 
 
 def _sparse_principal(_: Context, pca: Any, X: Tensor) -> Tensor:
-    """SparsePCA.transform: ridge regression on the components, by its normal equations.
+    """_BaseSparsePCA.transform: ridge regression on the components, by its normal equations.
 
-    ``_solve_cholesky``: (C Cᵀ + alpha I)⁻¹ C x; the right side is the row's, the matrix is not, so
-    its factor is applied as one product.  A singular matrix goes to ``_solve_svd``.
+    The solution (C Cᵀ + alpha I)⁻¹ C x is the row times a matrix that does not depend on the row.
     """
-    design = pca.components_.T
-    answer: Tensor = (X - pca.mean_) @ _ridge(design, pca.ridge_alpha).T
-    return answer
+    coefficients: Tensor = (X - pca.mean_) @ _ridge_solver(pca.components_.T, pca.ridge_alpha).T
+    return coefficients
 
 
-def _ridge(design: Any, alpha: float) -> Any:
+def _ridge_solver(design: Any, alpha: float) -> Any:
+    """Return the matrix that ridge regression multiplies a row by.
+
+    ``sklearn.linear_model._ridge``: ``_solve_cholesky``, or ``_solve_svd`` for a singular matrix.
+    """
     gram = design.T @ design + alpha * np.eye(design.shape[1])
     try:
         return linalg.solve(gram, design.T, assume_a="pos")
     except linalg.LinAlgError:
-        left, singular, right = linalg.svd(design, full_matrices=False)
+        U, singular, Vt = linalg.svd(design, full_matrices=False)
         large = singular > 1e-15
         shrunk = np.zeros_like(singular)
         shrunk[large] = singular[large] / (singular[large] ** 2 + alpha)
-        return right.T @ (shrunk[:, np.newaxis] * left.T)
+        return Vt.T @ (shrunk[:, np.newaxis] * U.T)
 
 
-def _standardized(rotation: str) -> Converter:
-    """Cross decompositions: centre, scale, rotate."""
-    return lambda _, model, X: (X - model._x_mean) / model._x_std @ getattr(model, rotation)
+def _rotated(attribute: str) -> Converter:
+    """Convert ``transform`` of a cross decomposition: centre, scale, rotate by *attribute*."""
+    return lambda _, model, X: (X - model._x_mean) / model._x_std @ getattr(model, attribute)
 
 
-def _targets(_: Context, model: Any, X: Tensor) -> Tensor:
+def _pls_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
     """_PLS.predict."""
-    answer = (X - model._x_mean) @ model.coef_.T + model.intercept_
-    return ops.squeeze(answer, 1) if model._predict_1d else answer
+    predictions = (X - model._x_mean) @ model.coef_.T + model.intercept_
+    return ops.squeeze(predictions, 1) if model._predict_1d else predictions
 
 
-def _product(attribute: str = "components_") -> Callable[[Context, Any, Tensor], Tensor]:
-    """The row times the transposed components."""
-
-    def convert(_: Context, model: Any, X: Tensor) -> Tensor:
-        matrix = getattr(model, attribute)
-        return X @ np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix).T
-
-    return convert
+def _projection(_: Context, model: Any, X: Tensor) -> Tensor:
+    """Multiply the row by the transposed components, dense or sparse."""
+    components = model.components_
+    matrix = components.toarray() if hasattr(components, "toarray") else components
+    return X @ np.asarray(matrix).T
 
 
-_PRODUCT: Methods = {"transform": _product()}
+_PRODUCT: Methods = {"transform": _projection}
 _RIDGE: Methods = {"transform": _sparse_principal}
-_PLS: Methods = {"transform": _standardized("x_rotations_"), "predict": _targets}
+_PLS: Methods = {"transform": _rotated("x_rotations_"), "predict": _pls_prediction}
 
 CONVERTERS: dict[type, Methods] = {
-    dc.PCA: {"transform": _principal, "score_samples": _log_likelihood},
-    dc.IncrementalPCA: {"transform": _principal},
+    dc.PCA: {"transform": _principal_components, "score_samples": _log_likelihood},
+    dc.IncrementalPCA: {"transform": _principal_components},
     dc.FactorAnalysis: {"transform": _factors, "score_samples": _log_likelihood},
     dc.FastICA: {"transform": _sources},
-    PLSSVD: {"transform": _standardized("x_weights_")},
+    PLSSVD: {"transform": _rotated("x_weights_")},
     **dict.fromkeys((CCA, PLSCanonical, PLSRegression), _PLS),
     **dict.fromkeys((dc.SparsePCA, dc.MiniBatchSparsePCA), _RIDGE),
     **dict.fromkeys(

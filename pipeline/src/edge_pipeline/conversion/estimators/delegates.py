@@ -1,12 +1,8 @@
-"""Estimators that hand every question to one fitted part: searches, frozen, self-trained."""
+"""Convert estimators that pass every method on to one fitted part, such as searches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import attrgetter
-from typing import Any
-
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - makes the next importable
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - the halving searches need it
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
     GridSearchCV,
@@ -16,11 +12,9 @@ from sklearn.model_selection import (
 )
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
-from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.context import Converter, Methods, on_frame
 
-__all__ = ["CONVERTERS", "delegate"]
+__all__ = ["CONVERTERS"]
 
 _METHODS = (
     "predict",
@@ -32,20 +26,21 @@ _METHODS = (
 )
 
 
-def delegate(part: str) -> Methods:
-    """Every method as the attribute *part* answers it."""
-    find = attrgetter(part)
+def _delegate(attribute: str) -> Methods:
+    """Convert every method as the method of the estimator in *attribute*."""
 
-    def make(method: str) -> Callable[[Context, Any, Tensor | Frame], MethodOutput]:
-        return lambda context, meta, X: context.call(find(meta), method, X, at=part)
+    def converter_of(method: str) -> Converter:
+        return lambda context, meta, X: context.call(
+            getattr(meta, attribute), method, X, at=attribute
+        )
 
-    return {method: on_frame(make(method)) for method in _METHODS}
+    return {method: on_frame(converter_of(method)) for method in _METHODS}
 
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)
 
 CONVERTERS: dict[type, Methods] = {
-    **dict.fromkeys(_SEARCHES, delegate("best_estimator_")),
-    FrozenEstimator: delegate("estimator"),
-    SelfTrainingClassifier: delegate("estimator_"),
+    **dict.fromkeys(_SEARCHES, _delegate("best_estimator_")),
+    FrozenEstimator: _delegate("estimator"),
+    SelfTrainingClassifier: _delegate("estimator_"),
 }

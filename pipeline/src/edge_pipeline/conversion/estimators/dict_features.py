@@ -1,4 +1,4 @@
-"""Dicts and lists of labels: the runtime counts them, as the manifest's derived blocks say."""
+"""Convert vectorizers of dicts and lists; the runtime counts, as the manifest's blocks say."""
 
 from __future__ import annotations
 
@@ -24,31 +24,33 @@ __all__ = ["CONVERTERS"]
 
 
 @on_frame
-def _entries(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
-    """DictVectorizer: a column a key, or a ``key=value``."""
+def _dict_vectorizer(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
+    """DictVectorizer.transform: a column for every key, or ``key=value``."""
     terms = vectorizer.feature_names_
-    unnamed = [term for term in terms if not isinstance(term, str)]
-    if unnamed:
+    no_text = [term for term in terms if not isinstance(term, str)]
+    if no_text:
         raise context.refuse(
-            f"the key {unnamed[0]!r} is no str, and JSON knows no other; name the keys before "
-            "training"
+            f"the key {no_text[0]!r} is not a str, and a JSON object has no other keys; name the "
+            "keys before training"
         )
     reading = Entries(vectorizer.separator, lenient=True)
     counts = context.derive(X, reading, Vocabulary(tuple(map(str, terms))))
-    dtype = np.dtype(vectorizer.dtype)
-    # Numbers are cut or rounded to the vectorizer's dtype, whatever reads them next.
-    return counts if dtype == np.float64 else counts.astype(_like(context, dtype))
+    return _cast(context, counts, vectorizer.dtype)
 
 
-def _like(context: Context, dtype: np.dtype[Any]) -> Any:
+def _cast(context: Context, counts: Tensor, dtype: Any) -> Tensor:
+    """Cast *counts* to the vectorizer's dtype, as scikit-learn does."""
+    dtype = np.dtype(dtype)
+    if dtype == np.float64:
+        return counts
     if dtype == np.float32:
-        return np.float32
+        return counts.astype(np.float32)
     if dtype.kind in "iu":
-        return np.int64
+        return counts.astype(np.int64)
     raise context.refuse(f"dtype={dtype}: a dict's numbers are float64, float32 or whole numbers")
 
 
-_HASHED: dict[str, Reading] = {
+_READINGS: dict[str, Reading] = {
     "dict": Entries("=", lenient=False),
     "pair": Pairs("="),
     "string": Items(),
@@ -56,32 +58,31 @@ _HASHED: dict[str, Reading] = {
 
 
 @on_frame
-def _hashed(context: Context, hasher: Any, X: Tensor | Frame) -> Tensor:
-    """FeatureHasher: a feature's column is its hash."""
+def _feature_hasher(context: Context, hasher: Any, X: Tensor | Frame) -> Tensor:
+    """FeatureHasher.transform: the column of a feature is its hash."""
     placing = Hashing(int(hasher.n_features), bool(hasher.alternate_sign))
-    counts = context.derive(X, _HASHED[hasher.input_type], placing)
-    dtype = np.dtype(hasher.dtype)
-    return counts if dtype == np.float64 else counts.astype(_like(context, dtype))
+    counts = context.derive(X, _READINGS[hasher.input_type], placing)
+    return _cast(context, counts, hasher.dtype)
 
 
 @on_frame
-def _labels(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
-    """MultiLabelBinarizer: whether each label is in the list."""
+def _multi_label_binarizer(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
+    """MultiLabelBinarizer.transform: whether each label is in the list."""
     labels = [
         label.item() if isinstance(label, np.generic) else label for label in binarizer.classes_
     ]
-    strange = [label for label in labels if not isinstance(label, str | int | float)]
-    if strange:
+    no_json = [label for label in labels if not isinstance(label, str | int | float)]
+    if no_json:
         raise context.refuse(
-            f"the label {strange[0]!r} is neither a str nor a number, and JSON knows no other; "
-            "name the labels before training"
+            f"the label {no_json[0]!r} is neither a str nor a number, and JSON has no other "
+            "values; name the labels before training"
         )
-    marks = context.derive(X, Items(), Vocabulary(tuple(labels)), binary=True)
-    return marks.astype(np.int64)
+    indicators = context.derive(X, Items(), Vocabulary(tuple(labels)), binary=True)
+    return indicators.astype(np.int64)
 
 
 CONVERTERS: dict[type, Methods] = {
-    DictVectorizer: {"transform": _entries},
-    FeatureHasher: {"transform": _hashed},
-    MultiLabelBinarizer: {"transform": _labels},
+    DictVectorizer: {"transform": _dict_vectorizer},
+    FeatureHasher: {"transform": _feature_hasher},
+    MultiLabelBinarizer: {"transform": _multi_label_binarizer},
 }

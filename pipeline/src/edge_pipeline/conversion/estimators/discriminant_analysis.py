@@ -1,4 +1,4 @@
-"""Discriminant analysis: linear and quadratic."""
+"""Convert linear and quadratic discriminant analysis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from sklearn.discriminant_analysis import (
     QuadraticDiscriminantAnalysis,
 )
 
-from edge_pipeline.conversion.context import Context, Methods
+from edge_pipeline.conversion.class_labels import predict_largest
+from edge_pipeline.conversion.context import Context, Converter, Methods
 from edge_pipeline.conversion.estimators.linear import linear_label, linear_scores
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["CONVERTERS"]
+__all__ = ["CONVERTERS", "discriminant_methods"]
 
 
 def _linear_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -28,23 +29,26 @@ def _linear_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _projection(context: Context, model: Any, X: Tensor) -> Tensor:
-    """LinearDiscriminantAnalysis.transform; solver lsqr has none, in scikit-learn either."""
+    """LinearDiscriminantAnalysis.transform, which solver="lsqr" lacks in scikit-learn too."""
     if model.solver == "svd":
         X = X - np.asarray(model.xbar_)
     return X @ np.asarray(model.scalings_)[:, : model._max_components]
 
 
 def _log_posteriors(_: Context, model: Any, X: Tensor) -> Tensor:
-    """One score a class: eq. 4.12 of Hastie, Tibshirani, Friedman (2009), all classes at once."""
-    gaps = ops.expand_dims(X, 0) - np.stack(model.means_)[:, np.newaxis]
-    lengths = ops.sum_of_squares(gaps @ _whitening(model), 2).T
+    """QuadraticDiscriminantAnalysis._decision_function: one score for each class.
+
+    Hastie, Tibshirani, Friedman (2009), eq. 4.12, all classes together.
+    """
+    differences = ops.expand_dims(X, 0) - np.stack(model.means_)[:, np.newaxis]
+    lengths = ops.sum_of_squares(differences @ _whitening(model), 2).T
     logs = np.array([np.sum(np.log(scaling)) for scaling in model.scalings_])
-    answer: Tensor = -0.5 * (lengths + logs) + np.log(model.priors_)
-    return answer
+    scores: Tensor = -0.5 * (lengths + logs) + np.log(model.priors_)
+    return scores
 
 
 def _whitening(model: Any) -> NDArray[np.float64]:
-    """A matrix for each class; of unequal ranks, filled up with zeros."""
+    """Return a whitening matrix for each class, padded with zeros to the largest rank."""
     parts = [
         np.asarray(rotation) * np.asarray(scaling) ** -0.5
         for rotation, scaling in zip(model.rotations_, model.scalings_, strict=True)
@@ -53,19 +57,23 @@ def _whitening(model: Any) -> NDArray[np.float64]:
     return np.stack([np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts])
 
 
-def _quadratic_scores(context: Context, model: Any, X: Tensor) -> Tensor:
-    scores = _log_posteriors(context, model, X)
-    return scores[:, 1] - scores[:, 0] if len(model.classes_) == 2 else scores
+def discriminant_methods(log_posteriors: Converter) -> Methods:
+    """Convert the methods of ``DiscriminantAnalysisPredictionMixin`` from one score a class."""
 
+    def scores(context: Context, model: Any, X: Tensor) -> Tensor:
+        posteriors: Tensor = log_posteriors(context, model, X)
+        return posteriors[:, 1] - posteriors[:, 0] if len(model.classes_) == 2 else posteriors
 
-def _quadratic_label(context: Context, model: Any, X: Tensor) -> Tensor:
-    return context.labels(model.classes_, ops.argmax(_log_posteriors(context, model, X), 1))
+    def probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+        posteriors = log_posteriors(context, model, X)
+        shifted = posteriors - ops.max_(posteriors, 1, keepdims=True)
+        return ops.exp(shifted - ops.log(ops.sum_(ops.exp(shifted), 1, keepdims=True)))
 
-
-def _quadratic_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-    scores = _log_posteriors(context, model, X)
-    below = scores - ops.max_(scores, 1, keepdims=True)
-    return ops.exp(below - ops.log(ops.sum_(ops.exp(below), 1, keepdims=True)))
+    return {
+        "predict": predict_largest(log_posteriors),
+        "predict_proba": probabilities,
+        "decision_function": scores,
+    }
 
 
 CONVERTERS: dict[type, Methods] = {
@@ -75,9 +83,5 @@ CONVERTERS: dict[type, Methods] = {
         "decision_function": linear_scores,
         "transform": _projection,
     },
-    QuadraticDiscriminantAnalysis: {
-        "predict": _quadratic_label,
-        "predict_proba": _quadratic_probabilities,
-        "decision_function": _quadratic_scores,
-    },
+    QuadraticDiscriminantAnalysis: discriminant_methods(_log_posteriors),
 }

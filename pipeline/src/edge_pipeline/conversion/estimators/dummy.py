@@ -1,4 +1,4 @@
-"""Dummy estimators: the same answer for every row."""
+"""Convert baselines, which predict the same for every row: DummyClassifier, DummyRegressor."""
 
 from __future__ import annotations
 
@@ -13,37 +13,39 @@ from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["CONVERTERS"]
+__all__ = ["CONVERTERS", "constant_rows"]
 
 
 @on_frame
 def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     strategy = model._strategy
     if strategy in ("stratified", "uniform"):
-        raise _drawn(context, strategy)
+        raise _random(context, strategy)
     if strategy == "constant":
-        chosen = np.ravel(model.constant)
-    elif model.sparse_output_:  # there scikit-learn answers with the position, not with the label
-        chosen = np.array([prior.argmax() for prior in _each(model, model.class_prior_)])
+        labels = np.ravel(model.constant)
+    elif model.sparse_output_:  # then scikit-learn predicts the position of the label
+        labels = np.array([prior.argmax() for prior in _by_target(model, model.class_prior_)])
     else:
-        parts = zip(_each(model, model.classes_), _each(model, model.class_prior_), strict=True)
-        chosen = np.array([classes[prior.argmax()] for classes, prior in parts])
-    return _repeated(X, chosen if model.n_outputs_ > 1 else chosen[0])
+        parts = zip(
+            _by_target(model, model.classes_), _by_target(model, model.class_prior_), strict=True
+        )
+        labels = np.array([classes[prior.argmax()] for classes, prior in parts])
+    return constant_rows(X, labels if model.n_outputs_ > 1 else labels[0])
 
 
 @on_frame
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor | list[Tensor]:
     if model._strategy == "stratified":
-        raise _drawn(context, model._strategy)
-    answers = [_repeated(X, row) for row in _rows(model)]
-    return answers if model.n_outputs_ > 1 else answers[0]
+        raise _random(context, model._strategy)
+    probabilities = [constant_rows(X, row) for row in _rows(model)]
+    return probabilities if model.n_outputs_ > 1 else probabilities[0]
 
 
 def _rows(model: Any) -> list[NDArray[np.float64]]:
-    """The distribution of each target."""
+    """Return the class probabilities of each target."""
     rows = []
     for k, (classes, prior) in enumerate(
-        zip(_each(model, model.classes_), _each(model, model.class_prior_), strict=True)
+        zip(_by_target(model, model.classes_), _by_target(model, model.class_prior_), strict=True)
     ):
         if model._strategy == "prior":
             row = np.asarray(prior, dtype=np.float64)
@@ -59,24 +61,25 @@ def _rows(model: Any) -> list[NDArray[np.float64]]:
 
 @on_frame
 def _mean(_: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """DummyRegressor: every strategy has left a constant."""
+    """DummyRegressor.predict: fitting has computed a constant for every strategy."""
     constant = np.ravel(model.constant_)
-    return _repeated(X, constant if model.n_outputs_ > 1 else constant[0])
+    return constant_rows(X, constant if model.n_outputs_ > 1 else constant[0])
 
 
-def _each(model: Any, value: Any) -> list[Any]:
-    """*value* of each target, in a list also where there is one."""
+def _by_target(model: Any, value: Any) -> list[Any]:
+    """Return *value* of each target as a list, also for one target."""
     return list(value) if model.n_outputs_ > 1 else [value]
 
 
-def _repeated(X: Tensor | Frame, row: Any) -> Tensor:
+def constant_rows(X: Tensor | Frame, row: Any) -> Tensor:
+    """Return *row* for every row of *X*."""
     return ops.full_rows(X.columns[0][0] if isinstance(X, Frame) else X, row)
 
 
-def _drawn(context: Context, strategy: str) -> Exception:
+def _random(context: Context, strategy: str) -> Exception:
     return context.refuse(
         f"strategy={strategy!r}: scikit-learn draws a random number for each row when it predicts, "
-        "so the answer depends on the row's position and not on the row; use 'prior', "
+        "so the prediction does not depend on the values of the row; use 'prior', "
         "'most_frequent' or 'constant'",
         drawn=True,
     )

@@ -1,8 +1,8 @@
-"""Histogram gradient boosting: float64 comparisons, missing values and sets of categories.
+"""Convert histogram gradient boosting, with missing values and sets of categories.
 
-scikit-learn puts categorical columns first and encodes them as whole numbers; an unknown category
-becomes missing (``_preprocessor``).  Here the columns are joined as they come, every category has
-one number whatever its column, and the trees are renumbered to match.
+scikit-learn puts categorical columns first and encodes them as whole numbers; an unseen category
+becomes a missing value (``_preprocessor``).  Here every category has one number in all columns,
+numeric columns come first, and the trees' features and categories are renumbered to match.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from sklearn import ensemble
 from edge_pipeline.conversion.column_frame import Frame, frame_of, join
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.estimators.gradient_boosting import (
-    boosted_label,
-    boosted_probabilities,
-    linked,
+    boosted_classifier,
+    inverse_link,
     raw_column,
 )
 from edge_pipeline.conversion.graph import ops
@@ -41,18 +40,18 @@ _MAX_CODES = 256
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """The columns as the trees see them.
+    """Map the features and categories of the trees to the matrix.
 
     Attributes
     ----------
-    place
-        Feature of a tree to column of the matrix.
+    position
+        The matrix column of each feature of a tree.
     categories
-        Shape (n_features, 256): for each feature of a tree the matrix' values of its categories,
-        by the code that scikit-learn has for them; NaN beyond the last.
+        Shape (n_features, 256): the number of each category in the matrix, by feature of a tree
+        and by scikit-learn's code of the category; NaN beyond the last.
     """
 
-    place: NDArray[np.int64]
+    position: NDArray[np.int64]
     categories: NDArray[np.float64]
 
 
@@ -62,9 +61,9 @@ def _raw(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 
 def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """``_raw_predict``: the baseline, then every tree's value in the order of the iterations."""
+    """Add every tree's value to the baseline, in the order of the iterations (``_raw_predict``)."""
     columns, matrix = _prepared(context, model, X)
-    predictors = [one for iteration in model._predictors for one in iteration]
+    predictors = [predictor for iteration in model._predictors for predictor in iteration]
     forest = join_forests([_forest(predictor, columns) for predictor in predictors])
     values = np.concatenate([predictor.nodes["value"] for predictor in predictors])
     baseline = np.ravel(model._baseline_prediction)
@@ -75,35 +74,37 @@ def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 
 def _prepared(context: Context, model: Any, X: Tensor | Frame) -> tuple[_Columns, Tensor]:
-    """The columns' description, and all columns in one matrix of numbers."""
+    """Join all columns in one matrix of numbers, and describe them."""
     categories = np.full((model.n_features_in_, _MAX_CODES), np.nan)
     if model._preprocessor is None:
         return _Columns(np.arange(model.n_features_in_), categories), context.matrix(X)
     frame = frame_of(X)
     categorical = np.flatnonzero(model.is_categorical_)
-    others = np.flatnonzero(~model.is_categorical_)
-    known = model._preprocessor.named_transformers_["encoder"].categories_
-    parts: list[Tensor | Frame] = [frame.select(others)] if len(others) else []
-    order = [others]
+    numeric = np.flatnonzero(~model.is_categorical_)
+    trained = model._preprocessor.named_transformers_["encoder"].categories_
+    parts: list[Tensor | Frame] = [frame.select(numeric)] if len(numeric) else []
+    order = [numeric]
     for textual in (False, True):
-        kinds = [frame.columns[at][0].is_string for at in categorical]
-        chosen = [i for i, kind in enumerate(kinds) if kind == textual]
-        if not chosen:
+        are_strings = [frame.columns[at][0].is_string for at in categorical]
+        selected = [i for i, is_string in enumerate(are_strings) if is_string == textual]
+        if not selected:
             continue
-        numbers = _numbered(context, [list(known[i]) for i in chosen])
-        for i in chosen:
-            codes = [numbers.get(MISSING_STRING if c is None else c, np.nan) for c in known[i]]
+        numbers = _numbered(context, [list(trained[i]) for i in selected])
+        for i in selected:
+            codes = [numbers.get(MISSING_STRING if c is None else c, np.nan) for c in trained[i]]
             categories[i, : len(codes)] = codes
-        parts.append(_codes(frame.select(categorical[chosen]).matrix(), numbers))
-        order.append(categorical[chosen])
-    place = np.argsort(np.concatenate(order))
-    return _Columns(place[np.append(categorical, others)], categories), context.matrix(join(parts))
+        parts.append(_codes(frame.select(categorical[selected]).matrix(), numbers))
+        order.append(categorical[selected])
+    position = np.argsort(np.concatenate(order))
+    return _Columns(position[np.append(categorical, numeric)], categories), context.matrix(
+        join(parts)
+    )
 
 
 def _numbered(context: Context, columns: list[Any]) -> dict[Any, float]:
-    """A number for every category, so that one look-up serves all columns; not for NaN.
+    """Number every category but NaN, so that all columns share one look-up.
 
-    scikit-learn takes NaN for a missing value and None for a category like any other.
+    For scikit-learn NaN is a missing value, and None is a category like any other.
     """
     for categories in columns:
         if None in categories and any(c != c for c in categories):
@@ -116,22 +117,22 @@ def _numbered(context: Context, columns: list[Any]) -> dict[Any, float]:
 
 
 def _codes(X: Tensor, numbers: Mapping[Any, float]) -> Tensor:
-    """The number of each value, NaN for one that is unknown or missing.
+    """Return the number of each value; NaN for an unseen category or a missing value.
 
-    Numeric categories too: onnxruntime cuts a value's fraction off before it looks into a set.
+    Numeric categories too: onnxruntime truncates a value before it tests whether a set has it.
     """
     keys = np.array(list(numbers), dtype=object if X.is_string else np.float64)
     return ops.lookup(X, keys, np.array(list(numbers.values())), np.nan)
 
 
 def _forest(predictor: Any, columns: _Columns) -> Forest:
-    """``TreePredictor.nodes``: a value at most the threshold goes left, or one in the set."""
+    """Read ``TreePredictor.nodes``: values up to the threshold, or in the set, go left."""
     nodes = predictor.nodes
     leaf = nodes["is_leaf"].astype(np.bool_)
     feature = np.where(leaf, 0, nodes["feature_idx"].astype(np.int64))
     forest = Forest(
         roots=np.zeros(1, dtype=np.int64),
-        feature=columns.place[feature],
+        feature=columns.position[feature],
         threshold=nodes["num_threshold"].astype(np.float64),
         left=np.where(leaf, -1, nodes["left"].astype(np.int64)),
         right=np.where(leaf, -1, nodes["right"].astype(np.int64)),
@@ -149,29 +150,10 @@ def _forest(predictor: Any, columns: _Columns) -> Forest:
 
 @on_frame
 def _prediction(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return linked(context, model, raw_column(_raw(context, model, X)))
-
-
-@on_frame
-def _decision(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return raw_column(_raw(context, model, X))
-
-
-@on_frame
-def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return boosted_probabilities(context, model, _raw(context, model, X))
-
-
-@on_frame
-def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    return boosted_label(context, model, _raw(context, model, X), zero_is_second=False)
+    return inverse_link(context, model, raw_column(_raw(context, model, X)))
 
 
 CONVERTERS: dict[type, Methods] = {
     ensemble.HistGradientBoostingRegressor: {"predict": _prediction},
-    ensemble.HistGradientBoostingClassifier: {
-        "predict": _label,
-        "predict_proba": _probabilities,
-        "decision_function": _decision,
-    },
+    ensemble.HistGradientBoostingClassifier: boosted_classifier(_raw, zero_is_second=False),
 }

@@ -1,4 +1,4 @@
-"""Label propagation and spreading: the labels of near training rows, weighed by a kernel."""
+"""Convert label propagation and spreading: labels of training rows, weighted by a kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 
+from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.estimators.neighbors import k_nearest
 from edge_pipeline.conversion.fitted_arrays import learnt_array
@@ -18,10 +19,11 @@ from edge_pipeline.conversion.tracing.trace import trace
 __all__ = ["CONVERTERS"]
 
 DIGITS_UP_TO, ZERO_FROM = 700.0, 746.0
-"""exp(-700) has all its digits in float64, exp(-746) is zero."""
+"""exp(-700) has all its digits in float64; exp(-746) is zero."""
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+    """BaseLabelPropagation.predict_proba."""
     labels = np.asarray(model.label_distributions_, dtype=np.float64)
     if model.kernel == "knn":
         nearest = model.nn_fit
@@ -30,52 +32,46 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
     else:
         affinity = _affinity(context, model, X)
         if not callable(model.kernel):
-            _doubt_cancelled(context, model, X)
+            _mark_cancelled(context, model, X)
         weights = affinity @ labels
     return weights / ops.sum_(weights, 1, keepdims=True)
 
 
 def _affinity(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Shape (n_samples, n_training); a function of two matrices is traced."""
-    known = _known(model)
+    """Compute the kernel, shape (n_samples, n_training); a user's function is traced."""
+    training_rows = learnt_array(model.X_)
     if not callable(model.kernel):
-        return kernel(context, model.kernel, X, known, gamma=model.gamma)
+        return kernel(context, model.kernel, X, training_rows, gamma=model.gamma)
 
-    def turned(rows: Any) -> Any:
-        return model.kernel(known, rows).T
+    def transposed(rows: Any) -> Any:
+        return model.kernel(training_rows, rows).T
 
-    turned.__name__ = getattr(model.kernel, "__name__", repr(model.kernel))
-    return context.matrix(trace(context, "kernel", turned, X, {}))
+    transposed.__name__ = getattr(model.kernel, "__name__", repr(model.kernel))
+    return context.matrix(trace(context, "kernel", transposed, X, {}))
 
 
-def _doubt_cancelled(context: Context, model: Any, X: Tensor) -> None:
-    """Doubt rows whose weights are nothing but rounding.
+def _mark_cancelled(context: Context, model: Any, X: Tensor) -> None:
+    """Mark as ambiguous the rows whose weights are only rounding.
 
-    x² - 2 xy + y² is right to the last digits of x² + y²; gamma times that error is the relative
-    error of a weight.  And where every weight is below the smallest normal number, none has digits.
+    The error of x² - 2 xy + y² is a rounding of x² + y².  Gamma times it is the relative error of a
+    weight.  Where every weight is below the smallest normal number, none has all its digits.
     """
-    known, gamma = _known(model), float(model.gamma)
-    size = ops.sum_of_squares(X, 1, keepdims=True) + np.einsum("ij,ij->i", known, known)
+    training_rows, gamma = learnt_array(model.X_), float(model.gamma)
+    squares = np.einsum("ij,ij->i", training_rows, training_rows)
+    size = ops.sum_of_squares(X, 1, keepdims=True) + squares
     error = size * (ROUNDING * gamma)
-    exponent = squared_distances(X, known) * gamma
-    lost = (error > EXACT) & (exponent - error < ZERO_FROM)
+    exponent = squared_distances(X, training_rows) * gamma
+    is_rounding = (error > EXACT) & (exponent - error < ZERO_FROM)
     least = ops.min_(exponent, 1)
     context.mark_ambiguous(
-        (ops.max_(lost.astype(np.int64), 1) > 0) | ((least > DIGITS_UP_TO) & (least < ZERO_FROM))
+        (ops.max_(is_rounding.astype(np.int64), 1) > 0)
+        | ((least > DIGITS_UP_TO) & (least < ZERO_FROM))
     )
 
 
-def _known(model: Any) -> Any:
-    return learnt_array(model.X_)
-
-
-def _label(context: Context, model: Any, X: Tensor) -> Tensor:
-    return context.labels(model.classes_, ops.argmax(_probabilities(context, model, X), 1))
-
-
-_PROPAGATION: Methods = {"predict": _label, "predict_proba": _probabilities}
-
-CONVERTERS: dict[type, Methods] = {
-    LabelPropagation: _PROPAGATION,
-    LabelSpreading: _PROPAGATION,
+_PROPAGATION: Methods = {
+    "predict": predict_largest(_probabilities),
+    "predict_proba": _probabilities,
 }
+
+CONVERTERS: dict[type, Methods] = dict.fromkeys((LabelPropagation, LabelSpreading), _PROPAGATION)

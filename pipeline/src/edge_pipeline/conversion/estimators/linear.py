@@ -1,4 +1,4 @@
-"""Linear models: one matrix product, then a link function or a choice of class."""
+"""Convert linear models: one matrix product, then a link function or the largest score."""
 
 from __future__ import annotations
 
@@ -15,26 +15,35 @@ from edge_pipeline.conversion.fitted_arrays import learnt_array
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["CONVERTERS", "choose", "linear_scores", "second_score", "shared_out"]
+__all__ = [
+    "CONVERTERS",
+    "INVERSE_LINKS",
+    "LOGISTIC",
+    "linear_label",
+    "linear_scores",
+    "second_score",
+]
 
 
 def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
-    """``X @ coef_.T + intercept_``, in the shape that ``coef_`` asks for."""
+    """Compute ``X @ coef_.T + intercept_``; a one-dimensional ``coef_`` gives a vector."""
     weights, bias = learnt_array(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
-    answer: Tensor = X @ np.atleast_2d(weights).T + bias
-    return ops.squeeze(answer, 1) if weights.ndim == 1 else answer
+    predictions: Tensor = X @ np.atleast_2d(weights).T + bias
+    return ops.squeeze(predictions, 1) if weights.ndim == 1 else predictions
 
 
 def linear_scores(context: Context, model: Any, X: Tensor) -> Tensor:
-    """LinearClassifierMixin.decision_function: one column a class, none for two classes."""
+    """LinearClassifierMixin.decision_function: a column for each class, or a vector for two."""
     if _is_narrow(model):
         return second_score(_two_columns(model, X))
     return _flat(linear_prediction(context, model, X))
 
 
 TWO_COLUMNS_UP_TO = 512
-"""Features up to which two classes have two columns, the first of zeros: label, probabilities and
-scores are then one node each after the product.  Beyond, twice the numbers cost more than that."""
+"""Up to this many features two classes have two score columns, the first of zeros.
+
+Label, probabilities and scores are then one node each after the product.  With more features, a
+product of twice the size costs more than that saves."""
 
 
 def _is_narrow(model: Any) -> bool:
@@ -43,7 +52,7 @@ def _is_narrow(model: Any) -> bool:
 
 
 def _two_columns(model: Any, X: Tensor) -> Tensor:
-    """Scores of two classes: zero, and the decision function."""
+    """Return the scores of two classes: zero, and the decision function."""
     weights = np.vstack([np.zeros(X.width), learnt_array(model.coef_)]).T
     bias = np.append(0.0, np.asarray(model.intercept_, dtype=np.float64))
     scores: Tensor = X @ weights + bias
@@ -51,38 +60,34 @@ def _two_columns(model: Any, X: Tensor) -> Tensor:
 
 
 def second_score(scores: Tensor) -> Tensor:
-    """The second of two columns of which the first is zero.
+    """Return the second of two columns; the first is zero.
 
-    As their sum: for 1,000 rows that takes 3.5 us, and picking a column 8 (onnxruntime 1.32).
+    Their sum takes 3.5 us for 1,000 rows, and picking a column takes 8 us (onnxruntime 1.32).
     """
     return ops.sum_(scores, 1)
-
-
-def choose(context: Context, classes: Any, scores: Tensor) -> Tensor:
-    """The class of the highest score, or of the sign when there is one score a row."""
-    index = (scores > 0).astype(np.int64) if scores.ndim == 1 else ops.argmax(scores, 1)
-    return context.labels(classes, index)
 
 
 def linear_label(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin.predict."""
     if _is_narrow(model):
         return context.labels(model.classes_, ops.argmax(_two_columns(model, X), 1))
-    return choose(context, model.classes_, linear_scores(context, model, X))
+    scores = linear_scores(context, model, X)
+    index = (scores > 0).astype(np.int64) if scores.ndim == 1 else ops.argmax(scores, 1)
+    return context.labels(model.classes_, index)
 
 
-def shared_out(each: Tensor) -> Tensor:
-    """Rows of non-negative numbers scaled to sum to one; a row of zeros becomes uniform."""
-    total = ops.sum_(each, 1, keepdims=True)
-    nothing = total == 0.0
-    return ops.where(nothing, 1.0, each) / ops.where(nothing, float(each.width), total)
+def _scaled_to_one(scores: Tensor) -> Tensor:
+    """Scale rows of non-negative numbers to sum to one; a row of zeros becomes uniform."""
+    total = ops.sum_(scores, 1, keepdims=True)
+    is_zero = total == 0.0
+    return ops.where(is_zero, 1.0, scores) / ops.where(is_zero, float(scores.width), total)
 
 
 def _flat(scores: Tensor) -> Tensor:
     return ops.squeeze(scores, 1) if scores.ndim == 2 and scores.shape[1] == 1 else scores
 
 
-def _one_against_rest(context: Context, model: Any, X: Tensor) -> Tensor:
+def _one_versus_rest(context: Context, model: Any, X: Tensor) -> Tensor:
     """LinearClassifierMixin._predict_proba_lr: logistic scores, scaled to sum to one."""
     if _is_narrow(model):
         return ops.softmax(_two_columns(model, X))
@@ -90,55 +95,57 @@ def _one_against_rest(context: Context, model: Any, X: Tensor) -> Tensor:
     if scores.width == 1:
         positive = ops.sigmoid(scores)
         return ops.concatenate([1.0 - positive, positive], 1)
-    return shared_out(special_functions.expit(scores))
+    return _scaled_to_one(special_functions.expit(scores))
 
 
 def _logistic_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-    """LogisticRegression.predict_proba: softmax, logistic for two classes.
+    """LogisticRegression.predict_proba: softmax, or the logistic function for two classes.
 
-    Up to scikit-learn 1.7 ``multi_class`` (and liblinear) chose between one-against-rest and
-    multinomial; a model of that time keeps its meaning.
+    Up to scikit-learn 1.7 ``multi_class`` (and liblinear) selected one-versus-rest or multinomial.
+    A model trained with such a version is converted by its formula.
     """
-    told = getattr(model, "multi_class", "deprecated")
+    multi_class = getattr(model, "multi_class", "deprecated")
     scores = linear_prediction(context, model, X)
-    if told == "multinomial":
-        both = ops.concatenate([-scores, scores], 1) if scores.width == 1 else scores
-        return ops.softmax(both)
-    if len(model.classes_) <= 2 or told == "ovr" or model.solver == "liblinear":
-        return _one_against_rest(context, model, X)
+    if multi_class == "multinomial":
+        return ops.softmax(ops.concatenate([-scores, scores], 1) if scores.width == 1 else scores)
+    if len(model.classes_) <= 2 or multi_class == "ovr" or model.solver == "liblinear":
+        return _one_versus_rest(context, model, X)
     return ops.softmax(scores)
 
 
 def _sgd_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
     """SGDClassifier.predict_proba, which exists for two losses."""
     if model.loss == "log_loss":
-        return _one_against_rest(context, model, X)
+        return _one_versus_rest(context, model, X)
     scores = linear_prediction(context, model, X)
-    each = (ops.clip(scores, -1.0, 1.0) + 1.0) / 2.0
-    return ops.concatenate([1.0 - each, each], 1) if each.width == 1 else shared_out(each)
+    clipped = (ops.clip(scores, -1.0, 1.0) + 1.0) / 2.0
+    if clipped.width == 1:
+        return ops.concatenate([1.0 - clipped, clipped], 1)
+    return _scaled_to_one(clipped)
 
 
 def _ridge_label(context: Context, model: Any, X: Tensor) -> Tensor:
-    """RidgeClassifier.predict: of several labels, each whose score is positive."""
+    """RidgeClassifier.predict; with several labels a row, every label with a positive score."""
     if model._label_binarizer.y_type_.startswith("multilabel"):
         return (linear_prediction(context, model, X) > 0.0).astype(np.int64)
     return linear_label(context, model, X)
 
 
 def _glm_prediction(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The inverse of the link that the loss has, of the linear prediction."""
-    inverse = _INVERSE_LINKS.get(type(model._base_loss.link))
+    """_GeneralizedLinearRegressor.predict: the loss's inverse link of the linear prediction."""
+    inverse = INVERSE_LINKS.get(type(model._base_loss.link))
     if inverse is None:
         raise context.refuse(f"link {type(model._base_loss.link).__name__} has no inverse here")
     return inverse(linear_prediction(context, model, X))
 
 
-_INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
+INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
     links.IdentityLink: lambda raw: raw,
     links.LogLink: ops.exp,
     links.LogitLink: ops.sigmoid,
-    links.HalfLogitLink: lambda raw: ops.sigmoid(2.0 * raw),
+    links.HalfLogitLink: lambda raw: ops.sigmoid(raw * 2.0),
 }
+"""Links of ``sklearn._loss.link`` to their inverse."""
 
 
 def _one_class_score(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -147,8 +154,8 @@ def _one_class_score(_: Context, model: Any, X: Tensor) -> Tensor:
     return ops.squeeze(product, 1)
 
 
-def _one_class_raw(context: Context, model: Any, X: Tensor) -> Tensor:
-    """SGDOneClassSVM.score_samples: the offset taken off and put on again, as scikit-learn does."""
+def _one_class_samples(context: Context, model: Any, X: Tensor) -> Tensor:
+    """SGDOneClassSVM.score_samples: subtract the offset and add it again, as scikit-learn does."""
     return _one_class_score(context, model, X) + float(model.offset_[0])
 
 
@@ -157,7 +164,7 @@ def _one_class_label(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _consensus(context: Context, model: Any, X: Tensor) -> MethodOutput:
-    """RANSACRegressor: the model of the inliers."""
+    """RANSACRegressor.predict: the estimator fitted on the inliers."""
     return context.call(model.estimator_, "predict", X, at="estimator_")
 
 
@@ -176,7 +183,7 @@ _REGRESSORS = (
 _CLASSIFIERS = "PassiveAggressiveClassifier Perceptron"
 
 CONVERTERS: dict[type, Methods] = {
-    # By name: PassiveAggressive* are to leave scikit-learn in 1.10.
+    # By name: scikit-learn 1.10 removes PassiveAggressive*.
     **{getattr(lm, name): REGRESSOR for name in _REGRESSORS.split() if hasattr(lm, name)},
     **{getattr(lm, name): CLASSIFIER for name in _CLASSIFIERS.split() if hasattr(lm, name)},
     **dict.fromkeys((lm.RidgeClassifier, lm.RidgeClassifierCV), RIDGE_CLASSIFIER),
@@ -187,7 +194,7 @@ CONVERTERS: dict[type, Methods] = {
     lm.SGDOneClassSVM: {
         "predict": _one_class_label,
         "decision_function": _one_class_score,
-        "score_samples": _one_class_raw,
+        "score_samples": _one_class_samples,
     },
     LinearSVC: CLASSIFIER,
     LinearSVR: REGRESSOR,

@@ -1,4 +1,4 @@
-"""Gaussian mixtures and the robust ellipse: quadratic forms of the row."""
+"""Convert Gaussian mixtures and EllipticEnvelope: quadratic forms of the row."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ __all__ = ["CONVERTERS"]
 
 
 def _full(X: Tensor, means: Any, factors: Any) -> Tensor:
-    """Squared lengths of (x - mean) in the basis of each component's precision, as one product."""
+    """Compute the squared length of (x - mean) in the basis of each precision, by one product."""
     components, width, _ = factors.shape
     basis = np.concatenate(list(factors), axis=1)
-    centres = np.concatenate([mean @ factor for mean, factor in zip(means, factors, strict=True)])
-    gap = ops.reshape_rows(X @ basis + -centres, components, width)
-    return ops.sum_(gap * gap, 2)
+    means = np.concatenate([mean @ factor for mean, factor in zip(means, factors, strict=True)])
+    difference = ops.reshape_rows(X @ basis + -means, components, width)
+    return ops.sum_(difference * difference, 2)
 
 
 def _tied(X: Tensor, means: Any, factor: Any) -> Tensor:
-    gap = ops.expand_dims(X @ factor, 1) - means @ factor
-    return ops.sum_(gap * gap, 2)
+    difference = ops.expand_dims(X @ factor, 1) - means @ factor
+    return ops.sum_(difference * difference, 2)
 
 
 def _diagonal(X: Tensor, means: Any, factors: Any) -> Tensor:
     precisions = factors**2
     constant = np.sum(means**2 * precisions, axis=1)
-    answer: Tensor = constant - 2.0 * (X @ (means * precisions).T) + (X * X) @ precisions.T
-    return answer
+    lengths: Tensor = constant - 2.0 * (X @ (means * precisions).T) + (X * X) @ precisions.T
+    return lengths
 
 
 def _spherical(X: Tensor, means: Any, factors: Any) -> Tensor:
     precisions = factors**2
     constant = np.sum(means**2, axis=1) * precisions
-    answer: Tensor = (
+    lengths: Tensor = (
         constant - 2.0 * (X @ means.T * precisions) + ops.sum_(X * X, 1, True) * precisions
     )
-    return answer
+    return lengths
 
 
 _QUADRATICS: Mapping[str, Callable[[Tensor, Any, Any], Tensor]] = {
+    # sklearn.mixture._gaussian_mixture._estimate_log_gaussian_prob, by covariance_type
     "full": _full,
     "tied": _tied,
     "diag": _diagonal,
@@ -57,19 +58,19 @@ _QUADRATICS: Mapping[str, Callable[[Tensor, Any, Any], Tensor]] = {
 
 
 def _weighted_log_densities(mixture: Any, X: Tensor) -> Tensor:
-    """BaseMixture._estimate_weighted_log_prob: one column a component."""
+    """BaseMixture._estimate_weighted_log_prob: one column for each component."""
     kind, factors, width = mixture.covariance_type, mixture.precisions_cholesky_, X.width
     quadratic = _QUADRATICS[kind](X, mixture.means_, factors)
     log_det = _compute_log_det_cholesky(factors, kind, width)
     density = -0.5 * (width * np.log(2 * np.pi) + quadratic) + log_det
     if isinstance(mixture, BayesianGaussianMixture):
         density = density + _wishart_terms(mixture, width)
-    answer: Tensor = density + np.asarray(mixture._estimate_log_weights())
-    return answer
+    weighted: Tensor = density + np.asarray(mixture._estimate_log_weights())
+    return weighted
 
 
 def _wishart_terms(mixture: Any, width: int) -> Any:
-    """What BayesianGaussianMixture._estimate_log_prob adds: the expected log determinant."""
+    """BayesianGaussianMixture._estimate_log_prob adds the expected log determinant."""
     freedom = mixture.degrees_of_freedom_
     halves = 0.5 * (freedom - np.arange(width)[:, np.newaxis])
     log_lambda = width * np.log(2.0) + np.sum(digamma(halves), 0)
@@ -89,15 +90,19 @@ def _log_likelihood(_: Context, mixture: Any, X: Tensor) -> Tensor:
 
 
 def _mahalanobis(_: Context, envelope: Any, X: Tensor) -> Tensor:
-    """EllipticEnvelope.score_samples: minus the square of the distance that scipy takes."""
-    gap = X - envelope.location_
-    distance = ops.sqrt(ops.sum_(gap @ envelope.get_precision() * gap, 1))
+    """EllipticEnvelope.score_samples: minus the squared Mahalanobis distance.
+
+    scipy takes the root, and scikit-learn squares it again.
+    """
+    difference = X - envelope.location_
+    square = ops.sum_(difference @ envelope.get_precision() * difference, 1)
+    distance = ops.sqrt(square)
     return -(distance * distance)
 
 
 def _margin(context: Context, envelope: Any, X: Tensor) -> Tensor:
-    answer: Tensor = _mahalanobis(context, envelope, X) - envelope.offset_
-    return answer
+    margin: Tensor = _mahalanobis(context, envelope, X) - envelope.offset_
+    return margin
 
 
 def _is_inlier(context: Context, envelope: Any, X: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Several targets: one estimator each, side by side or in a chain."""
+"""Convert estimators of several targets: one estimator for each, side by side or in a chain."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,56 +13,51 @@ from sklearn.multioutput import (
 )
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.meta_estimators import response
+from edge_pipeline.conversion.meta_estimators import call_each, response
 
 __all__ = ["CONVERTERS"]
 
 
 @on_frame
 def _predictions(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    return ops.stack(_each(context, meta, X, "predict"))
+    return ops.stack(call_each(context, meta, X, "predict"))
 
 
 @on_frame
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> list[Tensor]:
-    return _each(context, meta, X, "predict_proba")
+    return call_each(context, meta, X, "predict_proba")
 
 
-def _each(context: Context, meta: Any, X: Tensor | Frame, method: str) -> list[Tensor]:
-    return [
-        context.call(estimator, method, X, at=f"estimators_[{i}]")
-        for i, estimator in enumerate(meta.estimators_)
-    ]
-
-
-def _chain(method: str) -> Callable[[Context, Any, Tensor], MethodOutput]:
-    """``_BaseChain._get_predictions``: each sees *X* and the answers of those before it."""
+def _chain(method: str) -> Converter:
+    """``_BaseChain._get_predictions``: each estimator gets *X* and the outputs of those before."""
 
     def convert(context: Context, chain: Any, X: Tensor) -> MethodOutput:
-        passed_on = getattr(chain, "chain_method_", "predict")
+        feature_method = getattr(chain, "chain_method_", "predict")
         features: list[Tensor] = [X.astype(np.float64)]
-        answers = []
+        outputs = []
         for i, estimator in enumerate(chain.estimators_):
-            seen, at = ops.concatenate(features, 1), f"estimators_[{i}]"
-            answers.append(_vector(context, response(context, estimator, seen, method, at=at)))
-            feature = response(context, estimator, seen, passed_on, at=at)
+            inputs, at = ops.concatenate(features, 1), f"estimators_[{i}]"
+            outputs.append(_vector(context, response(context, estimator, inputs, method, at=at)))
+            feature = response(context, estimator, inputs, feature_method, at=at)
             features.append(ops.expand_dims(_vector(context, feature), 1))
-        places = np.argsort(np.asarray(chain.order_))
-        return ops.stack([answers[i] for i in places])
+        return ops.stack([outputs[i] for i in np.argsort(np.asarray(chain.order_))])
 
     return convert
 
 
-def _vector(context: Context, answer: Tensor) -> Tensor:
-    """What a chain stores: one float64 a row, whatever the labels were."""
-    if answer.is_string:
-        raise context.refuse("a chain passes labels on as numbers; code them before training")
-    if answer.ndim == 2:
-        answer = ops.squeeze(answer, 1)
-    return answer.astype(np.float64)
+def _vector(context: Context, output: Tensor) -> Tensor:
+    """Return one float64 for each row, as a chain stores labels and predictions."""
+    if output.is_string:
+        raise context.refuse(
+            "a chain passes labels on as numbers, and these are strings; encode them as numbers "
+            "before training"
+        )
+    if output.ndim == 2:
+        output = ops.squeeze(output, 1)
+    return output.astype(np.float64)
 
 
 CONVERTERS: dict[type, Methods] = {

@@ -1,4 +1,4 @@
-"""Naive Bayes: a joint log-likelihood of each class, then the largest, or its share."""
+"""Convert naive Bayes: the joint log-likelihood of each class, then its largest or softmax."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import naive_bayes as nb
 
+from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.context import Context, Converter, Methods
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.summation import sum_as_numpy
@@ -19,13 +20,14 @@ _OUT_OF_RANGE = np.iinfo(np.int64).max
 
 
 def _gaussian(_: Context, model: Any, X: Tensor) -> Tensor:
+    """GaussianNB._joint_log_likelihood."""
     logs = -0.5 * np.sum(np.log(2.0 * np.pi * model.var_), axis=1)
-    gap = ops.expand_dims(X, 1) - np.asarray(model.theta_)
-    # A column of nearly no variance makes terms so large that the others drown in their rounding:
-    # the order of additions then decides between the classes.
-    spread = sum_as_numpy(gap * gap / np.asarray(model.var_))
-    answer: Tensor = np.log(model.class_prior_) + (logs - 0.5 * spread)
-    return answer
+    difference = ops.expand_dims(X, 1) - np.asarray(model.theta_)
+    # A column with nearly no variance makes terms so large that their rounding exceeds the other
+    # terms.  The order of additions then decides between the classes.
+    spread = sum_as_numpy(difference * difference / np.asarray(model.var_))
+    likelihood: Tensor = np.log(model.class_prior_) + (logs - 0.5 * spread)
+    return likelihood
 
 
 def _multinomial(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -33,8 +35,8 @@ def _multinomial(_: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _complement(_: Context, model: Any, X: Tensor) -> Tensor:
-    answer = X @ _table(model.feature_log_prob_.T)
-    return answer + _table(model.class_log_prior_) if len(model.classes_) == 1 else answer
+    scores = X @ _table(model.feature_log_prob_.T)
+    return scores + _table(model.class_log_prior_) if len(model.classes_) == 1 else scores
 
 
 def _bernoulli(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -46,33 +48,32 @@ def _bernoulli(_: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _categorical(_: Context, model: Any, X: Tensor) -> Tensor:
-    """Each feature picks a row of its table; numbers are cut to whole ones as scikit-learn does.
+    """CategoricalNB._joint_log_likelihood: each feature looks up a row of its table.
 
-    A category beyond the table, or a negative one, stops scikit-learn with an error; here it
-    becomes a position that Gather refuses, which stops the graph with one too.
+    Numbers are truncated to whole ones, as in scikit-learn.  scikit-learn raises for a category
+    that is negative or beyond the table.  Here Gather refuses its position and stops the graph.
     """
     tables = [np.asarray(table).T for table in model.feature_log_prob_]
     sizes = np.array([len(table) for table in tables])
     category = X.astype(np.int64)
-    known = (category >= 0) & (category < sizes)
-    place = ops.where(known, category + (np.cumsum(sizes) - sizes), _OUT_OF_RANGE)
-    picked = ops.take(np.concatenate(tables), place)
-    return ops.sum_(picked, 1) + _table(model.class_log_prior_)
+    in_table = (category >= 0) & (category < sizes)
+    position = ops.where(in_table, category + (np.cumsum(sizes) - sizes), _OUT_OF_RANGE)
+    terms = ops.take(np.concatenate(tables), position)
+    return ops.sum_(terms, 1) + _table(model.class_log_prior_)
 
 
 def _table(values: Any) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _methods(joint: Converter) -> Methods:
-    def label(context: Context, model: Any, X: Tensor) -> Tensor:
-        return context.labels(model.classes_, ops.argmax(joint(context, model, X), 1))
+def _methods(joint_log_likelihood: Converter) -> Methods:
+    """Convert the methods of ``_BaseNB`` from *joint_log_likelihood*."""
 
     def probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-        # Not softmax: where the logarithms are large, scikit-learn's own rounding is what counts.
-        return ops.exp(ops.log_softmax(joint(context, model, X)))
+        # Not softmax: for large logarithms it rounds otherwise than scikit-learn.
+        return ops.exp(ops.log_softmax(joint_log_likelihood(context, model, X)))
 
-    return {"predict": label, "predict_proba": probabilities}
+    return {"predict": predict_largest(joint_log_likelihood), "predict_proba": probabilities}
 
 
 CONVERTERS: dict[type, Methods] = {

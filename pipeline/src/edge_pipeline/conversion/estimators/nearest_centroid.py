@@ -1,4 +1,4 @@
-"""NearestCentroid: the nearest class centre, or the likeliest when classes have priors."""
+"""Convert NearestCentroid: the nearest class centroid, or the most probable with priors."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestCentroid
 
 from edge_pipeline.conversion.context import Context, Methods
+from edge_pipeline.conversion.estimators.discriminant_analysis import discriminant_methods
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -17,43 +18,28 @@ __all__ = ["CONVERTERS"]
 
 
 def _label(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Equal priors: the nearest centroid; otherwise the highest discriminant score."""
+    """NearestCentroid.predict: with equal priors the nearest centroid, else the highest score."""
     if np.isclose(model.class_prior_, 1 / len(model.classes_)).all():
-        far = _distances(model, X, model.centroids_)
-        return context.labels(model.classes_, ops.argmin(far, 1))
-    return context.labels(model.classes_, ops.argmax(_discriminants(context, model, X), 1))
+        distances = _distances(model, X, model.centroids_)
+        return context.labels(model.classes_, ops.argmin(distances, 1))
+    return _DISCRIMINANT["predict"](context, model, X)  # type: ignore[no-any-return]
 
 
 def _discriminants(_: Context, model: Any, X: Tensor) -> Tensor:
-    """NearestCentroid._decision_function: distances in units of the spread, less the priors."""
+    """NearestCentroid._decision_function: squared distances in units of the spread, and priors."""
     spread = np.where(model.within_class_std_dev_ != 0, model.within_class_std_dev_, 1.0)
-    far = _distances(model, X / spread, model.centroids_ / spread)
+    distances = _distances(model, X / spread, model.centroids_ / spread)
     with np.errstate(divide="ignore"):
-        answer: Tensor = -(far * far) + 2.0 * np.log(model.class_prior_)
-        return answer
+        scores: Tensor = -(distances * distances) + 2.0 * np.log(model.class_prior_)
+    return scores
 
 
-def _distances(model: Any, X: Tensor, centres: Any) -> Tensor:
+def _distances(model: Any, X: Tensor, centroids: Any) -> Tensor:
     if model.metric == "manhattan":
-        return manhattan(X, centres)
-    return ops.sqrt(euclidean_squares(X, centres, numpy_lengths))
+        return manhattan(X, centroids)
+    return ops.sqrt(euclidean_squares(X, centroids, numpy_lengths))
 
 
-def _decision(context: Context, model: Any, X: Tensor) -> Tensor:
-    scores = _discriminants(context, model, X)
-    return scores[:, 1] - scores[:, 0] if len(model.classes_) == 2 else scores
+_DISCRIMINANT = discriminant_methods(_discriminants)
 
-
-def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-    scores = _discriminants(context, model, X)
-    likelihood = scores - ops.max_(scores, 1, True)
-    return ops.exp(likelihood - ops.log(ops.sum_(ops.exp(likelihood), 1, True)))
-
-
-CONVERTERS: dict[type, Methods] = {
-    NearestCentroid: {
-        "predict": _label,
-        "predict_proba": _probabilities,
-        "decision_function": _decision,
-    },
-}
+CONVERTERS: dict[type, Methods] = {NearestCentroid: {**_DISCRIMINANT, "predict": _label}}
