@@ -1,4 +1,4 @@
-"""Encoders of categories: a hash look-up, then ones and zeros, a code, or a mean of the target."""
+"""Convert encoders of categories: a hash look-up of one-hot columns, codes or target means."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ MAX_TABLE_CELLS = 1 << 16
 
 @dataclass(frozen=True)
 class Codes:
-    """What one column's values become.
+    """Map the values of one column to codes.
 
     Attributes
     ----------
     values
         Distinct: all str or missing, or all numbers or missing.
     codes
-        One number of each value, float64 or int64 (of all columns looked up together).
+        The code of each value; the columns of one look-up have the same dtype, float64 or int64.
     default
-        That of any other value.
+        The code of any other value.
     """
 
     values: Sequence[Any]
@@ -46,13 +46,13 @@ class Codes:
 def look_up(
     context: Context, frame: Frame, columns: Sequence[Codes], *, distinct: bool = False
 ) -> Tensor:
-    """Every column through its own table: shape (n_samples, frame.width), of the codes' dtype.
+    """Replace the values of every column by their codes: shape (n_samples, frame.width).
 
     Parameters
     ----------
     distinct
-        Whether a value that one column does not know may have the code of another column that
-        does: the caller compares codes, and no code of the one is a code of the other.
+        Whether no two columns share a code of different values, and the caller only compares
+        codes.  A value unseen in one column may then get its code of another column.
     """
     frame, columns = _before_imputation(context, frame, columns)
     parts = []
@@ -66,33 +66,33 @@ def look_up(
 def _before_imputation(
     context: Context, frame: Frame, columns: Sequence[Codes]
 ) -> tuple[Frame, list[Codes]]:
-    """The same question asked of the columns that an imputer has not filled yet.
+    """Look up the columns as they were before imputation.
 
-    What marks a gap is one more value, with the code of what would fill it: filling strings first
-    takes two nodes that copy every one of them.
+    The marker of a missing value becomes one more value, with the code of its fill value.  This
+    saves the two nodes that would copy every string to impute it.
     """
-    sources, told = [], []
-    for (tensor, place), column in zip(frame.columns, columns, strict=True):
-        while (before := context.before_imputation(tensor, place)) is not None:
+    sources, tables = [], []
+    for (tensor, position), column in zip(frame.columns, columns, strict=True):
+        while (before := context.before_imputation(tensor, position)) is not None:
             keys = _keys(column.values, tensor.is_string)
-            mark, fill = _keys([before.marker, before.fill_value], tensor.is_string)
+            marker, fill = _keys([before.marker, before.fill_value], tensor.is_string)
             code = column.codes[keys.index(fill)] if fill in keys else column.default
-            known = np.array([key != mark and key is not mark for key in keys], dtype=np.bool_)
+            others = [i for i, key in enumerate(keys) if key != marker and key is not marker]
             column = Codes(
-                [*(value for value, kept in zip(column.values, known, strict=True) if kept), mark],
-                np.append(column.codes[known], np.asarray(code, dtype=column.codes.dtype)),
+                [*(column.values[i] for i in others), marker],
+                np.append(column.codes[others], np.asarray(code, dtype=column.codes.dtype)),
                 column.default,
             )
-            tensor, place = before.tensor, before.position
-        sources.append((tensor, place))
-        told.append(column)
-    return Frame(tuple(sources)), told
+            tensor, position = before.tensor, before.position
+        sources.append((tensor, position))
+        tables.append(column)
+    return Frame(tuple(sources)), tables
 
 
 def _look_up_run(X: Tensor, columns: Sequence[Codes], distinct: bool) -> Tensor:
-    """One hash table for all columns of one dtype where that is small, otherwise one each."""
+    """Use one hash table for all columns of one dtype where it is small, else one for each."""
     keys = [_keys(column.values, X.is_string) for column in columns]
-    merged = _merged(keys, columns) if distinct or _are_one(keys) else None
+    merged = _merged(keys, columns) if distinct or _have_same_keys(keys) else None
     if merged is not None:
         codes = np.array(list(merged.values()), dtype=columns[0].codes.dtype)
         return _hash(X, list(merged), codes, columns[0].default)
@@ -108,19 +108,19 @@ def _look_up_run(X: Tensor, columns: Sequence[Codes], distinct: bool) -> Tensor:
         )
     defaults = np.array([column.default for column in columns], dtype=columns[0].codes.dtype)
     table = np.repeat(defaults[:, None], size, axis=1)
-    place = {key: i for i, key in enumerate(union)}
+    row_of = {key: i for i, key in enumerate(union)}
     for row, (part, column) in enumerate(zip(keys, columns, strict=True)):
-        table[row, [place[key] for key in part]] = column.codes
+        table[row, [row_of[key] for key in part]] = column.codes
     position = ops.lookup(X, _key_array(union, X), np.arange(len(union)), len(union))
     return ops.take(table.ravel(), position + np.arange(len(columns)) * size)
 
 
 _NAN = float("nan")
-"""The one NaN that stands for every missing number, so that dictionaries find it."""
+"""The one NaN object for every missing number, so that dictionaries find it."""
 
 
 def _keys(values: Sequence[Any], is_string: bool) -> list[Any]:
-    """*values* as the graph has them."""
+    """Return *values* as the graph represents them."""
     if is_string:
         return [MISSING_STRING if pd.isna(value) else str(value) for value in values]
     # Zero of either sign is one key of a dictionary, and of onnxruntime's hash table.
@@ -137,26 +137,26 @@ def _hash(X: Tensor, keys: Sequence[Any], codes: NDArray[Any], default: float) -
     return ops.lookup(X, _key_array(keys, X), codes, default)
 
 
-def _are_one(keys: list[list[Any]]) -> bool:
+def _have_same_keys(keys: list[list[Any]]) -> bool:
     return all(set(part) == set(keys[0]) for part in keys)
 
 
 def _merged(keys: list[list[Any]], columns: Sequence[Codes]) -> dict[Any, Any] | None:
-    """The code of every key, or None where two columns disagree about one or about the default."""
+    """Merge the codes of all columns; None where two columns differ in a code or in the default."""
     merged: dict[Any, Any] = {}
     defaults = [float(column.default) for column in columns]
     if not np.array_equal(defaults, defaults[:1] * len(columns), equal_nan=True):
         return None
     for part, column in zip(keys, columns, strict=True):
         for key, code in zip(part, column.codes.tolist(), strict=True):
-            known = merged.setdefault(key, code)
-            if known != code and not (known != known and code != code):
+            first = merged.setdefault(key, code)
+            if first != code and not (first != first and code != code):  # NaN is a code too
                 return None
     return merged
 
 
 def _check_categories(context: Context, encoder: Any, X: Frame) -> None:
-    """Refuse None beside NaN, which the graph cannot tell apart; tell what the encoder refuses."""
+    """Refuse None beside NaN, which the graph cannot tell apart; record the allowed values."""
     for position, categories in enumerate(encoder.categories_):
         if pd.isna(categories).sum() > 1:
             raise context.refuse(
@@ -167,10 +167,11 @@ def _check_categories(context: Context, encoder: Any, X: Frame) -> None:
         context.restrict_values(X, encoder.categories_)
 
 
-def _grouped(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
-    """The code of each category of column *i* after infrequent ones are one, and an unknown's.
+def _infrequent_groups(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
+    """Return the code of each category of column *i*, and the code of an unseen category.
 
-    -1 stands for no code.  ``_BaseEncoder._map_infrequent_categories``.
+    All infrequent categories share a code; -1 means no code.
+    ``_BaseEncoder._map_infrequent_categories``.
     """
     categories = encoder.categories_[i]
     codes = np.arange(len(categories))
@@ -179,44 +180,44 @@ def _grouped(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:
     mapping = encoder._default_to_infrequent_mappings[i]
     # A missing category of OrdinalEncoder is not grouped: the mapping ends before it.
     codes[: len(mapping)] = mapping
-    groups = encoder.handle_unknown in ("infrequent_if_exist", "warn")
-    return codes, float(mapping.max()) if groups else -1.0
+    unseen_is_infrequent = encoder.handle_unknown in ("infrequent_if_exist", "warn")
+    return codes, float(mapping.max()) if unseen_is_infrequent else -1.0
 
 
 @on_frame
 def _one_hot(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    """OneHotEncoder: the code of each value compared with those that have a column."""
+    """OneHotEncoder.transform: compare the code of each value with those that have a column."""
     frame = frame_of(X)
     _check_categories(context, encoder, frame)
     numbers = count()
     code_of: dict[Any, int] = {}
-    columns, source, wanted = [], [], []
+    columns, source, column_codes = [], [], []
     for i, categories in enumerate(encoder.categories_):
-        groups, default = _grouped(encoder, i)
+        groups, default = _infrequent_groups(encoder, i)
         keys = _keys(categories, frame.columns[i][0].is_string)
         codes = _distinct_codes(keys, groups, code_of, numbers)
-        unknown = -1 if default < 0 else int(codes[-1])
-        columns.append(Codes(list(categories), codes[groups], unknown))
-        kept = np.arange(len(codes))
+        unseen = -1 if default < 0 else int(codes[-1])
+        columns.append(Codes(list(categories), codes[groups], unseen))
+        remaining = np.arange(len(codes))
         if encoder._drop_idx_after_grouping is not None:
-            kept = kept[kept != encoder._drop_idx_after_grouping[i]]
-        source += [i] * len(kept)
-        wanted += codes[kept].tolist()
+            remaining = remaining[remaining != encoder._drop_idx_after_grouping[i]]
+        source += [i] * len(remaining)
+        column_codes += codes[remaining].tolist()
     if not source:
-        raise context.refuse("drop leaves no category, so nothing is left to answer with")
+        raise context.refuse("drop leaves no category, so the encoder has no output column")
     code = look_up(context, frame, columns, distinct=True)
     if source != list(range(frame.width)):
         code = ops.take(code, np.array(source, dtype=np.int64), 1)
-    return (code == np.array(wanted, dtype=np.int64)).astype(np.float64)
+    return (code == np.array(column_codes, dtype=np.int64)).astype(np.float64)
 
 
 def _distinct_codes(
     keys: list[Any], groups: NDArray[np.int64], code_of: dict[Any, int], numbers: Iterator[int]
 ) -> NDArray[np.int64]:
-    """A code of each group of one column, which no other group of any column has.
+    """Return a code for each group of one column, which no other group of any column has.
 
-    A value that is a group of its own has the same code in whatever column, so that one hash table
-    serves them all; *code_of* remembers it.
+    A value that is a group of its own has the same code in every column, so that all columns share
+    one hash table; *code_of* remembers it.
     """
     codes = [next(numbers) for _ in range(int(groups.max()) + 1)]
     members = np.bincount(groups)
@@ -228,35 +229,35 @@ def _distinct_codes(
 
 @on_frame
 def _ordinal(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    """OrdinalEncoder: the code itself, as far as the encoder's dtype holds it."""
+    """OrdinalEncoder.transform: the code itself, cast to the encoder's dtype."""
     dtype = np.dtype(encoder.dtype if np.dtype(encoder.dtype).kind in "biuf" else np.float64)
     _check_categories(context, encoder, frame_of(X))
     columns = []
     for i, categories in enumerate(encoder.categories_):
-        codes = _grouped(encoder, i)[0].astype(dtype)
+        codes = _infrequent_groups(encoder, i)[0].astype(dtype)
         missing = encoder._missing_indices.get(i)
         if missing is not None:
             codes[missing] = encoder.encoded_missing_value
-        # With handle_unknown="error" the border has refused the row.
-        unknown = -1.0
+        # With handle_unknown="error" input validation has refused the row.
+        unseen = -1.0
         if encoder.unknown_value is not None:
-            unknown = float(np.asarray(encoder.unknown_value).astype(dtype))
-        columns.append(Codes(list(categories), codes.astype(np.float64), unknown))
+            unseen = float(np.asarray(encoder.unknown_value).astype(dtype))
+        columns.append(Codes(list(categories), codes.astype(np.float64), unseen))
     return look_up(context, frame_of(X), columns)
 
 
 @on_frame
 def _target(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    """TargetEncoder: each category's mean of the target; of several classes one column a class."""
+    """TargetEncoder.transform: the target mean of each category; multiclass, a column a class."""
     frame = frame_of(X)
     _check_categories(context, encoder, frame)
     if encoder.target_type_ != "multiclass":
         mean = float(encoder.target_mean_)
-        known = zip(encoder.categories_, encoder.encodings_, strict=True)
+        encodings = zip(encoder.categories_, encoder.encodings_, strict=True)
         return look_up(
-            context, frame, [Codes(list(values), means, mean) for values, means in known]
+            context, frame, [Codes(list(values), means, mean) for values, means in encodings]
         )
-    # One look-up a column, whose answer is a row of the table: one mean of every class.
+    # Each column looks up a row of a table that has a mean for every class.
     n_classes = len(encoder.target_mean_)
     columns, rows, start = [], [], 0
     for i, values in enumerate(encoder.categories_):

@@ -1,8 +1,7 @@
-"""Feature selection: the chosen columns, and for RFE what its estimator says of them."""
+"""Convert feature selection: the selected columns; RFE also predicts from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,47 +9,50 @@ from numpy.typing import NDArray
 from sklearn.feature_selection import RFE, RFECV, SelectorMixin
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
-from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
-from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
 
 
 @on_frame
-def _chosen(_: Context, selector: Any, X: Tensor | Frame) -> Tensor | Frame:
+def _selected(_: Context, selector: Any, X: Tensor | Frame) -> Tensor | Frame:
+    """SelectorMixin.transform."""
     positions = [int(i) for i in np.flatnonzero(selector.get_support())]
     frame = frame_of(X)
     if not positions:
-        return ops.full_rows(frame.columns[0][0], np.zeros(0))
-    chosen = frame.select(positions)
-    return chosen.matrix() if isinstance(X, Tensor) else chosen
+        return constant_rows(frame, np.zeros(0))
+    selected = frame.select(positions)
+    return selected.matrix() if isinstance(X, Tensor) else selected
 
 
-def _spread(_: Context, selector: Any, X: Tensor) -> Tensor:
-    """inverse_transform: zeros where a column was left out."""
+def _inverse(_: Context, selector: Any, X: Tensor) -> Tensor:
+    """SelectorMixin.inverse_transform: zeros in the columns that were not selected."""
     support: NDArray[np.bool_] = selector.get_support()
     return X @ np.eye(len(support))[support]
 
 
-def _asked(method: str) -> Callable[[Context, Any, Tensor | Frame], MethodOutput]:
-    """The estimator's answer for the chosen columns."""
+def _of_selected(method: str) -> Converter:
+    """Convert *method* of the estimator, called with the selected columns."""
 
     def convert(context: Context, selector: Any, X: Tensor | Frame) -> MethodOutput:
-        seen = _chosen(context, selector, X)
-        return context.call(selector.estimator_, method, seen, at="estimator_")
+        selected = _selected(context, selector, X)
+        return context.call(selector.estimator_, method, selected, at="estimator_")
 
     return on_frame(convert)
 
 
-_SELECTOR: Methods = {"transform": _chosen, "inverse_transform": _spread}
+_SELECTOR: Methods = {"transform": _selected, "inverse_transform": _inverse}
 _ELIMINATOR: Methods = {
     **_SELECTOR,
-    **{m: _asked(m) for m in ("predict", "predict_proba", "decision_function")},
+    **{
+        method: _of_selected(method) for method in ("predict", "predict_proba", "decision_function")
+    },
 }
 
 CONVERTERS: dict[type, Methods] = {
-    # Every selector inherits its transform, those of other libraries too.
+    # Every selector inherits transform from SelectorMixin, also those of other libraries.
     SelectorMixin: _SELECTOR,
     **dict.fromkeys((RFE, RFECV), _ELIMINATOR),
 }

@@ -1,4 +1,4 @@
-"""Forests: a sum over the trees in their order, then one division, as scikit-learn does."""
+"""Convert forests: a sum over the trees in their order, then one division."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from edge_pipeline.conversion.trees.ensemble import sum_by_target, sum_rows, sum
 __all__ = ["CONVERTERS"]
 
 _MOST_WHOLE_NUMBERS = 2**24
-"""Whole numbers below are exact in float32."""
+"""float32 represents every whole number below this exactly."""
 
 
 def _means(context: Context, model: Any, X: Tensor) -> list[tuple[Any, Tensor]]:
-    """Classes and mean probabilities of every output."""
+    """Return the classes and the mean probabilities of every output."""
 
     def mean_rows() -> Tensor:
         values = node_values(model.estimators_)
@@ -40,11 +40,15 @@ def _means(context: Context, model: Any, X: Tensor) -> list[tuple[Any, Tensor]]:
 
 
 def _votes(model: Any, X: Tensor) -> tuple[Tensor, Any] | None:
-    """Trees that vote for the second of two classes, and the probabilities for every count.
+    """Count the trees that vote for the second of two classes, and tabulate the probabilities.
 
-    Where every leaf holds one class, trees grown in full, the sums are whole numbers: one target
-    to sum and a table to look up, 3 us of a row's 28 less than two sums (benchmarks/convert.py).
-    float32 holds such sums, and a threshold cast to float32 decides alike for input cast to it.
+    Where every leaf holds one class (trees grown in full), the sums are whole numbers.  One sum and
+    one table look-up save 3 us of a row's 28 against two sums (benchmarks/convert.py).  float32
+    represents these sums, and the trees compare float32 input with float32 thresholds anyway.
+
+    Returns
+    -------
+    The count for each row, and the probabilities for each count; None where a leaf is mixed.
     """
     if model.n_outputs_ != 1 or model.n_classes_ != 2:
         return None
@@ -84,7 +88,7 @@ def _regression(_: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _one_hot_leaves(_: Context, model: Any, X: Tensor) -> Tensor:
-    """RandomTreesEmbedding: each leaf is a target of its own, with weight one."""
+    """RandomTreesEmbedding.transform: each leaf is a target of its own, with weight one."""
     forest = forest_of(model.estimators_)
     columns = np.zeros(forest.n_nodes, dtype=np.int64)
     start = 0
@@ -95,7 +99,7 @@ def _one_hot_leaves(_: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _depth(model: Any, X: Tensor) -> Tensor:
-    """How deep a row falls, summed over IsolationForest's trees; leaves hold their depth."""
+    """Sum the depths of a row's leaves over the trees (``_compute_score_samples``)."""
     forest = forest_of(model.estimators_, model.estimators_features_)
     lengths = zip(model._decision_path_lengths, model._average_path_length_per_tree, strict=True)
     return sum_values(
@@ -103,14 +107,15 @@ def _depth(model: Any, X: Tensor) -> Tensor:
     )
 
 
-def _usual_depth(model: Any) -> float:
+def _expected_depth(model: Any) -> float:
+    """Return the depth that IsolationForest expects, summed over its trees."""
     return float(len(model.estimators_) * _average_path_length([model._max_samples])[0])
 
 
 def _isolation_scores(_: Context, model: Any, X: Tensor) -> Tensor:
     """IsolationForest.score_samples: minus 2 to the power of minus the relative depth."""
-    usual = _usual_depth(model)
-    relative = _depth(model, X) / usual if usual != 0 else ops.full_rows(X, 1.0)
+    expected = _expected_depth(model)
+    relative = _depth(model, X) / expected if expected != 0 else ops.full_rows(X, 1.0)
     return -(2.0**-relative)
 
 
@@ -119,24 +124,29 @@ def _isolation_decision(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _isolation_label(context: Context, model: Any, X: Tensor) -> Tensor:
-    """-1 where the decision is below zero.
+    """IsolationForest.predict: -1 where the decision is below zero.
 
-    With ``contamination`` the decision of a training row can be zero exactly, and one bit of the
-    power would flip it; so the depth at which numpy's decision changes sign is found beforehand.
+    With ``contamination`` the decision of a training row can be exactly zero, and one bit of the
+    power would flip it.  So the graph compares the depth with the one where the sign changes.
     """
-    if _usual_depth(model) == 0:
+    if _expected_depth(model) == 0:
         outlier = _isolation_decision(context, model, X) < 0
     else:
-        outlier = _depth(model, X) < _depth_of_inliers(_usual_depth(model), float(model.offset_))
+        outlier = _depth(model, X) < _least_inlier_depth(
+            _expected_depth(model), float(model.offset_)
+        )
     return ops.where(outlier, np.int64(-1), np.int64(1))
 
 
-def _depth_of_inliers(usual: float, offset: float) -> float:
-    """The smallest depth at which the decision is not below zero: bisection over all floats."""
+def _least_inlier_depth(expected: float, offset: float) -> float:
+    """Return the smallest depth with a decision of zero or more, by bisection over all floats.
+
+    Positive floats are ordered as their bit patterns are, so the patterns are bisected.
+    """
 
     def is_inlier(bits: int) -> bool:
         depth = np.array([bits], dtype=np.int64).view(np.float64)
-        return bool((-(2.0 ** -(depth / usual)) - offset >= 0)[0])
+        return bool((-(2.0 ** -(depth / expected)) - offset >= 0)[0])
 
     low, high = -1, int(np.array([np.inf]).view(np.int64)[0])
     while high - low > 1:
@@ -146,7 +156,7 @@ def _depth_of_inliers(usual: float, offset: float) -> float:
 
 
 def _average_path_length(n_samples: Any) -> Any:
-    """The very function of ``sklearn.ensemble._iforest``, whose last bits matter."""
+    """Call ``sklearn.ensemble._iforest._average_path_length``, because its last bits matter."""
     from sklearn.ensemble._iforest import _average_path_length as average_path_length
 
     return average_path_length(n_samples)

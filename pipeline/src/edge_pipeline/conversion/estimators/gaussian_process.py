@@ -1,4 +1,4 @@
-"""Gaussian processes: covariances with the training rows, then one product."""
+"""Convert Gaussian processes: covariances with the training rows, then one product."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ __all__ = ["CONVERTERS"]
 
 
 _TIE = 1e-11
-"""Chances that differ by less are equal: the five error functions have weights of 3,500."""
+"""Probabilities that differ by less are equal: the five error functions have weights of 3,500."""
 
 
 def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
     """GaussianProcessRegressor.predict: algorithm 2.1 of Rasmussen and Williams (2006), line 4."""
     if not hasattr(model, "X_train_"):
-        raise context.refuse("it is not fitted: fit it, its prior says nothing of a row")
+        raise context.refuse(
+            "it is not fitted, and its prior is the same for every row; fit it before"
+        )
     similarities = covariance(context, model.kernel_, X, model.X_train_)
     mean = weighted(context, similarities, model.alpha_)
-    answer = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
-    return ops.squeeze(answer, 1) if answer.ndim == 2 and answer.shape[1] == 1 else answer
+    scaled = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
+    return ops.squeeze(scaled, 1) if scaled.ndim == 2 and scaled.shape[1] == 1 else scaled
 
 
 def _latent_mean(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Algorithm 3.2, line 4."""
+    """Rasmussen and Williams (2006), algorithm 3.2, line 4."""
     similarities = covariance(context, model.kernel_, X, model.X_train_)
     return similarities @ np.asarray(model.y_train_ - model.pi_)
 
 
 def _latent_variance(context: Context, model: Any, X: Tensor) -> Tensor:
-    """Algorithm 3.2, lines 5 and 6.
+    """Rasmussen and Williams (2006), algorithm 3.2, lines 5 and 6.
 
-    L is the factor of I + W½KW½, whose eigenvalues are at least 1: its inverse is safe to keep.
+    L is the factor of I + W½KW½, whose eigenvalues are at least 1.  So inverting L is accurate.
     """
     n = len(model.L_)
     solver = solve_triangular(model.L_, np.eye(n), lower=True) * model.W_sr_
@@ -59,27 +61,31 @@ def _binary_label(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _binary_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The logistic integral as a sum of five error functions (Williams and Barber 1998)."""
+    """_BinaryGaussianProcessClassifierLaplace.predict_proba.
+
+    The logistic integral as a sum of five error functions (Williams and Barber 1998).
+    """
     mean = ops.expand_dims(_latent_mean(context, model, X), 1)
-    var = ops.expand_dims(_latent_variance(context, model, X), 1)
+    variances = ops.expand_dims(_latent_variance(context, model, X), 1)
     lambdas, coefficients = LAMBDAS.ravel(), COEFS.ravel()
-    alpha = 1.0 / (2.0 * var)
+    alpha = 1.0 / (2.0 * variances)
     width = ops.sqrt(alpha / (alpha + lambdas**2))
-    height = ops.sqrt(np.pi / alpha) / (2.0 * ops.sqrt(var * 2.0 * np.pi))
+    height = ops.sqrt(np.pi / alpha) / (2.0 * ops.sqrt(variances * 2.0 * np.pi))
     integrals = height * special_functions.erf(lambdas * mean * width)
     positive = ops.sum_(coefficients * integrals, 1, keepdims=True) + 0.5 * coefficients.sum()
     return ops.concatenate([1.0 - positive, positive], 1)
 
 
 def _label(context: Context, model: Any, X: Tensor) -> MethodOutput:
-    """One binary process, or one-vs-rest or one-vs-one of them."""
-    parts = model.base_estimator_
+    """GaussianProcessClassifier.predict: one binary process, or several (rest or pairs)."""
+    estimator = model.base_estimator_
     if len(model.classes_) > 2:
-        against_one = model.multi_class == "one_vs_one"
-        scores = context.call(parts, "decision_function" if against_one else "predict_proba", X)
+        is_one_vs_one = model.multi_class == "one_vs_one"
+        method = "decision_function" if is_one_vs_one else "predict_proba"
+        scores = context.call(estimator, method, X)
         best = ops.top_k(scores, 2)[0]
         context.mark_ambiguous(best[:, 0] - best[:, 1] < _TIE)
-    return context.call(parts, "predict", X, at="base_estimator_")
+    return context.call(estimator, "predict", X, at="base_estimator_")
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> MethodOutput:

@@ -1,4 +1,4 @@
-"""The way back through transformers, for targets that were transformed before training."""
+"""Convert ``inverse_transform``, mainly for targets that were transformed before training."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def _max_abs(_: Context, scaler: Any, X: Tensor) -> Tensor:
 
 
 def _power(context: Context, model: Any, X: Tensor) -> Tensor:
+    """PowerTransformer.inverse_transform."""
     if model.standardize:
         X = context.call(model._scaler, "inverse_transform", X, at="_scaler")
     lambdas = np.asarray(model.lambdas_, dtype=np.float64)
@@ -53,10 +54,10 @@ def _power(context: Context, model: Any, X: Tensor) -> Tensor:
 def _yeo_johnson(x: Tensor, power: float) -> Tensor:
     """PowerTransformer._yeo_johnson_inverse_transform."""
     tiny = np.spacing(1.0)
-    left = 2.0 - power
-    plain = ops.exp(x) if abs(power) < tiny else (x * power + 1.0) ** (1.0 / power)
-    mirrored = (-left * x + 1.0) ** (1.0 / left) if abs(left) > tiny else ops.exp(-x)
-    return ops.where(x >= 0.0, plain - 1.0, 1.0 - mirrored)
+    below = 2.0 - power  # the power below zero
+    positive = ops.exp(x) if abs(power) < tiny else (x * power + 1.0) ** (1.0 / power)
+    negative = (-below * x + 1.0) ** (1.0 / below) if abs(below) > tiny else ops.exp(-x)
+    return ops.where(x >= 0.0, positive - 1.0, 1.0 - negative)
 
 
 def _box_cox(x: Tensor, power: float) -> Tensor:
@@ -70,25 +71,25 @@ _POWERS = {"yeo-johnson": _yeo_johnson, "box-cox": _box_cox}
 
 
 def _quantiles(_: Context, model: Any, X: Tensor) -> Tensor:
-    """QuantileTransformer._transform_col(inverse=True) of every column at once."""
+    """QuantileTransformer._transform_col(inverse=True), all columns together."""
     quantiles = np.asarray(model.quantiles_, dtype=np.float64)
-    normal = model.output_distribution == "normal"
-    rank = 0.5 * erfc(X * (-1.0 / math.sqrt(2.0))) if normal else X
-    answer = _between(rank, np.asarray(model.references_, dtype=np.float64), quantiles)
-    margin = BOUNDS_THRESHOLD if normal else 0.0
-    above = rank + margin > 1.0 if normal else rank >= 1.0
-    below = rank - margin < 0.0 if normal else rank <= 0.0
-    return ops.where(below, quantiles[0], ops.where(above, quantiles[-1], answer))
+    is_normal = model.output_distribution == "normal"
+    rank = 0.5 * erfc(X * (-1.0 / math.sqrt(2.0))) if is_normal else X
+    values = _interpolated(rank, np.asarray(model.references_, dtype=np.float64), quantiles)
+    margin = BOUNDS_THRESHOLD if is_normal else 0.0
+    above = rank + margin > 1.0 if is_normal else rank >= 1.0
+    below = rank - margin < 0.0 if is_normal else rank <= 0.0
+    return ops.where(below, quantiles[0], ops.where(above, quantiles[-1], values))
 
 
-def _between(rank: Tensor, references: NDArray[Any], quantiles: NDArray[Any]) -> Tensor:
-    """numpy.interp of every column of *rank* among its quantiles."""
+def _interpolated(rank: Tensor, references: NDArray[Any], quantiles: NDArray[Any]) -> Tensor:
+    """Compute numpy.interp of every column of *rank* among its quantiles."""
     count, width = quantiles.shape
     if count == 1:
         return ops.full_rows(rank, quantiles[0])
-    place = searchsorted([references] * width, rank, side="right") - 1.0
-    # NaN is sorted somewhere; it comes back through the arithmetic.
-    at = ops.clip(place, 0.0, count - 1.0).astype(np.int64)
+    position = searchsorted([references] * width, rank, side="right") - 1.0
+    # NaN gets some position; the arithmetic makes it NaN again.
+    at = ops.clip(position, 0.0, count - 1.0).astype(np.int64)
     slopes = np.diff(quantiles, axis=0) / np.diff(references)[:, np.newaxis]
     in_table = at + np.arange(width) * count
     slope, low = (
@@ -98,7 +99,8 @@ def _between(rank: Tensor, references: NDArray[Any], quantiles: NDArray[Any]) ->
     return slope * (rank - ops.take(references, at)) + low
 
 
-def _principal(_: Context, model: Any, X: Tensor) -> Tensor:
+def _principal_components(_: Context, model: Any, X: Tensor) -> Tensor:
+    """_BasePCA.inverse_transform."""
     components = np.asarray(model.components_, dtype=np.float64)
     if model.whiten:
         components = np.sqrt(model.explained_variance_[:, np.newaxis]) * components
@@ -112,7 +114,7 @@ _INVERSES: dict[type, Converter] = {
     pp.MaxAbsScaler: _max_abs,
     pp.PowerTransformer: _power,
     pp.QuantileTransformer: _quantiles,
-    PCA: _principal,
+    PCA: _principal_components,
 }
 
 CONVERTERS: dict[type, Methods] = {

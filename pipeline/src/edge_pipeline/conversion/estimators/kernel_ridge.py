@@ -1,4 +1,4 @@
-"""Kernel ridge regression: a pairwise kernel, then one product."""
+"""Convert kernel ridge regression: a pairwise kernel, then one product."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = ["CONVERTERS"]
 
 
 def _prediction(context: Context, model: Any, X: Tensor) -> Tensor:
+    """KernelRidge.predict."""
     if callable(model.kernel):
         params = model.kernel_params or {}
     else:

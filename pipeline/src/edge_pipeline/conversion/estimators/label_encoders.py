@@ -1,4 +1,4 @@
-"""Encoders of targets: LabelEncoder and LabelBinarizer, which take one column."""
+"""Convert encoders of targets, which take one column: LabelEncoder and LabelBinarizer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CONVERTERS"]
 
 
 def _position(context: Context, X: Tensor | Frame, classes: Any) -> Tensor:
-    """Position of each label in *classes*, -1 for another; shape (n_samples, 1)."""
+    """Return the position of each label in *classes*, else -1; shape (n_samples, 1)."""
     values = list(classes)
     return look_up(context, frame_of(X), [Codes(values, np.arange(len(values)), -1)])
 
@@ -30,19 +30,19 @@ def _encoded(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _binarized(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
-    """``label_binarize``: one column a class, of two classes the second's alone."""
+    """``label_binarize``: a column for each class; for two classes only the second's."""
     on, off = np.int64(binarizer.pos_label), np.int64(binarizer.neg_label)
     if binarizer.y_type_.startswith("multilabel"):
         return ops.where(matrix_of(X) != 0.0, on, off)
-    count = len(binarizer.classes_)
-    if count <= 2:
-        # Of a third label scikit-learn makes a second column, for every row that is asked with it.
+    n_classes = len(binarizer.classes_)
+    if n_classes <= 2:
+        # For a third label scikit-learn adds a second column to all rows of the same call.
         context.restrict_values(frame_of(X), [binarizer.classes_])
-    if count == 1:
-        # scikit-learn answers neg_label for the only class, too.
+    if n_classes == 1:
+        # scikit-learn returns neg_label for the only class, too.
         return ops.full_rows(matrix_of(X), np.array([off]))
-    wanted = np.arange(count)[-1 if count == 2 else 0 :]
-    return ops.where(_position(context, X, binarizer.classes_) == wanted, on, off)
+    columns = np.arange(n_classes)[-1 if n_classes == 2 else 0 :]
+    return ops.where(_position(context, X, binarizer.classes_) == columns, on, off)
 
 
 CONVERTERS: dict[type, Methods] = {

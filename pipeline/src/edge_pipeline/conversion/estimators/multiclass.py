@@ -1,4 +1,4 @@
-"""Many classes from binary estimators: one against the rest, one against one, output codes."""
+"""Convert many classes from binary estimators: one-vs-rest, one-vs-one, output codes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from sklearn.multiclass import (
 
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.estimators.linear import linear_label
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.meta_estimators import column, linear_parts, logistic_parts
+from edge_pipeline.conversion.meta_estimators import call_each, column, linear_parts, logistic_parts
 
 __all__ = ["CONVERTERS"]
 
 
 def _binary_scores(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    """``_predict_binary`` of every part, side by side: shape (n_samples, n_estimators)."""
+    """Call ``_predict_binary`` of every estimator, shape (n_samples, n_estimators)."""
     together = linear_parts(context, meta.estimators_, X)
     if together is not None:
         return together
@@ -32,7 +33,7 @@ def _binary_scores(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
 
 
 def _binary_score(context: Context, meta: Any, position: int, X: Tensor | Frame) -> Tensor:
-    """What a regressor predicts, a classifier's decision_function, or else its probability."""
+    """Call predict of a regressor, else decision_function or predict_proba (_predict_binary)."""
     estimator, at = meta.estimators_[position], f"estimators_[{position}]"
     if is_regressor(estimator):
         score = context.call(estimator, "predict", X, at=at)
@@ -51,28 +52,23 @@ def _threshold(meta: Any) -> float:
 
 
 @on_frame
-def _rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+def _one_vs_rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     scores = _binary_scores(context, meta, X)
     kind = meta.label_binarizer_.y_type_
     if kind == "multiclass":
         return context.labels(meta.classes_, ops.argmax(scores, 1))
-    chosen = (scores > _threshold(meta)).astype(np.int64)
+    is_positive = (scores > _threshold(meta)).astype(np.int64)
     if kind == "multilabel-indicator":
-        return chosen
-    return context.labels(meta.classes_, ops.squeeze(chosen, 1))
+        return is_positive
+    return context.labels(meta.classes_, ops.squeeze(is_positive, 1))
 
 
 @on_frame
-def _rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    parts = meta.estimators_
-    Y = logistic_parts(context, parts, X)
+def _one_vs_rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+    Y = logistic_parts(context, meta.estimators_, X)
     if Y is None:
-        each = [
-            column(context.call(part, "predict_proba", X, at=f"estimators_[{i}]"), 1)
-            for i, part in enumerate(parts)
-        ]
-        Y = ops.stack(each)
-    if len(parts) == 1:
+        Y = ops.stack([column(proba, 1) for proba in call_each(context, meta, X, "predict_proba")])
+    if len(meta.estimators_) == 1:
         Y = ops.concatenate([1.0 - Y, Y], 1)
     if meta.multilabel_:
         return Y
@@ -81,53 +77,58 @@ def _rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tenso
 
 
 @on_frame
-def _rest_scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
+def _one_vs_rest_scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     if len(meta.estimators_) == 1:
         return context.call(meta.estimators_[0], "decision_function", X, at="estimators_[0]")
     return _binary_scores(context, meta, X)
 
 
 @on_frame
-def _duel_scores(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    """Votes of all pairs, and between equal votes the sum of confidences, squeezed below 1/3."""
-    confidences = _duel_confidences(context, meta, X)
-    votes_for = _duel_votes(context, meta, X, confidences)
+def _one_vs_one_scores(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+    """``_ovr_decision_function``: votes of all pairs plus summed confidences scaled below 1/3."""
+    confidences = _pair_confidences(context, meta, X)
+    votes = _pair_votes(context, meta, X, confidences)
     first, second = _pairs(len(meta.classes_))
     total = confidences @ (second - first)
-    Y = votes_for + total / (3.0 * (abs(total) + 1.0))
+    Y = votes + total / (3.0 * (abs(total) + 1.0))
     return column(Y, 1) if len(meta.classes_) == 2 else Y
 
 
-def _duel_confidences(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+def _pair_confidences(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     if meta.pairwise_indices_ is None:
         return _binary_scores(context, meta, X)
     return ops.stack(
-        [_binary_score(context, meta, i, seen) for i, seen in enumerate(_seen(context, meta, X))]
+        [
+            _binary_score(context, meta, i, inputs)
+            for i, inputs in enumerate(_pair_inputs(context, meta, X))
+        ]
     )
 
 
-def _duel_votes(context: Context, meta: Any, X: Tensor | Frame, confidences: Tensor) -> Tensor:
-    parts = meta.estimators_
+def _pair_votes(context: Context, meta: Any, X: Tensor | Frame, confidences: Tensor) -> Tensor:
+    estimators = meta.estimators_
     first, second = _pairs(len(meta.classes_))
     if meta.pairwise_indices_ is None and all(
-        context.converter(part, "predict") is linear_label for part in parts
+        context.converter(part, "predict") is linear_label for part in estimators
     ):
         # They predict by the sign of the score.
-        won = (confidences > 0.0).astype(np.float64)
-        votes: Tensor = won @ second + (1.0 - won) @ first
+        is_second = (confidences > 0.0).astype(np.float64)
+        votes: Tensor = is_second @ second + (1.0 - is_second) @ first
         return votes
-    answers = [
-        context.call(estimator, "predict", seen, at=f"estimators_[{i}]")
-        for i, (estimator, seen) in enumerate(zip(parts, _seen(context, meta, X), strict=True))
-    ]
-    predictions = ops.stack(answers)
-    lost, won = predictions == 0, predictions == 1
-    counted: Tensor = won.astype(np.float64) @ second + lost.astype(np.float64) @ first
-    return counted
+    inputs = _pair_inputs(context, meta, X)
+    predictions = ops.stack(
+        [
+            context.call(estimator, "predict", part, at=f"estimators_[{i}]")
+            for i, (estimator, part) in enumerate(zip(estimators, inputs, strict=True))
+        ]
+    )
+    for_first, for_second = predictions == 0, predictions == 1
+    total: Tensor = for_second.astype(np.float64) @ second + for_first.astype(np.float64) @ first
+    return total
 
 
-def _seen(context: Context, meta: Any, X: Tensor | Frame) -> list[Any]:
-    """What each pair's estimator sees: of a precomputed kernel, the columns it was fitted on."""
+def _pair_inputs(context: Context, meta: Any, X: Tensor | Frame) -> list[Any]:
+    """Return the input of each pair's estimator: with a precomputed kernel, its own columns."""
     if meta.pairwise_indices_ is None:
         return [X] * len(meta.estimators_)
     matrix = context.matrix(X)
@@ -135,15 +136,15 @@ def _seen(context: Context, meta: Any, X: Tensor | Frame) -> list[Any]:
 
 
 def _pairs(n_classes: int) -> tuple[Any, Any]:
-    """Which class each pair votes for when it predicts 0, and when 1: one-hot rows."""
-    ahead, behind = np.triu_indices(n_classes, 1)
+    """Return one-hot rows of the class that each pair votes for when it predicts 0, and when 1."""
+    first, second = np.triu_indices(n_classes, 1)
     identity = np.eye(n_classes)
-    return identity[ahead], identity[behind]
+    return identity[first], identity[second]
 
 
 @on_frame
-def _duel_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    scores = _duel_scores(context, meta, X)
+def _one_vs_one_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
+    scores = _one_vs_one_scores(context, meta, X)
     if len(meta.classes_) == 2:
         threshold = _threshold(meta)
         return context.labels(meta.classes_, (scores > threshold).astype(np.int64))
@@ -152,35 +153,31 @@ def _duel_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _code_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
-    """The class whose code is nearest: scikit-learn compares |code|² - 2 code.y."""
+    """OutputCodeClassifier.predict: the nearest code, by |code|² - 2 code·y."""
     Y = _binary_scores(context, meta, X)
     book = np.asarray(meta.code_book_, dtype=np.float64)
-    gaps = Y @ (-2.0 * book.T) + np.einsum("ij,ij->i", book, book)
-    return context.labels(meta.classes_, ops.argmin(gaps, 1))
+    distances = Y @ (-2.0 * book.T) + np.einsum("ij,ij->i", book, book)
+    return context.labels(meta.classes_, ops.argmin(distances, 1))
 
 
 @on_frame
 def _constant(context: Context, part: Any, X: Tensor | Frame) -> Tensor:
-    return ops.full_rows(_some_tensor(X), np.asarray(part.y_)[0])
+    return constant_rows(X, np.asarray(part.y_)[0])
 
 
 @on_frame
 def _constant_probabilities(context: Context, part: Any, X: Tensor | Frame) -> Tensor:
     y = float(part.y_[0])
-    return ops.full_rows(_some_tensor(X), np.array([1.0 - y, y]))
-
-
-def _some_tensor(X: Tensor | Frame) -> Tensor:
-    return X if isinstance(X, Tensor) else X.columns[0][0]
+    return constant_rows(X, np.array([1.0 - y, y]))
 
 
 CONVERTERS: dict[type, Methods] = {
     OneVsRestClassifier: {
-        "predict": _rest_label,
-        "predict_proba": _rest_probabilities,
-        "decision_function": _rest_scores,
+        "predict": _one_vs_rest_label,
+        "predict_proba": _one_vs_rest_probabilities,
+        "decision_function": _one_vs_rest_scores,
     },
-    OneVsOneClassifier: {"predict": _duel_label, "decision_function": _duel_scores},
+    OneVsOneClassifier: {"predict": _one_vs_one_label, "decision_function": _one_vs_one_scores},
     OutputCodeClassifier: {"predict": _code_label},
     _ConstantPredictor: {
         "predict": _constant,

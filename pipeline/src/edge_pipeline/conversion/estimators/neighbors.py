@@ -1,4 +1,4 @@
-"""The k nearest training rows: vote, mean, graph, local density."""
+"""Convert estimators of the k nearest training rows: votes, means, graphs, local density."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import Distance, distance_of
 
-__all__ = ["CONVERTERS", "k_nearest", "one_hot_targets", "weighed"]
+__all__ = ["CONVERTERS", "TIE", "k_nearest", "neighbour_weights", "one_hot_targets"]
 
 SPARE_CANDIDATES = 8
-"""Neighbours looked at beyond k when the first choice is by dot products: rounding may swap rows
-whose distances agree to 15 digits, and only a swap across all spare places would change the
-answer."""
+"""Candidates beyond k when dot products preselect the neighbours.
+
+Rounding may swap rows whose distances agree to 15 digits.  Only a swap across all spare candidates
+would change the neighbours."""
 
 MIN_CANDIDATE_ELEMENTS = 4096
-"""From as many numbers on in the training rows, choosing by dot products first is faster (measured:
-one row of 20 columns, 1.6 times at 1,000 training rows)."""
+"""Least size of the training rows for which a preselection by dot products is faster.
+
+Measured with one row of 20 columns: 1.6 times at 1,000 training rows."""
 
 
 def k_nearest(
@@ -29,8 +31,8 @@ def k_nearest(
 ) -> tuple[Tensor, Tensor]:
     """``kneighbors``: distances and positions, shape (n_samples, k), the nearest first.
 
-    Of equally near rows the first of training is taken.  (scikit-learn takes whichever its heap or
-    its tree leaves, which depends on the number of threads.)
+    Among equally near rows the first training row counts.  In scikit-learn it depends on a heap or
+    a tree, and on the number of threads.
 
     Parameters
     ----------
@@ -38,13 +40,13 @@ def k_nearest(
         Whether the caller uses the distances.
     """
     distance = distance_of(context, model, exact=exact)
-    _doubt(context, model, X, k, exact=exact)
+    _mark_ties(context, model, X, k, exact=exact)
     rows = np.asarray(model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else model._fit_X)
     wide_enough = rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES)
     if distance.by_differences and wide_enough:
-        return _refined(distance, X, np.asarray(rows, dtype=np.float64), k)
+        return _nearest_of_candidates(distance, X, np.asarray(rows, dtype=np.float64), k)
     reduced = distance.reduced(X)
-    if model.effective_metric_ in ("nan_euclidean", "dice", "sokalsneath"):  # may be NaN: far away
+    if model.effective_metric_ in ("nan_euclidean", "dice", "sokalsneath"):  # NaN counts as far
         order = ops.top_k(ops.where(ops.isnan(reduced), np.inf, reduced), k, largest=False)[1]
         return distance.finish(ops.gather_elements(reduced, order)), order
     near, order = ops.top_k(reduced, k, largest=False)
@@ -52,29 +54,35 @@ def k_nearest(
 
 
 TIE = 1e-12
-"""Neighbours whose reduced distances agree to this share are equally near but for rounding."""
+"""Neighbours are equally near when their reduced distances differ by less than this share."""
 
-TWIN = 1e-6
-"""A squared distance from dot products has an error of 4e-16 of the row's own square: below this
-share of it, fewer than nine digits of the distance are left."""
+MIN_EXACT_SHARE = 1e-6
+"""A squared distance below this share of the row's own square has fewer than nine exact digits.
+
+Dot products give it an error of 4e-16 of that square."""
 
 
-def _doubt(context: Context, model: Any, X: Tensor, k: int, *, exact: bool) -> None:
-    """Rows whose k-th neighbour is no nearer than the next, or whose nearest is mere rounding."""
+def _mark_ties(context: Context, model: Any, X: Tensor, k: int, *, exact: bool) -> None:
+    """Mark rows whose k-th and next neighbour tie, or whose nearest distance is only rounding."""
     metric = model.effective_metric_
     reduced = distance_of(context, model, exact=False).reduced(X)
     reduced = ops.where(ops.isnan(reduced), np.inf, reduced)
-    near = ops.top_k(reduced, min(k + 1, model.n_samples_fit_), largest=False)[0]
+    nearest = ops.top_k(reduced, min(k + 1, model.n_samples_fit_), largest=False)[0]
     if k < model.n_samples_fit_:
-        last, after = near[:, k - 1], near[:, k]
+        last, after = nearest[:, k - 1], nearest[:, k]
         context.mark_ambiguous((after - last <= TIE * after) | (last == after))
     if exact and model._fit_method == "brute" and metric in ("euclidean", "nan_euclidean"):
-        square = near[:, 0] if metric == "euclidean" else near[:, 0] * near[:, 0]
-        context.mark_ambiguous(square < TWIN * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1))
+        first = nearest[:, 0]
+        square = first if metric == "euclidean" else first * first
+        context.mark_ambiguous(
+            square < MIN_EXACT_SHARE * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1)
+        )
 
 
-def _refined(distance: Distance, X: Tensor, rows: Any, k: int) -> tuple[Tensor, Tensor]:
-    """Candidates by dot products of centred rows, then the exact order by differences."""
+def _nearest_of_candidates(
+    distance: Distance, X: Tensor, rows: Any, k: int
+) -> tuple[Tensor, Tensor]:
+    """Preselect candidates by dot products of centred rows, then order them by differences."""
     centre = rows.mean(axis=0)
     if (rows == np.rint(rows)).all():
         centre = np.rint(centre)  # whole numbers stay whole: ties stay ties
@@ -82,30 +90,30 @@ def _refined(distance: Distance, X: Tensor, rows: Any, k: int) -> tuple[Tensor, 
     squares = np.einsum("ij,ij->i", centred, centred)
     score = (X - centre) @ (-2.0 * centred.T) + squares
     candidates = ops.top_k(score, k + SPARE_CANDIDATES, largest=False)[1]
-    gap = ops.take(rows, candidates) - ops.expand_dims(X, 1)
-    near, order = ops.top_k(ops.sum_(gap * gap), k, largest=False)
+    difference = ops.take(rows, candidates) - ops.expand_dims(X, 1)
+    near, order = ops.top_k(ops.sum_(difference * difference), k, largest=False)
     return distance.finish(near), ops.gather_elements(candidates, order)
 
 
-def weighed(
+def neighbour_weights(
     context: Context, weights: Any, distances: Tensor, neighbours: Tensor | None = None
 ) -> Tensor | None:
-    """``_get_weights``: None when every neighbour counts alike.
+    """Weight the neighbours (``_get_weights``); None when all have the same weight.
 
     Parameters
     ----------
     neighbours
-        Which of the distances belong to neighbours, when not all do; the others weigh 0.
+        Which of the distances belong to neighbours, when not all do; the others have weight 0.
     """
     if weights in (None, "uniform"):
         return None
     if weights == "distance":
         weight = 1.0 / distances
-        same = ops.isinf(weight)
+        is_equal = ops.isinf(weight)
         if neighbours is not None:
-            same = same & neighbours
-        any_same = ops.max_(same.astype(np.float64), 1, True) > 0.0
-        weight = ops.where(any_same, same.astype(np.float64), weight)
+            is_equal = is_equal & neighbours
+        any_equal = ops.max_(is_equal.astype(np.float64), 1, True) > 0.0
+        weight = ops.where(any_equal, is_equal.astype(np.float64), weight)
     else:
         try:
             weight = weights(distances)
@@ -118,7 +126,7 @@ def weighed(
 
 
 def one_hot_targets(model: Any) -> list[tuple[Any, Any]]:
-    """Of each output the classes, and the training targets as ones and zeros."""
+    """Return for each output the classes, and the one-hot encoded training targets."""
     codes = model._y.reshape(len(model._y), -1)
     classes = model.classes_ if model.outputs_2d_ else [model.classes_]
     return [
@@ -127,17 +135,22 @@ def one_hot_targets(model: Any) -> list[tuple[Any, Any]]:
     ]
 
 
+def _neighbours(context: Context, model: Any, X: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the positions of the neighbours, and their weights if they differ."""
+    is_uniform = model.weights in (None, "uniform")
+    distances, order = k_nearest(context, model, X, model.n_neighbors, exact=not is_uniform)
+    return order, neighbour_weights(context, model.weights, distances)
+
+
 def _votes(context: Context, model: Any, X: Tensor) -> list[Tensor]:
-    """Of each output the weight that each class has among the neighbours."""
-    alike = model.weights in (None, "uniform")
-    distances, order = k_nearest(context, model, X, model.n_neighbors, exact=not alike)
-    weight = weighed(context, model.weights, distances)
+    """Return for each output the weight of each class among the neighbours."""
+    order, weight = _neighbours(context, model, X)
     votes = []
     for _, targets in one_hot_targets(model):
-        chosen = ops.take(targets, order)
+        of_neighbours = ops.take(targets, order)
         if weight is not None:
-            chosen = chosen * ops.expand_dims(weight, 2)
-        votes.append(ops.sum_(chosen, 1))
+            of_neighbours = of_neighbours * ops.expand_dims(weight, 2)
+        votes.append(ops.sum_(of_neighbours, 1))
     return votes
 
 
@@ -147,20 +160,18 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor | list[Ten
 
 
 def _labels(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The class with most votes, the first of equals."""
+    """KNeighborsClassifier.predict: the class with most votes, the first of equal ones."""
     classes = model.classes_ if model.outputs_2d_ else [model.classes_]
-    chosen = [
+    predictions = [
         context.labels(labels, ops.argmax(votes, 1))
         for labels, votes in zip(classes, _votes(context, model, X), strict=True)
     ]
-    return ops.stack(chosen) if model.outputs_2d_ else chosen[0]
+    return ops.stack(predictions) if model.outputs_2d_ else predictions[0]
 
 
 def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The (weighted) mean of the neighbours' targets."""
-    alike = model.weights in (None, "uniform")
-    distances, order = k_nearest(context, model, X, model.n_neighbors, exact=not alike)
-    weight = weighed(context, model.weights, distances)
+    """KNeighborsRegressor.predict: the (weighted) mean of the neighbours' targets."""
+    order, weight = _neighbours(context, model, X)
     targets = ops.take(np.asarray(model._y, dtype=np.float64), order)
     if weight is None:
         return ops.sum_(targets, 1) / float(model.n_neighbors)
@@ -172,18 +183,18 @@ def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
 
 def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     """KNeighborsTransformer.transform, dense: a 1 or the distance in the neighbours' columns."""
-    wants_distance = model.mode == "distance"
-    k = model.n_neighbors + wants_distance
-    distances, order = k_nearest(context, model, X, k, exact=wants_distance)
-    empty = ops.full_rows(X, np.zeros(model.n_samples_fit_))
-    values = distances if wants_distance else ops.full_rows(X, np.ones(k))
+    is_distance = model.mode == "distance"
+    k = model.n_neighbors + is_distance
+    distances, order = k_nearest(context, model, X, k, exact=is_distance)
+    zeros = ops.full_rows(X, np.zeros(model.n_samples_fit_))
+    values = distances if is_distance else ops.full_rows(X, np.ones(k))
     return X.graph.node(
-        "ScatterElements", empty, order, values, axis=1, dtype=np.float64, shape=empty.shape
+        "ScatterElements", zeros, order, values, axis=1, dtype=np.float64, shape=zeros.shape
     )
 
 
-def _local_outlier(context: Context, model: Any, X: Tensor) -> Tensor:
-    """LocalOutlierFactor.score_samples: the neighbours' densities against the row's own."""
+def _local_outlier_score(context: Context, model: Any, X: Tensor) -> Tensor:
+    """LocalOutlierFactor.score_samples: the neighbours' densities divided by the row's own."""
     if not model.novelty:
         raise context.refuse("novelty=False: it cannot score new rows; fit with novelty=True")
     k = model.n_neighbors_
@@ -194,7 +205,7 @@ def _local_outlier(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _outlier_margin(context: Context, model: Any, X: Tensor) -> Tensor:
-    return _local_outlier(context, model, X) - float(model.offset_)
+    return _local_outlier_score(context, model, X) - float(model.offset_)
 
 
 def _outlier_sign(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -208,6 +219,6 @@ CONVERTERS: dict[type, Methods] = {
     nb.LocalOutlierFactor: {
         "predict": _outlier_sign,
         "decision_function": _outlier_margin,
-        "score_samples": _local_outlier,
+        "score_samples": _local_outlier_score,
     },
 }

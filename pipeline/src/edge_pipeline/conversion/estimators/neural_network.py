@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons: matrix products with an activation between them."""
+"""Convert neural networks: matrix products with an activation between them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 
 
 def _forward(net: Any, X: Tensor, factors: Any = 1.0) -> Tensor:
-    """The last layer of BaseMultilayerPerceptron._forward_pass_fast before its activation.
+    """BaseMultilayerPerceptron._forward_pass_fast, up to the activation of the last layer.
 
     Parameters
     ----------
     factors
-        Of each output; shape (n_samples, n_outputs) or, of one output, as many as there are.
+        Multiply each output by these.  A single output becomes as many as there are factors.
     """
     hidden = _ACTIVATIONS[net.activation]
     layers = list(zip(net.coefs_, net.intercepts_, strict=True))
@@ -46,32 +46,32 @@ def _outputs(net: Any, X: Tensor) -> Tensor:
     return _ACTIVATIONS[net.out_activation_](_forward(net, X))
 
 
-def _of_two(net: Any, X: Tensor) -> Tensor:
-    """Zero and the output of a network for two classes, before the activation.
+def _two_outputs(net: Any, X: Tensor) -> Tensor:
+    """Return zero and the output of a binary network, before the activation.
 
-    The label is the larger one's, and the logistic function is their softmax: two nodes where one
-    output takes six.
+    The larger one gives the label, and their softmax is the logistic function.  These are two
+    nodes, where a single output needs six.
     """
     return _forward(net, X, np.array([0.0, 1.0]))
 
 
 def _regression(_: Context, net: Any, X: Tensor) -> Tensor:
-    answer = _outputs(net, X)
-    return ops.squeeze(answer, 1) if answer.width == 1 else answer
+    outputs = _outputs(net, X)
+    return ops.squeeze(outputs, 1) if outputs.width == 1 else outputs
 
 
 def _probabilities(_: Context, net: Any, X: Tensor) -> Tensor:
     if net.n_outputs_ == 1:
-        # To the last digit of tiny ones, too: OneVsRestClassifier chooses the largest of several.
-        return ops.softmax(_of_two(net, X))
+        # Tiny probabilities are exact, too: OneVsRestClassifier compares them.
+        return ops.softmax(_two_outputs(net, X))
     return _outputs(net, X)
 
 
 def _label(context: Context, net: Any, X: Tensor) -> Tensor:
-    """LabelBinarizer.inverse_transform of the output layer.
+    """MLPClassifier.predict: LabelBinarizer.inverse_transform of the output layer.
 
-    Of two classes scikit-learn compares the logistic function with 1/2, which is to compare its
-    argument with zero, for all but arguments below 2e-16 that rounding makes in any case.
+    For two classes scikit-learn compares the logistic function with 1/2.  Here its argument is
+    compared with zero.  The two differ only for arguments below 2e-16, which are rounding.
     """
     binarizer = net._label_binarizer
     if binarizer.y_type_ == "multiclass":
@@ -80,24 +80,24 @@ def _label(context: Context, net: Any, X: Tensor) -> Tensor:
         return (_outputs(net, X) > 0.5).astype(np.int64)
     if len(net.classes_) == 1:
         return ops.full_rows(X, net.classes_[0])
-    return context.labels(net.classes_, ops.argmax(_of_two(net, X), 1))
+    return context.labels(net.classes_, ops.argmax(_two_outputs(net, X), 1))
 
 
 def _hidden_units(_: Context, machine: Any, X: Tensor) -> Tensor:
-    """BernoulliRBM.transform: the chance of each hidden unit."""
+    """BernoulliRBM.transform: the probability of each hidden unit."""
     return ops.sigmoid(X @ machine.components_.T + machine.intercept_hidden_)
 
 
-def _free_energy_gap(context: Context, machine: Any, X: Tensor) -> Tensor:
+def _pseudo_likelihood(context: Context, machine: Any, X: Tensor) -> Tensor:
     raise context.refuse(
-        "score_samples flips a feature of each row that it draws at random, so its answer is not "
-        "a function of the row",
+        "score_samples flips a random feature of each row, so its result is not a function of the "
+        "row",
         drawn=True,
     )
 
 
 CONVERTERS: dict[type, Methods] = {
-    BernoulliRBM: {"transform": _hidden_units, "score_samples": _free_energy_gap},
+    BernoulliRBM: {"transform": _hidden_units, "score_samples": _pseudo_likelihood},
     MLPRegressor: {"predict": _regression},
     MLPClassifier: {"predict": _label, "predict_proba": _probabilities},
 }

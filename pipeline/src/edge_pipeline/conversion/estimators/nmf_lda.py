@@ -1,8 +1,8 @@
-"""Non-negative factors of a row: NMF, MiniBatchNMF and LatentDirichletAllocation, iterated.
+"""Convert NMF, MiniBatchNMF and LatentDirichletAllocation by iterating in the graph.
 
-scikit-learn stops the factorizations by a criterion over all rows that are transformed together, so
-what it answers for a row depends, within ``tol``, on the rows beside it.  The graph iterates and
-stops in the same way: it answers as scikit-learn does for the same rows together.
+scikit-learn stops by a criterion over all rows of a call.  So the output for a row depends, within
+``tol``, on the other rows.  The graph iterates and stops in the same way, so it returns the same
+as scikit-learn for the same rows together.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ def _factors(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 def _regularization(model: Any, X: Tensor) -> tuple[float, float]:
+    """Return the weights of the l1 and the l2 penalty (``_compute_regularization``)."""
     weight = X.width * model.alpha_W
     return float(weight * model.l1_ratio), float(weight * (1.0 - model.l1_ratio))
 
 
 def _coordinate_descent(model: Any, X: Tensor) -> Tensor:
-    """_fit_coordinate_descent: one component after the other, until the violation has shrunk."""
+    """_fit_coordinate_descent: update each component in turn until the violation is small."""
     H = np.asarray(model.components_, dtype=np.float64)
     l1, l2 = _regularization(model, X)
     gram = H @ H.T + l2 * np.eye(len(H))
@@ -56,15 +57,15 @@ def _coordinate_descent(model: Any, X: Tensor) -> Tensor:
         violation = violation + ops.sum_(abs(projected), None)
         if gram[t, t] == 0.0:
             return W, violation
-        moved = ops.maximum(weight - gradient / float(gram[t, t]), 0.0)
-        return ops.where(np.arange(len(H)) == t, moved, W), violation
+        updated = ops.maximum(weight - gradient / float(gram[t, t]), 0.0)
+        return ops.where(np.arange(len(H)) == t, updated, W), violation
 
-    def sweep(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def sweep(_: Graph, iteration: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         W, first = state
         violation = zero
         for t in range(len(H)):
             W, violation = coordinate(W, violation, t)
-        first = ops.where(done == np.int64(0), violation, first)
+        first = ops.where(iteration == np.int64(0), violation, first)
         more = (first != 0.0) & ~(violation / first <= float(model.tol))
         return [W, first], more
 
@@ -73,14 +74,19 @@ def _coordinate_descent(model: Any, X: Tensor) -> Tensor:
 
 
 def _start(X: Tensor, components: int) -> Tensor:
-    """The square root of all rows' mean, shared out: what multiplicative updates start from."""
-    count = ops.reshape(ops.rows(X), ()).astype(np.float64) * float(X.width)
-    average = ops.sqrt(ops.sum_(X, None) / count / float(components))
+    """Return the start of multiplicative updates: sqrt(X.mean() / n_components) everywhere."""
+    size = _size(X)
+    average = ops.sqrt(ops.sum_(X, None) / size / float(components))
     return ops.full_rows(X, np.ones(components)) * average
 
 
-def _update(model: Any, X: Tensor) -> Callable[[Tensor, Any], Tensor]:
-    """_multiplicative_update_w: W to the next W."""
+def _size(X: Tensor) -> Tensor:
+    """Return the number of elements of *X*."""
+    return ops.reshape(ops.rows(X), ()).astype(np.float64) * float(X.width)
+
+
+def _update(model: Any, X: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return the function from W to the next W (_multiplicative_update_w)."""
     H = np.asarray(model.components_, dtype=np.float64)
     beta = float(model._beta_loss)
     l1, l2 = _regularization(model, X)
@@ -98,7 +104,7 @@ def _update(model: Any, X: Tensor) -> Callable[[Tensor, Any], Tensor]:
         base = ops.maximum(product, EPSILON) if beta < 1.0 else product
         return scaled @ H.T, base ** (beta - 1.0) @ H.T
 
-    def update(W: Tensor, _: Any) -> Tensor:
+    def update(W: Tensor) -> Tensor:
         numerator, denominator = ratio(W)
         if l1 > 0:
             denominator = denominator + l1
@@ -109,132 +115,137 @@ def _update(model: Any, X: Tensor) -> Callable[[Tensor, Any], Tensor]:
         else:
             denominator = np.where(denominator == 0, EPSILON, denominator)
         change = numerator / denominator
-        answer: Tensor = W * (change if gamma == 1.0 else change**gamma)
-        return answer
+        updated: Tensor = W * (change if gamma == 1.0 else change**gamma)
+        return updated
 
     return update
 
 
 def _multiplicative(model: Any, X: Tensor) -> Tensor:
-    """_fit_multiplicative_update: ten updates, then a look at the error."""
+    """_fit_multiplicative_update: check the error after every ten updates."""
     update, beta = _update(model, X), float(model._beta_loss)
     start = _start(X, len(model.components_))
 
-    def once(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], None]:
-        W = update(state[0], None)
+    def step(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], None]:
+        W = update(state[0])
         return [ops.where(W < EPS, 0.0, W) if beta < 1.0 else W], None
 
     if model.tol <= 0:
-        return iterate([start], once, limit=model.max_iter)[0]
+        return iterate([start], step, limit=model.max_iter)[0]
     at_start = _divergence(X, start, model)
 
-    def ten(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def ten_steps(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         W, before, _more = state
-        (W,) = iterate([W], once, limit=10)
+        (W,) = iterate([W], step, limit=10)
         error = _divergence(X, W, model)
         more = ~((before - error) / at_start < float(model.tol))
         return [W, error, more], more
 
-    tens, rest = divmod(model.max_iter, 10)
-    W, going = start, X.graph.constant(np.array(True))
+    tens, remaining = divmod(model.max_iter, 10)
+    W, more = start, X.graph.constant(np.array(True))
     if tens:
-        W, _, going = iterate([W, at_start, going], ten, limit=tens)
-    if rest:
-        (after,) = iterate([W], once, limit=rest)
-        W = ops.where(going, after, W)
+        W, _, more = iterate([W, at_start, more], ten_steps, limit=tens)
+    if remaining:
+        (after,) = iterate([W], step, limit=remaining)
+        W = ops.where(more, after, W)
     return W
 
 
 def _divergence(X: Tensor, W: Tensor, model: Any) -> Tensor:
-    """_beta_divergence, the square root of its double."""
+    """_beta_divergence(square_root=True): the square root of twice the divergence."""
     H = np.asarray(model.components_, dtype=np.float64)
     beta = float(model._beta_loss)
     product = W @ H
     if beta == 2.0:
-        gap = X - product
-        return ops.sqrt(ops.sum_(gap * gap, None) / 2.0 * 2.0)
-    counted = X > EPSILON
-    x = ops.where(counted, X, 1.0)
-    safe = ops.where(counted, ops.maximum(product, EPSILON), 1.0)
-    kept = ops.where(counted, X, 0.0)
+        difference = X - product
+        return ops.sqrt(ops.sum_(difference * difference, None) / 2.0 * 2.0)
+    # scikit-learn leaves zeros out of the sums.
+    is_positive = X > EPSILON
+    x = ops.where(is_positive, X, 1.0)
+    safe = ops.where(is_positive, ops.maximum(product, EPSILON), 1.0)
+    x_or_zero = ops.where(is_positive, X, 0.0)
     if beta == 1.0:
-        total = ops.sum_(kept * ops.log(x / safe), None)
-        total = total + (ops.sum_(product, None) - ops.sum_(kept, None))
+        total = ops.sum_(x_or_zero * ops.log(x / safe), None)
+        total = total + (ops.sum_(product, None) - ops.sum_(x_or_zero, None))
     elif beta == 0.0:
-        quotient = ops.where(counted, x / safe, 0.0)
+        quotient = ops.where(is_positive, x / safe, 0.0)
         logs = ops.log(x / safe)
-        count = ops.reshape(ops.rows(X), ()).astype(np.float64) * float(X.width)
-        total = ops.sum_(quotient, None) - count - ops.sum_(logs, None)
+        size = _size(X)
+        total = ops.sum_(quotient, None) - size - ops.sum_(logs, None)
     else:
-        cross = ops.sum_(kept * safe ** (beta - 1.0), None)
-        total = ops.sum_(ops.where(counted, x**beta, 0.0), None) - beta * cross
+        cross = ops.sum_(x_or_zero * safe ** (beta - 1.0), None)
+        total = ops.sum_(ops.where(is_positive, x**beta, 0.0), None) - beta * cross
         total = total + ops.sum_(product**beta, None) * (beta - 1.0)
         total = total / (beta * (beta - 1.0))
     return ops.sqrt(2.0 * ops.maximum(total, 0.0))
 
 
 def _mini_batch_factors(context: Context, model: Any, X: Tensor) -> Tensor:
-    """MiniBatchNMF.transform: until an update moves the factors by less than ``tol``.
+    """MiniBatchNMF.transform: iterate until an update changes the factors by less than ``tol``.
 
-    It does not refuse negative values as NMF does, but divides by sums that may then vanish: what
-    comes out is rounding, multiplied at every step.
+    It does not refuse negative values as NMF does.  It then divides by sums that may be only
+    rounding, and multiplies that rounding at every step.
     """
     negative = ops.min_(X, None) < 0.0
     context.mark_ambiguous(ops.full_rows(X, np.array(True)) & negative)
     update = _update(model, X)
 
-    def once(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+    def step(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         (before,) = state
-        W = update(before, None)
+        W = update(before)
         if model.tol <= 0:
             return [W], None
-        gap = W - before
-        change = ops.sqrt(ops.sum_(gap * gap, None)) / ops.sqrt(ops.sum_(W * W, None))
+        difference = W - before
+        change = ops.sqrt(ops.sum_(difference * difference, None)) / ops.sqrt(ops.sum_(W * W, None))
         return [W], ~(change <= float(model.tol))
 
     start = _start(X, len(model.components_))
-    return iterate([start], once, limit=model._transform_max_iter)[0]
+    return iterate([start], step, limit=model._transform_max_iter)[0]
 
 
 def _topics(_: Context, model: Any, X: Tensor) -> Tensor:
-    """LatentDirichletAllocation.transform: each document until its topics hardly move."""
+    """LatentDirichletAllocation.transform: iterate each document until its topics settle.
+
+    ``sklearn.decomposition._lda._update_doc_distribution`` (Hoffman, Blei, Bach 2010).
+    """
     words = np.asarray(model.exp_dirichlet_component_, dtype=np.float64)
     topics = len(words)
     start = ops.full_rows(X, np.ones(topics))
     limit = int(model.max_doc_update_iter)
 
-    def once(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        before, expected, going = state
+    def step(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+        before, expected, unsettled = state
         scale = expected @ words + EPS
         counts = expected * ((X / scale) @ words.T) + float(model.doc_topic_prior_)
-        after = ops.where(going, counts, before)
+        after = ops.where(unsettled, counts, before)
         change = ops.sum_(abs(before - after), 1, True) / float(topics)
-        going = going & ~(change < float(model.mean_change_tol))
-        more = ops.sum_(going, None) > np.int64(0)
-        return [after, _expectation(after), going], more
+        unsettled = unsettled & ~(change < float(model.mean_change_tol))
+        more = ops.sum_(unsettled, None) > np.int64(0)
+        return [after, _expectation(after), unsettled], more
 
     if limit:
-        settled = ops.full_rows(X, np.array([True]))
-        start = iterate([start, _expectation(start), settled], once, limit=limit)[0]
+        unsettled = ops.full_rows(X, np.array([True]))
+        start = iterate([start, _expectation(start), unsettled], step, limit=limit)[0]
     return start / ops.sum_(start, 1, True)
 
 
 def _expectation(weights: Tensor) -> Tensor:
-    """exp(E[log(theta)]) for theta ~ Dirichlet(weights)."""
-    both = _psi(ops.concatenate([weights, ops.sum_(weights, 1, True)], 1))
+    """Compute exp(E[log(theta)]) for theta ~ Dirichlet(weights)."""
+    psi = _psi(ops.concatenate([weights, ops.sum_(weights, 1, True)], 1))
     topics = weights.width
-    return ops.exp(both[:, :topics] - both[:, topics:])
+    return ops.exp(psi[:, :topics] - psi[:, topics:])
 
 
 def _psi(x: Tensor) -> Tensor:
-    """Digamma as ``_online_lda_fast.pyx`` approximates it (Bernardo 1976, algorithm AS 103)."""
+    """Compute digamma as ``_online_lda_fast.pyx`` does (Bernardo 1976, algorithm AS 103)."""
     tiny = x <= 1e-6
     result: Any = 0.0
     shifted = ops.where(tiny, 1.0, x)
-    for _ in range(6):
+    for _ in range(6):  # psi(x) = psi(x + 1) - 1 / x
         small = shifted < 6.0
         result = result - ops.where(small, 1.0 / shifted, 0.0)
         shifted = shifted + small.astype(np.float64)
+    # The asymptotic series.
     r = 1.0 / shifted
     result = result + (ops.log(shifted) - 0.5 * r)
     r = r * r

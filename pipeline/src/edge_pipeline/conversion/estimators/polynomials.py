@@ -1,4 +1,4 @@
-"""Polynomials of single features and of several: PolynomialFeatures and SplineTransformer."""
+"""Convert PolynomialFeatures and SplineTransformer."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ __all__ = ["CONVERTERS"]
 
 
 def _polynomial(_: Context, features: Any, X: Tensor) -> Tensor:
-    """Each degree is the one before times a feature: scikit-learn's products in its order."""
+    """PolynomialFeatures.transform: multiply the terms of the degree before by a feature each."""
     bias = [ops.full_rows(X, np.ones(1))] if features.include_bias else []
     low, high = features._min_degree, features._max_degree
     terms = bias + ([X] if low <= 1 <= high else [])
     degree = X
-    for d, (factors, others) in enumerate(_products(X.width, high, features.interaction_only), 2):
-        if not len(factors):
+    for d, (terms_before, feature) in enumerate(
+        _products(X.width, high, features.interaction_only), 2
+    ):
+        if not len(terms_before):
             break
-        degree = ops.take(degree, factors, 1) * ops.take(X, others, 1)
+        degree = ops.take(degree, terms_before, 1) * ops.take(X, feature, 1)
         if d >= low:
             terms.append(degree)
     return ops.concatenate(terms, 1)
@@ -35,25 +37,27 @@ def _polynomial(_: Context, features: Any, X: Tensor) -> Tensor:
 def _products(
     width: int, max_degree: int, interaction_only: bool
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Of each degree from 2: positions among the terms of the degree before, and of the features.
+    """Return for each degree from 2 the positions of terms of the degree before, and of features.
 
-    A term is multiplied by a feature that is not behind its own first one; with
-    *interaction_only* the feature must stand before it.
+    A term is multiplied by its own first feature and by those before that; with *interaction_only*
+    only by those before.
     """
     first = np.arange(width)
     degrees = []
     for _ in range(2, max_degree + 1):
-        kept = [np.flatnonzero(first > f if interaction_only else first >= f) for f in range(width)]
-        factors = np.concatenate(kept).astype(np.int64)
-        others = np.repeat(np.arange(width), [len(k) for k in kept]).astype(np.int64)
-        degrees.append((factors, others))
-        first = others
+        by_feature = [
+            np.flatnonzero(first > f if interaction_only else first >= f) for f in range(width)
+        ]
+        terms = np.concatenate(by_feature).astype(np.int64)
+        features = np.repeat(np.arange(width), [len(t) for t in by_feature]).astype(np.int64)
+        degrees.append((terms, features))
+        first = features
     return degrees
 
 
 @dataclass(frozen=True)
 class _Ends:
-    """How one feature's splines go on beyond its knots: ``value + (x - knot) * slope``."""
+    """Continue each feature's splines beyond its knots: ``value + (x - knot) * slope``."""
 
     knots: NDArray[Any]
     values: NDArray[Any]
@@ -62,7 +66,7 @@ class _Ends:
 
 @on_frame
 def _splines(context: Context, splines: Any, X: Tensor | Frame) -> Tensor:
-    """B-splines by de Boor's recursion, all features at once: shape (n, features * splines)."""
+    """SplineTransformer.transform: B-splines by de Boor's recursion, all features together."""
     parts = splines.bsplines_
     knots = np.stack([part.t for part in parts])
     degree = int(parts[0].k)
@@ -78,7 +82,7 @@ def _splines(context: Context, splines: Any, X: Tensor | Frame) -> Tensor:
         inside = _wrapped(inside, knots[:, degree], knots[:, -degree - 1])
     basis = _basis(inside, knots, degree)
     if splines.extrapolation == "periodic":
-        # Of a spline that wraps round, either end counts.
+        # Add the two ends of a spline that wraps round.
         basis = basis @ np.asarray(parts[0].c)
     elif splines.extrapolation in _BEYOND:
         low, high = _BEYOND[splines.extrapolation](parts, degree, n_splines)
@@ -92,10 +96,10 @@ def _splines(context: Context, splines: Any, X: Tensor | Frame) -> Tensor:
 
 
 def _wrapped(x: Tensor, low: NDArray[Any], high: NDArray[Any]) -> Tensor:
-    """*x* moved by whole periods into [low, high): Python's modulo."""
+    """Move *x* by whole periods into [low, high), as Python's modulo does."""
     low, period = low[:, None], (high - low)[:, None]
     if not (period > 0).all():
-        # A feature of one value: scikit-learn takes zero for it.
+        # scikit-learn sets a feature of one value to zero.
         safe = np.where(period > 0, period, 1.0)
         return ops.where(x.graph.constant(period > 0), _wrapped_by(x, low, safe), 0.0)
     return _wrapped_by(x, low, period)
@@ -103,63 +107,63 @@ def _wrapped(x: Tensor, low: NDArray[Any], high: NDArray[Any]) -> Tensor:
 
 def _wrapped_by(x: Tensor, low: NDArray[Any], period: NDArray[Any]) -> Tensor:
     shift = x - low
-    rest = x.graph.node("Mod", shift, period, fmod=1, dtype=x.dtype, shape=x.shape)
-    wrapped: Tensor = low + ops.where(rest < 0.0, rest + period, rest)
+    remainder = x.graph.node("Mod", shift, period, fmod=1, dtype=x.dtype, shape=x.shape)
+    wrapped: Tensor = low + ops.where(remainder < 0.0, remainder + period, remainder)
     return wrapped
 
 
 def _basis(x: Tensor, knots: NDArray[Any], degree: int) -> Tensor:
-    """The values of all B-splines at *x*, in the order of operations of scipy's ``_deBoor_D``.
+    """Evaluate all B-splines at *x*, in the order of operations of scipy's ``_deBoor_D``.
 
-    The interval is the base one for a value beyond the knots, whose polynomials are continued.
+    Beyond the base interval, the polynomials at its ends continue.
     """
     starts, stops = knots[:, :-1].copy(), knots[:, 1:].copy()
     last = knots.shape[1] - degree - 2
-    # Splines reach beyond the base interval, values are looked for inside it.
+    # Only the knots of the base interval, the first and last degree + 1 aside, bound an interval.
     starts[:, :degree], stops[:, :degree] = np.inf, -np.inf
     starts[:, last + 1 :], stops[:, last + 1 :] = np.inf, -np.inf
     starts[:, degree], stops[:, last] = -np.inf, np.inf
     basis = ((x >= starts) & (x < stops)).astype(np.float64)
-    gaps = x - knots
+    differences = x - knots
     for d in range(1, degree + 1):
         width = knots[:, d:] - knots[:, :-d]
         with np.errstate(divide="ignore"):
             weight = basis / np.where(width == 0, np.inf, width)
         n = weight.width
-        falling = weight[:, :, 1:] * -gaps[:, :, d + 1 :]
-        basis = falling + weight[:, :, : n - 1] * gaps[:, :, : n - 1]
+        falling = weight[:, :, 1:] * -differences[:, :, d + 1 :]
+        basis = falling + weight[:, :, : n - 1] * differences[:, :, : n - 1]
     return basis
 
 
 def _constant_ends(parts: Any, degree: int, n_splines: int) -> tuple[_Ends, _Ends]:
-    """SplineTransformer, extrapolation="constant": the value at the nearest end."""
+    """Read the ends for extrapolation="constant": the value at the nearest end."""
     first = np.arange(n_splines) < degree
-    # Of degree 0 scikit-learn writes f_max[-0:], which is all of them (dense output it refuses).
+    # For degree 0 scikit-learn takes f_max[-0:], which is all of them (it refuses dense output).
     last = first[::-1] if degree else np.ones(n_splines, dtype=bool)
     low, high = [p.t[degree] for p in parts], [p.t[-degree - 1] for p in parts]
     return tuple(
         _Ends(
             np.array(knots)[:, None],
-            np.stack([p(knot) * kept for p, knot in zip(parts, knots, strict=True)]),
+            np.stack([p(knot) * mask for p, knot in zip(parts, knots, strict=True)]),
             np.zeros((len(parts), n_splines)),
         )
-        for knots, kept in ((low, first), (high, last))
+        for knots, mask in ((low, first), (high, last))
     )  # type: ignore[return-value]
 
 
 def _linear_ends(parts: Any, degree: int, n_splines: int) -> tuple[_Ends, _Ends]:
-    """SplineTransformer, extrapolation="linear": the tangent at the nearest end.
+    """Read the ends for extrapolation="linear": the tangent at the nearest end.
 
-    scikit-learn (1.8, 1.9) raises a degree below 2 by one *at every feature*, and looks up the
-    ends with it: reproduced.
+    scikit-learn (1.8, 1.9) raises a degree below 2 by one *at every feature*, and uses it for the
+    next feature's ends.  This is reproduced.
     """
     ends: tuple[list[Any], list[Any]] = ([], [])
     for p in parts:
         bounds = p.t[degree], p.t[-degree - 1]
         degree += degree <= 1
-        kept = np.arange(n_splines) < degree
-        for end, knot, chosen in zip(ends, bounds, (kept, kept[::-1]), strict=True):
-            end.append((knot, p(knot) * chosen, p(knot, nu=1) * chosen))
+        first = np.arange(n_splines) < degree
+        for end, knot, mask in zip(ends, bounds, (first, first[::-1]), strict=True):
+            end.append((knot, p(knot) * mask, p(knot, nu=1) * mask))
     return tuple(
         _Ends(
             np.array([[knot] for knot, _, _ in end]),

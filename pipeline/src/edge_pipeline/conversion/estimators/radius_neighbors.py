@@ -1,4 +1,4 @@
-"""Training rows within a radius, and densities that sum over all training rows."""
+"""Convert estimators of the training rows within a radius, and kernel density."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn import neighbors as nb
 from sklearn.neighbors._kd_tree import kernel_norm
 
 from edge_pipeline.conversion.context import Context, Methods
-from edge_pipeline.conversion.estimators.neighbors import one_hot_targets, weighed
+from edge_pipeline.conversion.estimators.neighbors import neighbour_weights, one_hot_targets
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import distance_of, tree_distance
@@ -20,64 +20,65 @@ __all__ = ["CONVERTERS"]
 
 
 def _within(context: Context, model: Any, X: Tensor, *, exact: bool) -> tuple[Tensor, Tensor]:
-    """Which training rows are neighbours, and the distances to all: (n_samples, n_training)."""
+    """Return which training rows are neighbours, and the distances: (n_samples, n_training)."""
     distance = distance_of(context, model, exact=exact)
     reduced = distance.reduced(X)
     return reduced <= float(distance.reduce(model.radius)), distance.finish(reduced)
 
 
-def _votes(context: Context, model: Any, X: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Whether a row has no neighbours, shape (n_samples, 1), and each output's weight by class."""
-    alike = model.weights in (None, "uniform")
-    neighbours, distances = _within(context, model, X, exact=not alike)
-    weight = weighed(context, model.weights, distances, neighbours)
-    counted = neighbours.astype(np.float64) if weight is None else weight
-    alone = ops.max_(neighbours.astype(np.float64), 1, True) == 0.0
-    return alone, [counted @ targets for _, targets in one_hot_targets(model)]
+def _weights(context: Context, model: Any, X: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weight of every training row, and whether a row has no neighbours."""
+    is_uniform = model.weights in (None, "uniform")
+    neighbours, distances = _within(context, model, X, exact=not is_uniform)
+    weight = neighbour_weights(context, model.weights, distances, neighbours)
+    isolated = ops.max_(neighbours.astype(np.float64), 1, True) == 0.0
+    return neighbours.astype(np.float64) if weight is None else weight, isolated
 
 
-def _shares(context: Context, model: Any, X: Tensor) -> list[Tensor]:
-    """Of each output the classes' shares; rows without neighbours have the outlier label's, if any.
+def _probabilities_by_output(context: Context, model: Any, X: Tensor) -> list[Tensor]:
+    """Return each output's class probabilities; an outlier's label has probability one.
 
-    scikit-learn raises where such a row has no ``outlier_label``; the graph's share is then NaN.
+    scikit-learn raises when there is no ``outlier_label`` for a row without neighbours.  The
+    graph's probability is then NaN.
     """
-    alone, votes = _votes(context, model, X)
+    weight, isolated = _weights(context, model, X)
+    votes = [weight @ targets for _, targets in one_hot_targets(model)]
     shares = []
     for i, (classes, vote) in enumerate(zip(_classes(model), votes, strict=True)):
         outlier: Any = np.nan
         if model.outlier_label_ is not None:
             outlier = (np.asarray(classes) == model.outlier_label_[i]).astype(np.float64)
-        vote = ops.where(alone, outlier, vote)
+        vote = ops.where(isolated, outlier, vote)
         total = ops.sum_(vote, 1, True)
         shares.append(vote / ops.where(total == 0.0, 1.0, total))
     return shares
 
 
 def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor | list[Tensor]:
-    shares = _shares(context, model, X)
+    shares = _probabilities_by_output(context, model, X)
     return shares if model.outputs_2d_ else shares[0]
 
 
 def _labels(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The class with the largest share; without any, the outlier label.
+    """RadiusNeighborsClassifier.predict: the most probable class, else the outlier label.
 
-    Without an outlier label scikit-learn raises for a row that has no neighbours; the graph looks
-    for a class that does not exist, which onnxruntime refuses.
+    scikit-learn raises when there is no outlier label for a row without neighbours.  The graph
+    then looks up a class that does not exist, which onnxruntime refuses.
     """
-    chosen = []
-    for i, (classes, share) in enumerate(
-        zip(_classes(model), _shares(context, model, X), strict=True)
+    predictions = []
+    for i, (classes, proba) in enumerate(
+        zip(_classes(model), _probabilities_by_output(context, model, X), strict=True)
     ):
-        known = np.asarray(classes)
-        index = ops.argmax(share, 1)
-        nothing = ops.max_(share, 1) == 0.0
+        labels = np.asarray(classes)
+        index = ops.argmax(proba, 1)
+        is_outlier = ops.max_(proba, 1) == 0.0
         if model.outlier_label_ is None:
-            nothing = ops.isnan(ops.max_(share, 1))
+            is_outlier = ops.isnan(ops.max_(proba, 1))
         else:
-            known = np.append(known, np.array([model.outlier_label_[i]], dtype=known.dtype))
-        index = ops.where(nothing, np.int64(len(classes)), index)
-        chosen.append(context.labels(known, index))
-    return ops.stack(chosen) if model.outputs_2d_ else chosen[0]
+            labels = np.append(labels, np.array([model.outlier_label_[i]], dtype=labels.dtype))
+        index = ops.where(is_outlier, np.int64(len(classes)), index)
+        predictions.append(context.labels(labels, index))
+    return ops.stack(predictions) if model.outputs_2d_ else predictions[0]
 
 
 def _classes(model: Any) -> list[Any]:
@@ -85,37 +86,34 @@ def _classes(model: Any) -> list[Any]:
 
 
 def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
-    """The (weighted) mean of the neighbours' targets, NaN without any.
+    """RadiusNeighborsRegressor.predict: the (weighted) mean of the neighbours' targets.
 
-    "NaN" as scikit-learn has it: ``np.full_like(y, nan)``, which for whole targets is a whole
-    number that depends on the kind of CPU.
+    Without neighbours it is ``np.full_like(y, nan)``.  For whole targets that is a whole number,
+    which depends on the CPU.
     """
-    alike = model.weights in (None, "uniform")
-    neighbours, distances = _within(context, model, X, exact=not alike)
-    weight = weighed(context, model.weights, distances, neighbours)
-    counted = neighbours.astype(np.float64) if weight is None else weight
+    weight, isolated = _weights(context, model, X)
     targets = model._y.reshape(len(model._y), -1)
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
         warnings.simplefilter("ignore")
         empty = np.full_like(targets[0], np.nan).astype(np.float64)
-    alone = ops.max_(neighbours.astype(np.float64), 1, True) == 0.0
     if targets.dtype.kind != "f":
-        context.mark_ambiguous(ops.squeeze(alone, 1))
-    total = ops.sum_(counted, 1, True)
-    mean = counted @ targets.astype(np.float64) / ops.where(alone, 1.0, total)
-    answer = ops.where(alone, empty, mean)
-    return ops.squeeze(answer, 1) if model._y.ndim == 1 else answer
+        context.mark_ambiguous(ops.squeeze(isolated, 1))
+    total = ops.sum_(weight, 1, True)
+    mean = weight @ targets.astype(np.float64) / ops.where(isolated, 1.0, total)
+    predictions = ops.where(isolated, empty, mean)
+    return ops.squeeze(predictions, 1) if model._y.ndim == 1 else predictions
 
 
 def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     """RadiusNeighborsTransformer.transform, dense."""
-    wants_distance = model.mode == "distance"
-    neighbours, distances = _within(context, model, X, exact=wants_distance)
-    if wants_distance:
+    is_distance = model.mode == "distance"
+    neighbours, distances = _within(context, model, X, exact=is_distance)
+    if is_distance:
         return ops.where(neighbours, distances, 0.0)
     return neighbours.astype(np.float64)
 
 
+# The logarithms of sklearn.neighbors._binary_tree's kernels, before normalization.
 def _gaussian(distance: Tensor, h: float) -> Tensor:
     return -0.5 * (distance * distance) / (h * h)
 
@@ -125,7 +123,7 @@ def _exponential(distance: Tensor, h: float) -> Tensor:
 
 
 def _inside(log_kernel: Callable[[Tensor, float], Tensor]) -> Callable[[Tensor, float], Tensor]:
-    """A kernel that is zero from the bandwidth on."""
+    """Make the logarithm of a kernel that is zero from the bandwidth on."""
 
     def convert(distance: Tensor, h: float) -> Tensor:
         inside = distance < h
@@ -145,16 +143,17 @@ _LOG_KERNELS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
 
 
 RESIDUE = 1e-8
-"""scikit-learn starts from bounds on the whole sum and takes away what it refines: 1e-16 of the
-first bound stays.  Below this mean of the kernels, the rest is more than 1e-9 of the answer
-(measured: a mean of 7e-10 was answered 5e-8 too high, one of 0 as 1e-16)."""
+"""Below this mean of the kernels, scikit-learn's rounding exceeds 1e-9 of the density.
+
+It starts from a bound on the whole sum and subtracts what it refines; 1e-16 of the bound remains.
+Measured: a mean of 7e-10 came out 5e-8 too high, and a mean of 0 as 1e-16."""
 
 
 def _log_density(context: Context, model: Any, X: Tensor) -> Tensor:
     """KernelDensity.score_samples: the whole sum.
 
-    With ``atol`` or ``rtol`` scikit-learn stops part of the way down its tree: what it answers then
-    is a matter of which nodes it has opened.
+    With ``atol`` or ``rtol`` scikit-learn stops part of the way down its tree.  The result then
+    depends on the nodes that it has opened.
     """
     if model.atol > 0 or model.rtol > 0:
         raise context.refuse(

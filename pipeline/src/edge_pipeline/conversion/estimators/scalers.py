@@ -1,4 +1,4 @@
-"""Scalers: a shift and a division, in float64 and in scikit-learn's order (trap 9)."""
+"""Convert scalers: a shift and a division, in scikit-learn's order of operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 __all__ = ["CONVERTERS"]
 
 TINY_NORM = 10 * np.finfo(np.float64).eps
-"""A shorter row is left as it is (``sklearn.preprocessing._data._handle_zeros_in_scale``)."""
+"""A row with a smaller norm stays as it is (``_data._handle_zeros_in_scale``)."""
 
 
 def _standard(_: Context, scaler: Any, X: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
-"""Sparse codes: each row as a combination of few atoms of a dictionary."""
+"""Convert sparse coding: each row as a combination of few atoms of a dictionary.
+
+The coders follow ``sklearn.decomposition._dict_learning._sparse_encode_precomputed``.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ from edge_pipeline.conversion.numeric.sparse_regression import (
 __all__ = ["CONVERTERS"]
 
 MAX_ATOMS_TOGETHER = 64
-"""With more atoms the rows are coded one by one: a batch would keep a square matrix for each."""
+"""With more atoms, rows are coded one by one: a batch needs a square matrix for each row."""
 
 
 def _codes(attribute: str) -> Converter:
-    """``_BaseSparseCoding._transform`` with the dictionary in *attribute*."""
+    """Convert ``_BaseSparseCoding._transform`` with the dictionary in *attribute*."""
 
     def convert(context: Context, model: Any, X: Tensor) -> Tensor:
         atoms = np.asarray(getattr(model, attribute), dtype=np.float64)
@@ -38,15 +41,15 @@ def _codes(attribute: str) -> Converter:
 
 
 def _alpha(model: Any) -> float:
-    """The regularization: of the transform, of the training, or 1."""
-    given = model.transform_alpha
-    given = getattr(model, "alpha", None) if given is None else given
-    return 1.0 if given is None else float(given)
+    """Return the regularization: ``transform_alpha``, else ``alpha``, else 1."""
+    alpha = model.transform_alpha
+    alpha = getattr(model, "alpha", None) if alpha is None else alpha
+    return 1.0 if alpha is None else float(alpha)
 
 
 def _n_nonzero(model: Any, X: Tensor, atoms: Any) -> int:
-    given = model.transform_n_nonzero_coefs
-    return int(min(max(X.width / 10, 1), len(atoms)) if given is None else given)
+    n_nonzero = model.transform_n_nonzero_coefs
+    return int(min(max(X.width / 10, 1), len(atoms)) if n_nonzero is None else n_nonzero)
 
 
 def _threshold(model: Any, X: Tensor, atoms: Any) -> Tensor:
@@ -56,20 +59,22 @@ def _threshold(model: Any, X: Tensor, atoms: Any) -> Tensor:
 
 
 def _omp(model: Any, X: Tensor, atoms: Any) -> Tensor:
-    gram, wanted = atoms @ atoms.T, _n_nonzero(model, X, atoms)
-    return _by_rows(X @ atoms.T, lambda products: orthogonal_pursuit(products, gram, wanted))
+    gram, n_nonzero = atoms @ atoms.T, _n_nonzero(model, X, atoms)
+    return _by_rows(X @ atoms.T, lambda products: orthogonal_pursuit(products, gram, n_nonzero))
 
 
 def _lars(model: Any, X: Tensor, atoms: Any) -> Tensor:
-    return _angles(X, atoms, alpha=0.0, steps=_n_nonzero(model, X, atoms))
+    return _least_angle(X, atoms, alpha=0.0, steps=_n_nonzero(model, X, atoms))
 
 
 def _lasso_lars(model: Any, X: Tensor, atoms: Any) -> Tensor:
     alpha, steps = _alpha(model) / X.width, model.transform_max_iter
-    return _angles(X, atoms, alpha=alpha, steps=steps, lasso=True, positive=model.positive_code)
+    return _least_angle(
+        X, atoms, alpha=alpha, steps=steps, lasso=True, positive=model.positive_code
+    )
 
 
-def _angles(
+def _least_angle(
     X: Tensor, atoms: Any, *, alpha: float, steps: int, lasso: bool = False, positive: bool = False
 ) -> Tensor:
     gram, n_features = atoms @ atoms.T, X.width

@@ -1,6 +1,6 @@
-"""Support vector machines: kernels against the support vectors, one product for all decisions.
+"""Convert support vector machines: a kernel with the support vectors, then one product.
 
-libsvm's ``svm_predict_values`` and ``svm_predict_probability``, in scikit-learn's
+The converters follow ``svm_predict_values`` and ``svm_predict_probability`` in scikit-learn's
 svm/src/libsvm/svm.cpp.
 """
 
@@ -32,38 +32,38 @@ _CLASSIFIERS = ("c_svc", "nu_svc")
 
 
 def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """Decision values as libsvm has them, shape (n_samples, n_pairs); of regression, one column.
+    """Return libsvm's decision values, shape (n_samples, n_pairs); one column for regression.
 
-    Of two classes two columns: zero, and the decision with scikit-learn's sign, positive for the
-    second.
+    Two classes have two columns: zero, and the decision with scikit-learn's sign, positive for the
+    second class.
     """
     weights = _weights(machine)
     bias = np.asarray(machine._intercept_, dtype=np.float64)
     if machine._impl in _CLASSIFIERS and len(machine.classes_) == 2:
         weights = np.hstack([np.zeros_like(weights), -weights])
         bias = np.append(0.0, -bias)
-    X = X.astype(np.float64)  # as a stack's final estimator it reads labels
+    X = X.astype(np.float64)  # the final estimator of a stack may read integer labels
     if not len(machine.support_):
         return ops.full_rows(X, bias)
     if callable(machine.kernel):
-        return _called(context, machine, X) @ _all_rows(machine, weights) + bias
+        return _callable_kernel(context, machine, X) @ _weights_of_all_rows(machine, weights) + bias
     if machine.kernel == "precomputed":
-        return X @ _all_rows(machine, weights) + bias
+        return X @ _weights_of_all_rows(machine, weights) + bias
     vectors = learnt_array(machine.support_vectors_)
     if machine.kernel == "linear":
         return X @ (vectors.T @ weights) + bias
     gamma = float(machine._gamma)
     if machine.kernel == "rbf":
-        return _gaussian(X, vectors, gamma) @ weights + bias
+        return _rbf_kernel(X, vectors, gamma) @ weights + bias
     params = {"gamma": gamma, "coef0": machine.coef0, "degree": machine.degree}
     return kernels.kernel(context, machine.kernel, X, vectors, **params) @ weights + bias
 
 
 def _weights(machine: Any) -> NDArray[np.float64]:
-    """Coefficients of the support vectors in every decision, shape (n_vectors, n_pairs).
+    """Return the coefficients of the support vectors, shape (n_vectors, n_pairs).
 
-    libsvm keeps the coefficients of pair (i, j) for the vectors of class i in row j - 1, for those
-    of class j in row i.
+    For the pair (i, j), libsvm keeps the coefficients of class i's vectors in row j - 1.  It keeps
+    those of class j's vectors in row i.
     """
     rows = learnt_array(machine._dual_coef_)
     if machine._impl not in _CLASSIFIERS:
@@ -82,66 +82,68 @@ def _pairs(n_classes: int) -> Pairs:
     return [(i, j) for i in range(n_classes) for j in range(i + 1, n_classes)]
 
 
-def _all_rows(machine: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights for every training row, zero where it is no support vector."""
+def _weights_of_all_rows(machine: Any, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights for every training row, zero where it is not a support vector."""
     full = np.zeros((machine.shape_fit_[0], weights.shape[1]))
     full[machine.support_] = weights
     return full
 
 
-def _called(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """The user's kernel of whole matrices: one of scikit-learn's own, or a function to trace."""
+def _callable_kernel(context: Context, machine: Any, X: Tensor) -> Tensor:
+    """Compute the user's kernel of two matrices: one of scikit-learn's, or a function to trace."""
     function: Any = machine.kernel
-    given: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     if isinstance(function, partial) and not function.args:
-        function, given = function.func, dict(function.keywords)
+        function, params = function.func, dict(function.keywords)
     rows = learnt_array(machine._BaseLibSVM__Xfit)
-    for name, known in PAIRWISE_KERNEL_FUNCTIONS.items():
-        if function is known:
-            return kernels.kernel(context, name, X, rows, **given)
+    for name, pairwise in PAIRWISE_KERNEL_FUNCTIONS.items():
+        if function is pairwise:
+            return kernels.kernel(context, name, X, rows, **params)
     try:
-        answer = machine.kernel(X, rows)
+        similarities = machine.kernel(X, rows)
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise context.refuse(
-            f"kernel={getattr(function, '__name__', function)!r} does what has no node: {error}; "
-            "write it with numpy's elementary functions, or use a named kernel"
+            f"kernel={getattr(function, '__name__', function)!r} uses what ONNX has no node for: "
+            f"{error}; write it with numpy's elementary functions, or use a named kernel"
         ) from error
-    if not isinstance(answer, Tensor):
+    if not isinstance(similarities, Tensor):
         raise context.refuse(f"kernel={function!r} does not use its first argument")
-    return answer
+    return similarities
 
 
 UNCENTRED, CENTRED = 100.0, 1000.0
-"""Up to these values of gamma * |y|² the product form of a distance is as good as the differences:
-its rounding, 4 * 1.1e-16 times the value, moves the exponent by less than 5e-13."""
+"""Up to these values of gamma * |y|², distances from products are as exact as from differences.
+
+Their rounding, 4 * 1.1e-16 times the value, changes the exponent by less than 5e-13."""
 
 
-def _gaussian(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor:
-    """exp(-gamma |x - y|²), from x·y where that loses nothing, otherwise as libsvm sums it.
+def _rbf_kernel(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor:
+    """Compute exp(-gamma |x - y|²): from x·y where that is exact, otherwise from differences.
 
-    The product form is one matrix product; 1,000 rows against 500 vectors of 20 features take 7 ms
-    with it and 250 ms with differences (2 cores, onnxruntime 1.32).  A vector far from every *y*
-    has kernel zero whichever way, one near some *y* is as far from the origin as that is.
+    The product form is one matrix product: 1,000 rows against 500 vectors of 20 features take 7 ms
+    with it and 250 ms with differences (2 cores, onnxruntime 1.32).  Only the size of *y* matters:
+    a row far from every *y* has kernel zero either way, and a row near some *y* is about as large.
     """
-    size = gamma * _longest(vectors)
+    size = gamma * _max_square(vectors)
     if not size <= UNCENTRED:
         centre = vectors.mean(axis=0)
-        if not gamma * _longest(vectors - centre) <= CENTRED:
+        if not gamma * _max_square(vectors - centre) <= CENTRED:
             return ops.exp(-gamma * kernels.squared_differences(X, vectors))
         X, vectors = X - centre, vectors - centre
     lengths = np.einsum("ij,ij->i", vectors, vectors)
-    # The square of the row's own length is one more column of the product.
+    # The row's own squared length is one more column of the product.
     columns = ops.concatenate([X, ops.sum_of_squares(X, 1, keepdims=True)], 1)
     weights = np.vstack([2.0 * gamma * vectors.T, np.full((1, len(vectors)), -gamma)])
     return ops.exp(columns @ weights + (-gamma * lengths))
 
 
-def _longest(vectors: NDArray[np.float64]) -> float:
+def _max_square(vectors: NDArray[np.float64]) -> float:
+    """Return the largest squared length of a vector."""
     return float(np.einsum("ij,ij->i", vectors, vectors).max(initial=0.0))
 
 
 def _vote_matrix(n_classes: int) -> NDArray[np.float64]:
-    """+1 where the class is the first of the pair, -1 where it is the second."""
+    """Return +1 where the class is the first of the pair, -1 where it is the second."""
     pairs = _pairs(n_classes)
     matrix = np.zeros((len(pairs), n_classes))
     for k, (i, j) in enumerate(pairs):
@@ -150,17 +152,17 @@ def _vote_matrix(n_classes: int) -> NDArray[np.float64]:
 
 
 def _scores(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """SVC.decision_function: of two classes the decision; of more, votes or the pairs."""
+    """SVC.decision_function: the decision of two classes; votes or pairs of more."""
     decisions = _decisions(context, machine, X)
     if len(machine.classes_) == 2:
         return second_score(decisions)
     if machine.decision_function_shape != "ovr":
         return decisions
-    return _one_against_rest(decisions, len(machine.classes_))
+    return _one_versus_rest(decisions, len(machine.classes_))
 
 
-def _one_against_rest(decisions: Tensor, n_classes: int) -> Tensor:
-    """``_ovr_decision_function``: votes, ties broken by confidences squeezed into (-1/3, 1/3)."""
+def _one_versus_rest(decisions: Tensor, n_classes: int) -> Tensor:
+    """``_ovr_decision_function``: votes plus confidences scaled into (-1/3, 1/3) to break ties."""
     matrix = _vote_matrix(n_classes)
     pairs_begun = np.arange(n_classes - 1.0, -1.0, -1.0)
     votes = (decisions < 0.0).astype(np.float64) @ -matrix + pairs_begun
@@ -170,67 +172,70 @@ def _one_against_rest(decisions: Tensor, n_classes: int) -> Tensor:
 
 
 def _label(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """SVC.predict: the most votes, the first of equals; by the scores if told to break ties."""
+    """SVC.predict: the class with most votes, the first of equal ones; ``break_ties`` by scores."""
     classes = machine.classes_
     decisions = _decisions(context, machine, X)
     if len(classes) == 2:
         return context.labels(classes, ops.argmax(decisions, 1, last=True))
     if machine.break_ties and machine.decision_function_shape == "ovr":
-        return context.labels(classes, ops.argmax(_one_against_rest(decisions, len(classes)), 1))
+        return context.labels(classes, ops.argmax(_one_versus_rest(decisions, len(classes)), 1))
     pairs_ended = np.arange(float(len(classes)))
     votes = (decisions > 0.0).astype(np.float64) @ _vote_matrix(len(classes)) + pairs_ended
     return context.labels(classes, ops.argmax(votes, 1))
 
 
 def _probabilities(context: Context, machine: Any, X: Tensor) -> Tensor:
-    """Platt's sigmoid of every decision, coupled into one distribution."""
+    """SVC.predict_proba: Platt's sigmoid of every decision, coupled into one distribution."""
     decisions = _decisions(context, machine, X)
     if len(machine.classes_) == 2:
         decisions = -decisions[:, 1:]
-    chance = special_functions.expit(-(decisions * machine._probA + machine._probB))
-    return _coupled(ops.clip(chance, _LEAST_CHANCE, 1.0 - _LEAST_CHANCE), len(machine.classes_))
+    pairwise = special_functions.expit(-(decisions * machine._probA + machine._probB))
+    return _coupled(
+        ops.clip(pairwise, _MIN_PROBABILITY, 1.0 - _MIN_PROBABILITY), len(machine.classes_)
+    )
 
 
-_LEAST_CHANCE = 1e-7
+_MIN_PROBABILITY = 1e-7
+"""``min_prob`` of ``svm_predict_probability``."""
 
 
-def _coupled(chance: Tensor, k: int) -> Tensor:
-    """``multiclass_probability`` (Wu, Lin, Weng 2004): each row until it has settled."""
+def _coupled(pairwise: Tensor, k: int) -> Tensor:
+    """Iterate ``multiclass_probability`` until each row settles (Wu, Lin, Weng 2004)."""
     pairs = _pairs(k)
-    nothing = ops.full_rows(chance, np.zeros(1))
-    both_ways = ops.concatenate([chance, 1.0 - chance, nothing], 1)
-    place = np.full((k, k), 2 * len(pairs), dtype=np.int64)
+    zero = ops.full_rows(pairwise, np.zeros(1))
+    both_ways = ops.concatenate([pairwise, 1.0 - pairwise, zero], 1)
+    column = np.full((k, k), 2 * len(pairs), dtype=np.int64)
     for position, (i, j) in enumerate(pairs):
-        place[i, j], place[j, i] = position, len(pairs) + position
-    # beats[:, i, j] is the chance of i against j, zero on the diagonal.
-    beats, beaten = ops.take(both_ways, place, 1), ops.take(both_ways, place.T, 1)
-    diagonal = ops.sum_(beaten * beaten, 2)
-    Q = ops.expand_dims(diagonal, 2) * np.eye(k) - beaten * beats
+        column[i, j], column[j, i] = position, len(pairs) + position
+    # r[:, i, j] is the probability of i against j, zero on the diagonal.
+    r, r_transposed = ops.take(both_ways, column, 1), ops.take(both_ways, column.T, 1)
+    diagonal = ops.sum_(r_transposed * r_transposed, 2)
+    Q = ops.expand_dims(diagonal, 2) * np.eye(k) - r_transposed * r
 
     def step(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[Sequence[Tensor], Tensor]:
         p, settled = _coupling_round(state[0], Q, diagonal)
         unsettled = ops.sum_((~settled).astype(np.int64), 0)
         return [p], unsettled > 0
 
-    start = ops.full_rows(chance, np.full(k, 1.0 / k))
+    start = ops.full_rows(pairwise, np.full(k, 1.0 / k))
     return iterate([start], step, limit=max(100, k))[0]
 
 
 def _coupling_round(p: Tensor, Q: Tensor, diagonal: Tensor) -> tuple[Tensor, Tensor]:
-    """One round over the classes; rows that had settled before stay as they were."""
+    """Update every class once; rows that had settled before stay as they were."""
     k = p.width
     Qp = ops.squeeze(Q @ ops.expand_dims(p, 2), 2)
     pQp = ops.sum_(p * Qp, 1, keepdims=True)
     settled = ops.max_(abs(Qp - pQp), 1) < 0.005 / k
-    better = p
+    updated = p
     for t in range(k):
         own, own_Qp = diagonal[:, t : t + 1], Qp[:, t : t + 1]
         gain = (pQp - own_Qp) / own
         scale = 1.0 + gain
         pQp = (pQp + gain * (gain * own + 2.0 * own_Qp)) / scale / scale
         Qp = (Qp + gain * Q[:, t]) / scale
-        better = (better + gain * np.eye(k)[t]) / scale
-    return ops.where(ops.expand_dims(settled, 1), p, better), settled
+        updated = (updated + gain * np.eye(k)[t]) / scale
+    return ops.where(ops.expand_dims(settled, 1), p, updated), settled
 
 
 def _regression(context: Context, machine: Any, X: Tensor) -> Tensor:
@@ -241,7 +246,7 @@ def _inlier(context: Context, machine: Any, X: Tensor) -> Tensor:
     return ops.where(_regression(context, machine, X) > 0.0, np.int64(1), np.int64(-1))
 
 
-def _raw_score(context: Context, machine: Any, X: Tensor) -> Tensor:
+def _score_samples(context: Context, machine: Any, X: Tensor) -> Tensor:
     return _regression(context, machine, X) + float(np.ravel(machine.offset_)[0])
 
 
@@ -259,6 +264,6 @@ CONVERTERS: dict[type, Methods] = {
     svm.OneClassSVM: {
         "predict": _inlier,
         "decision_function": _regression,
-        "score_samples": _raw_score,
+        "score_samples": _score_samples,
     },
 }

@@ -1,7 +1,7 @@
-"""Text: which words count where is told to the runtime, the arithmetic on the counts is here.
+"""Convert text vectorizers: the runtime counts words, and the graph weights the counts.
 
-onnxruntime's Tokenizer and RegexFullMatch use re2, and cannot split text as Python's ``re`` does
-(trap 18): docs/bundle-format.md says what a bare graph is fed instead.
+onnxruntime's Tokenizer and RegexFullMatch use re2, which splits text otherwise than Python's
+``re``.  docs/bundle-format.md describes the input that the graph gets instead.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _OVERRIDABLE = ("build_analyzer", "build_preprocessor", "build_tokenizer", "deco
 
 
 def _reading(context: Context, vectorizer: Any) -> Reading:
-    """How the vectorizer splits a text, or why that cannot be told."""
-    _check_rules(context, vectorizer)
+    """Describe how the vectorizer splits a text, or refuse it."""
+    _check_no_user_code(context, vectorizer)
     low, high = (int(n) for n in vectorizer.ngram_range)
     lowercase, accents = bool(vectorizer.lowercase), _ACCENTS[vectorizer.strip_accents]
     if vectorizer.analyzer != "word":
@@ -57,22 +57,22 @@ def _reading(context: Context, vectorizer: Any) -> Reading:
     return Words(vectorizer.token_pattern, lowercase, accents, (low, high), stop_words)
 
 
-def _check_rules(context: Context, vectorizer: Any) -> None:
-    """Refuse what is code of the user's, which a device cannot have."""
+def _check_no_user_code(context: Context, vectorizer: Any) -> None:
+    """Refuse functions of the user, which the file cannot hold."""
     for name in ("analyzer", "tokenizer", "preprocessor", "strip_accents"):
         value = getattr(vectorizer, name)
         if callable(value) and not (name == "strip_accents" and value in _ACCENTS):
             raise context.refuse(
-                f"{name}={getattr(value, '__name__', value)!r} is a Python function, which cannot "
-                "travel; say it with token_pattern, stop_words, lowercase and strip_accents, or "
-                "apply it to the texts before, on both machines"
+                f"{name}={getattr(value, '__name__', value)!r} is a Python function, which the "
+                "device cannot run; express it with token_pattern, stop_words, lowercase and "
+                "strip_accents, or apply it to the texts before, on both machines"
             )
     base = HashingVectorizer if isinstance(vectorizer, HashingVectorizer) else CountVectorizer
     for name in _OVERRIDABLE:
         if getattr(type(vectorizer), name) is not getattr(base, name):
             raise context.refuse(
-                f"{type(vectorizer).__name__}.{name} is code of a subclass, which cannot travel; "
-                "apply it to the texts before, on both machines"
+                f"{type(vectorizer).__name__}.{name} is code of a subclass, which the device "
+                "cannot run; apply it to the texts before, on both machines"
             )
     if vectorizer.input != "content":
         raise context.refuse(
@@ -83,7 +83,7 @@ def _check_rules(context: Context, vectorizer: Any) -> None:
 
 @on_frame
 def _counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
-    """CountVectorizer: what each term of the vocabulary counts."""
+    """CountVectorizer.transform: the count of each term of the vocabulary."""
     terms = sorted(vectorizer.vocabulary_, key=vectorizer.vocabulary_.__getitem__)
     placing = Vocabulary(tuple(str(term) for term in terms))
     reading = _reading(context, vectorizer)
@@ -91,51 +91,51 @@ def _counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
 
 
 @on_frame
-def _weighted_counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
+def _tfidf_counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
     counts = _counts(context, vectorizer, X)
     dtype = np.dtype(np.float32 if vectorizer.dtype == np.float32 else np.float64)
-    return _weighted(context, vectorizer._tfidf, counts.astype(dtype))
+    return _tfidf(context, vectorizer._tfidf, counts.astype(dtype))
 
 
 @on_frame
 def _hashed_counts(context: Context, vectorizer: Any, X: Tensor | Frame) -> Tensor:
     placing = Hashing(int(vectorizer.n_features), bool(vectorizer.alternate_sign))
     reading = _reading(context, vectorizer)
-    # Scaled where the counts are made: of a million columns a text fills a few.
+    # The runtime normalizes, because a text fills only a few of a million columns.
     norm: Norm = vectorizer.norm or "none"
     counts = context.derive(X, reading, placing, binary=bool(vectorizer.binary), norm=norm)
     return counts.astype(np.float32) if vectorizer.dtype == np.float32 else counts
 
 
-def _weighted(_: Context, model: Any, X: Tensor) -> Tensor:
-    """TfidfTransformer: counts, or their logarithms, by rarity, scaled to a length of one."""
+def _tfidf(_: Context, model: Any, X: Tensor) -> Tensor:
+    """TfidfTransformer.transform: counts or their logarithms times idf, scaled to norm one."""
     if model.sublinear_tf:
         X = ops.where(X == 0.0, 0.0, ops.log(ops.where(X == 0.0, 1.0, X)) + 1.0)
     if hasattr(model, "idf_"):
-        rarity = np.asarray(model.idf_, dtype=X.dtype)
-        weighted = X * rarity
-        # A term that no training text has may be infinitely rare; sparse zeros stay zeros.
-        X = weighted if np.isfinite(rarity).all() else ops.where(X == 0.0, X, weighted)
-    return _scaled(model.norm, X)
+        idf = np.asarray(model.idf_, dtype=X.dtype)
+        weighted = X * idf
+        # A term that no training text has may have infinite idf; sparse zeros stay zeros.
+        X = weighted if np.isfinite(idf).all() else ops.where(X == 0.0, X, weighted)
+    return _normalized(model.norm, X)
 
 
-_LENGTHS: Mapping[str, Callable[[Tensor], Tensor]] = {
+_NORMS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "l1": lambda X: ops.sum_(abs(X).astype(np.float64), 1, keepdims=True),
     "l2": lambda X: ops.sqrt(ops.sum_((X * X).astype(np.float64), 1, keepdims=True)),
 }
 
 
-def _scaled(norm: str | None, X: Tensor) -> Tensor:
-    """``normalize`` of a sparse matrix: sums in float64, and an empty row stays as it is."""
+def _normalized(norm: str | None, X: Tensor) -> Tensor:
+    """``sklearn.preprocessing.normalize`` of a sparse matrix: sums in float64, zero rows stay."""
     if norm is None:
         return X
-    length = _LENGTHS[norm](X)
+    length = _NORMS[norm](X)
     return (X.astype(np.float64) / ops.where(length == 0.0, 1.0, length)).astype(X.dtype)
 
 
 CONVERTERS: dict[type, Methods] = {
     CountVectorizer: {"transform": _counts},
-    TfidfVectorizer: {"transform": _weighted_counts},
+    TfidfVectorizer: {"transform": _tfidf_counts},
     HashingVectorizer: {"transform": _hashed_counts},
-    TfidfTransformer: {"transform": _weighted},
+    TfidfTransformer: {"transform": _tfidf},
 }

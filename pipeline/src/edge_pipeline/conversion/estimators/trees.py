@@ -1,4 +1,4 @@
-"""Single decision trees: the node that a row ends at, then a look-up of what it holds."""
+"""Convert single decision trees: find the leaf of each row, then look up its value."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _REGRESSORS = (sktree.DecisionTreeRegressor, sktree.ExtraTreeRegressor)
 
 
 def are_trees(estimators: Sequence[Any]) -> bool:
-    """Whether all are scikit-learn's own single trees, so that one node can walk them together."""
+    """Whether all are scikit-learn's single trees, so that one node can evaluate them together."""
     return all(type(estimator) in _CLASSIFIERS + _REGRESSORS for estimator in estimators)
 
 
 def forest_of(trees: Sequence[Any], features: Sequence[Any] | None = None) -> Forest:
-    """Fitted trees as one forest.
+    """Join fitted trees in one forest.
 
     Parameters
     ----------
     features
-        The columns that each tree was given; None when each was given all.
+        The columns that each tree was trained on; None when each was trained on all.
     """
     forests = [_forest(tree.tree_) for tree in trees]
     if features is not None:
@@ -56,31 +56,31 @@ def forest_of(trees: Sequence[Any], features: Sequence[Any] | None = None) -> Fo
 
 
 def node_values(trees: Sequence[Any]) -> NDArray[np.float64]:
-    """``tree_.value`` of all trees' nodes, shape (n_nodes, n_outputs, max_n_classes)."""
+    """Join ``tree_.value`` of all trees, shape (n_nodes, n_outputs, max_n_classes)."""
     return np.concatenate([tree.tree_.value for tree in trees])
 
 
 def class_columns(tree: Any) -> list[tuple[Any, slice]]:
-    """Classes of every output, with their columns in a flattened row of ``tree_.value``."""
-    wide = int(np.max(tree.n_classes_))
-    several = tree.classes_ if tree.n_outputs_ > 1 else [tree.classes_]
+    """Return the classes of every output, and their columns in a flat row of ``tree_.value``."""
+    width = int(np.max(tree.n_classes_))
+    by_output = tree.classes_ if tree.n_outputs_ > 1 else [tree.classes_]
     return [
-        (classes, slice(k * wide, k * wide + len(classes))) for k, classes in enumerate(several)
+        (classes, slice(k * width, k * width + len(classes))) for k, classes in enumerate(by_output)
     ]
 
 
-def per_target(answers: Sequence[Tensor]) -> Any:
-    """One answer as it is, several as the list that predict_proba gives."""
-    return list(answers) if len(answers) > 1 else answers[0]
+def per_target(outputs: Sequence[Tensor]) -> Any:
+    """Return one output as it is, several as the list that predict_proba returns."""
+    return list(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def labels_of_targets(labels: Sequence[Tensor]) -> Tensor:
-    """One target's labels as a vector, several targets' side by side."""
+    """Return one target's labels as a vector, those of several targets side by side."""
     return ops.stack(labels, 1) if len(labels) > 1 else labels[0]
 
 
 def _forest(tree: Any) -> Forest:
-    """``sklearn.tree._tree.Tree``: float32(x) <= threshold goes left."""
+    """Read ``sklearn.tree._tree.Tree``, where float32(x) <= threshold goes left."""
     return Forest(
         roots=np.zeros(1, dtype=np.int64),
         feature=tree.feature.astype(np.int64),
@@ -92,7 +92,7 @@ def _forest(tree: Any) -> Forest:
 
 
 def _value_row(tree: Any, X: Tensor) -> tuple[Tensor, NDArray[np.float64]]:
-    """The row, shape (n_samples,), in a table of ``tree_.value``."""
+    """Return each sample's row, shape (n_samples,), in a table of ``tree_.value``."""
     values = node_values([tree])
     rows, table = leaf_rows(X, forest_of([tree]), values.reshape(len(values), -1))
     return ops.squeeze(rows, 1), table

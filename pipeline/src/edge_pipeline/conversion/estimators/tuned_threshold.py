@@ -1,4 +1,4 @@
-"""Classifiers with a threshold of their own: the score of one class, compared (trap 16)."""
+"""Convert classifiers with a decision threshold: compare the score of the positive class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, Methods, on_frame
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import first_method, response
 
@@ -21,8 +21,8 @@ _AUTO = ("predict_proba", "decision_function")
 def _fixed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     threshold = meta.threshold
     if threshold == "auto":
-        used = first_method(_part(meta), _methods(meta))
-        threshold = 0.5 if used == "predict_proba" else 0.0
+        method = first_method(_estimator(meta), _methods(meta))
+        threshold = 0.5 if method == "predict_proba" else 0.0
     return _label(context, meta, X, threshold, meta.pos_label)
 
 
@@ -35,9 +35,9 @@ def _tuned(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
 def _label(
     context: Context, meta: Any, X: Tensor | Frame, threshold: float, pos_label: Any
 ) -> Tensor:
-    """``_threshold_scores_to_class_labels``: at the threshold it is the positive class."""
-    part, classes = _part(meta), meta.classes_
-    score = response(context, part, X, _methods(meta), at="estimator_", pos_label=pos_label)
+    """``_threshold_scores_to_class_labels``: a score at the threshold is the positive class."""
+    estimator, classes = _estimator(meta), meta.classes_
+    score = response(context, estimator, X, _methods(meta), at="estimator_", pos_label=pos_label)
     order = [0, 1]
     if pos_label is not None:
         positive = int(np.flatnonzero(classes == pos_label)[0])
@@ -50,22 +50,19 @@ def _methods(meta: Any) -> Any:
     return _AUTO if meta.response_method == "auto" else meta.response_method
 
 
-def _part(meta: Any) -> Any:
-    """The estimator may have come fitted."""
+def _estimator(meta: Any) -> Any:
+    """Return the fitted estimator, which may have been fitted before (``prefit``)."""
     return getattr(meta, "estimator_", meta.estimator)
 
 
-@on_frame
-def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
-    return context.call(_part(meta), "predict_proba", X, at="estimator_")
+def _of_estimator(method: str) -> Converter:
+    """Convert *method* as that of the estimator."""
+    return on_frame(
+        lambda context, meta, X: context.call(_estimator(meta), method, X, at="estimator_")
+    )
 
 
-@on_frame
-def _scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
-    return context.call(_part(meta), "decision_function", X, at="estimator_")
-
-
-_SCORES: Methods = {"predict_proba": _probabilities, "decision_function": _scores}
+_SCORES: Methods = {method: _of_estimator(method) for method in _AUTO}
 
 CONVERTERS: dict[type, Methods] = {
     FixedThresholdClassifier: {**_SCORES, "predict": _fixed},

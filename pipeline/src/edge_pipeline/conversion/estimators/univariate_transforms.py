@@ -1,4 +1,4 @@
-"""Transforms of single features towards a known distribution: ranks, powers and bins."""
+"""Convert transforms of single features: quantiles, powers and bins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["CONVERTERS", "normal_quantile"]
 
 
 def _quantiles(_: Context, model: Any, X: Tensor) -> Tensor:
-    """QuantileTransformer._transform_col of every column at once."""
+    """QuantileTransformer._transform_col, all columns together."""
     quantiles = np.asarray(model.quantiles_, dtype=np.float64)
     low, high = quantiles[0], quantiles[-1]
     references = np.asarray(model.references_, dtype=np.float64)
@@ -31,15 +31,15 @@ def _quantiles(_: Context, model: Any, X: Tensor) -> Tensor:
     rank = ops.where(high < X + BOUNDS_THRESHOLD, 1.0, rank)
     rank = ops.where(low > X - BOUNDS_THRESHOLD, 0.0, rank)
     lowest = BOUNDS_THRESHOLD - np.spacing(1)
-    # The quantile function only grows: clipping its argument and its value comes to the same.
-    answer = normal_quantile(ops.clip(rank, lowest, 1 - lowest))
-    return ops.clip(answer, *(float(stats.norm.ppf(p)) for p in (lowest, 1 - lowest)))
+    # The quantile function is monotonic, so clipping its argument equals clipping its value.
+    values = normal_quantile(ops.clip(rank, lowest, 1 - lowest))
+    return ops.clip(values, *(float(stats.norm.ppf(p)) for p in (lowest, 1 - lowest)))
 
 
 def _rank(X: Tensor, quantiles: NDArray[Any], references: NDArray[Any]) -> Tensor:
-    """numpy.interp from below and, for repeated quantiles, from above; the mean of the two.
+    """Return the mean of numpy.interp from below and, for repeated quantiles, from above.
 
-    Only right from the first quantile to the last: the caller knows what lies beyond.
+    The result is only valid from the first quantile to the last; the caller replaces the others.
     """
     count, width = quantiles.shape
     steps = np.diff(quantiles, axis=0)
@@ -50,26 +50,26 @@ def _rank(X: Tensor, quantiles: NDArray[Any], references: NDArray[Any]) -> Tenso
     edges = [np.ascontiguousarray(column) for column in quantiles.T]
     starts = np.arange(width) * count
     # The last quantile not above x, and the first one not below it.
-    before = _position(searchsorted(edges, X, side="right") - 1.0, count) + starts
-    after = _position(searchsorted(edges, X, side="left"), count) + starts
+    before = _index(searchsorted(edges, X, side="right") - 1.0, count) + starts
+    after = _index(searchsorted(edges, X, side="left"), count) + starts
     value = np.tile(references, width)
     rising = _pick(from_below, before) * (X - _pick(quantiles, before)) + _pick(value, before)
     falling = _pick(from_above, after) * (_pick(quantiles, after) - X) - _pick(value, after)
     return 0.5 * (rising - falling)
 
 
-def _position(place: Tensor, count: int) -> Tensor:
-    # NaN is sorted somewhere; it must not be looked up outside the table.
-    return ops.clip(place, 0.0, float(count - 1)).astype(np.int64)
+def _index(position: Tensor, count: int) -> Tensor:
+    # NaN gets some position, which may lie outside the table.
+    return ops.clip(position, 0.0, float(count - 1)).astype(np.int64)
 
 
 def _pick(table: NDArray[Any], position: Tensor) -> Tensor:
-    """*table*, column after column, at *position*."""
+    """Look up *table*, column after column, at *position*."""
     return ops.take(np.ascontiguousarray(table.T).ravel(), position)
 
 
-# Wichura, Algorithm AS 241 (Applied Statistics 37, 1988), PPND16: about 1e-16 relative.  Numerator
-# and denominator near the centre, then those of the tails as far as exp(-25).
+# Wichura, Algorithm AS 241 (Applied Statistics 37, 1988), PPND16: about 1e-16 relative.  Columns:
+# numerator and denominator near the centre, then those of the tails as far as exp(-25).
 _AS241 = np.array(
     [
         [3.3871328727963666080e0, 1.0, 1.42343711074968357734e0, 1.0],
@@ -92,9 +92,9 @@ _AS241 = np.array(
 
 
 def normal_quantile(p: Tensor) -> Tensor:
-    """``scipy.stats.norm.ppf`` for exp(-25) < p < 1 - exp(-25), within 1.2e-15 (tests).
+    """Compute ``scipy.stats.norm.ppf`` for exp(-25) < p < 1 - exp(-25), within 1.2e-15 (tests).
 
-    All coefficients and arguments are positive, so the order of summation loses nothing.
+    All coefficients and arguments are positive, so any order of summation is accurate.
     """
     q = p - 0.5
     central = abs(q) <= 0.425
@@ -112,30 +112,32 @@ def _yeo_johnson(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
     positive = X >= 0.0
     size = ops.where(positive, X, -X)
     power = ops.where(positive, lambdas, 2.0 - lambdas)
-    no_power, none_below = np.abs(lambdas) < eps, np.abs(lambdas - 2.0) <= eps
-    if no_power.any() or none_below.any():
-        plain = (positive & no_power) | (~positive & none_below)
-        grown = _power_less_one(size, ops.where(plain, 1.0, power))
-        grown = ops.where(plain, ops.log1p(size), grown)
+    log_above, log_below = np.abs(lambdas) < eps, np.abs(lambdas - 2.0) <= eps
+    if log_above.any() or log_below.any():
+        is_log = (positive & log_above) | (~positive & log_below)
+        transformed = _power_less_one(size, ops.where(is_log, 1.0, power))
+        transformed = ops.where(is_log, ops.log1p(size), transformed)
     else:
-        grown = _power_less_one(size, power)
-    return ops.where(positive, grown, -grown)
+        transformed = _power_less_one(size, power)
+    return ops.where(positive, transformed, -transformed)
 
 
 def _power_less_one(x: Tensor, power: Tensor) -> Tensor:
-    """((x + 1)**l - 1) / l: scikit-learn 1.8 as it stands here, later ones without cancellation."""
+    """((x + 1)**l - 1) / l: as written in scikit-learn 1.8, without cancellation in later ones."""
     if hasattr(PowerTransformer, "_yeo_johnson_transform"):
         return ((x + 1.0) ** power - 1.0) / power
     return ops.expm1(power * ops.log1p(x)) / power
 
 
 def _box_cox(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
-    """scipy.special.boxcox: (x**l - 1) / l, its logarithm where l is as good as zero."""
+    """scipy.special.boxcox: (x**l - 1) / l, or the logarithm where l is nearly zero."""
     log = ops.log(X)
-    plain = np.abs(lambdas) < 1e-19
-    power = np.where(plain, 1.0, lambdas)
-    grown = ops.expm1(power * log) / power
-    return ops.where(X.graph.constant(plain), log, grown) if plain.any() else grown
+    is_log = np.abs(lambdas) < 1e-19
+    power = np.where(is_log, 1.0, lambdas)
+    transformed = ops.expm1(power * log) / power
+    if not is_log.any():
+        return transformed
+    return ops.where(X.graph.constant(is_log), log, transformed)
 
 
 _POWERS: Mapping[str, Callable[[Tensor, NDArray[Any]], Tensor]] = {
@@ -146,20 +148,21 @@ _POWERS: Mapping[str, Callable[[Tensor, NDArray[Any]], Tensor]] = {
 
 @on_frame
 def _power(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    """PowerTransformer.transform."""
     if model.method == "box-cox":
         limits, width = np.finfo(np.float64), len(model.lambdas_)
         smallest, largest = float(limits.smallest_subnormal), float(limits.max)
         X = context.restrict_range(X, [smallest] * width, [largest] * width)
     else:
         X = context.matrix(X)
-    answer = _POWERS[model.method](X, np.asarray(model.lambdas_, dtype=np.float64))
+    transformed = _POWERS[model.method](X, np.asarray(model.lambdas_, dtype=np.float64))
     if model.standardize:
-        return context.call(model._scaler, "transform", answer, at="_scaler")  # type: ignore[no-any-return]
-    return answer
+        return context.call(model._scaler, "transform", transformed, at="_scaler")  # type: ignore[no-any-return]
+    return transformed
 
 
 def _bins(_: Context, model: Any, X: Tensor) -> Tensor:
-    """KBinsDiscretizer: numpy.searchsorted among the inner edges, side="right" (trap 12)."""
+    """KBinsDiscretizer.transform: numpy.searchsorted among the inner edges, side="right"."""
     if model.dtype is not None and np.dtype(model.dtype) == np.float32:
         X = X.astype(np.float32).astype(np.float64)
     inner = [np.asarray(edges[1:-1], dtype=np.float64) for edges in model.bin_edges_]
