@@ -1,4 +1,4 @@
-"""Converters that users registered with skl2onnx go on working; subclasses are no bases."""
+"""Converters registered with skl2onnx are used; a changed subclass is not converted as its base."""
 
 import numpy as np
 import pandas as pd
@@ -110,13 +110,13 @@ def register_nearest():
     )  # fmt: skip
 
 
-def test_a_class_that_nobody_knows_is_refused_with_both_remedies():
+def test_an_unsupported_class_is_refused_with_remedies():
     with pytest.raises(UnsupportedEstimatorError) as caught:
         convert(make_pipeline(StandardScaler(), Centred()).fit(X), X)
-    told = str(caught.value)
-    assert told.startswith("Pipeline.steps[1] -> Centred: no converter for ")
-    assert "skl2onnx.update_registered_converter" in told
-    assert "docs/estimators.md" in told
+    message = str(caught.value)
+    assert message.startswith("Pipeline.steps[1] -> Centred: no converter for ")
+    assert "skl2onnx.update_registered_converter" in message
+    assert "docs/estimators.md" in message
 
 
 def test_a_transformer_of_the_users_converts_alone():
@@ -166,8 +166,10 @@ def test_columns_of_both_kinds_are_inputs_of_their_own():
         from skl2onnx.algebra.onnx_ops import OnnxConcat
 
         version = container.target_opset
-        both = OnnxConcat(a, b, axis=1, op_version=version)
-        node = OnnxMul(both, np.array([2.0]), op_version=version, output_names=operator.outputs[:1])
+        numbers = OnnxConcat(a, b, axis=1, op_version=version)
+        node = OnnxMul(
+            numbers, np.array([2.0]), op_version=version, output_names=operator.outputs[:1]
+        )
         node.add_to(scope, container)
 
     def shapes(operator):
@@ -206,7 +208,7 @@ def test_old_tree_operators_of_a_users_converter_are_accepted():
         convert(beside, X)
 
 
-def test_a_converter_of_a_user_that_writes_a_scan_is_refused():
+def test_a_users_converter_that_writes_a_scan_is_refused():
     class Near(KNeighborsRegressor):
         def predict(self, X):
             return super().predict(X) + 0.0
@@ -251,7 +253,7 @@ class Turned(StandardScaler):
         return -super().transform(X)
 
 
-def test_a_subclass_that_changes_no_answer_is_converted_as_its_base():
+def test_a_subclass_with_the_same_methods_is_converted():
     assert_same(fitted(Fits(), X, Y), X, UNSEEN)
 
 
@@ -262,13 +264,13 @@ def test_a_subclass_that_changes_no_answer_is_converted_as_its_base():
         (Turned(), "Turned changes transform of StandardScaler"),
     ],
 )
-def test_a_subclass_that_changes_an_answer_is_not_taken_for_its_base(estimator, reason):
+def test_a_subclass_with_a_changed_method_is_refused(estimator, reason):
     with pytest.raises(UnsupportedEstimatorError) as caught:
         convert(fitted(estimator, X, Y), X)
     assert reason in str(caught.value)
 
 
-def test_a_refusal_tells_the_way_to_the_estimator():
+def test_a_refusal_names_the_path_to_the_estimator():
     table = pd.DataFrame({"text": Y, "a": X[:, 0], "b": X[:, 1]})
     inner = Pipeline([("code", OneHotEncoder(sparse_output=False)), ("mine", Centred())])
     union = ColumnTransformer([("text", inner, ["text"])], remainder="passthrough")

@@ -41,7 +41,7 @@ def _reachable_names(base: type, method: str) -> frozenset[str]:
             continue
         reachable.add(name)
         for function in _functions(inspect.getattr_static(base, name, None)):
-            pending += [used for used in _names(function.__code__) if _is_code(base, used)]
+            pending += [callee for callee in _names(function.__code__) if _is_code(base, callee)]
     return frozenset(reachable)
 
 

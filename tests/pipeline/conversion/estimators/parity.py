@@ -1,4 +1,4 @@
-"""The one question of every family's tests: does the sealed file answer as the estimator does?
+"""Assert that the sealed file predicts as the estimator does.
 
 Import it as ``from pipeline.conversion.estimators.parity import assert_same``.
 """
@@ -21,7 +21,7 @@ def assert_same(estimator: Any, X: Any, unseen: Any, *, tolerance: float = 1e-9)
     """Export, load with edge_runtime, and compare every method on rows that X does not have.
 
     Labels, integers and booleans must be equal; numbers may differ by *tolerance* times the
-    largest magnitude of the answer.
+    largest magnitude of the predictions.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
@@ -32,27 +32,37 @@ def assert_same(estimator: Any, X: Any, unseen: Any, *, tolerance: float = 1e-9)
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         expected = getattr(estimator, method)(unseen)
-                    found = getattr(model, method)(unseen)
-                    assert isinstance(found, list) == isinstance(expected, list)
+                    predictions = getattr(model, method)(unseen)
+                    assert isinstance(predictions, list) == isinstance(expected, list)
                     pairs = zip(
                         expected if isinstance(expected, list) else [expected],
-                        found if isinstance(found, list) else [found],
+                        predictions if isinstance(predictions, list) else [predictions],
                         strict=True,
                     )
-                    for e, f in pairs:
-                        assert_close(e, f, tolerance, f"{type(estimator).__name__}.{method}")
+                    for of_estimator, of_model in pairs:
+                        assert_close(
+                            of_estimator,
+                            of_model,
+                            tolerance,
+                            f"{type(estimator).__name__}.{method}",
+                        )
 
 
-def assert_close(expected: Any, found: Any, tolerance: float, what: str) -> None:
+def assert_close(expected: Any, predictions: Any, tolerance: float, method: str) -> None:
     """Same shape and dtype kind, equal labels, numbers within *tolerance*."""
     expected = expected.toarray() if hasattr(expected, "toarray") else np.asarray(expected)
-    assert found.shape == expected.shape, what
-    assert found.dtype.kind == expected.dtype.kind, what
+    assert predictions.shape == expected.shape, method
+    assert predictions.dtype.kind == expected.dtype.kind, method
     if expected.dtype.kind != "f":
-        np.testing.assert_array_equal(found, expected, err_msg=what)
+        np.testing.assert_array_equal(predictions, expected, err_msg=method)
         return
     finite = expected[np.isfinite(expected)]
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     np.testing.assert_allclose(
-        found, expected, rtol=0, atol=tolerance * (scale or 1.0), equal_nan=True, err_msg=what
+        predictions,
+        expected,
+        rtol=0,
+        atol=tolerance * (scale or 1.0),
+        equal_nan=True,
+        err_msg=method,
     )

@@ -1,4 +1,4 @@
-"""Small tables to fit on, rows they do not have, and the question of no rows at all."""
+"""Make small tables to fit on, and rows that they do not have."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ def labels(X: Any, classes: Any, *, seed: int = 2) -> Any:
 
 
 def fitted(estimator: Any, X: Any, y: Any = None) -> Any:
-    """*estimator* after fit, its warnings (of convergence, mostly) unheard."""
+    """Fit *estimator* without its warnings, mostly of convergence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return estimator.fit(X) if y is None else estimator.fit(X, y)
 
 
-def assert_no_rows_are_answered(estimator: Any, X: Any) -> None:
-    """The graph answers zero rows with zero rows."""
+def assert_zero_rows_are_accepted(estimator: Any, X: Any) -> None:
+    """Assert that the graph accepts zero rows and returns zero rows."""
     graph = edge_pipeline.convert(estimator, X).graph
     session = onnxruntime.InferenceSession(graph)
-    for answer in session.run(None, {"numbers": X[:0].reshape(0, np.ndim(X) == 1 or X.shape[1])}):
-        assert len(answer) == 0
+    for output in session.run(None, {"numbers": X[:0].reshape(0, np.ndim(X) == 1 or X.shape[1])}):
+        assert len(output) == 0

@@ -1,11 +1,16 @@
-"""Clusters, mixtures and the robust ellipse answer as scikit-learn does."""
+"""Clusters, mixtures and EllipticEnvelope predict as scikit-learn does."""
 
 import edge_pipeline
 import numpy as np
 import pytest
 from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
-from pipeline.conversion.estimators.tables import assert_no_rows_are_answered, fitted, rows, unseen
+from pipeline.conversion.estimators.tables import (
+    assert_zero_rows_are_accepted,
+    fitted,
+    rows,
+    unseen,
+)
 from sklearn import cluster as cl
 from sklearn.covariance import EllipticEnvelope
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
@@ -92,5 +97,5 @@ def test_one_column_makes_clusters(model):
 @pytest.mark.parametrize(
     "model", [cl.BisectingKMeans(3, random_state=0), GaussianMixture(2, random_state=0)]
 )
-def test_no_rows_are_answered(model):
-    assert_no_rows_are_answered(fitted(model, X), X)
+def test_zero_rows_are_accepted(model):
+    assert_zero_rows_are_accepted(fitted(model, X), X)

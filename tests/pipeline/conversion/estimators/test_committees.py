@@ -1,4 +1,4 @@
-"""Estimators that ask several others: voting, stacking, calibration."""
+"""Voting, stacking and calibration combine their estimators as scikit-learn does."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_votes(kind, voting, weights):
     assert_same(fitted(meta, X, labels(X, CLASSES[kind])), X, UNSEEN)
 
 
-def test_of_equal_votes_the_first_class_wins():
+def test_equal_votes_go_to_the_first_class():
     # 0.1 + 0.2 is more than 0.3 in float64 when added in this order, and less in another.
     meta = VotingClassifier(THREE, weights=[0.1, 0.2, 0.3])
     assert_same(fitted(meta, X, labels(X, CLASSES["strings"])), X, UNSEEN)
@@ -43,7 +43,7 @@ def test_of_equal_votes_the_first_class_wins():
     assert_same(fitted(even, X, labels(X, CLASSES["strings"])), X, UNSEEN)
 
 
-def test_a_dropped_voter_is_not_asked():
+def test_a_dropped_estimator_has_no_vote():
     meta = VotingClassifier([*THREE, ("d", "drop")], voting="soft", weights=[1, 2, 3, 4])
     assert_same(fitted(meta, X, labels(X, CLASSES["ints"])), X, UNSEEN)
 
@@ -69,7 +69,7 @@ def test_stacks(kind, passthrough):
 
 @pytest.mark.parametrize("method", ["predict_proba", "decision_function", "predict"])
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_stack_asks_the_method_it_was_told(method, n_classes):
+def test_a_stack_runs_its_stack_method(method, n_classes):
     parts = [("l", LogisticRegression()), ("s", SVC(probability=False, gamma=0.1))]
     parts = parts if method != "predict_proba" else THREE[:2]
     meta = StackingClassifier(parts, stack_method=method, cv=3, final_estimator=SVC(gamma=0.1))
@@ -83,7 +83,7 @@ def test_a_stack_of_several_labels():
     assert_same(fitted(StackingClassifier(parts, final_estimator=forest, cv=3), X, y), X, UNSEEN)
 
 
-def test_a_stack_of_parts_that_came_fitted():
+def test_a_stack_of_prefit_estimators():
     y = labels(X, CLASSES["strings"])
     parts = [(name, fitted(part, X, y)) for name, part in THREE]
     meta = StackingClassifier(parts, cv="prefit")

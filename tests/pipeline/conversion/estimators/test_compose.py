@@ -56,7 +56,7 @@ ENCODER = OneHotEncoder(handle_unknown="ignore")
     ],
     ids=lambda c: type(c).__name__,
 )
-def test_columns_may_be_told_in_every_way(columns):
+def test_columns_may_be_selected_in_every_way(columns):
     union = ColumnTransformer([("s", StandardScaler(), columns), ("o", ENCODER, ["island"])])
     assert_same(union.fit(X), X, UNSEEN)
 
@@ -68,7 +68,7 @@ def test_columns_of_an_array(columns):
 
 
 @pytest.mark.parametrize("remainder", ["drop", "passthrough", MinMaxScaler()])
-def test_what_is_left_over(remainder):
+def test_the_remainder(remainder):
     union = ColumnTransformer(
         [("o", ENCODER, ["island"]), ("p", "passthrough", ["year"]), ("d", "drop", ["tagged"])],
         remainder=remainder,
@@ -78,7 +78,7 @@ def test_what_is_left_over(remainder):
 
 
 @pytest.mark.parametrize("sparse_threshold", [0.0, 0.3, 1.0])
-def test_sparse_answers_come_back_dense(sparse_threshold):
+def test_sparse_output_becomes_dense(sparse_threshold):
     union = ColumnTransformer(
         [("o", ENCODER, ["island", "year"]), ("s", StandardScaler(), NUMBERS)],
         sparse_threshold=sparse_threshold,

@@ -1,4 +1,4 @@
-"""Projections, kernel maps and embeddings answer as scikit-learn does."""
+"""Projections, kernel maps and embeddings transform as scikit-learn does."""
 
 import edge_pipeline
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -54,7 +54,7 @@ def test_projections_are_equal(model):
     assert_same(fitted(model, X), X, UNSEEN)
 
 
-def test_whitening_a_column_without_variance_does_not_divide_by_zero():
+def test_whitening_does_not_divide_by_a_variance_of_zero():
     flat = np.column_stack([X, np.ones(len(X))])
     assert_same(fitted(dc.PCA(3, whiten=True), flat), flat, np.column_stack([UNSEEN, UNSEEN[:, 0]]))
 
@@ -192,5 +192,5 @@ def test_a_random_order_of_coordinates_is_refused():
     "model",
     [dc.PCA(2), dc.NMF(2, init="random"), dc.LatentDirichletAllocation(2), mf.Isomap()],
 )
-def test_no_rows_are_answered(model):
-    assert_no_rows_are_answered(fitted(model, POSITIVE), POSITIVE)
+def test_zero_rows_are_accepted(model):
+    assert_zero_rows_are_accepted(fitted(model, POSITIVE), POSITIVE)

@@ -1,4 +1,4 @@
-"""Estimators that pass questions on: searches, frozen ones, thresholds, selectors."""
+"""Searches, frozen estimators, thresholds and selectors run the estimator inside them."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ BINARY = labels(X, ["no", "yes"])
     ],
     ids=lambda s: type(s).__name__,
 )
-def test_a_search_answers_as_its_best(search):
+def test_a_search_predicts_as_its_best_estimator(search):
     assert_same(fitted(search, X, STRINGS), X, UNSEEN)
 
 
@@ -67,7 +67,7 @@ def test_a_search_has_the_methods_of_its_best(part):
     assert_same(fitted(GridSearchCV(part, grid, cv=2), X), X, UNSEEN)
 
 
-def test_a_frozen_estimator_answers_as_it_did():
+def test_a_frozen_estimator_predicts_as_before():
     assert_same(FrozenEstimator(fitted(LogisticRegression(), X, STRINGS)), X, UNSEEN)
     assert_same(make_pipeline(FrozenEstimator(fitted(PCA(2), X))).fit(X), X, UNSEEN)
 
@@ -141,7 +141,7 @@ class TheFirst(SelectorMixin, BaseEstimator):
         return np.arange(self.n_features_in_) == 0
 
 
-def test_a_selector_of_another_library_is_asked_for_its_choice():
+def test_a_selector_of_another_library_is_converted():
     assert_same(make_pipeline(TheFirst(), GaussianNB()).fit(X, STRINGS), X, UNSEEN)
 
 

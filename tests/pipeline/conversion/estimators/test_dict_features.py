@@ -63,7 +63,7 @@ def test_entries_count_for_their_key_or_for_key_and_value(vectorizer: Any) -> No
     assert_same(fitted(vectorizer, DICTS), DICTS, UNSEEN)
 
 
-def test_a_dict_may_hold_lists_and_gaps_where_the_vectorizer_takes_them() -> None:
+def test_a_dict_may_hold_lists_and_missing_values() -> None:
     several = [{"tags": ["a", "b"], "n": 1.0}, {"tags": ["b"], "n": None}, {"tags": ()}] * 5
     assert_same(
         fitted(DictVectorizer(), several), several, [*several, {"tags": ["c", "a"], "n": -1}]
@@ -126,7 +126,7 @@ def test_the_hash_is_scikit_learns(message: bytes) -> None:
     assert murmur3_32(message) == murmurhash3_bytes_s32(message, 0)
 
 
-def test_dicts_that_nothing_reads_are_refused() -> None:
+def test_dicts_without_a_vectorizer_are_refused() -> None:
     table = pd.DataFrame({"n": np.arange(60.0), "entries": DICTS})
     columns = ColumnTransformer([("n", StandardScaler(), ["n"])], remainder="passthrough").fit(
         table
@@ -135,7 +135,7 @@ def test_dicts_that_nothing_reads_are_refused() -> None:
         edge_pipeline.convert(columns, table)
 
 
-def test_keys_that_json_does_not_know_are_refused() -> None:
+def test_keys_that_are_not_strings_are_refused() -> None:
     rows = [{1: 2.0}, {3: 1.0}] * 5
     with pytest.raises(UnsupportedEstimatorError, match="the key 1 is not a str"):
         edge_pipeline.convert(fitted(DictVectorizer(), rows), rows)
@@ -144,7 +144,8 @@ def test_keys_that_json_does_not_know_are_refused() -> None:
         edge_pipeline.convert(fitted(MultiLabelBinarizer(), labels), labels)
 
 
-def test_patches_are_refused_because_they_change_the_number_of_rows() -> None:
+def test_patches_are_refused() -> None:
+    """They change the number of rows."""
     images = np.random.default_rng(0).normal(size=(3, 8, 8))
     with pytest.raises(UnsupportedEstimatorError, match="another number of rows"):
         edge_pipeline.convert(fitted(PatchExtractor(patch_size=(2, 2)), images), images)

@@ -1,4 +1,4 @@
-"""Discriminant analysis answers as scikit-learn does, with every solver."""
+"""Discriminant analysis predicts as scikit-learn does, with every solver."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from edge_pipeline.conversion.convert import convert
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -37,7 +37,7 @@ def test_linear_scores_probabilities_and_projection_are_the_same(parameters, n_c
         parameters["priors"] = [0.6, 0.4]
     estimator = fitted(Linear(**parameters), X, labels(X, CLASSES["strings"][:n_classes]))
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_least_squares_have_no_projection_and_convert_without():
@@ -58,7 +58,7 @@ def test_quadratic_scores_and_probabilities_are_the_same(parameters, n_classes):
         parameters["priors"] = [0.6, 0.4]
     estimator = fitted(Quadratic(**parameters), X, labels(X, CLASSES["negative ints"][:n_classes]))
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_quadratic_keeps_its_digits_far_from_the_origin():

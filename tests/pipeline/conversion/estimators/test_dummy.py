@@ -1,4 +1,4 @@
-"""Dummy estimators answer their constant; strategies that draw at random are refused."""
+"""Baselines predict their constant; strategies that draw at random are refused."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -22,14 +22,14 @@ X = rows(30)
 
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("strategy", ["most_frequent", "prior", "constant"])
-def test_a_classifier_answers_its_label_and_distribution(kind, strategy):
+def test_a_classifier_predicts_its_label_and_probabilities(kind, strategy):
     classes = CLASSES[kind][:2]
     # scikit-learn takes a constant of Python's int or str, or an array of one of any kind.
     constant = classes[1:2] if strategy == "constant" else None
     estimator = DummyClassifier(strategy=strategy, constant=constant)
     fitted(estimator, X, labels(X, np.repeat(classes, [1, 1])))
     assert_same(estimator, X, rows(5, seed=3))
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 @pytest.mark.parametrize("strategy", ["most_frequent", "prior", "constant"])
@@ -39,7 +39,7 @@ def test_several_targets_have_a_distribution_each(strategy):
     assert_same(fitted(DummyClassifier(strategy=strategy, constant=constant), X, y), X, X[:4])
 
 
-def test_a_sparse_target_is_answered_with_positions():
+def test_a_sparse_target_predicts_positions():
     y = sparse.csc_matrix(np.column_stack([labels(X, [0, 4]), labels(X, [0, 0, 7])]))
     estimator = fitted(DummyClassifier(strategy="most_frequent"), X, y)
     assert estimator.sparse_output_
@@ -70,11 +70,11 @@ def test_a_uniform_classifier_keeps_its_probabilities_alone():
     ],
     ids=str,
 )
-def test_a_regressor_answers_its_constant(parameters):
+def test_a_regressor_predicts_its_constant(parameters):
     assert_same(fitted(DummyRegressor(**parameters), X, signal(X)), X, X[:3] * 9)
 
 
-def test_a_regressor_of_two_targets_answers_two_columns():
+def test_a_regressor_of_two_targets_predicts_two_columns():
     assert_same(fitted(DummyRegressor(), X, np.column_stack([signal(X), X[:, 0]])), X, X[:3])
 
 

@@ -1,4 +1,4 @@
-"""Encoders: every value has its category's answer, and what is refused there is refused here."""
+"""Encoders give every value its code, and refuse the values that scikit-learn refuses."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ STRICT = [OneHotEncoder(), OneHotEncoder(drop="first"), OrdinalEncoder(encoded_m
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("encoder", LENIENT, ids=repr)
-def test_known_and_unknown_categories_are_encoded_alike(encoder: Any, table: str) -> None:
+def test_seen_and_unseen_categories_are_encoded_alike(encoder: Any, table: str) -> None:
     X, _, unknown = TABLES[table]
     assert_same(fitted(encoder, X), X, unknown)
 
@@ -108,11 +108,11 @@ def test_codes_have_the_encoders_dtype(encoder: Any) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("encoder", STRICT, ids=repr)
-def test_an_unknown_category_is_refused_where_the_encoder_refuses_it(
+def test_an_unseen_category_is_refused_as_by_the_encoder(
     encoder: Any, table: str, tmp_path: Path
 ) -> None:
-    X, known, unknown = TABLES[table]
-    assert_same(fitted(encoder, X), X, known)
+    X, seen_rows, unknown = TABLES[table]
+    assert_same(fitted(encoder, X), X, seen_rows)
     edge_pipeline.export(encoder, X, tmp_path / "m.onnx")
     with edge_runtime.load(tmp_path / "m.onnx") as model:
         assert all(column.closed for column in model.schema.columns if column.type != "bool")
@@ -122,21 +122,20 @@ def test_an_unknown_category_is_refused_where_the_encoder_refuses_it(
             model.transform(unknown)
 
 
-def test_dropped_and_given_categories_are_the_users() -> None:
+def test_drop_and_categories_are_the_users() -> None:
     X, _, unknown = TABLES["strings"]
     encoder = OneHotEncoder(drop=[X[0, 0], "yes", X[0, 2]], handle_unknown="ignore")
     assert_same(fitted(encoder, X), X, unknown)
     categories = [["z", *"abcdefg", "ä ö"], ["no", "yes", "z"], ["b", "a", *"cdefg", "ä ö"]]
-    given = fitted(OneHotEncoder(categories=categories), X)
+    encoder_of_categories = fitted(OneHotEncoder(categories=categories), X)
     more = np.array([["z", "z", "a"], ["a", "no", "b"]], dtype=object)
-    assert_same(given, X, more)
+    assert_same(encoder_of_categories, X, more)
 
 
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("target", ["binary", "multiclass", "continuous"])
-def test_a_category_becomes_its_mean_target_and_an_unknown_one_the_mean(
-    target: str, table: str
-) -> None:
+def test_a_category_becomes_its_target_mean(target: str, table: str) -> None:
+    """An unseen category becomes the mean of all targets."""
     X, _, unknown = TABLES[table]
     rng = np.random.default_rng(1)
     y = {
@@ -147,7 +146,8 @@ def test_a_category_becomes_its_mean_target_and_an_unknown_one_the_mean(
     assert_same(fitted(TargetEncoder(smooth=2.5), X, y), X, unknown, tolerance=1e-15)
 
 
-def test_none_beside_nan_is_refused_since_a_device_has_one_missing_value() -> None:
+def test_none_beside_nan_is_refused() -> None:
+    """The device has only one missing value."""
     X = np.array([["a"], [None], [np.nan], ["b"]], dtype=object)
     with pytest.raises(UnsupportedEstimatorError, match="both None and NaN"):
         edge_pipeline.convert(fitted(OneHotEncoder(), X), X)
@@ -155,11 +155,11 @@ def test_none_beside_nan_is_refused_since_a_device_has_one_missing_value() -> No
 
 def test_wide_tables_of_many_values_have_a_look_up_each(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "MAX_TABLE_CELLS", 10)
-    X, known, _ = TABLES["frame"]
-    assert_same(fitted(OrdinalEncoder(), X), X, known)
+    X, seen_rows, _ = TABLES["frame"]
+    assert_same(fitted(OrdinalEncoder(), X), X, seen_rows)
 
 
-def test_what_an_imputer_fills_does_not_hide_what_the_encoder_refuses(tmp_path: Path) -> None:
+def test_unseen_categories_are_refused_after_imputation(tmp_path: Path) -> None:
     X = TABLES["frame"][0]
     numbers = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
     strings = make_pipeline(SimpleImputer(strategy="most_frequent"), OrdinalEncoder())
@@ -193,9 +193,10 @@ def test_labels_become_positions_or_columns(labels: Any) -> None:
         assert_same(fitted(LabelBinarizer(**parameters), labels), labels, labels[::-1])
 
 
-def test_a_label_that_training_did_not_see_is_refused_where_the_answer_would_be_a_guess(
+def test_an_unseen_label_is_refused(
     tmp_path: Path,
 ) -> None:
+    """LabelEncoder has no code for it, and LabelBinarizer of two classes no column."""
     for estimator, labels in ((LabelEncoder(), [1, 2, 3] * 4), (LabelBinarizer(), [1, 2] * 5)):
         edge_pipeline.export(estimator.fit(labels), np.array(labels), tmp_path / "m.onnx")
         with (

@@ -1,4 +1,4 @@
-"""Gaussian processes answer as scikit-learn does, whatever their kernel is made of."""
+"""Gaussian processes predict as scikit-learn does, with every kernel."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -46,13 +46,13 @@ KERNELS = [
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
-def test_a_regressor_answers_the_same_with_every_kernel(kernel):
+def test_a_regressor_predicts_the_same_with_every_kernel(kernel):
     estimator = GaussianProcessRegressor(kernel, alpha=10.0, optimizer=None)
     assert_same(fitted(estimator, X, Y), X, UNSEEN)
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
-def test_a_classifier_answers_the_same_with_every_kernel(kernel):
+def test_a_classifier_predicts_the_same_with_every_kernel(kernel):
     estimator = GaussianProcessClassifier(kernel, optimizer=None)
     assert_same(fitted(estimator, X, labels(X, CLASSES["strings"][:2])), X, UNSEEN)
 
@@ -66,7 +66,7 @@ def test_targets_are_scaled_back_each_by_its_own(normalize_y, n_targets):
     )
     fitted(estimator, X, y)
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_rows_of_training_have_a_distance_of_zero():
@@ -83,7 +83,7 @@ def test_labels_of_every_kind_come_back(kind):
 
 def test_no_rows_are_classified_as_no_rows():
     estimator = GaussianProcessClassifier(DotProduct() + RBF(), optimizer=None)
-    assert_no_rows_are_answered(fitted(estimator, X, labels(X, [0, 1])), X)
+    assert_zero_rows_are_accepted(fitted(estimator, X, labels(X, [0, 1])), X)
 
 
 def test_one_against_one_has_labels_alone():
@@ -103,15 +103,15 @@ def test_a_kernel_of_the_users_own_is_refused_by_name():
         convert(fitted(estimator, X, Y), X)
 
 
-def test_every_kernel_of_scikit_learn_is_asked_here():
+def test_every_kernel_of_scikit_learn_is_tested_here():
     def parts(kernel):
         yield type(kernel).__name__
         for name in ("k1", "k2", "kernel"):
             if hasattr(kernel, name):
                 yield from parts(getattr(kernel, name))
 
-    asked = {name for kernel in KERNELS for name in parts(kernel)}
-    known = {
+    tested = {name for kernel in KERNELS for name in parts(kernel)}
+    public = {
         name
         for name, kind in vars(kernels).items()
         if isinstance(kind, type)
@@ -119,4 +119,4 @@ def test_every_kernel_of_scikit_learn_is_asked_here():
         and not kind.__abstractmethods__
     }
     # CompoundKernel holds the kernels of a one-vs-rest classifier, and is no kernel to fit with.
-    assert known - asked == {"CompoundKernel"}
+    assert public - tested == {"CompoundKernel"}

@@ -1,4 +1,4 @@
-"""Of a million hashed columns the device counts into those that the model reads."""
+"""The device counts only those of a million hashed columns that the model reads."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ TARGET = np.array([text.count("krill") > text.count("egg") for text in TEXTS]).a
 UNSEEN = [*texts(20, 1, "walrus", "whale", "harpoon"), "", "walrus"]
 
 
-def table(told: list[str], seed: int) -> pd.DataFrame:
-    X = pd.DataFrame({"a": np.random.default_rng(seed).normal(size=len(told))})
-    X["text"] = pd.Series(told, dtype=object)
-    X["b"] = np.arange(len(told)) % 5.0
+def table(documents: list[str], seed: int) -> pd.DataFrame:
+    X = pd.DataFrame({"a": np.random.default_rng(seed).normal(size=len(documents))})
+    X["text"] = pd.Series(documents, dtype=object)
+    X["b"] = np.arange(len(documents)) % 5.0
     return X
 
 
@@ -69,7 +69,7 @@ def test_a_text_counts_only_where_a_weight_is(hashing: Any, model: Any, n_read: 
     assert_same(pipeline, TEXTS, UNSEEN)
 
 
-def test_a_text_between_columns_of_numbers_leaves_them_where_they_are() -> None:
+def test_text_does_not_move_columns_of_numbers() -> None:
     X = table(TEXTS, 2)
     pipeline = fitted(make_pipeline(columns(HashingVectorizer(n_features=WIDTH)), Ridge()), X, X.b)
     converted = edge_pipeline.convert(pipeline, X)
@@ -77,7 +77,7 @@ def test_a_text_between_columns_of_numbers_leaves_them_where_they_are() -> None:
     assert_same(pipeline, X, table(UNSEEN, 3))
 
 
-def test_trees_keep_the_columns_that_they_ask_about() -> None:
+def test_trees_keep_the_columns_that_they_compare() -> None:
     X = table(TEXTS, 2)
     forest = RandomForestClassifier(5, max_depth=4, random_state=0)
     for model in (forest, RandomForestClassifier(5, random_state=0)):
@@ -118,13 +118,13 @@ def test_more_columns_than_the_manifest_lists_all_stay(monkeypatch: pytest.Monke
     assert edge_pipeline.convert(pipeline, TEXTS).schema.numbers_width == WIDTH
 
 
-def test_the_graph_alone_takes_the_kept_columns_of_the_vectorizers_answer(tmp_path: Path) -> None:
+def test_the_bare_graph_takes_only_the_columns_that_are_read(tmp_path: Path) -> None:
     vectorizer, model = HashingVectorizer(n_features=WIDTH), Ridge()
     pipeline = fitted(make_pipeline(vectorizer, model), TEXTS, TARGET)
     edge_pipeline.export(pipeline, TEXTS, tmp_path / "model.onnx")
     raw = (tmp_path / "model.onnx").read_bytes()
-    kept = unpack(raw).manifest.schema.derived[0].placing.kept
-    assert kept == tuple(np.flatnonzero(model.coef_).tolist())
-    counts = vectorizer.transform(UNSEEN).toarray()[:, list(kept)]
-    found = onnxruntime.InferenceSession(raw).run(["predict"], {"numbers": counts})[0]
-    np.testing.assert_allclose(found, pipeline.predict(UNSEEN), rtol=1e-12)
+    columns_read = unpack(raw).manifest.schema.derived[0].placing.kept
+    assert columns_read == tuple(np.flatnonzero(model.coef_).tolist())
+    counts = vectorizer.transform(UNSEEN).toarray()[:, list(columns_read)]
+    predictions = onnxruntime.InferenceSession(raw).run(["predict"], {"numbers": counts})[0]
+    np.testing.assert_allclose(predictions, pipeline.predict(UNSEEN), rtol=1e-12)

@@ -98,7 +98,7 @@ def test_histogram_boosting_classifies_alike(y: Any, categorical: Any) -> None:
     assert_same(estimator.fit(X, y), X, UNSEEN, tolerance=LAST_BITS)
 
 
-def test_a_split_at_infinity_sends_infinity_left_and_missing_values_right() -> None:
+def test_a_split_at_infinity_separates_missing_values() -> None:
     rows = np.array([[1.0], [2.0], [np.nan], [np.nan]] * 20)
     y = np.isnan(rows[:, 0]) * 5.0
     fitted = HistGradientBoostingRegressor(max_iter=3, min_samples_leaf=5).fit(rows, y)
@@ -114,20 +114,20 @@ def test_thresholds_are_compared_in_float64() -> None:
     assert_same(fitted, rows, rows + 3e-13, tolerance=LAST_BITS)
 
 
-def test_boosting_that_stops_at_one_leaf_answers_with_the_baseline() -> None:
+def test_boosting_with_one_leaf_predicts_the_baseline() -> None:
     fitted = HistGradientBoostingRegressor(max_iter=3).fit(X, np.full(N, 2.5))
     assert_same(fitted, X, UNSEEN, tolerance=LAST_BITS)
 
 
 @pytest.mark.parametrize("names", [["color", "town"], ["grade"], ["town", "grade", "color"]])
-def test_categories_named_in_a_table_answer_alike(names: list[str]) -> None:
-    kept = TABLE[["length", *names, "width"]]
+def test_categories_named_in_a_table_predict_alike(names: list[str]) -> None:
+    selected = TABLE[["length", *names, "width"]]
     estimator = HistGradientBoostingRegressor(categorical_features=names, max_iter=12)
-    fitted = estimator.fit(kept, TABLE_Y)
-    assert_same(fitted, kept, UNSEEN_TABLE[kept.columns], tolerance=LAST_BITS)
+    fitted = estimator.fit(selected, TABLE_Y)
+    assert_same(fitted, selected, UNSEEN_TABLE[selected.columns], tolerance=LAST_BITS)
 
 
-def test_a_category_that_training_never_saw_goes_where_missing_goes() -> None:
+def test_an_unseen_category_is_a_missing_value() -> None:
     estimator = HistGradientBoostingClassifier(categorical_features=["color", "town"], max_iter=12)
     fitted = estimator.fit(TABLE, np.digitize(TABLE_Y, [0.5, 2.0]))
     assert_same(fitted, TABLE, frame(2, unknown=True), tolerance=LAST_BITS)
@@ -159,7 +159,7 @@ def test_categories_are_taken_from_the_columns_dtypes() -> None:
     assert_same(fitted, table, unseen, tolerance=LAST_BITS)
 
 
-def test_categories_alone_and_strings_shared_by_columns_answer_alike() -> None:
+def test_only_categories_and_shared_strings_predict_alike() -> None:
     rng = np.random.default_rng(3)
     draw = [rng.choice(["a", "b", "c", "d"], size=(N, 2)) for _ in range(2)]
     table, unseen = (pd.DataFrame(d, columns=["first", "second"]).astype(object) for d in draw)
@@ -168,7 +168,7 @@ def test_categories_alone_and_strings_shared_by_columns_answer_alike() -> None:
     assert_same(estimator.fit(table, y), table, unseen, tolerance=LAST_BITS)
 
 
-def test_categories_behind_an_encoder_in_a_pipeline_answer_alike() -> None:
+def test_categories_behind_an_encoder_in_a_pipeline_predict_alike() -> None:
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
     columns = ColumnTransformer(
         [("codes", encoder, ["color", "town"])],
@@ -182,7 +182,7 @@ def test_categories_behind_an_encoder_in_a_pipeline_answer_alike() -> None:
     assert_same(fitted, TABLE, frame(4, unknown=True), tolerance=LAST_BITS)
 
 
-def test_monotonic_and_interaction_constraints_answer_alike() -> None:
+def test_monotonic_and_interaction_constraints_predict_alike() -> None:
     estimator = HistGradientBoostingRegressor(
         monotonic_cst=[1, 0, 0, -1, 0],
         interaction_cst="pairwise",

@@ -1,4 +1,4 @@
-"""Imputers: a gap becomes what training decided, wherever the gap is and whatever marks it."""
+"""Imputers replace missing values as scikit-learn does, with every marker."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WORDS = RNG.choice(["a", "b", "yes"], (60, 3)).astype(object)
 @pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent", "constant"])
 @pytest.mark.parametrize("add_indicator", [False, True])
 @pytest.mark.parametrize("keep_empty_features", [False, True])
-def test_a_gap_becomes_the_columns_statistic(
+def test_a_missing_value_becomes_the_columns_statistic(
     strategy: str, add_indicator: bool, keep_empty_features: bool
 ) -> None:
     parameters = {
@@ -60,7 +60,7 @@ def test_a_gap_becomes_the_columns_statistic(
 
 @pytest.mark.parametrize("gap", [np.nan, None])
 @pytest.mark.parametrize("strategy", ["most_frequent", "constant"])
-def test_a_gap_among_strings_is_filled_before_they_are_encoded(strategy: str, gap: Any) -> None:
+def test_a_missing_string_is_imputed_before_encoding(strategy: str, gap: Any) -> None:
     words = WORDS.copy()
     words[RNG.random(words.shape) < 0.2] = gap
     imputer = SimpleImputer(strategy=strategy, missing_values=gap, add_indicator=True)
@@ -69,12 +69,12 @@ def test_a_gap_among_strings_is_filled_before_they_are_encoded(strategy: str, ga
     assert_same(fitted(MissingIndicator(missing_values=gap), words), words, words[::-1])
 
 
-def test_a_word_may_stand_for_a_gap() -> None:
+def test_a_word_may_mark_a_missing_value() -> None:
     imputer = SimpleImputer(strategy="most_frequent", missing_values="yes")
     assert_same(fitted(make_pipeline(imputer, OneHotEncoder()), WORDS), WORDS, WORDS[::-1])
 
 
-def test_a_word_fills_the_strings_of_a_frame_that_has_whole_numbers_too() -> None:
+def test_a_word_imputes_strings_beside_whole_numbers() -> None:
     X = pd.DataFrame({"year": [2007, 2008, 2009] * 20, "island": ["a", np.nan, "c", "b"] * 15})
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     model = make_pipeline(SimpleImputer(strategy="constant", fill_value="?"), encode).fit(X)
@@ -86,7 +86,7 @@ def test_a_word_fills_the_strings_of_a_frame_that_has_whole_numbers_too() -> Non
 
 
 @pytest.mark.parametrize("features", ["missing-only", "all"])
-def test_an_indicator_tells_the_gaps(features: Any) -> None:
+def test_an_indicator_marks_missing_values(features: Any) -> None:
     indicator = MissingIndicator(features=features, error_on_new=False)
     assert_same(fitted(indicator, X), X, UNSEEN)
     full = rows(20)
@@ -95,7 +95,7 @@ def test_an_indicator_tells_the_gaps(features: Any) -> None:
 
 @pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d)])
 @pytest.mark.parametrize("n_neighbors", [1, 4, 100])
-def test_neighbours_give_what_they_have(n_neighbors: int, weights: Any) -> None:
+def test_missing_values_become_the_mean_of_neighbours(n_neighbors: int, weights: Any) -> None:
     imputer = KNNImputer(n_neighbors=n_neighbors, weights=weights, add_indicator=True)
     assert_same(fitted(imputer, X), X, UNSEEN, tolerance=1e-12)
     imputer = KNNImputer(n_neighbors=n_neighbors, weights=weights, keep_empty_features=True)
@@ -115,14 +115,14 @@ def test_neighbours_give_what_they_have(n_neighbors: int, weights: Any) -> None:
     ],
     ids=str,
 )
-def test_regressions_are_replayed_in_their_order(parameters: Any, estimator: Any) -> None:
+def test_regressions_impute_in_the_order_of_fitting(parameters: Any, estimator: Any) -> None:
     imputer = IterativeImputer(estimator, random_state=0, **{"max_iter": 3, **parameters})
     assert_same(fitted(imputer, X), X, UNSEEN)
     if parameters.get("keep_empty_features"):
         assert_same(fitted(imputer, EMPTY), EMPTY, UNSEEN)
 
 
-def test_what_is_drawn_at_random_is_refused() -> None:
+def test_imputing_random_draws_is_refused() -> None:
     imputer = fitted(IterativeImputer(sample_posterior=True, max_iter=2), X)
     with pytest.raises(UnsupportedEstimatorError, match="draws random numbers"):
         edge_pipeline.convert(imputer, X)
@@ -146,7 +146,7 @@ NONE_FOR_A_GAP = np.where(RNG.random((60, 2)) < 0.2, None, RNG.choice(["a", "b",
         SimpleImputer(strategy="constant", fill_value="?", add_indicator=True),
     ],
 )
-def test_none_is_a_gap_or_a_word_as_scikit_learn_takes_it(imputer: Any, container: Any) -> None:
+def test_none_is_missing_or_a_category_as_in_scikit_learn(imputer: Any, container: Any) -> None:
     X = container(NONE_FOR_A_GAP)
     try:
         model = make_pipeline(imputer, OneHotEncoder(handle_unknown="ignore")).fit(X)
@@ -155,13 +155,13 @@ def test_none_is_a_gap_or_a_word_as_scikit_learn_takes_it(imputer: Any, containe
     assert_same(model, X, X[:30])
 
 
-def test_a_word_that_is_none_cannot_be_an_answer(tmp_path: Any) -> None:
+def test_none_as_a_category_cannot_be_an_output(tmp_path: Any) -> None:
     imputer = SimpleImputer(strategy="most_frequent").fit(NONE_FOR_A_GAP)
     with pytest.raises(UnsupportedEstimatorError, match="end with an encoder, or fill"):
         edge_pipeline.export(imputer, NONE_FOR_A_GAP, tmp_path / "m.onnx")
 
 
-def test_marks_beside_filled_columns_are_numbers_to_whoever_follows() -> None:
+def test_indicators_beside_imputed_columns_are_numbers() -> None:
     union = make_union(SimpleImputer(), MissingIndicator(error_on_new=False))
     model = fitted(make_pipeline(union, Ridge()), EMPTY, np.arange(60.0))
     assert_same(model, EMPTY, UNSEEN)

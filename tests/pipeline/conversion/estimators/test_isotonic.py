@@ -19,7 +19,7 @@ UNSEEN = np.concatenate([RNG.normal(size=40) * 2, X[:10], [X.min(), X.max(), 1e9
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 @pytest.mark.parametrize("increasing", [True, False, "auto"])
 @pytest.mark.parametrize("out_of_bounds", ["nan", "clip"])
-def test_values_between_at_and_beyond_the_thresholds_are_the_same(shape, increasing, out_of_bounds):
+def test_values_at_and_around_the_thresholds_are_the_same(shape, increasing, out_of_bounds):
     estimator = IsotonicRegression(
         increasing=increasing, out_of_bounds=out_of_bounds, y_min=-0.8, y_max=0.9
     )
@@ -39,7 +39,7 @@ def test_a_single_threshold_is_a_constant():
     assert_same(estimator, ones, np.array([-3.0, 1.0, 4.0]))
 
 
-def test_a_value_beyond_the_thresholds_is_an_error_when_told_to_raise(tmp_path):
+def test_out_of_bounds_raise_refuses_values_beyond(tmp_path):
     estimator = fitted(IsotonicRegression(out_of_bounds="raise"), X, Y)
     edge_pipeline.export(estimator, X, tmp_path / "model.onnx")
     with edge_runtime.load(tmp_path / "model.onnx") as model:

@@ -1,9 +1,14 @@
-"""Kernel ridge regression answers as scikit-learn does, with every pairwise kernel."""
+"""Kernel ridge regression predicts as scikit-learn does, with every pairwise kernel."""
 
 import numpy as np
 import pytest
 from pipeline.conversion.estimators.parity import assert_same
-from pipeline.conversion.estimators.tables import assert_no_rows_are_answered, fitted, rows, signal
+from pipeline.conversion.estimators.tables import (
+    assert_zero_rows_are_accepted,
+    fitted,
+    rows,
+    signal,
+)
 from sklearn.gaussian_process.kernels import RBF
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
@@ -14,7 +19,7 @@ Y = signal(X)
 
 @pytest.mark.parametrize("kernel", PAIRWISE_KERNEL_FUNCTIONS)
 @pytest.mark.parametrize("gamma", [None, 0.3])
-def test_every_kernel_answers_the_same(kernel, gamma):
+def test_every_kernel_predicts_the_same(kernel, gamma):
     if kernel == "chi2" and gamma is None:
         pytest.skip("scikit-learn refuses chi2 without gamma")
     alpha = 200.0 if kernel == "additive_chi2" else 1.0  # which is not positive definite
@@ -34,7 +39,7 @@ def test_several_targets_keep_their_columns(n_targets):
         KernelRidge(kernel="rbf", alpha=[0.5 * (i + 1) for i in range(n_targets)]), X, y
     )
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_a_kernel_computed_beforehand_is_the_input():
@@ -49,7 +54,7 @@ def bump(x, y, sharpness=1.0):
 def test_a_function_of_two_rows_is_traced_with_its_parameters():
     estimator = KernelRidge(kernel=bump, kernel_params={"sharpness": 0.3})
     assert_same(fitted(estimator, X[:20], Y[:20]), X[:20], UNSEEN)
-    assert_no_rows_are_answered(estimator, X[:20])
+    assert_zero_rows_are_accepted(estimator, X[:20])
 
 
 def test_a_kernel_of_gaussian_processes_is_known():

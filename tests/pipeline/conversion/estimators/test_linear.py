@@ -1,4 +1,4 @@
-"""Linear models: every estimator of sklearn.linear_model answers as scikit-learn does."""
+"""Every estimator of sklearn.linear_model predicts as scikit-learn does."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from edge_pipeline.conversion.estimators.linear import CONVERTERS
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -49,9 +49,9 @@ def test_every_estimator_of_linear_model_has_a_converter():
     ],
     ids=repr,
 )
-def test_a_regressor_answers_the_same(estimator):
+def test_a_regressor_predicts_the_same(estimator):
     assert_same(fitted(estimator, X, Y), X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 @pytest.mark.parametrize(
@@ -106,22 +106,22 @@ def test_labels_of_every_kind_come_back(kind, n_classes):
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_classifier_answers_the_same(estimator, n_classes):
+def test_a_classifier_predicts_the_same(estimator, n_classes):
     assert_same(fitted(estimator, X, labels(X, CLASSES["strings"][:n_classes])), X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 @pytest.mark.skipif(
     not hasattr(lm, "PassiveAggressiveClassifier"), reason="scikit-learn 1.10 is to be without"
 )
 @pytest.mark.filterwarnings("ignore:.*PassiveAggressive:FutureWarning")
-def test_passive_aggressive_models_answer_the_same_while_they_last():
+def test_passive_aggressive_models_predict_the_same():
     y = labels(X, CLASSES["strings"])
     assert_same(fitted(lm.PassiveAggressiveClassifier(random_state=0), X, y), X, UNSEEN)
     assert_same(fitted(lm.PassiveAggressiveRegressor(random_state=0), X, Y), X, UNSEEN)
 
 
-def test_liblinear_answers_the_same():
+def test_liblinear_predicts_the_same():
     model = lm.LogisticRegression(solver="liblinear", l1_ratio=1.0)
     assert_same(fitted(model, X, labels(X, CLASSES["ints"][:2])), X, UNSEEN)
 

@@ -1,11 +1,11 @@
-"""Estimators of many classes or targets made of estimators of one."""
+"""Estimators of many classes or targets predict as scikit-learn does."""
 
 import numpy as np
 import pytest
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -50,7 +50,7 @@ PARTS = {
     [OneVsRestClassifier, OneVsOneClassifier, OutputCodeClassifier],
     ids=lambda m: m.__name__,
 )
-def test_every_kind_of_part_is_asked_the_method_that_scikit_learn_asks(meta, part):
+def test_every_kind_of_estimator_runs_scikit_learns_method(meta, part):
     extra = {"random_state": 0, "code_size": 2.5} if meta is OutputCodeClassifier else {}
     if meta is OutputCodeClassifier and isinstance(part, Ridge):
         pytest.skip("scikit-learn takes no regressor here")
@@ -116,7 +116,7 @@ def test_regressors_of_several_targets(part):
 
 
 @pytest.mark.parametrize("part", [LogisticRegression(), TREE])
-def test_classifiers_of_several_targets_answer_with_a_list_of_probabilities(part):
+def test_several_targets_have_a_list_of_probabilities(part):
     Y = np.column_stack([labels(X, CLASSES["strings"]), labels(X, ["no", "yes"], seed=7)])
     assert_same(fitted(MultiOutputClassifier(part), X, Y), X, UNSEEN)
     assert_same(fitted(MultiOutputClassifier(RidgeClassifier()), X, BINARY), X, UNSEEN)
@@ -142,7 +142,7 @@ def test_a_chain_of_numeric_labels_passes_labels_on():
     ids=lambda m: type(m).__name__,
 )
 def test_no_rows_give_no_answers(meta):
-    assert_no_rows_are_answered(fitted(meta, X, labels(X, CLASSES["ints"])), X)
+    assert_zero_rows_are_accepted(fitted(meta, X, labels(X, CLASSES["ints"])), X)
 
 
 def test_one_feature_is_enough():

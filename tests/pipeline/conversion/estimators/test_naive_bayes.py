@@ -1,4 +1,4 @@
-"""Naive Bayes answers as scikit-learn does, its errors for unknown categories included."""
+"""Naive Bayes predicts as scikit-learn does, and refuses the same categories."""
 
 import edge_pipeline
 import numpy as np
@@ -7,7 +7,7 @@ from edge_runtime.errors import InferenceError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -44,7 +44,7 @@ def test_counts_are_classified_the_same(estimator, n_classes):
         table, new = (table > 1).astype(float), (new > 1).astype(float)
     y = labels(table, CLASSES["strings"][:n_classes])
     assert_same(fitted(estimator, table, y), table, new)
-    assert_no_rows_are_answered(estimator, table)
+    assert_zero_rows_are_accepted(estimator, table)
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -60,24 +60,24 @@ def test_priors_that_are_given_are_used():
 def test_a_constant_feature_and_a_single_one_are_enough():
     table = rows(40, 2)
     table[:, 1] = 7.0
-    for chosen in (table, table[:, :1]):
-        y = labels(chosen, ["a", "b"])
-        assert_same(fitted(nb.GaussianNB(), chosen, y), chosen, chosen[:9] * 1.1)
+    for features in (table, table[:, :1]):
+        y = labels(features, ["a", "b"])
+        assert_same(fitted(nb.GaussianNB(), features, y), features, features[:9] * 1.1)
 
 
 CATEGORIES = np.random.default_rng(2).integers(0, 4, size=(60, 3)).astype(float)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"alpha": 0.1}, {"min_categories": [4, 6, 9]}], ids=str)
-def test_categories_are_classified_the_same_and_cut_to_whole_numbers(parameters):
+def test_categories_are_truncated_to_whole_numbers(parameters):
     estimator = nb.CategoricalNB(**parameters)
     fitted(estimator, CATEGORIES, labels(CATEGORIES, [5, -2, 3]))
     assert_same(estimator, CATEGORIES, CATEGORIES[::-1] * 0.9)
-    assert_no_rows_are_answered(estimator, CATEGORIES)
+    assert_zero_rows_are_accepted(estimator, CATEGORIES)
 
 
 @pytest.mark.parametrize("category", [4.0, -1.0, 1e12])
-def test_a_category_beyond_the_table_is_an_error_as_in_scikit_learn(category, tmp_path):
+def test_a_category_beyond_the_table_is_an_error(category, tmp_path):
     estimator = fitted(nb.CategoricalNB(), CATEGORIES, labels(CATEGORIES, [0, 1]))
     edge_pipeline.export(estimator, CATEGORIES, tmp_path / "model.onnx")
     row = CATEGORIES[:1].copy()

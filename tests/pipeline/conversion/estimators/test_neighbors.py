@@ -1,4 +1,4 @@
-"""Neighbours: every metric, weight and kind of target answers as scikit-learn does."""
+"""Neighbours predict as scikit-learn does, with every metric, weight and kind of target."""
 
 import edge_pipeline
 import numpy as np
@@ -7,7 +7,7 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -70,7 +70,7 @@ def test_angles_on_a_sphere_are_equal():
     assert_same(fitted(model, places), places, np.radians(rows(20, 2, seed=1) * [40.0, 20.0]))
 
 
-def test_gaps_are_left_out_of_the_distance():
+def test_missing_values_are_left_out_of_the_distance():
     with_gaps = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
     model = nb.KNeighborsRegressor(3, weights="distance", metric="nan_euclidean")
     unseen = np.where(np.random.default_rng(1).random((15, 4)) < 0.2, np.nan, UNSEEN[:15])
@@ -106,16 +106,16 @@ def test_means_of_neighbours_are_equal(y, weights):
 
 
 @pytest.mark.parametrize("columns", [16, 20, 32, 45])
-def test_a_row_of_training_keeps_its_inverse_distance_by_dot_products(columns):
+def test_a_training_row_keeps_its_inverse_distance(columns):
     wide = rows(80, columns)
     model = nb.KNeighborsRegressor(3, weights="distance").fit(wide, wide[:, 0])
     assert model._fit_method == "brute"
     graph = edge_pipeline.convert(model, wide).graph
-    found = _run(graph, wide[:40])
-    np.testing.assert_allclose(found, model.predict(wide[:40]), rtol=0, atol=1e-12)
+    predictions = _run(graph, wide[:40])
+    np.testing.assert_allclose(predictions, model.predict(wide[:40]), rtol=0, atol=1e-12)
 
 
-def test_the_everyday_example_with_ties_between_neighbours_is_sealed():
+def test_a_model_with_ties_between_neighbours_is_sealed():
     flowers, species = load_iris(return_X_y=True)
     model = nb.KNeighborsClassifier().fit(flowers, species)
     assert_same(model, flowers, rows(20, seed=1) * 0.1 + flowers.mean(axis=0))
@@ -161,7 +161,7 @@ def test_of_two_outputs_each_has_its_outlier_label():
     assert_same(fitted(model, X, y), X, UNSEEN)
 
 
-def test_without_an_outlier_label_a_row_without_neighbours_is_not_answered():
+def test_a_row_without_neighbours_or_outlier_label_is_an_error():
     import onnxruntime
 
     model = fitted(nb.RadiusNeighborsClassifier(2.0), X, labels(X, CLASSES["ints"]))
@@ -219,8 +219,8 @@ def test_a_nearest_centroid_of_two_classes_decides_by_one_column():
         nb.NearestCentroid(),
     ],
 )
-def test_no_rows_are_answered(model):
-    assert_no_rows_are_answered(fitted(model, X, labels(X, CLASSES["ints"])), X)
+def test_zero_rows_are_accepted(model):
+    assert_zero_rows_are_accepted(fitted(model, X, labels(X, CLASSES["ints"])), X)
 
 
 def _run(graph, numbers, output=None):

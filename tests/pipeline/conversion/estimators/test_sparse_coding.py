@@ -1,4 +1,4 @@
-"""Sparse codes answer as scikit-learn's pursuits do, atom by atom."""
+"""Sparse codes are those of scikit-learn, with every algorithm."""
 
 import edge_pipeline
 import numpy as np
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipeline.conversion.estimators.parity import assert_same
-from pipeline.conversion.estimators.tables import assert_no_rows_are_answered, fitted, rows
+from pipeline.conversion.estimators.tables import assert_zero_rows_are_accepted, fitted, rows
 from sklearn.decomposition import DictionaryLearning, MiniBatchDictionaryLearning, SparseCoder
 
 ALGORITHMS = ["threshold", "omp", "lars", "lasso_lars", "lasso_cd"]
 
 
 def atoms(count, length, seed=0):
-    drawn = np.random.default_rng(seed).normal(size=(count, length))
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    vectors = np.random.default_rng(seed).normal(size=(count, length))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -44,10 +44,10 @@ def test_penalties_and_signs_are_kept(algorithm, alpha, positive):
 
 
 @pytest.mark.parametrize("algorithm", ["omp", "lars"])
-@pytest.mark.parametrize("wanted", [1, 3, 6])
-def test_as_many_atoms_as_wanted_are_used(algorithm, wanted):
+@pytest.mark.parametrize("n_nonzero", [1, 3, 6])
+def test_transform_n_nonzero_coefs_limits_the_atoms(algorithm, n_nonzero):
     coder = SparseCoder(
-        atoms(6, 8), transform_algorithm=algorithm, transform_n_nonzero_coefs=wanted
+        atoms(6, 8), transform_algorithm=algorithm, transform_n_nonzero_coefs=n_nonzero
     )
     X = rows(30, 8)
     assert_same(coder.fit(X), X, rows(10, 8, seed=1))
@@ -93,11 +93,11 @@ def test_the_lasso_along_angles_ends_where_scikit_learn_ends(count, length, seed
     X = rows(25, length, seed=seed)
     expected = coder.fit(X).transform(X)
     session = onnxruntime.InferenceSession(edge_pipeline.convert(coder, X).graph)
-    found = session.run(None, {"numbers": X})[0]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * max(1.0, abs(expected).max()))
+    codes = session.run(None, {"numbers": X})[0]
+    np.testing.assert_allclose(codes, expected, rtol=0, atol=1e-9 * max(1.0, abs(expected).max()))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_no_rows_are_answered(algorithm):
+def test_zero_rows_are_accepted(algorithm):
     coder = SparseCoder(atoms(4, 5), transform_algorithm=algorithm)
-    assert_no_rows_are_answered(coder.fit(rows(5, 5)), rows(5, 5))
+    assert_zero_rows_are_accepted(coder.fit(rows(5, 5)), rows(5, 5))

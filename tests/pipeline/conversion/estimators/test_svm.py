@@ -1,4 +1,4 @@
-"""Support vector machines answer as libsvm does: kernels, votes, ties and probabilities."""
+"""Support vector machines predict as libsvm does: kernels, votes, ties and probabilities."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import (
     CLASSES,
-    assert_no_rows_are_answered,
+    assert_zero_rows_are_accepted,
     fitted,
     labels,
     rows,
@@ -39,16 +39,16 @@ KERNELS = [
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_classifier_answers_the_same_with_every_kernel(kernel, n_classes):
+def test_a_classifier_predicts_the_same_with_every_kernel(kernel, n_classes):
     y = labels(X, CLASSES["strings"][:n_classes])
     assert_same(fitted(svm.SVC(**kernel), X, y), X, UNSEEN[:15])
 
 
 @pytest.mark.parametrize("kernel", KERNELS, ids=str)
-def test_a_regressor_answers_the_same_with_every_kernel(kernel):
+def test_a_regressor_predicts_the_same_with_every_kernel(kernel):
     estimator = fitted(svm.SVR(**kernel), X, Y)
     assert_same(estimator, X, UNSEEN[:15])
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_five_classes_vote_in_pairs(shape, make):
     y = labels(X, np.array([4, 1, -2, 9, 7]))
     estimator = fitted(make(**shape), X, y)
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_equal_votes_go_to_the_first_class():
@@ -67,12 +67,12 @@ def test_equal_votes_go_to_the_first_class():
     corners = np.array([[0.0, 1.0], [-0.9, -0.5], [0.9, -0.5]])
     table = np.repeat(corners, 20, axis=0) + np.random.default_rng(0).normal(size=(60, 2))
     estimator = fitted(svm.SVC(gamma=3.0, C=50), table, np.repeat([2, 0, 1], 20))
-    asked = np.random.default_rng(1).uniform(-3, 3, size=(400, 2))
+    unseen_rows = np.random.default_rng(1).uniform(-3, 3, size=(400, 2))
     raw = fitted(
         svm.SVC(gamma=3.0, C=50, decision_function_shape="ovo"), table, np.repeat([2, 0, 1], 20)
     )
-    assert (np.abs((raw.decision_function(asked) > 0) @ [1, -1, 1] - 0.5) == 0.5).any()
-    assert_same(estimator, table, asked)
+    assert (np.abs((raw.decision_function(unseen_rows) > 0) @ [1, -1, 1] - 0.5) == 0.5).any()
+    assert_same(estimator, table, unseen_rows)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
@@ -81,20 +81,22 @@ def test_probabilities_are_coupled_as_libsvm_iterates_them(n_classes, make):
     y = labels(X, np.arange(n_classes))
     estimator = fitted(make(probability=True, random_state=0), X, y)
     assert_same(estimator, X, UNSEEN)
-    assert_no_rows_are_answered(estimator, X)
+    assert_zero_rows_are_accepted(estimator, X)
 
 
 def test_the_label_follows_the_votes_and_not_the_probability():
     y = labels(X, np.arange(4), seed=5)
     estimator = fitted(svm.SVC(probability=True, random_state=1), X, y)
-    asked = rows(300, seed=7) / 3.0
-    assert (estimator.predict(asked) != estimator.predict_proba(asked).argmax(axis=1)).any()
-    assert_same(estimator, X, asked)
+    unseen_rows = rows(300, seed=7) / 3.0
+    assert (
+        estimator.predict(unseen_rows) != estimator.predict_proba(unseen_rows).argmax(axis=1)
+    ).any()
+    assert_same(estimator, X, unseen_rows)
 
 
 @pytest.mark.parametrize("kernel", ["linear", "rbf"])
 @pytest.mark.parametrize("make", [svm.OneClassSVM, svm.NuSVR])
-def test_one_class_and_nu_machines_answer_the_same(kernel, make):
+def test_one_class_and_nu_machines_predict_the_same(kernel, make):
     assert_same(fitted(make(kernel=kernel, nu=0.3), X, Y), X, UNSEEN[:15])
 
 
@@ -118,7 +120,7 @@ def test_a_kernel_function_is_known_or_traced(kernel):
     assert_same(estimator, X, UNSEEN[:15])
 
 
-def test_a_kernel_function_that_cannot_be_traced_is_refused_by_name():
+def test_an_untraceable_kernel_is_refused_by_name():
     def loops(A, B):
         return np.array([[float(a @ b) for b in B] for a in A])
 

@@ -1,4 +1,4 @@
-"""Text: words are found as Python's re finds them, whatever the script."""
+"""Text vectorizers find words as Python's re does, in every script."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ READINGS = [
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=range(len(READINGS)))
-def test_words_and_characters_are_counted_as_scikit_learn_counts_them(reading: Any) -> None:
+def test_words_and_characters_are_counted_alike(reading: Any) -> None:
     assert_same(fitted(CountVectorizer(**reading), TEXTS), TEXTS, UNSEEN)
     hashing = HashingVectorizer(n_features=300, norm=None, **reading)
     assert_same(fitted(hashing, TEXTS), TEXTS, UNSEEN)
@@ -105,7 +105,7 @@ def test_words_and_characters_are_counted_as_scikit_learn_counts_them(reading: A
     ],
     ids=repr,
 )
-def test_a_vectorizer_answers_the_same(vectorizer: Any) -> None:
+def test_a_vectorizer_predicts_the_same(vectorizer: Any) -> None:
     assert_same(fitted(vectorizer, TEXTS), TEXTS, UNSEEN, tolerance=1e-14)
 
 
@@ -124,7 +124,7 @@ def test_counts_are_weighted_after_a_vectorizer_or_alone(weights: Any) -> None:
     assert_same(fitted(weights, counts), counts, np.vstack([counts[:5] * 3, np.zeros((1, 6))]))
 
 
-def test_predictors_read_text_of_several_columns_beside_numbers_and_categories() -> None:
+def test_text_stands_beside_numbers_and_categories() -> None:
     def table(texts: list[str], seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
         return pd.DataFrame(
@@ -153,7 +153,7 @@ def test_predictors_read_text_of_several_columns_beside_numbers_and_categories()
     assert_same(fitted(union, TEXTS), TEXTS, UNSEEN)
 
 
-def test_one_text_is_answered_alone_as_among_others(tmp_path: Path) -> None:
+def test_one_text_predicts_the_same_as_among_others(tmp_path: Path) -> None:
     y = np.arange(len(TEXTS)) % 3
     pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(TEXTS, y)
     edge_pipeline.export(pipeline, TEXTS, tmp_path / "m.onnx")
@@ -183,7 +183,7 @@ def test_the_graph_alone_takes_the_counts_behind_the_numbers(tmp_path: Path) -> 
     ).fit(X)
     model = edge_pipeline.convert(columns, X)
     session = onnxruntime.InferenceSession(model.graph)
-    assert [given.name for given in session.get_inputs()] == ["numbers"]
+    assert [tensor.name for tensor in session.get_inputs()] == ["numbers"]
     counts = columns.named_transformers_["t"].transform(X["text"]).toarray()
     numbers = np.column_stack([X["length"], counts])
     np.testing.assert_allclose(session.run(None, {"numbers": numbers})[0], columns.transform(X))
@@ -207,19 +207,21 @@ class Stemmer(CountVectorizer):
     ],
     ids=repr,
 )
-def test_code_of_the_users_cannot_travel_and_is_refused(vectorizer: Any, fault: str) -> None:
+def test_code_of_the_user_is_refused(vectorizer: Any, fault: str) -> None:
     with pytest.raises(UnsupportedEstimatorError, match=fault):
         edge_pipeline.convert(fitted(vectorizer, TEXTS), TEXTS)
 
 
-def test_text_that_another_step_has_made_is_refused() -> None:
+def test_text_computed_by_another_step_is_refused() -> None:
     graph = Graph()
-    made = graph.input("made", object, (None, 1))
+    computed = graph.input("computed", object, (None, 1))
     with pytest.raises(UnsupportedEstimatorError, match="one column of the model's input"):
-        Context(graph, converters_of, fallback).transform(fitted(CountVectorizer(), TEXTS), made)
+        Context(graph, converters_of, fallback).transform(
+            fitted(CountVectorizer(), TEXTS), computed
+        )
 
 
-def test_a_term_of_no_training_text_is_infinitely_rare_and_its_zeros_stay() -> None:
+def test_zeros_of_a_term_with_infinite_idf_stay() -> None:
     counts = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 1.0], [3.0, 0.0, 0.0]] * 4)
     with np.errstate(divide="ignore"):
         model = TfidfTransformer(smooth_idf=False).fit(counts)

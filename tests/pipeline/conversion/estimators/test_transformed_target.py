@@ -1,4 +1,4 @@
-"""Targets that were transformed before training are taken back, as nodes."""
+"""Predictions of a transformed target are transformed back in the graph."""
 
 import numpy as np
 import pytest

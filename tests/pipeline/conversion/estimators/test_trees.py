@@ -68,20 +68,20 @@ REGRESSORS = {
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 @pytest.mark.parametrize("labels", LABELS)
-def test_tree_classifiers_answer_alike_where_values_are_missing(name: str, labels: str) -> None:
+def test_tree_classifiers_predict_alike_where_values_are_missing(name: str, labels: str) -> None:
     y = LABELS[labels][THREE]
     assert_same(fit(CLASSIFIERS[name], GAPS, y), GAPS, UNSEEN_GAPS, tolerance=LAST_BITS)
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-def test_tree_classifiers_answer_alike_for_two_classes_and_for_several_targets(name: str) -> None:
+def test_tree_classifiers_predict_two_classes_and_targets(name: str) -> None:
     assert_same(fit(CLASSIFIERS[name], X, TWO == 1), X, UNSEEN, tolerance=LAST_BITS)
     y = two_targets(THREE)
     assert_same(fit(CLASSIFIERS[name], X, y), X, UNSEEN, tolerance=LAST_BITS)
 
 
 @pytest.mark.parametrize("name", REGRESSORS)
-def test_tree_regressors_answer_alike_for_one_target_and_for_several(name: str) -> None:
+def test_tree_regressors_predict_one_target_and_several(name: str) -> None:
     rows, unseen = (X, UNSEEN) if name == "absolute error" else (GAPS, UNSEEN_GAPS)
     y = np.abs(SIGNAL)
     assert_same(fit(REGRESSORS[name], rows, y), rows, unseen, tolerance=LAST_BITS)
@@ -100,11 +100,11 @@ def test_tree_regressors_answer_alike_for_one_target_and_for_several(name: str) 
         ensemble.AdaBoostRegressor(n_estimators=3),
     ],
 )
-def test_a_tree_of_one_leaf_answers_alike(estimator: Any) -> None:
+def test_a_tree_of_one_leaf_predicts_alike(estimator: Any) -> None:
     assert_same(fit(estimator, X, np.full(150, 3.0)), X, UNSEEN, tolerance=LAST_BITS)
 
 
-def test_a_forest_in_which_some_trees_are_one_leaf_answers_alike() -> None:
+def test_a_forest_in_which_some_trees_are_one_leaf_predicts_alike() -> None:
     rows, y = X[:40], np.zeros(40)
     y[0] = 1.0
     for estimator in (
@@ -128,7 +128,7 @@ def test_a_threshold_of_infinity_sends_only_missing_values_right() -> None:
 
 @pytest.mark.parametrize("contamination", ["auto", 0.1, 0.3])
 @pytest.mark.parametrize("max_features", [1.0, 0.5])
-def test_isolation_forest_answers_alike_even_where_the_decision_is_zero(
+def test_isolation_forest_predicts_a_decision_of_zero(
     contamination: Any, max_features: float
 ) -> None:
     estimator = ensemble.IsolationForest(
@@ -143,7 +143,7 @@ def test_isolation_forest_answers_alike_even_where_the_decision_is_zero(
     assert_same(fitted, rows, np.concatenate([UNSEEN, rows]), tolerance=LAST_BITS)
 
 
-def test_isolation_forest_of_single_samples_answers_alike() -> None:
+def test_isolation_forest_of_single_samples_predicts_alike() -> None:
     fitted = fit(ensemble.IsolationForest(n_estimators=3, max_samples=1, random_state=0), X, None)
     assert_same(fitted, X, UNSEEN, tolerance=LAST_BITS)
 
@@ -181,14 +181,15 @@ def test_gradient_boosting_classifies_alike(name: str, y: Any) -> None:
 
 
 @pytest.mark.parametrize("init", [None, "zero", tree.DecisionTreeClassifier(max_depth=2)])
-def test_gradient_boosting_with_exponential_loss_classifies_alike(init: Any) -> None:
+def test_gradient_boosting_has_exponential_loss(init: Any) -> None:
     estimator = ensemble.GradientBoostingClassifier(
         loss="exponential", n_estimators=10, init=init, random_state=0
     )
     assert_same(fit(estimator, X, TWO), X, UNSEEN, tolerance=LAST_BITS)
 
 
-def test_an_init_that_answers_in_float32_is_refused_for_classes_and_one_in_float64_is_not() -> None:
+def test_an_init_with_float32_probabilities_is_refused() -> None:
+    """An init with float64 probabilities is converted."""
     for init in (linear_model.LogisticRegression(), naive_bayes.GaussianNB()):
         estimator = ensemble.GradientBoostingClassifier(n_estimators=3, init=init)
         with pytest.raises(UnsupportedEstimatorError, match="casts to float64"):
@@ -233,7 +234,7 @@ def test_adaboost_takes_the_same_weighted_median(loss: str, base: Any) -> None:
     assert_same(fit(estimator, X, SIGNAL), X, UNSEEN, tolerance=LAST_BITS)
 
 
-def test_adaboost_of_linear_models_takes_the_same_weighted_median() -> None:
+def test_adaboost_of_linear_models_has_the_same_median() -> None:
     estimator = ensemble.AdaBoostRegressor(
         linear_model.LinearRegression(), n_estimators=6, random_state=0
     )

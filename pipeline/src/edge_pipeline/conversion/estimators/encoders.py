@@ -77,10 +77,10 @@ def _before_imputation(
             keys = _keys(column.values, tensor.is_string)
             marker, fill = _keys([before.marker, before.fill_value], tensor.is_string)
             code = column.codes[keys.index(fill)] if fill in keys else column.default
-            others = [i for i, key in enumerate(keys) if key != marker and key is not marker]
+            unmarked = [i for i, key in enumerate(keys) if key != marker and key is not marker]
             column = Codes(
-                [*(column.values[i] for i in others), marker],
-                np.append(column.codes[others], np.asarray(code, dtype=column.codes.dtype)),
+                [*(column.values[i] for i in unmarked), marker],
+                np.append(column.codes[unmarked], np.asarray(code, dtype=column.codes.dtype)),
                 column.default,
             )
             tensor, position = before.tensor, before.position
