@@ -1,1 +1,1 @@
-"""Fitted estimator in, ONNX graph out: float64 throughout, in scikit-learn's order."""
+"""Convert a fitted estimator to an ONNX graph, in float64 and in scikit-learn's order."""

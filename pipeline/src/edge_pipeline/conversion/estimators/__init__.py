@@ -1,1 +1,1 @@
-"""One module a family, each with a table ``CONVERTERS: {class: {method: function}}``."""
+"""Convert each family of estimators in a module of its own, by its table ``CONVERTERS``."""

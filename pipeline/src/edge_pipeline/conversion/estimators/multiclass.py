@@ -19,7 +19,7 @@ from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.estimators.linear import linear_label
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.meta_estimators import call_each, column, linear_parts, logistic_parts
+from edge_pipeline.conversion.meta_estimators import column, linear_parts, logistic_parts
 
 __all__ = ["CONVERTERS"]
 
@@ -67,7 +67,11 @@ def _one_vs_rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor
 def _one_vs_rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     Y = logistic_parts(context, meta.estimators_, X)
     if Y is None:
-        Y = ops.stack([column(proba, 1) for proba in call_each(context, meta, X, "predict_proba")])
+        second = [
+            column(context.call(estimator, "predict_proba", X, at=f"estimators_[{i}]"), 1)
+            for i, estimator in enumerate(meta.estimators_)
+        ]
+        Y = ops.stack(second)
     if len(meta.estimators_) == 1:
         Y = ops.concatenate([1.0 - Y, Y], 1)
     if meta.multilabel_:
