@@ -1,4 +1,4 @@
-"""Graphs that try something, byte by byte, and a manifest under which they would be loaded."""
+"""Write hostile graphs byte by byte, and a manifest that fits them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -79,8 +79,8 @@ def model(
 
 def with_opsets(body: bytes, opsets: Sequence[tuple[str, int]]) -> bytes:
     """A model of the graph *body*."""
-    wanted = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
-    return integer(1, 10) + wanted + message(7, body)
+    opset_fields = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
+    return integer(1, 10) + opset_fields + message(7, body)
 
 
 def described(opsets: Sequence[tuple[str, int]] = (("", 21),)) -> Manifest:
@@ -90,10 +90,12 @@ def described(opsets: Sequence[tuple[str, int]] = (("", 21),)) -> Manifest:
     from edge_runtime.bundle.manifest import Requirements
 
     columns = tuple(Column(name, "float64") for name in "abc")
-    made = manifest(
+    described_manifest = manifest(
         Schema("array", columns), [("predict", "float64", None)], ROWS, {"predict": ROWS}
     )
-    return replace(made, task="transform", requires=Requirements(dict(opsets), "1.28"))
+    return replace(
+        described_manifest, task="transform", requires=Requirements(dict(opsets), "1.28")
+    )
 
 
 def loop(steps: str, body: bytes, *, to: str = "looped") -> bytes:
@@ -125,7 +127,7 @@ def trees(
     """A TreeEnsemble (opset 5) whose false branches are the only leaf."""
     n = len(true)
     sets = [stored("membership_values", np.array(members))] if members else []
-    given = {
+    lists_by_name = {
         "nodes_featureids": [0] * n,
         "nodes_truenodeids": true,
         "nodes_trueleafs": true_leaf,
@@ -139,7 +141,7 @@ def trees(
         "TreeEnsemble",
         ["numbers"],
         ["score"],
-        *(ints(name, values) for name, values in given.items()),
+        *(ints(name, values) for name, values in lists_by_name.items()),
         number("n_targets", 1),
         number("aggregate_function", 1),
         stored("nodes_modes", np.array(modes or [0] * n, dtype=np.uint8)),

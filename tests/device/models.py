@@ -24,13 +24,13 @@ LABELS = ("Adelie", "Chinstrap", "Gentoo")
 
 @dataclass(frozen=True)
 class Parts:
-    """What a bundle is made of."""
+    """The parts of a bundle."""
 
     graph: bytes
     manifest: Manifest
 
     def sealed(self, **changes: Any) -> bytes:
-        """The bundle's bytes, with fields of the manifest changed."""
+        """Seal the parts, with fields of the manifest changed."""
         return pack(self.graph, replace(self.manifest, **changes))
 
 
@@ -111,7 +111,7 @@ COEFFICIENTS = np.array([[2.0], [0.0], [-0.5]])
 
 
 def regressor(*, gaps: bool = False) -> Parts:
-    """Three numbers, one of which counts for nothing; predict is a vector out of a column."""
+    """Three numbers, one with the coefficient 0; predict squeezes a column to a vector."""
     graph = Graph(
         [("numbers", "float64", [None, 3])],
         [("predict", "float64", [None])],
@@ -138,17 +138,17 @@ MIXED = (
 
 
 def mixed_answer(rows: Sequence[Sequence[Any]]) -> Any:
-    """height (0 when missing) + 10 children + 100 smoker + 1000 Paris + 5000 missing city."""
-    found = []
+    """Add height (0 if missing), 10 children, 100 smoker, 1000 Paris, 5000 missing city."""
+    predictions = []
     for height, city, children, smoker, _ in rows:
-        known = 0.0 if height is None or height != height else height
+        height_or_zero = 0.0 if height is None or height != height else height
         place = 1000.0 if city == "Paris" else 5000.0 if city is None else 0.0
-        found.append(known + 10.0 * children + 100.0 * smoker + place)
-    return np.array(found)
+        predictions.append(height_or_zero + 10.0 * children + 100.0 * smoker + place)
+    return np.array(predictions)
 
 
 def mixed() -> Parts:
-    """Numbers and strings, with gaps; predict is a number."""
+    """Numbers and strings, with missing values; predict is a number."""
     graph = Graph(
         [("numbers", "float64", [None, 3]), ("strings", "string", [None, 2])],
         [("predict", "float64", [None])],
@@ -171,14 +171,14 @@ def mixed() -> Parts:
         ("nan", None, 0, False, "Veien 1"),
         (1.8, "elsewhere", 1, False, ""),
     ]
-    asked = [(float(h), *rest) for h, *rest in rows]
+    typed_rows = [(float(h), *other_cells) for h, *other_cells in rows]
     return Parts(
         graph.to_bytes(),
         manifest(
             Schema("table", MIXED),
             [("predict", "float64", None)],
             rows,
-            {"predict": mixed_answer(asked).tolist()},
+            {"predict": mixed_answer(typed_rows).tolist()},
         ),
     )
 
@@ -226,7 +226,7 @@ def two_targets() -> Parts:
 
 
 def transformer() -> Parts:
-    """transform alone: float64 in, float32 out."""
+    """Only transform; it gives float32."""
     graph = Graph(
         [("numbers", "float64", [None, 3])], [("transform", "float32", [None, 3])], {"W": WEIGHTS}
     )

@@ -1,4 +1,4 @@
-"""Seals as whoever knows the format would: any graph, any text for a manifest."""
+"""Seal any graph and any text as its manifest, as an attacker who knows the format could."""
 
 import hashlib
 

@@ -27,37 +27,37 @@ def bench(run: Run, path: Path, parts: Parts, **limits: float) -> tuple[int, dic
 def test_single_rows_and_batches_up_to_the_largest_are_timed(
     run: Run, tmp_path: Path, parts: Parts
 ) -> None:
-    code, told = bench(run, tmp_path / "m.onnx", parts)
+    code, figures = bench(run, tmp_path / "m.onnx", parts)
     assert code == 0
-    found = [(timing["call"], timing["rows"]) for timing in told["timings"]]
-    assert found == [("predict_one", 1), ("batch", 1), ("batch", 10), ("batch", 100)]
-    for timing in told["timings"]:
+    value = [(timing["call"], timing["rows"]) for timing in figures["timings"]]
+    assert value == [("predict_one", 1), ("batch", 1), ("batch", 10), ("batch", 100)]
+    for timing in figures["timings"]:
         quantiles = list(timing["latency_us"].values())
         assert list(timing["latency_us"]) == ["p50", "p90", "p99", "p99_9"]
         assert quantiles == sorted(quantiles)
         assert quantiles[0] > 0
         assert timing["calls"] >= MIN_CALLS
-    assert told["file_bytes"] == (tmp_path / "m.onnx").stat().st_size
-    assert told["load_ms"] > 0
-    assert told["peak_memory_mb"] > 20
+    assert figures["file_bytes"] == (tmp_path / "m.onnx").stat().st_size
+    assert figures["load_ms"] > 0
+    assert figures["peak_memory_mb"] > 20
 
 
 @pytest.mark.parametrize(
-    ("name", "kept", "broken"),
+    ("name", "loose_limit", "strict_limit"),
     [
         ("max_latency_us", 1e9, 1e-3),
         ("max_peak_memory_mb", 1e6, 1.0),
         ("max_model_bytes", 1e9, 100.0),
     ],
 )
-def test_a_broken_limit_is_told_by_the_exit_code(
-    run: Run, tmp_path: Path, parts: Parts, name: str, kept: float, broken: float
+def test_a_broken_limit_sets_the_exit_code(
+    run: Run, tmp_path: Path, parts: Parts, name: str, loose_limit: float, strict_limit: float
 ) -> None:
-    code, told = bench(run, tmp_path / "m.onnx", parts, **{name: kept})
-    assert (code, told["limits"][name]["kept"]) == (0, True)
-    code, told = bench(run, tmp_path / "m.onnx", parts, **{name: broken})
-    assert (code, told["limits"][name]["kept"]) == (1, False)
-    assert told["limits"][name]["found"] > broken
+    code, figures = bench(run, tmp_path / "m.onnx", parts, **{name: loose_limit})
+    assert (code, figures["limits"][name]["kept"]) == (0, True)
+    code, figures = bench(run, tmp_path / "m.onnx", parts, **{name: strict_limit})
+    assert (code, figures["limits"][name]["kept"]) == (1, False)
+    assert figures["limits"][name]["found"] > strict_limit
     code, out, _ = run("bench", tmp_path / "m.onnx", *QUICK)
     assert code == 1
     assert "BROKEN" in out
@@ -69,19 +69,19 @@ def test_a_score_is_held_to_the_least_that_is_allowed(
 ) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(parts.sealed(metrics={"accuracy": 0.925}, limits={"min_accuracy": bound}))
-    found, out, _ = run("bench", path, *QUICK)
-    assert found == code
+    value, out, _ = run("bench", path, *QUICK)
+    assert value == code
     assert f"min_accuracy         at least {bound}, found 0.9250" in out
 
 
 def test_flipped_labels_are_held_to_the_most_that_is_allowed(
     run: Run, tmp_path: Path, parts: Parts
 ) -> None:
-    code, told = bench(run, tmp_path / "m.onnx", parts, max_label_flips=0.0)
-    assert (code, told["limits"]["max_label_flips"]["found"]) == (0, 0.0)
+    code, figures = bench(run, tmp_path / "m.onnx", parts, max_label_flips=0.0)
+    assert (code, figures["limits"]["max_label_flips"]["found"]) == (0, 0.0)
 
 
-def test_rows_of_ones_own_take_the_place_of_the_golden_ones(parts: Parts) -> None:
+def test_passed_rows_replace_the_golden_rows(parts: Parts) -> None:
     with edge_runtime.load(parts.sealed()) as model:
         width = len(model.schema.columns)
         timings = measure(model, rows=1, seconds=0.001, cells=[[1.0] * width])
@@ -90,12 +90,10 @@ def test_rows_of_ones_own_take_the_place_of_the_golden_ones(parts: Parts) -> Non
             measure(model, rows=1, seconds=0.001, cells=[["nonsense"] * width])
 
 
-def test_a_limit_that_nothing_was_measured_for_is_not_called_kept(
-    run: Run, tmp_path: Path, parts: Parts
-) -> None:
-    code, told = bench(run, tmp_path / "m.onnx", parts, max_price=1.0)
+def test_a_limit_without_a_measurement_is_not_met(run: Run, tmp_path: Path, parts: Parts) -> None:
+    code, figures = bench(run, tmp_path / "m.onnx", parts, max_price=1.0)
     assert code == 1
-    assert told["limits"]["max_price"] == {"limit": 1.0, "found": None, "kept": None}
+    assert figures["limits"]["max_price"] == {"limit": 1.0, "found": None, "kept": None}
     assert "NOT MEASURED" in run("bench", tmp_path / "m.onnx", *QUICK)[1]
 
 
@@ -106,9 +104,9 @@ def test_models_of_every_kind_of_row_are_timed(make: str) -> None:
         graph, X = parts.graph, ((1.0, 2.0, 3.0),)
         with edge_runtime.Model.from_parts(graph, parts.manifest) as model:
             answers = {
-                o.name: (found[o.item] if o.item is not None else found).tolist()
+                o.name: (value[o.item] if o.item is not None else value).tolist()
                 for o in parts.manifest.outputs
-                for found in [getattr(model, o.method)(X)]
+                for value in [getattr(model, o.method)(X)]
             }
         golden = GoldenRows(X, answers)
     else:
@@ -119,13 +117,13 @@ def test_models_of_every_kind_of_row_are_timed(make: str) -> None:
         assert [timing.rows for timing in timings] == [0, 1, 10][single:]
 
 
-def test_a_bundle_without_golden_rows_has_nothing_to_ask(parts: Parts) -> None:
+def test_a_bundle_without_golden_rows_cannot_be_measured(parts: Parts) -> None:
     model = edge_runtime.load(parts.sealed(golden=GoldenRows((), {})))
     with model, pytest.raises(EdgeRuntimeError, match="no rows to predict"):
         measure(model)
 
 
-def test_the_peak_only_grows_and_sees_memory_that_was_held_for_a_moment() -> None:
+def test_the_peak_covers_memory_that_was_held_briefly() -> None:
     before = peak_memory_mb()
     assert len(bytearray(b"x") * 200_000_000) == 200_000_000
     assert peak_memory_mb() >= max(before, 150.0)

@@ -29,19 +29,19 @@ from edge_runtime import EdgeRuntimeError, IntegrityError, IsolationError, Isola
 NO_LIMITS = "QEMU does not pass RLIMIT_DATA on to the kernel, which would hit QEMU itself"
 
 
-def test_a_healthy_file_passes_the_first_contact_and_answers(bundle_file: Path) -> None:
+def test_a_healthy_file_passes_isolation_and_predicts(bundle_file: Path) -> None:
     with edge_runtime.load(bundle_file, isolate=True) as loaded:
         assert loaded.predict([[1.0, 2.0, 3.0]]).shape == (1,)  # type: ignore[union-attr]
 
 
-def test_it_tells_what_the_first_contact_took(parts: Parts) -> None:
-    used = try_in_child(parts.graph, parts.manifest)
-    assert 10_000_000 < used["peak_bytes"] < 300_000_000
-    assert 0 <= used["cpu_seconds"] < 60
+def test_the_memory_and_time_of_the_child_are_reported(parts: Parts) -> None:
+    usage = try_in_child(parts.graph, parts.manifest)
+    assert 10_000_000 < usage["peak_bytes"] < 300_000_000
+    assert 0 <= usage["cpu_seconds"] < 60
 
 
-def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_file: Path) -> None:
-    """Only root may raise a hard limit, and services are often given some."""
+def test_a_caller_with_limits_of_its_own_keeps_them(bundle_file: Path) -> None:
+    """A caller under hard limits can isolate a file: only root may raise such limits."""
     script = (
         "import os, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (30, 30))\n"
@@ -53,11 +53,11 @@ def test_a_caller_under_limits_of_its_own_keeps_them_and_can_try_a_file(bundle_f
         "print(edge_runtime.load(sys.argv[1], isolate=True).predict([[1.0, 2.0, 3.0]]).shape)\n"
     )
     command = [sys.executable, "-c", script, bundle_file]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("(1,)\n", "")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.stdout, process.stderr) == ("(1,)\n", "")
 
 
-def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
+def test_an_error_in_the_child_is_raised_in_the_parent(parts: Parts) -> None:
     with pytest.raises(IntegrityError, match="no output"):
         try_in_child(
             parts.graph,
@@ -77,7 +77,7 @@ def test_an_error_in_the_child_is_the_same_error_here(parts: Parts) -> None:
 
 
 @pytest.mark.native(NO_LIMITS)
-def test_a_graph_that_asks_for_terabytes_is_contained() -> None:
+def test_a_graph_that_allocates_terabytes_is_contained() -> None:
     # Small constants, a large tensor: what the scan cannot see.
     sizes = tensor("sizes", np.array([10**12]))
     nodes = [
@@ -97,7 +97,7 @@ def test_a_graph_that_asks_for_terabytes_is_contained() -> None:
         edge_runtime.load(pack(_only(nodes, [some]), described()), isolate=True)
 
 
-def test_a_loop_that_takes_hours_is_ended_by_the_clock_or_the_processor(patience: int) -> None:
+def test_a_loop_of_hours_is_ended_by_a_time_limit(patience: int) -> None:
     steps = tensor("steps", np.array(MAX_STEPS))
     raw = pack(_only(_endless(), [steps]), described())
     for limits, words in (
@@ -117,7 +117,7 @@ def test_a_child_that_dies_is_an_error_here(parts: Parts) -> None:
         try_in_child(parts.graph, parts.manifest, IsolationLimits(memory_bytes=20_000_000))
 
 
-def test_the_child_lends_no_module_from_the_current_folder(
+def test_the_child_imports_nothing_from_the_current_folder(
     bundle_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "resource.py").write_text("raise SystemExit('lent')")
@@ -128,13 +128,13 @@ def test_the_child_lends_no_module_from_the_current_folder(
         "edge_runtime.load(sys.argv[1], isolate=True).close()\n"
         "print('loaded')"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", source, bundle_file, tmp_path],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.stdout.strip(), done.returncode) == ("loaded", 0), done.stderr
+    assert (process.stdout.strip(), process.returncode) == ("loaded", 0), process.stderr
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -146,13 +146,13 @@ def test_the_caller_lives_whatever_the_graph() -> None:
     """Legal nodes with attributes that contradict one another: onnxruntime's own business."""
     for attributes in (b"", _to_float64()):
         for op in ("LinearClassifier", "SVMRegressor", "ArrayFeatureExtractor", "TfIdfVectorizer"):
-            made = [
+            nodes = [
                 node(op, ["numbers", "numbers"], ["x"], attributes, domain="ai.onnx.ml"),
                 node("Add", ["numbers", "x"], ["predict"]),
             ]
             opsets = (("", 21), ("ai.onnx.ml", 5))
             with pytest.raises(EdgeRuntimeError):
-                edge_runtime.load(pack(_only(made, [], opsets), described(opsets)), isolate=True)
+                edge_runtime.load(pack(_only(nodes, [], opsets), described(opsets)), isolate=True)
 
 
 def _to_float64() -> bytes:
@@ -178,5 +178,5 @@ def _only(
         outputs=[IDENTITY_OUTPUT],
         initializers=initializers,
     )
-    wanted = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
-    return integer(1, 10) + wanted + message(7, whole)
+    opset_fields = b"".join(message(8, message(1, d) + integer(2, v)) for d, v in opsets)
+    return integer(1, 10) + opset_fields + message(7, whole)

@@ -1,4 +1,4 @@
-"""What a model does when it is asked again, closed, copied, pickled, or forked."""
+"""A model predicts, or raises a clear error, after it was closed, copied, pickled or forked."""
 
 import copy
 import multiprocessing
@@ -31,27 +31,27 @@ def model(bundle_file: Path) -> Iterator[Model]:
         yield loaded
 
 
-def ask(model: Model, rows: Any) -> list[Any]:
+def predict_both_ways(model: Model, rows: Any) -> list[Any]:
     return [model.predict_one(row) for row in rows] + model.predict(rows).tolist()  # type: ignore[union-attr]
 
 
-def test_a_pickled_model_answers_the_same_and_travels_as_its_place(model: Model) -> None:
+def test_a_model_is_pickled_as_its_path_and_predicts_the_same(model: Model) -> None:
     raw = pickle.dumps(model)
     assert len(raw) < 1000
-    with pickle.loads(raw) as other:
-        assert ask(other, X) == EXPECTED * 2
+    with pickle.loads(raw) as copied_model:
+        assert predict_both_ways(copied_model, X) == EXPECTED * 2
 
 
 def test_a_pickled_model_keeps_the_options_it_was_loaded_with(bundle_file: Path) -> None:
     with edge_runtime.load(bundle_file, extra_columns="ignore") as model:
         row = {"x0": 1.0, "x1": 2.0, "x2": 3.0, "note": "extra"}
-        with pickle.loads(pickle.dumps(model)) as other:
-            assert other.predict_one(row) == model.predict_one(row)
+        with pickle.loads(pickle.dumps(model)) as copied_model:
+            assert copied_model.predict_one(row) == model.predict_one(row)
 
 
-def test_a_model_loaded_from_bytes_travels_with_them(healthy_bundle: bytes) -> None:
+def test_a_model_from_bytes_is_pickled_with_them(healthy_bundle: bytes) -> None:
     with edge_runtime.load(healthy_bundle) as model:
-        assert ask(pickle.loads(pickle.dumps(model)), X) == EXPECTED * 2
+        assert predict_both_ways(pickle.loads(pickle.dumps(model)), X) == EXPECTED * 2
 
 
 def test_a_relative_path_is_found_from_another_folder(
@@ -61,12 +61,10 @@ def test_a_relative_path_is_found_from_another_folder(
     with edge_runtime.load(bundle_file.name) as model:
         raw = pickle.dumps(model)
         monkeypatch.chdir("/")
-        assert ask(pickle.loads(raw), X) == EXPECTED * 2
+        assert predict_both_ways(pickle.loads(raw), X) == EXPECTED * 2
 
 
-def test_a_file_that_was_replaced_is_not_taken_for_the_same_model(
-    model: Model, bundle_file: Path
-) -> None:
+def test_unpickling_refuses_a_file_that_was_replaced(model: Model, bundle_file: Path) -> None:
     raw = pickle.dumps(model)
     bundle_file.write_bytes(models.classifier(("a", "b", "c")).sealed())
     with pytest.raises(IntegrityError, match="holds another bundle now"):
@@ -76,7 +74,7 @@ def test_a_file_that_was_replaced_is_not_taken_for_the_same_model(
         pickle.loads(raw)
 
 
-def test_trusted_keys_are_asked_again_where_a_model_arrives(model: Model) -> None:
+def test_unpickling_checks_the_trusted_keys_again(model: Model) -> None:
     assert model.origin is not None
     keys = edge_runtime.trust.keys.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
     travelling = pickle.loads(pickle.dumps(replace(model.origin, trusted_keys=keys)))
@@ -85,25 +83,25 @@ def test_trusted_keys_are_asked_again_where_a_model_arrives(model: Model) -> Non
 
 
 def test_a_copy_lives_when_the_original_is_closed(model: Model) -> None:
-    for other in (copy.copy(model), copy.deepcopy(model)):
-        with other:
-            assert ask(other, X) == EXPECTED * 2
+    for copied_model in (copy.copy(model), copy.deepcopy(model)):
+        with copied_model:
+            assert predict_both_ways(copied_model, X) == EXPECTED * 2
     copied = copy.deepcopy({"model": model})["model"]
     model.close()
-    assert ask(copied, X) == EXPECTED * 2
+    assert predict_both_ways(copied, X) == EXPECTED * 2
 
 
-def test_a_closed_model_and_one_made_from_parts_do_not_travel(model: Model) -> None:
+def test_a_closed_or_unsealed_model_cannot_be_pickled(model: Model) -> None:
     model.close()
     with pytest.raises(ModelClosedError, match="load it again"):
         pickle.dumps(model)
     parts = models.classifier()
-    made = Model.from_parts(parts.graph, parts.manifest)
-    with made, pytest.raises(TypeError, match="loaded from a bundle"):
-        pickle.dumps(made)
+    unsealed = Model.from_parts(parts.graph, parts.manifest)
+    with unsealed, pytest.raises(TypeError, match="loaded from a bundle"):
+        pickle.dumps(unsealed)
 
 
-def test_a_closed_model_closes_again_and_says_so_of_every_question(model: Model) -> None:
+def test_a_closed_model_refuses_every_call_but_close(model: Model) -> None:
     model.close()
     model.close()
     for question in (
@@ -123,7 +121,9 @@ def test_processes_that_start_anew_load_the_model_again(
     context: Any = multiprocessing.get_context(method)
     model = edge_runtime.load(bundle_file, threads=2)
     with model, ProcessPoolExecutor(1, mp_context=context) as pool:
-        assert pool.submit(ask, model, X).result(timeout=60 * patience) == EXPECTED * 2
+        assert (
+            pool.submit(predict_both_ways, model, X).result(timeout=60 * patience) == EXPECTED * 2
+        )
 
 
 FORK = """
@@ -160,33 +160,35 @@ print(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.parametrize(("threads", "code"), [(1, "0"), (2, "5")])
-def test_a_fork_answers_with_one_thread_and_says_what_to_do_with_more(
+def test_a_forked_child_predicts_with_one_thread_only(
     threads: int, code: str, bundle_file: Path, patience: int
 ) -> None:
     # Python 3.12 warns of forks in a process with threads, and pytest may have some.
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORK, bundle_file, str(threads)],
         capture_output=True,
         text=True,
         timeout=60 * patience,
         check=False,
     )
-    assert (done.stdout.strip(), done.stderr) == (code, "")
+    assert (process.stdout.strip(), process.stderr) == (code, "")
 
 
 def test_joblib_workers_get_the_model(bundle_file: Path) -> None:
     joblib = pytest.importorskip("joblib")
     model = edge_runtime.load(bundle_file)
     with model, joblib.parallel_config(backend="multiprocessing", n_jobs=2):
-        found = joblib.Parallel()(joblib.delayed(model.predict)(X[i : i + 10]) for i in (0, 10))
-    assert np.concatenate(found).tolist() == EXPECTED
+        predictions = joblib.Parallel()(
+            joblib.delayed(model.predict)(X[i : i + 10]) for i in (0, 10)
+        )
+    assert np.concatenate(predictions).tolist() == EXPECTED
 
 
-def test_a_warm_model_makes_nothing_new_when_it_is_asked(model: Model) -> None:
+def test_a_warm_model_makes_no_new_session(model: Model) -> None:
     model.warm_up()
     settled = dict(model._planner._final_queries)
     assert len(settled) == 4
-    assert ask(model, X) == EXPECTED * 2
+    assert predict_both_ways(model, X) == EXPECTED * 2
     model.predict_proba_one(X[0])
     assert model._planner._final_queries == settled
 

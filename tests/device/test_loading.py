@@ -1,4 +1,4 @@
-"""What ``load`` refuses, and with which line."""
+"""``load`` refuses every bad file, with a message of one line."""
 
 import ast
 import hashlib

@@ -1,4 +1,4 @@
-"""Too little memory: a clear error, whichever way it shows; never an answer that is half of one."""
+"""Too little memory gives a clear error, never a wrong prediction."""
 
 import subprocess
 import sys
@@ -48,10 +48,10 @@ def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.native("QEMU does not pass RLIMIT_DATA on to the kernel, which would hit QEMU itself")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_a_model_that_finds_no_memory_says_so_or_answers(large_file: Path) -> None:
-    told = set()
+    outputs = set()
     for megabytes in (1, 8, 24, 36, 60, 400):
         call = [sys.executable, "-c", SOURCE, large_file, str(megabytes)]
-        done = subprocess.run(call, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{megabytes} MB: {done.stderr}"
-        told.add(done.stdout.strip())
-    assert told == {"True True", "[[1.0, 2.0, 3.0]]"}
+        process = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, f"{megabytes} MB: {process.stderr}"
+        outputs.add(process.stdout.strip())
+    assert outputs == {"True True", "[[1.0, 2.0, 3.0]]"}

@@ -1,4 +1,4 @@
-"""What a loaded model answers: shapes, dtypes, labels, one row, many threads, the end."""
+"""A loaded model predicts with the right shapes, dtypes and labels, from any thread."""
 
 import threading
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ def test_every_method_answers_as_the_arithmetic_does(classifier: Model) -> None:
 def test_labels_of_any_type_come_back_as_they_were(names: Sequence[Any]) -> None:
     with edge_runtime.load(models.classifier(names).sealed()) as model:
         expected = models.labels(X, names)
-        found: Any = model.predict(X)
-        assert (found.dtype, found.tolist()) == (expected.dtype, expected.tolist())
+        predictions: Any = model.predict(X)
+        assert (predictions.dtype, predictions.tolist()) == (expected.dtype, expected.tolist())
         one = model.predict_one(X[0])
         assert (type(one), one) == (type(expected[0].item()), expected[0].item())
 
@@ -50,11 +50,11 @@ def test_the_dtype_is_the_one_of_the_manifest(dtype: str) -> None:
     outputs = (replace(parts.manifest.outputs[0], dtype=dtype), *parts.manifest.outputs[1:])
     manifest = replace(parts.manifest, outputs=outputs, golden=GoldenRows((), {}))
     with Model.from_parts(parts.graph, manifest) as model:
-        found: Any = model.predict(X)
-        assert found.dtype == np.dtype(dtype)
-        assert found.tolist() == models.labels(X, (0, 1, 1)).tolist()
-        assert model.predict_one(X[0]) == found[0]
-        assert type(model.predict_one(X[0])) is type(found.tolist()[0])
+        predictions: Any = model.predict(X)
+        assert predictions.dtype == np.dtype(dtype)
+        assert predictions.tolist() == models.labels(X, (0, 1, 1)).tolist()
+        assert model.predict_one(X[0]) == predictions[0]
+        assert type(model.predict_one(X[0])) is type(predictions.tolist()[0])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_several_targets_answer_with_a_list() -> None:
 
 def test_a_transformer_transforms_and_does_not_predict() -> None:
     with edge_runtime.load(models.transformer().sealed()) as model:
-        found: Any = model.transform(X)
-        assert found.dtype == np.float32
+        predictions: Any = model.transform(X)
+        assert predictions.dtype == np.float32
         assert model.methods == ("transform",)
         for ask in (lambda: model.predict(X), lambda: model.predict_one(X[0])):
             with pytest.raises(MethodNotAvailableError, match=r"no predict.*has transform"):
@@ -108,8 +108,10 @@ def test_a_batch_larger_than_the_graph_sees_at_once_is_answered_in_order(mixed: 
     columns: dict[str, Any] = {"children": [0], "smoker": [False], "street": ["s"]}
     table = {name: cells * n_rows for name, cells in columns.items()}
     cities = ["Paris", "Oslo", None] * n_rows
-    found: Any = mixed.predict({**table, "height": heights, "city": cities[:n_rows]})
-    assert found.tolist() == (heights + np.tile([1000.0, 0.0, 5000.0], n_rows)[:n_rows]).tolist()
+    predictions: Any = mixed.predict({**table, "height": heights, "city": cities[:n_rows]})
+    assert (
+        predictions.tolist() == (heights + np.tile([1000.0, 0.0, 5000.0], n_rows)[:n_rows]).tolist()
+    )
 
 
 def test_one_row_answers_as_the_batch_does(classifier: Model, mixed: Model) -> None:
@@ -163,9 +165,9 @@ def test_a_refused_row_leaves_the_next_answer_right(classifier: Model, mixed: Mo
 def test_an_answer_does_not_change_when_the_next_one_is_asked() -> None:
     with edge_runtime.load(models.two_targets().sealed()) as model:
         first = model.predict_one(X[0])
-        kept = list(first)
+        copied_list = list(first)
         model.predict_one(X[1])
-        assert first == kept
+        assert first == copied_list
 
 
 @pytest.mark.parametrize("kind", ["numbers", "mixed"])
@@ -187,10 +189,10 @@ def test_many_threads_ask_one_model_and_each_gets_its_own_answer(
         start.wait()
         for i in range(300):
             k = (i * 7 + offset) % len(rows)
-            found = model.predict_one(rows[k])
+            predictions = model.predict_one(rows[k])
             batch = model.predict(rows[k : k + 2]).tolist() if i % 25 == 0 else expected[k : k + 2]  # type: ignore[union-attr]
-            if found != expected[k] or batch != expected[k : k + 2]:
-                wrong.append((k, found, batch))
+            if predictions != expected[k] or batch != expected[k : k + 2]:
+                wrong.append((k, predictions, batch))
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""Small ONNX graphs without the onnx package: a protobuf writer for what the tests need.
+"""Write small ONNX graphs without the onnx package.
 
 Field numbers are those of onnx.proto (ONNX 1.16).
 """

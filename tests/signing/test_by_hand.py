@@ -30,11 +30,11 @@ def folder(tmp_path: Path, signed_bundle: bytes, pem: bytes) -> Path:
 
 
 def test_openssl_accepts_what_we_signed(root: Path, folder: Path) -> None:
-    done = by_hand(root, folder)
-    assert done.returncode == 0, done.stderr
-    verdict, stated, found, key_id, id_of_key = done.stdout.splitlines()
+    process = by_hand(root, folder)
+    assert process.returncode == 0, process.stderr
+    verdict, stated, blocks, key_id, id_of_key = process.stdout.splitlines()
     assert verdict == "Signature Verified Successfully"
-    assert stated == found
+    assert stated == blocks
     assert key_id == id_of_key
 
 
@@ -49,9 +49,9 @@ def test_openssl_refuses_what_we_refuse(
     changed[-200] ^= 1  # a digit of the digest
     for raw in (foreign, bytes(changed)):
         path.write_bytes(raw)
-        done = by_hand(root, folder)
-        assert done.returncode != 0
-        assert "Verified Successfully" not in done.stdout
+        process = by_hand(root, folder)
+        assert process.returncode != 0
+        assert "Verified Successfully" not in process.stdout
     path.write_bytes(foreign)
     (folder / "factory.pub.pem").write_bytes(public_key(other_key).to_pem())
     assert by_hand(root, folder).returncode == 0

@@ -127,10 +127,10 @@ def test_sign_keeps_graph_and_manifest_and_refuses_what_would_not_load(
     edge_pipeline.export(line, X, path)
     before = unpack(path.read_bytes())
     for key in (keys[0], keys[1], tmp_path / "1.pem"):
-        done = sign(path, key)
+        process = sign(path, key)
         after = unpack(path.read_bytes())
         assert (bytes(after.graph), after.manifest) == (bytes(before.graph), before.manifest)
-        assert (done.key_id, done.manifest.version) == (after.seal.key_id, 1)
+        assert (process.key_id, process.manifest.version) == (after.seal.key_id, 1)
     spoilt = bytearray(path.read_bytes())
     spoilt[50] ^= 1
     path.write_bytes(spoilt)
@@ -142,14 +142,14 @@ def test_sign_keeps_graph_and_manifest_and_refuses_what_would_not_load(
 def test_the_commands_make_a_key_and_sign_with_it(line: Any, tmp_path: Path) -> None:
     key, model = tmp_path / "k.pem", tmp_path / "m.onnx"
     edge_pipeline.export(line, X, model)
-    made = run("keygen", "-o", key, "--json", password=PASSWORD)
-    key_id = json.loads(made.stdout)["key_id"]
+    result = run("keygen", "-o", key, "--json", password=PASSWORD)
+    key_id = json.loads(result.stdout)["key_id"]
     assert "unsigned" in run("inspect", model).stdout
     signed = run("sign", model, "--key", key, password=PASSWORD)
     assert (signed.exit_code, key_id in signed.stdout) == (0, True)
     assert f"by key {key_id}; not checked here" in run("inspect", model).stdout
     assert json.loads(run("inspect", model, "--json").stdout)["key_id"] == key_id
-    assert PASSWORD not in made.output + signed.output
+    assert PASSWORD not in result.output + signed.output
 
     wrong = run("sign", model, "--key", key, password="another")
     assert (wrong.exit_code, "password is wrong" in wrong.stderr) == (1, True)
@@ -165,8 +165,8 @@ def test_the_commands_make_a_key_and_sign_with_it(line: Any, tmp_path: Path) -> 
 def test_build_and_export_sign_what_they_write(tmp_path: Path, root: Path) -> None:
     key = tmp_path / "k.pem"
     key_id = json.loads(run("keygen", "--no-password", "-o", key, "--json").stdout)["key_id"]
-    built = run("build", root / "models/linear", "-o", tmp_path / "l.onnx", "--key", key, "-q")
-    assert ["signed", "by", "key", key_id] in [line.split() for line in built.stdout.splitlines()]
+    result = run("build", root / "models/linear", "-o", tmp_path / "l.onnx", "--key", key, "-q")
+    assert ["signed", "by", "key", key_id] in [line.split() for line in result.stdout.splitlines()]
     (tmp_path / "train_it.py").write_text(
         "import numpy as np\n"
         "from sklearn.linear_model import LinearRegression\n"
@@ -175,8 +175,8 @@ def test_build_and_export_sign_what_they_write(tmp_path: Path, root: Path) -> No
         "    return LinearRegression().fit(X, X[:, 0]), X\n"
     )
     function = f"{tmp_path}/train_it.py:fitted"
-    told = run("export", function, "-o", tmp_path / "e.onnx", "--key", key, "--json")
-    assert json.loads(told.stdout)["key_id"] == key_id
+    output = run("export", function, "-o", tmp_path / "e.onnx", "--key", key, "--json")
+    assert json.loads(output.stdout)["key_id"] == key_id
     for name in ("l.onnx", "e.onnx"):
         edge_runtime.load(tmp_path / name, trusted_keys=[public_path(key)]).close()
 
@@ -194,14 +194,14 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(tmp_path: P
         start_new_session=True,
     ) as child:
         os.close(terminal)
-        shown = b""
-        while shown.count(b":") < 2:
-            before = shown.count(b":")
-            shown += os.read(main, 1000)
-            if shown.count(b":") > before:
+        output = b""
+        while output.count(b":") < 2:
+            before = output.count(b":")
+            output += os.read(main, 1000)
+            if output.count(b":") > before:
                 os.write(main, PASSWORD.encode() + b"\n")
         child.communicate(timeout=60)
     os.close(main)
     assert child.returncode == 0
-    assert PASSWORD.encode() not in shown
+    assert PASSWORD.encode() not in output
     assert SigningKey.read(tmp_path / "k.pem", password=PASSWORD).key_id

@@ -1,4 +1,4 @@
-"""What is signed stays as it was signed: every other file is refused, with the right error."""
+"""Every change to a signed file is refused, with the right error."""
 
 import hashlib
 from collections.abc import Callable
@@ -122,11 +122,11 @@ def test_another_keys_signature_is_refused_under_either_name(
     with pytest.raises(SignatureError, match="forged"):
         load(replace_seal(parts.sealed(), seal.with_signature(forged)), pem)
     # And where both are trusted, each key's signature counts under its own name alone.
-    both = (pem, public_key(other_key).to_pem())
-    load(foreign, *both)
+    pems = (pem, public_key(other_key).to_pem())
+    load(foreign, *pems)
     renamed = replace(read_seal(foreign), key_id=public_key(private_key).key_id)
     with pytest.raises(SignatureError, match="forged"):
-        load(replace_seal(foreign, renamed), *both)
+        load(replace_seal(foreign, renamed), *pems)
 
 
 def signatures_of_other_kinds(private_key: Any, message: bytes) -> dict[str, bytes]:
@@ -169,8 +169,8 @@ def test_parts_of_two_signed_files_do_not_make_a_third(
     old = sign(parts.sealed(version=1), private_key)
     new = sign(parts.sealed(version=2), private_key)
     twin = models.classifier(("x", "y", "z"))
-    other = sign(twin.sealed(), private_key)
-    graph, other_graph = bytes(unpack(old).graph), bytes(unpack(other).graph)
+    another = sign(twin.sealed(), private_key)
+    graph, other_graph = bytes(unpack(old).graph), bytes(unpack(another).graph)
     first, second = unpack(old).manifest, unpack(new).manifest
     for resealed, signature in (
         (pack(graph, first), new),  # an old manifest under the new signature
@@ -181,7 +181,7 @@ def test_parts_of_two_signed_files_do_not_make_a_third(
         with pytest.raises(SignatureError, match="forged"):
             load(_of(signature)(resealed), pem)
     # With the seal itself, digest and all, taken along.
-    for raw, seal in ((old, new), (new, old), (old, other), (other, old)):
+    for raw, seal in ((old, new), (new, old), (old, another), (another, old)):
         with pytest.raises(IntegrityError):
             load(raw[:-SEAL_ENTRY_BYTES] + seal[-SEAL_ENTRY_BYTES:], pem)
 
@@ -190,11 +190,11 @@ def _of(signed: bytes) -> Callable[[bytes], bytes]:
     """Put the signature of *signed* onto a file sealed anew."""
     theirs = read_seal(signed)
 
-    def put(resealed: bytes) -> bytes:
+    def with_their_signature(resealed: bytes) -> bytes:
         seal = read_seal(resealed).signed_as(theirs.key_id).with_signature(theirs.signature)
         return replace_seal(resealed, seal)
 
-    return put
+    return with_their_signature
 
 
 def test_the_version_is_bound_by_the_signature(parts: Parts, private_key: Any, pem: bytes) -> None:
@@ -231,12 +231,12 @@ def test_no_manifest_is_parsed_before_its_signature_was_checked(
     parts: Parts, pem: bytes, other_key: Any
 ) -> None:
     """The order: a stranger's manifest that is no JSON is refused for being a stranger's."""
-    sealed = parts.sealed()
-    start = read_seal(sealed).manifest_offset
-    end = len(sealed) - SEAL_ENTRY_BYTES
-    broken = sealed[:start] + b"[" * (end - start)
-    seal = replace(read_seal(sealed), sha256=hashlib.sha256(broken).hexdigest())
-    raw = replace_seal(broken + bytes(SEAL_ENTRY_BYTES), seal)
+    resealed = parts.sealed()
+    start = read_seal(resealed).manifest_offset
+    end = len(resealed) - SEAL_ENTRY_BYTES
+    changed = resealed[:start] + b"[" * (end - start)
+    seal = replace(read_seal(resealed), sha256=hashlib.sha256(changed).hexdigest())
+    raw = replace_seal(changed + bytes(SEAL_ENTRY_BYTES), seal)
     with pytest.raises(IntegrityError, match="nested"):
         edge_runtime.load(raw)
     with pytest.raises(UnsignedError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from device.streams import GOOD, LABELS, Run, rows_of
+from device.streams import GOOD, LABELS, Run, default_signals, rows_of
 
 FULL = Path("/dev/full")
 COMMAND = [sys.executable, "-m", "edge_runtime.cli", "predict"]
@@ -19,7 +19,8 @@ ANSWERED = "line,prediction\n" + "".join(f"{n},{x}\n" for n, x in enumerate(LABE
 
 
 def started(*arguments: object, **options: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], **options)
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.Popen(command, preexec_fn=default_signals, **options)
 
 
 def wait_until(is_so: Callable[[], bool], seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The quick ways for arrays accept and refuse exactly what the slow ways do."""
+"""The fast paths for arrays accept and refuse exactly what the full validation does."""
 
 import warnings
 from typing import Any
@@ -16,7 +16,7 @@ HUGE = [1e154, -1e200, 1.7976931348623157e308, 5e-324, -0.0]
 
 @pytest.mark.parametrize("size", [0, 1, 7, CELLS_ONE_THREAD_SUMS, CELLS_ONE_THREAD_SUMS + 1])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_one_cell_that_is_not_finite_is_seen_wherever_it_stands(size: int, bad: float) -> None:
+def test_a_cell_that_is_not_finite_is_detected_anywhere(size: int, bad: float) -> None:
     block = np.zeros((1, size))
     assert are_finite(block)
     for place in {0, size // 2, size - 1} - {-1} if size else ():
@@ -26,7 +26,7 @@ def test_one_cell_that_is_not_finite_is_seen_wherever_it_stands(size: int, bad: 
 
 
 @pytest.mark.parametrize("value", HUGE)
-def test_a_huge_or_tiny_number_is_taken_without_a_warning(classifier: Model, value: float) -> None:
+def test_a_huge_or_tiny_number_is_accepted_without_warning(classifier: Model, value: float) -> None:
     row = np.array([value, 1.0, 2.0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -51,7 +51,7 @@ def test_a_cell_that_is_not_finite_is_named_by_row_and_column(
     assert caught.value.column == "x1"
 
 
-def test_arrays_of_every_layout_are_answered_alike(classifier: Model) -> None:
+def test_arrays_of_every_layout_predict_alike(classifier: Model) -> None:
     X = np.random.default_rng(2).normal(size=(9, 3))
     expected = models.labels(X).tolist()
     read_only = X.copy()

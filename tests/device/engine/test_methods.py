@@ -1,4 +1,4 @@
-"""The quickest ways of one row and of a batch refuse what the careful ones do, and answer alike."""
+"""The fast paths of one row and of a batch predict and refuse as the full validation does."""
 
 import warnings
 from collections.abc import Iterator
@@ -32,14 +32,14 @@ def expected(X: Any) -> Any:
 
 
 @pytest.mark.parametrize("n_rows", SIZES)
-def test_batches_of_every_size_are_answered_as_their_rows_are(
+def test_batches_of_every_size_predict_as_single_rows_do(
     regressor: Model, classifier: Model, n_rows: int
 ) -> None:
     X = np.random.default_rng(n_rows).normal(size=(n_rows, 3))
-    found: Any = regressor.predict(X)
-    assert (found.shape, found.dtype) == ((n_rows,), np.float64)
-    np.testing.assert_allclose(found, expected(X), rtol=1e-14)
-    assert regressor.predict_one(X[-1]) == pytest.approx(found[-1], rel=1e-14)
+    predictions: Any = regressor.predict(X)
+    assert (predictions.shape, predictions.dtype) == ((n_rows,), np.float64)
+    np.testing.assert_allclose(predictions, expected(X), rtol=1e-14)
+    assert regressor.predict_one(X[-1]) == pytest.approx(predictions[-1], rel=1e-14)
     for _ in range(3):
         labels: Any = classifier.predict(X)
         assert labels.tolist() == models.labels(X).tolist()
@@ -63,7 +63,7 @@ def test_no_coefficient_hides_a_cell_that_is_not_finite(
             assert caught.value.column == f"x{column}"
 
 
-def test_an_answer_beyond_float64_is_given_not_refused(regressor: Model) -> None:
+def test_a_prediction_beyond_float64_is_infinite(regressor: Model) -> None:
     row = np.array([1.7e308, 0.0, 0.0])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -71,14 +71,14 @@ def test_an_answer_beyond_float64_is_given_not_refused(regressor: Model) -> None
         assert regressor.predict(row[np.newaxis]).tolist() == [np.inf]  # type: ignore[union-attr]
 
 
-def test_gaps_are_answered_where_training_had_them() -> None:
+def test_missing_values_are_accepted_where_training_had_some() -> None:
     with edge_runtime.load(models.regressor(gaps=True).sealed()) as model:
         model.warm_up()
         X = np.ones((2 * ROWS_AT_ONCE, 3))
         X[::3, 1] = np.nan
-        found: Any = model.predict(X)
-        assert np.isnan(found[::3]).all()
-        assert np.isfinite(found[1::3]).all()
+        predictions: Any = model.predict(X)
+        assert np.isnan(predictions[::3]).all()
+        assert np.isfinite(predictions[1::3]).all()
         assert np.isnan(model.predict_one(X[0]))
         assert np.isnan(model.predict_one(X[0].tolist()))
         assert np.isnan(model.predict_one({"x0": 1, "x1": np.nan, "x2": 2.5}))
@@ -91,7 +91,7 @@ def test_gaps_are_answered_where_training_had_them() -> None:
                     model.predict_one(row)
 
 
-def test_a_gap_is_refused_in_the_one_column_that_has_none(mixed: Model) -> None:
+def test_a_missing_value_is_refused_in_a_column_without_any(mixed: Model) -> None:
     row: list[Any] = [np.nan, "Oslo", 2, True, "Rue A"]
     for _ in range(3):
         assert mixed.predict_one(row) == 120.0
@@ -100,10 +100,10 @@ def test_a_gap_is_refused_in_the_one_column_that_has_none(mixed: Model) -> None:
                 mixed.predict_one([*row[:place], np.nan, *row[place + 1 :]])
 
 
-def test_the_buffers_of_one_row_are_not_the_answers_of_another(regressor: Model) -> None:
+def test_predictions_do_not_share_buffers(regressor: Model) -> None:
     X = np.random.default_rng(5).normal(size=(50, 3))
-    kept = [regressor.predict_one(row) for row in X]
-    np.testing.assert_allclose(kept, expected(X), rtol=1e-14)
+    predictions = [regressor.predict_one(row) for row in X]
+    np.testing.assert_allclose(predictions, expected(X), rtol=1e-14)
     first: Any = regressor.predict(X[:1])
     regressor.predict(-X[:1])
     np.testing.assert_allclose(first, expected(X[:1]), rtol=1e-14)
@@ -138,7 +138,7 @@ STORED = {
         ([("Add", ["numbers", "c"])], (False, False)),
     ],
 )
-def test_what_a_finite_answer_proves_is_read_off_the_graph(
+def test_the_graph_shows_what_a_finite_output_proves(
     nodes: list[tuple[str, list[str]]], tells: tuple[bool, bool]
 ) -> None:
     graph = Graph(
@@ -146,9 +146,9 @@ def test_what_a_finite_answer_proves_is_read_off_the_graph(
     )
     last = "numbers"
     for place, (op, inputs) in enumerate(nodes):
-        made = "predict" if place == len(nodes) - 1 else f"t{place}"
-        graph.node(op, [last if name == "*" else name for name in inputs], made)
-        last = made
+        output = "predict" if place == len(nodes) - 1 else f"t{place}"
+        graph.node(op, [last if name == "*" else name for name in inputs], output)
+        last = output
     assert check_finite_proof(read_graph(graph.to_bytes())[0], "predict") == tells
 
 

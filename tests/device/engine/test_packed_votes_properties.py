@@ -27,18 +27,18 @@ def cases(draw: Any) -> tuple[Any, Any]:
 @hypothesis.given(cases())
 def test_what_the_votes_decide_is_the_largest_sum_in_order(case: Any) -> None:
     table, leaves = case
-    made = pack_votes(table, leaves.shape[1])
-    hypothesis.assume(made is not None)
-    assert made is not None
-    weights, tally = made
+    packing = pack_votes(table, leaves.shape[1])
+    hypothesis.assume(packing is not None)
+    assert packing is not None
+    weights, tally = packing
     means = np.cumsum(table[leaves], axis=1)[:, -1] / leaves.shape[1]
     best, ordered = means.argmax(axis=1), np.sort(means, axis=1)
     # In any order: the sums are whole numbers below 2**53.
     sums = weights[leaves][:, ::-1].sum(axis=1)
     assert sums.max() < 2.0**53
-    found = tally.positions(sums)
-    assert found.tolist() == [tally.position(value) for value in sums.tolist()]
-    decided = found != UNDECIDED
-    assert (found[decided] == best[decided]).all()
+    positions = tally.positions(sums)
+    assert positions.tolist() == [tally.position(value) for value in sums.tolist()]
+    decided = positions != UNDECIDED
+    assert (positions[decided] == best[decided]).all()
     # Twice the margin is a lead that cannot be overlooked.
     assert decided[ordered[:, -1] - ordered[:, -2] > 2 * tally.margin / tally.total].all()

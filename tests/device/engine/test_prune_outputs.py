@@ -21,7 +21,7 @@ from edge_runtime import InferenceError, MethodNotAvailableError
 X = np.random.default_rng(11).normal(size=(40, 3))
 
 
-def settled(model: Model, *names: str) -> Any:
+def final_query(model: Model, *names: str) -> Any:
     return model._planner._final_queries[names]
 
 
@@ -34,7 +34,7 @@ def test_the_first_answer_and_the_tenth_are_the_same_bytes(names: Sequence[Any])
             for _ in range(9):
                 again = ask(X)
                 assert (again.dtype, again.tobytes()) == (first.dtype, first.tobytes())
-            assert settled(model, method).session is not model._planner.session
+            assert final_query(model, method).session is not model._planner.session
         expected = models.labels(X, names).tolist()
         for _ in range(4):
             assert [model.predict_one(row) for row in X] == expected
@@ -43,10 +43,10 @@ def test_the_first_answer_and_the_tenth_are_the_same_bytes(names: Sequence[Any])
 
 def test_a_label_alone_needs_no_probabilities_and_no_strings(classifier: Model) -> None:
     classifier.warm_up()
-    asked = settled(classifier, "predict")
-    assert [signature.element_type for signature in asked.session.outputs] == [np.int64]
-    assert asked.labels[0].tolist() == list(models.LABELS)
-    assert [s.name for s in settled(classifier, "predict_proba").session.outputs] == [
+    query = final_query(classifier, "predict")
+    assert [signature.element_type for signature in query.session.outputs] == [np.int64]
+    assert query.labels[0].tolist() == list(models.LABELS)
+    assert [s.name for s in final_query(classifier, "predict_proba").session.outputs] == [
         "predict_proba"
     ]
 
@@ -54,8 +54,8 @@ def test_a_label_alone_needs_no_probabilities_and_no_strings(classifier: Model) 
 def test_label_and_probabilities_come_together(classifier: Model) -> None:
     expected = models.probabilities(X)
     for row, label, probabilities in zip(X, models.labels(X), expected, strict=True):
-        found, by_class = classifier.predict_proba_one(row)
-        assert (found, type(found)) == (label, str)
+        prediction, by_class = classifier.predict_proba_one(row)
+        assert (prediction, type(prediction)) == (label, str)
         assert tuple(by_class) == models.LABELS
         np.testing.assert_allclose(list(by_class.values()), probabilities, rtol=1e-12)
         assert {type(value) for value in by_class.values()} == {float}
@@ -82,7 +82,7 @@ def test_no_graph_is_cut_when_nothing_proves_the_cut_right() -> None:
     manifest = replace(parts.manifest, golden=GoldenRows((), {}))
     with Model.from_parts(parts.graph, manifest) as model:
         model.warm_up()
-        assert settled(model, "predict").session is model._planner.session
+        assert final_query(model, "predict").session is model._planner.session
         assert model.predict(X).tolist() == models.labels(X).tolist()  # type: ignore[union-attr]
 
 
@@ -92,7 +92,7 @@ def test_no_second_copy_is_made_of_a_large_graph() -> None:
     with Model.from_parts(parts.graph + doc, parts.manifest) as model:
         model.warm_up()
         assert model._planner._source is None
-        assert settled(model, "predict").session is model._planner.session
+        assert final_query(model, "predict").session is model._planner.session
 
 
 def test_a_position_that_has_no_label_is_an_inference_error(parts: Any) -> None:
@@ -113,7 +113,7 @@ def test_a_position_that_has_no_label_is_an_inference_error(parts: Any) -> None:
     manifest = replace(parts.manifest, outputs=outputs, golden=golden)
     with Model.from_parts(graph.to_bytes(), manifest) as model:
         model.warm_up()
-        assert settled(model, "predict").labels[0] is not None
+        assert final_query(model, "predict").labels[0] is not None
         assert model.predict_one([0.0, 0.0, -1.0]) == "b"  # as Gather counts from the end
         for ask in (lambda: model.predict([[0.0, 0.0, 5.0]]), lambda: model.predict_one([5, 0, 0])):
             with pytest.raises(InferenceError, match="outside the table of labels"):
@@ -136,10 +136,10 @@ def test_what_a_subgraph_reads_from_outside_is_kept() -> None:
     graph.nodes.append(message(1, "yes") + message(2, "predict") + message(4, "If") + branches)
     raw = graph.to_bytes()
     main, _ = read_graph(raw)
-    found = prune_outputs(raw, main, ["predict"])
-    assert found is not None
-    session = Session(found.graph)
+    label = prune_outputs(raw, main, ["predict"])
+    assert label is not None
+    session = Session(label.graph)
     assert [signature.name for signature in session.outputs] == ["predict"]
     np.testing.assert_array_equal(session.run(["predict"], {"numbers": X})[0], 2.0 * X)
-    assert b"nine" not in found.graph
+    assert b"nine" not in label.graph
     assert prune_outputs(raw, main, ["predict", "transform"]) is None

@@ -111,16 +111,16 @@ def test_what_no_bundle_may_hold_is_refused_by_name(graph: bytes, words: str) ->
 )
 def test_an_operator_of_an_unknown_set_is_refused(op: str, domain: str) -> None:
     refused(model([node(op, ["numbers"], ["x"], domain=domain)]), "unknown here")
-    asked = (("", 21), (domain, 1))
+    opsets = (("", 21), (domain, 1))
     if domain != "com.microsoft":
         with pytest.raises(UnsupportedRuntimeError, match="needs the operators"):
-            edge_runtime.load(pack(model(opsets=asked), described(asked)))
+            edge_runtime.load(pack(model(opsets=opsets), described(opsets)))
 
 
 def test_an_opset_of_the_future_names_the_remedy() -> None:
-    for asked in ((("", 99),), (("", 21), ("ai.onnx.ml", 6))):
+    for opsets in ((("", 99),), (("", 21), ("ai.onnx.ml", 6))):
         with pytest.raises(UnsupportedRuntimeError, match="update edge-runtime and onnxruntime"):
-            edge_runtime.load(pack(model(opsets=asked), described(asked)))
+            edge_runtime.load(pack(model(opsets=opsets), described(opsets)))
 
 
 def test_a_graph_of_other_opsets_than_its_manifest_says_is_refused() -> None:
@@ -198,8 +198,8 @@ def test_subgraphs_without_end_are_refused() -> None:
 def test_only_loops_and_branches_have_subgraphs() -> None:
     for op, name in (("Scan", "body"), ("SequenceMap", "body"), ("Loop", "other"), ("Gemm", "g")):
         steps = [tensor("count", np.array(3))]
-        made = node(op, ["count", ""], ["x"], subgraph(name, body()))
-        refused(model([made], initializers=steps), "with a subgraph")
+        model_bytes = node(op, ["count", ""], ["x"], subgraph(name, body()))
+        refused(model([model_bytes], initializers=steps), "with a subgraph")
 
 
 # What a loop's number of steps may be, and what it may not.
@@ -252,10 +252,10 @@ def test_a_name_means_what_it_means_where_it_stands() -> None:
 
 
 def test_a_loop_over_the_rows_and_a_counted_one_are_taken() -> None:
-    counted = loop("count", body(state="2"), to="x2")
+    n_calls = loop("count", body(state="2"), to="x2")
     scan(model([loop("count", body())], initializers=[COUNT]), described())
     scan(
-        model([SHAPE, FIRST, loop("rows", body(counted))], initializers=[ZERO, COUNT]),
+        model([SHAPE, FIRST, loop("rows", body(n_calls))], initializers=[ZERO, COUNT]),
         described(),
     )
 
@@ -305,7 +305,7 @@ def test_a_tree_must_be_a_tree() -> None:
 
 def test_a_tree_of_the_older_operator_must_be_a_tree() -> None:
     def old(ids: list[int], true: list[int], false: list[int], modes: str) -> bytes:
-        told = ["BRANCH_LEQ" if mode == "B" else "LEAF" for mode in modes]
+        message_text = ["BRANCH_LEQ" if mode == "B" else "LEAF" for mode in modes]
         return node(
             "TreeEnsembleRegressor",
             ["numbers"],
@@ -314,7 +314,7 @@ def test_a_tree_of_the_older_operator_must_be_a_tree() -> None:
             ints("nodes_nodeids", ids),
             ints("nodes_truenodeids", true),
             ints("nodes_falsenodeids", false),
-            strings("nodes_modes", told),
+            strings("nodes_modes", message_text),
             domain="ai.onnx.ml",
         )
 

@@ -93,9 +93,9 @@ STRANGERS = [
 def test_what_a_stranger_raises_is_an_input_error(model: Model, stranger: Any) -> None:
     for _ in range(3):
         for ask in (model.predict, model.predict_one):
-            for given in (stranger, [stranger], [stranger, 1.0, 2.0], {"x0": stranger}):
+            for inputs in (stranger, [stranger], [stranger, 1.0, 2.0], {"x0": stranger}):
                 with pytest.raises(InputError):
-                    ask(given)
+                    ask(inputs)
 
 
 SAME = {

@@ -140,8 +140,8 @@ def test_without_the_extra_a_trusted_key_says_what_to_install(
         "except edge_runtime.TrustError as error:\n"
         "    print(error)\n"
     )
-    told = in_new_process(source, bundle_file, tmp_path / "key.pem")
-    assert "pip install 'edge-runtime[signing]'" in told
+    figures = in_new_process(source, bundle_file, tmp_path / "key.pem")
+    assert "pip install 'edge-runtime[signing]'" in figures
 
 
 def test_a_store_counts_all_its_folders_and_writes_to_the_first(tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ def test_a_change_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     code = main([str(argument) for argument in arguments])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    figures = capsys.readouterr()
+    return code, figures.out, figures.err
 
 
 def test_the_commands_go_by_the_users_and_the_systems_keys(
@@ -233,10 +233,10 @@ def test_the_commands_go_by_the_users_and_the_systems_keys(
         assert (code, out) == (1, "")
         assert "is unsigned, expected one signed" in err
     # A folder of one's own choice is gone by alone.
-    other = ("--trust-store", tmp_path / "other")
+    another = ("--trust-store", tmp_path / "other")
     (tmp_path / "other.pem").write_bytes(OTHER.to_pem())
-    assert run(capsys, "trust", "add", tmp_path / "other.pem", *other)[0] == 0
-    assert f"trusted key ({OTHER.key_id})" in run(capsys, "info", bundle_file, *other)[2]
+    assert run(capsys, "trust", "add", tmp_path / "other.pem", *another)[0] == 0
+    assert f"trusted key ({OTHER.key_id})" in run(capsys, "info", bundle_file, *another)[2]
 
     assert run(capsys, "trust", "revoke", OTHER.key_id)[0] == 0
     code, out, _ = run(capsys, "trust", "list")
@@ -267,10 +267,10 @@ def test_a_named_store_without_keys_is_an_error(
     capsys: pytest.CaptureFixture[str], bundle_file: Path, tmp_path: Path, command: str
 ) -> None:
     store = tmp_path / "store"
-    for what in ("is no folder", "holds no trusted key"):
+    for arguments in ("is no folder", "holds no trusted key"):
         code, out, err = run(capsys, command, bundle_file, "--trust-store", store)
         assert (code, out, len(err.splitlines())) == (1, "", 1)
-        assert what in err
+        assert arguments in err
         assert "edge-runtime trust add KEY.pem" in err
         store.mkdir(exist_ok=True)
 
@@ -307,7 +307,7 @@ def test_openssl_writes_the_same_public_key(tmp_path: Path) -> None:
     """Where OpenSSL is installed: the fixed head of our key files is the one that it writes."""
     der = base64.b64decode(KEY.to_pem().splitlines()[1])
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["openssl", "pkey", "-pubin", "-inform", "DER", "-pubout"],
             input=der,
             capture_output=True,
@@ -315,4 +315,4 @@ def test_openssl_writes_the_same_public_key(tmp_path: Path) -> None:
         )
     except FileNotFoundError:
         pytest.skip("openssl is not installed: the format of our key files was not compared")
-    assert done.stdout == KEY.to_pem(), sys.platform
+    assert process.stdout == KEY.to_pem(), sys.platform
