@@ -42,7 +42,7 @@ def measure(blocks: int) -> dict[str, Any]:
         write, slots = row_writer(reader), RowBuffers(model.schema)
         write(as_dict, slots)
         feeds, _ = reader.feeds(one)
-        outputs = model._plans["predict"]
+        outputs = model._outputs["predict"]
         by_hand = model._planner.whole_graph_query(outputs).session._session
         narrow = model._planner.query(outputs, ("predict",))
         public = narrow.session._session
@@ -52,7 +52,7 @@ def measure(blocks: int) -> dict[str, Any]:
             "of it: the border, dict": lambda w=write, d=as_dict, s=slots: w(d, s),
             "session.run, whole graph": lambda s=by_hand, f=feeds: s.run(["predict"], f),
             "session.run, cut graph": lambda s=public, n=narrow.names, f=feeds: s.run(n, f),
-            "the same without its checks": lambda q=narrow, f=feeds: q.ask(f),
+            "the same without its checks": lambda q=narrow, f=feeds: q.session.run(q.names, f),
             "predict, one row": lambda m=model, x=one: m.predict(x),
             "the border alone, careful": lambda r=reader, x=one: r.feeds(x),
         }
