@@ -1,4 +1,4 @@
-"""Tables: types of whole columns, gaps kept, and what is refused by name."""
+"""load_dataset: types of whole columns, missing values, the split, and what is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def load(file: Path) -> Dataset:
     return load_dataset(read_recipe(file))
 
 
-def test_the_penguins_have_their_gaps_and_their_types(root: Path) -> None:
+def test_missing_values_and_types_of_the_penguins(root: Path) -> None:
     dataset = load(root / "models/penguins")
     X = pd.concat([dataset.X_train, dataset.X_test])
     raw = pd.read_csv(root / "models/penguins/penguins.csv")
@@ -28,7 +28,7 @@ def test_the_penguins_have_their_gaps_and_their_types(root: Path) -> None:
     assert sorted(np.unique(dataset.y_test)) == ["Adelie", "Chinstrap", "Gentoo"]
 
 
-def test_a_quarter_is_kept_for_testing_with_the_labels_in_proportion(root: Path) -> None:
+def test_a_quarter_is_test_rows_stratified_by_label(root: Path) -> None:
     dataset = load(root / "models/penguins")
     assert dataset.y_train is not None
     assert dataset.y_test is not None
@@ -38,13 +38,11 @@ def test_a_quarter_is_kept_for_testing_with_the_labels_in_proportion(root: Path)
         assert share[0] == pytest.approx(share[1], abs=0.01)
 
 
-def test_the_same_recipe_divides_the_same_way_and_another_seed_another(
-    changed: Callable[..., Path], recipe_file: Path
-) -> None:
+def test_the_seed_decides_the_split(changed: Callable[..., Path], recipe_file: Path) -> None:
     first, again = load(recipe_file), load(recipe_file)
     pd.testing.assert_frame_equal(first.X_train, again.X_train)
-    other = load(changed(("[estimator]\n", "[split]\nseed = 1\n[estimator]\n")))
-    assert list(other.X_train.index) != list(first.X_train.index)
+    reseeded = load(changed(("[estimator]\n", "[split]\nseed = 1\n[estimator]\n")))
+    assert list(reseeded.X_train.index) != list(first.X_train.index)
 
 
 def test_images_stay_an_array(root: Path) -> None:
@@ -73,7 +71,7 @@ def test_numbers_are_read_to_the_last_bit(tmp_path: Path) -> None:
     assert np.array_equal(read_table(file)["x"].to_numpy(), values)
 
 
-def test_a_type_can_be_overruled_and_007_stays_007(tmp_path: Path) -> None:
+def test_a_type_in_the_recipe_wins_and_007_stays_007(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text("code,size\n007,1\n008,2\n")
     table = plain_columns(
@@ -92,7 +90,7 @@ def test_a_type_can_be_overruled_and_007_stays_007(tmp_path: Path) -> None:
         ("a\n2\n", {"a": "bool"}, "which is no bool"),
     ],
 )
-def test_a_value_that_its_type_cannot_be_is_named_with_its_row(
+def test_a_value_that_does_not_fit_its_type_is_named_with_its_row(
     tmp_path: Path, text: str, types: dict[str, str], part: str
 ) -> None:
     file = tmp_path / "t.csv"
@@ -114,9 +112,7 @@ def test_a_value_that_its_type_cannot_be_is_named_with_its_row(
         (b'a,b\n"1,2\n', "not a table"),
     ],
 )
-def test_a_file_that_pandas_would_repair_or_lose_is_refused(
-    tmp_path: Path, raw: bytes, part: str
-) -> None:
+def test_a_file_that_pandas_would_repair_is_refused(tmp_path: Path, raw: bytes, part: str) -> None:
     file = tmp_path / "t.csv"
     file.write_bytes(raw)
     with pytest.raises(DatasetError) as caught:
@@ -149,7 +145,7 @@ def test_a_column_of_dates_is_refused_by_name(recipe_file: Path, text: str) -> N
         load(recipe_file)
 
 
-def test_dates_may_be_words_when_the_recipe_says_so(changed: Callable[..., Path]) -> None:
+def test_dates_may_be_strings_when_the_recipe_says_so(changed: Callable[..., Path]) -> None:
     file = changed(('target = "kind"', 'target = "kind"\ntypes = { hull = "string" }'))
     table = file.parent / "boats.csv"
     table.write_text(table.read_text().replace("oak", "2007-11-11").replace("steel", "2008-01-02"))
@@ -162,7 +158,7 @@ def test_a_date_type_of_parquet_is_refused_by_name() -> None:
         plain_columns(frame, {}, "t.parquet")
 
 
-def test_booleans_with_gaps_are_labels_once_the_gaps_are_gone(recipe_file: Path) -> None:
+def test_boolean_labels_stay_boolean_when_one_is_missing(recipe_file: Path) -> None:
     table = recipe_file.parent / "boats.csv"
     lines = table.read_text().replace("sloop", "True").replace("ketch", "False").splitlines()
     lines[4] = lines[4].rpartition(",")[0] + ","
@@ -172,14 +168,14 @@ def test_booleans_with_gaps_are_labels_once_the_gaps_are_gone(recipe_file: Path)
     assert y.dtype == bool
 
 
-def test_a_column_without_a_value_is_refused_by_name(recipe_file: Path) -> None:
+def test_an_empty_column_is_refused_by_name(recipe_file: Path) -> None:
     table = recipe_file.parent / "boats.csv"
     table.write_text(table.read_text().replace("oak", "").replace("steel", ""))
     with pytest.raises(DatasetError, match=r"column 'hull' is empty"):
         load(recipe_file)
 
 
-def test_rows_without_a_target_are_left_out_and_counted(recipe_file: Path) -> None:
+def test_rows_without_a_target_are_dropped_and_counted(recipe_file: Path) -> None:
     table = recipe_file.parent / "boats.csv"
     table.write_text(table.read_text().replace("steel,sloop", "steel,"))
     dataset = load(recipe_file)
@@ -187,7 +183,7 @@ def test_rows_without_a_target_are_left_out_and_counted(recipe_file: Path) -> No
     assert dataset.rows == 20
 
 
-def test_whole_numbered_labels_stay_whole_when_one_is_missing(
+def test_integer_labels_stay_integers_when_one_is_missing(
     changed: Callable[..., Path], recipe_file: Path
 ) -> None:
     table = recipe_file.parent / "boats.csv"
@@ -208,7 +204,7 @@ def test_whole_numbered_labels_stay_whole_when_one_is_missing(
         ("data.types", 'target = "kind"\ntypes = { mast = "string" }'),
     ],
 )
-def test_a_column_that_is_not_there_is_named_with_its_key(
+def test_a_missing_column_is_named_with_its_key(
     changed: Callable[..., Path], key: str, line: str
 ) -> None:
     with pytest.raises(RecipeError, match="did you mean") as caught:
@@ -222,7 +218,7 @@ def test_features_keep_the_order_of_the_recipe(changed: Callable[..., Path]) -> 
     assert list(load(file).X_train.columns) == ["hull", "length"]
 
 
-def test_a_task_that_does_not_fit_the_target_is_refused_with_the_other(
+def test_a_wrong_task_is_refused_with_the_right_one(
     changed: Callable[..., Path],
 ) -> None:
     file = changed(('"classification"', '"regression"'))
@@ -233,7 +229,7 @@ def test_a_task_that_does_not_fit_the_target_is_refused_with_the_other(
         load(file)
 
 
-def test_a_label_that_occurs_once_is_not_kept_in_proportion_unless_asked(
+def test_a_label_that_occurs_once_is_not_stratified_by_default(
     changed: Callable[..., Path], recipe_file: Path
 ) -> None:
     table = recipe_file.parent / "boats.csv"
@@ -243,7 +239,7 @@ def test_a_label_that_occurs_once_is_not_kept_in_proportion_unless_asked(
         load(changed(("[estimator]\n", "[split]\nstratify = true\n[estimator]\n")))
 
 
-def test_a_share_that_leaves_no_row_to_learn_from_is_refused(
+def test_a_test_share_without_training_rows_is_refused(
     changed: Callable[..., Path],
 ) -> None:
     with pytest.raises(RecipeError, match="too few"):
@@ -281,7 +277,7 @@ def test_a_function_beside_the_recipe_may_return_the_rows(
         ("return [['x']], ['a', 'b']", "1 rows and 2 targets"),
     ],
 )
-def test_a_function_that_gives_no_rows_is_named(
+def test_a_function_that_returns_no_rows_is_named(
     changed: Callable[..., Path], source: str, part: str
 ) -> None:
     file = changed(('file = "boats.csv"', 'function = "rows:make"'), ('target = "kind"', ""))

@@ -1,4 +1,4 @@
-"""Tables read in parts: the same rows each time, learnt in order, as scikit-learn would by hand."""
+"""Tables read in chunks: every pass sees the same rows, and training equals partial_fit."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.build_from_recipe import build
-from edge_pipeline.data import out_of_core as in_parts
+from edge_pipeline.data import out_of_core
 from edge_pipeline.data.dataset import Dataset, load_dataset
 from edge_pipeline.data.recipe import Recipe, read_recipe
 from edge_pipeline.errors import DatasetError, RecipeError, TrainingError
@@ -32,7 +32,7 @@ numbers = ["impute", "scale"]
 strings = ["impute", "one-hot"]
 [estimator]
 class = "sklearn.linear_model.{name}"
-{rest}
+{tables}
 """
 
 
@@ -71,9 +71,10 @@ def recipe_for(
     name: str = "SGDClassifier",
     target: str = "water",
     data: str = 'exclude = ["yield"]',
-    rest: str = "",
+    tables: str = "",
 ) -> Recipe:
-    text = RECIPE.format(task=task, file=file.name, target=target, data=data, name=name, rest=rest)
+    options = {"task": task, "name": name, "target": target, "data": data, "tables": tables}
+    text = RECIPE.format(file=file.name, **options)
     (file.parent / "recipe.toml").write_text(text, encoding="utf-8")
     return read_recipe(file.parent)
 
@@ -82,7 +83,7 @@ def rows_of(dataset: Dataset) -> pd.DataFrame:
     return pd.concat([X for X, _ in dataset.parts.training_chunks()], ignore_index=True)
 
 
-def test_every_row_is_for_training_or_for_testing_and_the_same_each_time(file: Path) -> None:
+def test_each_pass_divides_the_rows_in_the_same_way(file: Path) -> None:
     dataset = load_dataset(recipe_for(file))
     train_rows = rows_of(dataset)
     pd.testing.assert_frame_equal(train_rows, rows_of(dataset))
@@ -96,8 +97,8 @@ def test_every_row_is_for_training_or_for_testing_and_the_same_each_time(file: P
     assert (dataset.numbers, dataset.strings) == (("a", "b", "c", "count"), ("rock",))
 
 
-def test_what_is_learnt_is_what_partial_fit_learns_by_hand(file: Path) -> None:
-    recipe = recipe_for(file, rest="[training]\nepochs = 3")
+def test_training_equals_partial_fit_by_hand(file: Path) -> None:
+    recipe = recipe_for(file, tables="[training]\nepochs = 3")
     dataset = load_dataset(recipe)
     fitted = train(recipe, dataset)
     before = fitted.estimator[:-1]
@@ -109,7 +110,7 @@ def test_what_is_learnt_is_what_partial_fit_learns_by_hand(file: Path) -> None:
     assert fitted.metrics["accuracy"] > 0.9
 
 
-class Heard(ProgressListener):
+class RecordingListener(ProgressListener):
     def __init__(self, *, stop_at: int = 0) -> None:
         self.parts: list[tuple[int, int]] = []
         self.losses: list[float] = []
@@ -130,22 +131,23 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "wells.csv"
 
 
-def test_the_watcher_hears_each_part_and_the_loss_of_each_epoch(table: Path) -> None:
+def test_the_listener_gets_each_chunk_and_each_loss(table: Path) -> None:
     options = {"task": "regression", "name": "SGDRegressor", "target": "yield"}
-    recipe = recipe_for(table, data='exclude = ["water"]', rest="[training]\nepochs = 4", **options)
-    dataset, heard = load_dataset(recipe), Heard()
-    fitted = train(recipe, dataset, watcher=heard)
+    tables = "[training]\nepochs = 4"
+    recipe = recipe_for(table, data='exclude = ["water"]', tables=tables, **options)
+    dataset, listener = load_dataset(recipe), RecordingListener()
+    fitted = train(recipe, dataset, watcher=listener)
     total = dataset.train_rows
-    assert heard.parts[-1] == (total, total)
-    assert len(heard.parts) == 4 * len(list(dataset.parts.training_chunks()))
-    assert tuple(heard.losses) == fitted.loss_curve
-    assert len(heard.losses) == 4
-    assert heard.losses[-1] < heard.losses[0] < np.var(dataset.y_train)
+    assert listener.parts[-1] == (total, total)
+    assert len(listener.parts) == 4 * len(list(dataset.parts.training_chunks()))
+    assert tuple(listener.losses) == fitted.loss_curve
+    assert len(listener.losses) == 4
+    assert listener.losses[-1] < listener.losses[0] < np.var(dataset.y_train)
     assert isinstance(fitted.estimator[-1], SGDRegressor)
     assert fitted.metrics["r2"] > 0.9
 
 
-def test_what_was_learnt_in_parts_is_sealed_as_anything_else(table: Path) -> None:
+def test_a_model_from_chunks_predicts_the_same_when_sealed(table: Path) -> None:
     recipe = recipe_for(table)
     report, dataset = build(recipe, table.parent / "wells.onnx"), load_dataset(recipe)
     oracle = train(recipe, dataset).estimator
@@ -153,35 +155,35 @@ def test_what_was_learnt_in_parts_is_sealed_as_anything_else(table: Path) -> Non
         assert np.array_equal(model.predict(dataset.X_test), oracle.predict(dataset.X_test))
 
 
-def test_patience_ends_the_epochs_and_keeps_the_best(table: Path) -> None:
+def test_patience_stops_training_and_keeps_the_best_epoch(table: Path) -> None:
     # Steps so long that it only gets worse.
     parameters = 'parameters = { learning_rate = "constant", eta0 = 0.4 }'
     options = {"task": "regression", "name": "SGDRegressor", "target": "yield"}
     recipe = recipe_for(
         table,
         data='exclude = ["water"]',
-        rest=f"{parameters}\n[training]\nepochs = 50\npatience = 2",
+        tables=f"{parameters}\n[training]\nepochs = 50\npatience = 2",
         **options,
     )
-    dataset, heard = load_dataset(recipe), Heard()
-    fitted = train(recipe, dataset, watcher=heard)
-    assert len(heard.losses) < 50
-    assert min(heard.losses[-2:]) >= min(heard.losses[:-2])
+    dataset, listener = load_dataset(recipe), RecordingListener()
+    fitted = train(recipe, dataset, watcher=listener)
+    assert len(listener.losses) < 50
+    assert min(listener.losses[-2:]) >= min(listener.losses[:-2])
     X, y = dataset.parts.features_and_target(dataset.parts.validation)
     assert len(X) > 40
-    kept = np.mean((fitted.estimator.predict(X) - y) ** 2)
-    assert kept == pytest.approx(min(heard.losses), rel=1e-12)
+    error = np.mean((fitted.estimator.predict(X) - y) ** 2)
+    assert error == pytest.approx(min(listener.losses), rel=1e-12)
 
 
-def test_ctrl_c_keeps_what_was_learnt(table: Path) -> None:
-    recipe = recipe_for(table, rest="[training]\nepochs = 100")
-    dataset, heard = load_dataset(recipe), Heard(stop_at=9)
-    fitted = train(recipe, dataset, watcher=heard)
+def test_ctrl_c_keeps_the_partly_trained_model(table: Path) -> None:
+    recipe = recipe_for(table, tables="[training]\nepochs = 100")
+    dataset, listener = load_dataset(recipe), RecordingListener(stop_at=9)
+    fitted = train(recipe, dataset, watcher=listener)
     assert fitted.warnings[0].startswith("interrupted; SGDClassifier learnt from ")
     assert fitted.metrics["accuracy"] > 0.8
 
 
-def test_words_far_down_in_a_column_of_numbers_make_it_words(table: Path) -> None:
+def test_a_word_in_a_late_chunk_makes_a_column_text(table: Path) -> None:
     frame = wells().astype({"count": object})
     frame.loc[ROWS - 3, "count"] = "many"
     frame.to_csv(table, index=False)
@@ -190,7 +192,7 @@ def test_words_far_down_in_a_column_of_numbers_make_it_words(table: Path) -> Non
     assert {"7", "many"} <= set(rows_of(dataset)["count"]) | set(dataset.X_test["count"])
 
 
-def test_a_gap_far_down_makes_whole_numbers_floats_everywhere(table: Path) -> None:
+def test_a_missing_value_in_a_late_chunk_makes_integers_floats(table: Path) -> None:
     frame = wells().astype({"count": object})
     frame.loc[ROWS - 3, "count"] = None
     frame.to_csv(table, index=False)
@@ -198,11 +200,11 @@ def test_a_gap_far_down_makes_whole_numbers_floats_everywhere(table: Path) -> No
         assert X["count"].dtype == np.float64
 
 
-def test_what_is_kept_is_drawn_from_the_whole_table(
+def test_the_samples_come_from_the_whole_table(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(in_parts, "SAMPLE_ROWS", 100)
-    monkeypatch.setattr(in_parts, "MAX_EVALUATION_ROWS", 60)
+    monkeypatch.setattr(out_of_core, "SAMPLE_ROWS", 100)
+    monkeypatch.setattr(out_of_core, "MAX_EVALUATION_ROWS", 60)
     dataset = load_dataset(recipe_for(table))
     assert (len(dataset.X_train), len(dataset.X_test)) == (100, 60)
     assert dataset.train_rows > 1000
@@ -213,23 +215,23 @@ def test_what_is_kept_is_drawn_from_the_whole_table(
 
 
 @pytest.mark.parametrize(
-    ("data", "rest", "key", "part"),
+    ("data", "tables", "key", "part"),
     [
         ("", "[search]\nparameters = { alpha = [1.0] }", "search", "not possible"),
         ("[split]\nstratify = true", "", "split.stratify", "not possible"),
         ('exclude = ["yeild"]', "", "data.exclude", "did you mean 'yield'?"),
     ],
 )
-def test_what_parts_cannot_do_is_refused_by_its_key(
-    table: Path, data: str, rest: str, key: str, part: str
+def test_keys_that_need_the_whole_table_are_refused(
+    table: Path, data: str, tables: str, key: str, part: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
-        load_dataset(recipe_for(table, data=data, rest=rest))
+        load_dataset(recipe_for(table, data=data, tables=tables))
     assert caught.value.key == key
     assert part in str(caught.value)
 
 
-def test_an_estimator_that_learns_from_whole_tables_is_refused_with_those_that_do_not(
+def test_an_estimator_without_partial_fit_is_refused_with_others(
     table: Path,
 ) -> None:
     recipe = recipe_for(table, name="LogisticRegression")
@@ -237,7 +239,7 @@ def test_an_estimator_that_learns_from_whole_tables_is_refused_with_those_that_d
         train(recipe, load_dataset(recipe))
 
 
-def test_a_table_that_cannot_be_learnt_is_refused_as_when_it_is_read_whole(table: Path) -> None:
+def test_dates_and_large_integers_are_refused_in_chunks_too(table: Path) -> None:
     frame = wells()
     frame["day"] = "2024-01-02"
     frame.to_csv(table, index=False)
@@ -249,13 +251,13 @@ def test_a_table_that_cannot_be_learnt_is_refused_as_when_it_is_read_whole(table
         load_dataset(recipe_for(table))
 
 
-def test_an_estimator_that_refuses_a_part_is_named(table: Path) -> None:
-    recipe = recipe_for(table, rest='parameters = { loss = "hing" }')
+def test_an_estimator_that_refuses_a_chunk_is_named(table: Path) -> None:
+    recipe = recipe_for(table, tables='parameters = { loss = "hing" }')
     with pytest.raises(TrainingError, match=r"SGDClassifier refused the training rows: .*loss"):
         train(recipe, load_dataset(recipe))
 
 
-def test_training_without_parts_is_refused(table: Path) -> None:
+def test_the_training_table_needs_chunk_rows(table: Path) -> None:
     text = (table.parent / "recipe.toml").write_text
     text(
         'name = "w"\ntask = "regression"\nestimator = "auto"\n[data]\nfile = "wells.csv"\n'

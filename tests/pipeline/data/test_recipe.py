@@ -1,4 +1,4 @@
-"""recipe.toml: what is refused, and how the line reads."""
+"""recipe.toml: what is refused, with one line of file, key and remedy."""
 
 import dataclasses
 import sys
@@ -67,7 +67,7 @@ def test_a_recipe_that_was_read_cannot_be_changed(recipe_file: Path) -> None:
         ("C = 2.0", 'C = 2.0\n[export]\nmetrics = ["acuracy"]', "export.metrics", "'accuracy'?"),
     ],
 )
-def test_a_fault_is_one_line_with_file_key_and_remedy(
+def test_an_error_is_one_line_with_file_key_and_remedy(
     changed: Callable[..., Path], before: str, after: str, key: str, part: str
 ) -> None:
     error = fault(changed((before, after)))
@@ -84,7 +84,7 @@ def test_a_fault_is_one_line_with_file_key_and_remedy(
         ("sklearn.trees.DecisionTreeClassifier", "sklearn.tree.DecisionTreeClassifier"),
     ],
 )
-def test_a_misspelt_class_is_answered_with_the_path_that_works(
+def test_a_misspelt_class_is_refused_with_the_right_path(
     changed: Callable[..., Path], path: str, suggestion: str
 ) -> None:
     error = fault(changed((CLASS, f'class = "{path}"')))
@@ -92,7 +92,7 @@ def test_a_misspelt_class_is_answered_with_the_path_that_works(
     assert f"did you mean {suggestion!r}?" in str(error)
 
 
-def test_a_class_that_learns_nothing_is_no_estimator(changed: Callable[..., Path]) -> None:
+def test_a_class_without_fit_is_no_estimator(changed: Callable[..., Path]) -> None:
     error = fault(changed((CLASS, 'class = "collections.OrderedDict"')))
     assert "no estimator" in str(error)
 
@@ -114,7 +114,7 @@ def test_metrics_without_test_rows_are_refused(changed: Callable[..., Path]) -> 
     assert "no row is left" in str(fault(changed(("[estimator]\n", text + "\n"))))
 
 
-def test_a_factory_is_found_beside_the_recipe_and_leaves_nothing_behind(
+def test_a_factory_beside_the_recipe_leaves_no_module_behind(
     changed: Callable[..., Path],
 ) -> None:
     file = changed((CLASS, 'factory = "shipyard:make"'))

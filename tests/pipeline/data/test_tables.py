@@ -1,4 +1,4 @@
-"""Every format of a table gives the same rows; what none of them can hold is refused by name."""
+"""Tables: every file format gives the same rows, and unsuitable columns are refused by name."""
 
 import bz2
 import gzip
@@ -20,14 +20,14 @@ from edge_pipeline.errors import DatasetError, RecipeError
 TABLE = 'name = "t"\ntask = "{task}"\nestimator = "auto"\n[data]\n{data}\n'
 
 
-def load(folder: Path, data: str, task: str = "classification", rest: str = "") -> Dataset:
+def load(folder: Path, data: str, task: str = "classification", tables: str = "") -> Dataset:
     file = folder / "recipe.toml"
-    file.write_text(TABLE.format(task=task, data=data) + rest, encoding="utf-8")
+    file.write_text(TABLE.format(task=task, data=data) + tables, encoding="utf-8")
     return load_dataset(read_recipe(file))
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
+def test_the_separator_is_detected(tmp_path: Path, separator: str) -> None:
     file = tmp_path / "t.csv"
     rows = [["a", "b c", "d"], ["1", "x, y; z" if separator == "|" else "x y", "2.5"]] * 1
     file.write_text("\n".join(separator.join(row) for row in rows) + "\n", encoding="utf-8")
@@ -43,12 +43,12 @@ def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
         ('a,b\n"1.5",x\n2,y\n', [1.5, 2.0]),
     ],
 )
-def test_a_decimal_comma_is_found(tmp_path: Path, text: str, values: list[float]) -> None:
+def test_a_decimal_comma_is_detected(tmp_path: Path, text: str, values: list[float]) -> None:
     (tmp_path / "t.csv").write_text(text, encoding="utf-8")
     assert plain_columns(read_table(tmp_path / "t.csv"), {}, "t")["a"].tolist() == values
 
 
-def test_marks_between_thousands_are_refused_with_the_key_that_reads_them(tmp_path: Path) -> None:
+def test_thousands_separators_are_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text('a,b\n"1,000",x\n"1,234,567.5",y\n12,z\n', encoding="utf-8")
     with pytest.raises(DatasetError, match=r"column 'a' .*'1,000'; say thousands = \",\""):
         plain_columns(read_table(tmp_path / "t.csv"), {}, "t")
@@ -59,7 +59,7 @@ def test_marks_between_thousands_are_refused_with_the_key_that_reads_them(tmp_pa
 @pytest.mark.parametrize(
     "words", [["12 345 main street", "1,2", "x"], ["0,126", "-0,030", "1,500"]]
 )
-def test_words_with_commas_and_spaces_are_no_thousands(words: list[str]) -> None:
+def test_text_with_commas_and_spaces_is_no_number(words: list[str]) -> None:
     assert plain_columns(pd.DataFrame({"a": words}), {}, "t")["a"].tolist() == words
 
 
@@ -92,7 +92,7 @@ def test_a_zip_holds_one_table_or_is_refused(root: Path, tmp_path: Path) -> None
         read_table(tmp_path / "t.zip")
 
 
-def test_another_encoding_is_named_or_refused(tmp_path: Path) -> None:
+def test_another_encoding_is_refused_unless_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("größe,art\n1,Bär\n".encode("cp1252"))
     with pytest.raises(DatasetError, match=r"encoding = \"cp1252\""):
         read_table(tmp_path / "t.csv")
@@ -101,7 +101,7 @@ def test_another_encoding_is_named_or_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "t.csv", Layout(encoding="cp9"))
 
 
-def test_a_row_index_is_left_out_when_the_recipe_says_so(tmp_path: Path) -> None:
+def test_a_row_index_is_dropped_when_the_recipe_says_so(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(",a\n0,5\n1,6\n", encoding="utf-8")
     with pytest.raises(DatasetError, match="row_index = true"):
         read_table(tmp_path / "t.csv")
@@ -186,15 +186,13 @@ def test_a_frame_takes_the_place_of_the_file(recipe_file: Path, library: str) ->
         "a,b\n123456789012345678901234,1\n5123456789012345,2\n",
     ],
 )
-def test_whole_numbers_that_float64_cannot_tell_apart_are_refused_by_name(
-    tmp_path: Path, text: str
-) -> None:
+def test_integers_beyond_float64_are_refused_by_name(tmp_path: Path, text: str) -> None:
     file = tmp_path / "t.csv"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=r"'a' holds whole numbers beyond 2\*\*53.*string"):
         plain_columns(read_table(file), {}, str(file))
-    kept = plain_columns(read_table(file, strings=["a"]), {"a": "string"}, str(file))
-    assert kept["a"].iloc[0] == text.split("\n")[1].split(",")[0]
+    as_text = plain_columns(read_table(file, strings=["a"]), {"a": "string"}, str(file))
+    assert as_text["a"].iloc[0] == text.split("\n")[1].split(",")[0]
 
 
 def test_a_rounded_column_may_be_excluded(tmp_path: Path) -> None:
@@ -221,7 +219,7 @@ def test_large_numbers_that_are_floats_stay_numbers(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv")["mass"].tolist() == [5.97e24, 7.35e22]
 
 
-def test_dates_decimals_and_categories_of_parquet_are_handled_or_refused_by_name() -> None:
+def test_decimals_and_categories_convert_and_dates_are_refused() -> None:
     import datetime
     import decimal
 
@@ -239,7 +237,7 @@ def test_dates_decimals_and_categories_of_parquet_are_handled_or_refused_by_name
             plain_columns(pd.DataFrame({"when": pd.Series([value], dtype=object)}), {}, "t")
 
 
-def test_several_targets_are_labels_that_a_row_has_or_not(tmp_path: Path) -> None:
+def test_several_targets_are_a_multilabel_indicator(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(
         "x,wet,cold\n" + "\n".join(f"{i},{i % 2},{str(i % 3 == 0).lower()}" for i in range(12))
     )

@@ -1,4 +1,4 @@
-"""``init``: what is seen in a table, and a recipe that builds as it stands."""
+"""``init``: the profile of a table, and a recipe that builds without a change."""
 
 import json
 import tomllib
@@ -17,7 +17,7 @@ ROWS = 60
 
 
 def boats() -> pd.DataFrame:
-    """A table with one of everything that should be seen."""
+    """A table with one of everything that should be description."""
     rng = np.random.default_rng(0)
     kind = np.where(np.arange(ROWS) % 3 == 0, "sloop", "ketch")
     return pd.DataFrame(
@@ -44,13 +44,13 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "boats.csv"
 
 
-def left_out(seen: TableDescription) -> dict[str, str]:
-    return {column.name: column.left_out for column in seen.columns if column.left_out}
+def left_out(description: TableDescription) -> dict[str, str]:
+    return {column.name: column.left_out for column in description.columns if column.left_out}
 
 
-def test_what_is_not_worth_learning_from_is_left_out_with_its_reason(table: Path) -> None:
-    seen = describe_table(table, target="kind")
-    assert left_out(seen) == {
+def test_columns_are_excluded_with_their_reason(table: Path) -> None:
+    description = describe_table(table, target="kind")
+    assert left_out(description) == {
         "number": "numbers the rows",
         "name": "is different in every row",
         "boat_id": "identifies the rows",
@@ -61,21 +61,21 @@ def test_what_is_not_worth_learning_from_is_left_out_with_its_reason(table: Path
         "report": "is different in every row",
         "nothing": "has no value",
     }
-    assert [column.name for column in seen.features] == ["length", "hull", "fast"]
-    length = next(column for column in seen.columns if column.name == "length")
+    assert [column.name for column in description.features] == ["length", "hull", "fast"]
+    length = next(column for column in description.columns if column.name == "length")
     assert (length.kind, length.missing, length.distinct) == ("float64", 7, 53)
-    assert (seen.task, seen.rows) == ("classification", ROWS)
-    assert seen.balance == {"ketch": 40, "sloop": 20}
-    assert not seen.is_unbalanced
+    assert (description.task, description.rows) == ("classification", ROWS)
+    assert description.balance == {"ketch": 40, "sloop": 20}
+    assert not description.is_unbalanced
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
-def test_a_frame_is_seen_as_its_file_is(table: Path, library: str) -> None:
+def test_a_frame_has_the_profile_of_its_file(table: Path, library: str) -> None:
     frame = boats()
     if library == "polars":
         frame = pytest.importorskip("polars").from_dict(frame.to_dict("list"), strict=False)
-    seen = describe_table(frame, target="kind")
-    assert left_out(seen) == left_out(describe_table(table, target="kind"))
+    description = describe_table(frame, target="kind")
+    assert left_out(description) == left_out(describe_table(table, target="kind"))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_task_is_guessed_from_the_target(target: object, task: str) -> None:
         assert describe_table(frame, target="y", task="regression").task == "regression"
 
 
-def test_a_rare_label_is_told_and_scored_by_a_fair_scorer(tmp_path: Path) -> None:
+def test_a_rare_label_is_noted_and_scored_by_balanced_accuracy(tmp_path: Path) -> None:
     frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=100)})
     frame["y"] = np.where(np.arange(100) < 95, "well", "ill")
     start = init(frame, tmp_path / "m", target="y")
@@ -107,7 +107,7 @@ def test_a_rare_label_is_told_and_scored_by_a_fair_scorer(tmp_path: Path) -> Non
     assert recipe.search.scoring == "balanced_accuracy"
 
 
-def test_a_column_that_is_known_by_another_is_no_leak_when_it_is_only_good() -> None:
+def test_a_good_feature_is_no_leak_nor_is_the_only_one() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)
     frame = pd.DataFrame({"x": y + rng.normal(scale=0.3, size=400), "y": y})
@@ -128,7 +128,7 @@ def test_a_column_that_is_known_by_another_is_no_leak_when_it_is_only_good() -> 
         ({"target": "nothing"}, "no row has a value"),
     ],
 )
-def test_what_cannot_be_learnt_is_refused_with_the_reason(
+def test_an_unsuitable_target_is_refused_with_the_reason(
     table: Path, arguments: dict[str, str], part: str
 ) -> None:
     with pytest.raises(DatasetError) as caught:
@@ -136,13 +136,13 @@ def test_what_cannot_be_learnt_is_refused_with_the_reason(
     assert part in str(caught.value)
 
 
-def test_a_table_of_nothing_to_learn_from_is_refused_column_by_column() -> None:
+def test_a_table_without_features_is_refused_with_each_reason() -> None:
     frame = pd.DataFrame({"n": range(30), "c": [1] * 30, "y": ["a", "b"] * 15})
     with pytest.raises(DatasetError, match="n: numbers the rows, c: has one value only"):
         describe_table(frame, target="y")
 
 
-def test_the_recipe_reads_back_with_what_was_seen(table: Path, tmp_path: Path) -> None:
+def test_the_recipe_reads_back_and_its_comments_build(table: Path, tmp_path: Path) -> None:
     start = init(table, tmp_path / "models" / "boats", target="kind")
     text = start.recipe.read_text(encoding="utf-8")
     recipe = edge_pipeline.read_recipe(start.recipe)
@@ -183,7 +183,7 @@ def test_a_recipe_that_exists_is_not_written_over(table: Path, tmp_path: Path) -
         ('a,y\n"1,000",u\n"2,500,000",v\n', "utf-8", 'thousands = ","'),
     ],
 )
-def test_how_the_file_is_written_goes_into_the_recipe(
+def test_the_layout_of_the_file_goes_into_the_recipe(
     tmp_path: Path, text: str, encoding: str, line: str
 ) -> None:
     head, *rows = text.splitlines()
@@ -194,7 +194,7 @@ def test_how_the_file_is_written_goes_into_the_recipe(
     assert (dataset.numbers, dataset.rows) == (("a",), 40)
 
 
-def test_names_that_need_quoting_come_back_as_they_were(tmp_path: Path) -> None:
+def test_names_that_need_quotes_read_back_unchanged(tmp_path: Path) -> None:
     odd = ['sa"y', "back\\slash", "new\nline", "tab\t", "ünï", "a # b", "\x7f", "]"]
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({name: [7.0] * 40 for name in odd})
@@ -217,7 +217,7 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
 
 
-def test_the_command_prints_what_it_saw_and_where_it_wrote(table: Path, tmp_path: Path) -> None:
+def test_the_command_prints_the_profile_and_the_recipe_path(table: Path, tmp_path: Path) -> None:
     result = run("init", table, "--target", "kind", "-o", tmp_path / "m")
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
@@ -232,12 +232,13 @@ def test_the_command_prints_what_it_saw_and_where_it_wrote(table: Path, tmp_path
 
 def test_the_command_gives_json_of_the_same(table: Path, tmp_path: Path) -> None:
     result = run("init", table, "-t", "kind", "-o", tmp_path / "m", "--json")
-    told = json.loads(result.stdout)
-    assert told["recipe"] == str(tmp_path / "m" / "recipe.toml")
-    assert told["balance"] == {"ketch": 40, "sloop": 20}
-    assert {c["name"]: c["left_out"] for c in told["columns"]}["number"] == "numbers the rows"
+    output = json.loads(result.stdout)
+    assert output["recipe"] == str(tmp_path / "m" / "recipe.toml")
+    assert output["balance"] == {"ketch": 40, "sloop": 20}
+    assert {c["name"]: c["left_out"] for c in output["columns"]}["number"] == "numbers the rows"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "file", "target", "without"),
     [
@@ -246,7 +247,7 @@ def test_the_command_gives_json_of_the_same(table: Path, tmp_path: Path) -> None
         ("vega_datasets", "_data/seattle-weather.csv", "weather", {"date"}),
     ],
 )
-def test_a_table_of_a_stranger_builds_without_a_word_of_help(
+def test_a_public_table_builds_without_any_option(
     tmp_path: Path,
     in_new_process: Callable[..., str],
     package: str,
@@ -256,10 +257,10 @@ def test_a_table_of_a_stranger_builds_without_a_word_of_help(
 ) -> None:
     from importlib.util import find_spec
 
-    found = find_spec(package)
-    if found is None or found.submodule_search_locations is None:
+    spec = find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
         pytest.skip(f"{package} is not installed")
-    table = Path(found.submodule_search_locations[0], file)
+    table = Path(spec.submodule_search_locations[0], file)
     start = init(table, tmp_path / "m", target=target)
     assert without <= set(left_out(start.description))
     report = edge_pipeline.build(start.recipe, tmp_path / "m.onnx")

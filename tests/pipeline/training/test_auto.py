@@ -1,4 +1,4 @@
-"""``estimator = "auto"`` where there is no table with a target: clusters, anomalies, texts."""
+"""``estimator = "auto"``: tasks without a target, texts, and how a candidate is selected."""
 
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def test_auto_needs_no_target_where_nothing_is_predicted(tmp_path: Path, task: s
         assert report.search.chosen.parameters == {"n_clusters": 3}
 
 
-def test_texts_are_searched_with_words_counted(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_texts_are_searched_with_tf_idf(tmp_path: Path) -> None:
     (tmp_path / "rows.py").write_text(
         "def make():\n"
         "    good = [f'a fine and sunny day {i}' for i in range(30)]\n"
@@ -46,8 +47,9 @@ def test_texts_are_searched_with_words_counted(tmp_path: Path) -> None:
     assert report.manifest.metrics["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("curved", "family"), [(False, "linear"), (True, "forest")])
-def test_a_linear_model_is_taken_unless_another_is_plainly_better(
+def test_a_linear_model_wins_unless_another_is_clearly_better(
     tmp_path: Path, curved: bool, family: str
 ) -> None:
     rng = np.random.default_rng(2)
@@ -61,14 +63,15 @@ def test_a_linear_model_is_taken_unless_another_is_plainly_better(
         "[validation]\nfolds = 3\nrepeats = 1\n[search]\nmeasured = 0\n"
     )
     recipe = read_recipe(tmp_path)
-    found = train(recipe, load_dataset(recipe)).search
-    assert found is not None
-    assert found.chosen.family == family
-    best = max(one.score for one in found.candidates)
-    assert found.chosen.score >= best - found.chosen.spread
+    search = train(recipe, load_dataset(recipe)).search
+    assert search is not None
+    assert search.chosen.family == family
+    best = max(candidate.score for candidate in search.candidates)
+    assert search.chosen.score >= best - search.chosen.spread
 
 
-def test_of_equal_accuracies_the_smaller_log_loss_is_taken(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_log_loss_decides_between_equal_accuracies(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": np.concatenate([rng.normal(-4, 1, 60), rng.normal(4, 1, 60)])})
     frame["y"] = np.repeat(["u", "v"], 60)
@@ -79,17 +82,17 @@ def test_of_equal_accuracies_the_smaller_log_loss_is_taken(tmp_path: Path) -> No
     )
     recipe = read_recipe(tmp_path)
     dataset = load_dataset(recipe)
-    found = train(recipe, dataset).search
-    assert found is not None
-    assert {one.score for one in found.candidates} == {1.0}
+    search = train(recipe, dataset).search
+    assert search is not None
+    assert {candidate.score for candidate in search.candidates} == {1.0}
     losses = {
-        one.parameters["C"]: cross_val_score(
-            make_pipeline(StandardScaler(), LogisticRegression(C=one.parameters["C"])),
+        candidate.parameters["C"]: cross_val_score(
+            make_pipeline(StandardScaler(), LogisticRegression(C=candidate.parameters["C"])),
             dataset.X_train,
             dataset.y_train,
             cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0),
             scoring="neg_log_loss",
         ).mean()
-        for one in found.candidates
+        for candidate in search.candidates
     }
-    assert found.chosen.parameters["C"] == max(losses, key=losses.__getitem__) != 1.0
+    assert search.chosen.parameters["C"] == max(losses, key=losses.__getitem__) != 1.0

@@ -1,4 +1,4 @@
-"""A real Dask cluster of two worker processes: the same search, nothing lost with a worker."""
+"""A search on a Dask cluster of two processes: equal scores, also when a worker dies."""
 
 import importlib.util
 import os
@@ -26,6 +26,7 @@ import edge_runtime
 distributed = pytest.importorskip("distributed")
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.xdist_group("dask"),
     # Its own event loop and the processes that it kills leave sockets to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -51,8 +52,8 @@ def cluster() -> Iterator[Any]:
     """Two workers, each a process of its own."""
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit="1GiB"
-    ) as made:
-        yield made
+    ) as local_cluster:
+        yield local_cluster
 
 
 @pytest.fixture
@@ -77,11 +78,9 @@ def searched(folder: Path, engine: Engine, watcher: ProgressListener | None = No
     return train(recipe, load_dataset(recipe), watcher=watcher or ProgressListener(), engine=engine)
 
 
-def told(model: FittedModel) -> list[tuple[int, str, float]]:
+def numbered_scores(model: FittedModel) -> list[tuple[int, str, float]]:
     assert model.search is not None
-    return [
-        (one.number, str(one.parameters), round(one.score, 10)) for one in model.search.candidates
-    ]
+    return [(c.number, str(c.parameters), round(c.score, 10)) for c in model.search.candidates]
 
 
 class Killing(ProgressListener):
@@ -112,17 +111,17 @@ def pids_of(cluster: Any) -> dict[str, int]:
         return dict(client.run(os.getpid))
 
 
-def test_the_search_on_two_workers_is_the_search_at_home(folder: Path, cluster: Any) -> None:
+def test_a_cluster_gives_the_scores_of_a_local_search(folder: Path, cluster: Any) -> None:
     assert len(set(pids_of(cluster).values()) - {os.getpid()}) == 2
     there = searched(folder, Engine("dask", scheduler=cluster.scheduler_address))
     here = searched(folder, Engine())
-    assert told(there) == told(here)
-    assert len(told(here)) == 6
+    assert numbered_scores(there) == numbered_scores(here)
+    assert len(numbered_scores(here)) == 6
     X = load_dataset(read_recipe(folder)).X_test
     assert np.array_equal(there.estimator.predict_proba(X), here.estimator.predict_proba(X))
 
 
-def test_a_worker_killed_in_mid_search_loses_nothing(folder: Path, cluster: Any) -> None:
+def test_a_killed_worker_loses_no_candidate(folder: Path, cluster: Any) -> None:
     # Slow enough to be at work when it is killed; a class that the workers cannot import.
     (folder / "slow.py").write_text(
         "import time\nfrom sklearn.tree import DecisionTreeClassifier\n\n"
@@ -140,18 +139,16 @@ def test_a_worker_killed_in_mid_search_loses_nothing(folder: Path, cluster: Any)
     watcher.thread.join()
     assert watcher.was_at_work
     assert watcher.pid not in pids_of(cluster).values()
-    assert told(there) == told(searched(folder, Engine()))
+    assert numbered_scores(there) == numbered_scores(searched(folder, Engine()))
 
 
-def test_the_file_from_a_cluster_has_the_bytes_of_the_file_from_here(
-    folder: Path, cluster: Any
-) -> None:
+def test_a_cluster_gives_the_bytes_of_a_local_build(folder: Path, cluster: Any) -> None:
     engine = Engine("dask", scheduler=cluster.scheduler_address)
     there = build(folder, folder / "there.onnx", engine=engine).path.read_bytes()
     assert there == build(folder, folder / "here.onnx").path.read_bytes()
 
 
-def test_the_code_of_the_page_answers_inside_the_workers(
+def test_the_code_of_the_page_predicts_inside_the_workers(
     root: Path, folder: Path, cluster: Any
 ) -> None:
     page = (root / "docs/scale.md").read_text(encoding="utf-8")
@@ -165,13 +162,13 @@ def test_the_code_of_the_page_answers_inside_the_workers(
     spec.loader.exec_module(module)
     path = build(folder, folder / "boats.onnx").path
     frame = pd.read_csv(folder / "boats.csv").drop(columns="kind")
-    found = module.answer_all(str(path), frame, cluster.scheduler_address, 60)
+    predictions = module.answer_all(str(path), frame, cluster.scheduler_address, 60)
     with edge_runtime.load(path) as model:
-        assert found["answer"].tolist() == model.predict(frame).tolist()
-    assert found.drop(columns="answer").equals(frame)
+        assert predictions["answer"].tolist() == model.predict(frame).tolist()
+    assert predictions.drop(columns="answer").equals(frame)
 
 
-def test_the_command_makes_a_cluster_of_its_own(folder: Path) -> None:
+def test_the_command_starts_its_own_cluster(folder: Path) -> None:
     from click.testing import CliRunner
     from edge_pipeline.cli.main import cli
 
@@ -183,7 +180,7 @@ def test_the_command_makes_a_cluster_of_its_own(folder: Path) -> None:
     assert (folder / "m.onnx").is_file()
 
 
-def test_a_scheduler_that_does_not_answer_is_named(folder: Path) -> None:
+def test_an_unreachable_scheduler_is_named(folder: Path) -> None:
     import dask
 
     with (
@@ -193,14 +190,14 @@ def test_a_scheduler_that_does_not_answer_is_named(folder: Path) -> None:
         searched(folder, Engine("dask", scheduler="tcp://127.0.0.1:9"))
 
 
-def test_a_scheduler_without_its_engine_is_refused(folder: Path) -> None:
+def test_a_scheduler_without_the_engine_dask_is_refused(folder: Path) -> None:
     with pytest.raises(TrainingError, match="name both"):
         searched(folder, Engine(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(TrainingError, match="found 0"):
         searched(folder, Engine(jobs=0))
 
 
-def test_without_dask_the_extra_is_named(folder: Path, in_new_process: Callable[..., str]) -> None:
+def test_a_missing_dask_is_named(folder: Path, in_new_process: Callable[..., str]) -> None:
     source = (
         "import sys\nsys.modules['distributed'] = None\nimport edge_pipeline\n"
         "from edge_pipeline import Engine\n"

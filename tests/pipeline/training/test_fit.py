@@ -1,4 +1,4 @@
-"""Training: what is learnt is shown, the same twice, and what goes wrong is named."""
+"""Training: coefficients, losses and metrics; seeds; and errors that name the cause."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,7 +37,7 @@ def fit(file: Path, watcher: ProgressListener | None = None) -> FittedModel:
     return train(recipe, load_dataset(recipe), watcher=watcher or ProgressListener())
 
 
-def test_the_line_is_learnt_as_2_and_0(root: Path) -> None:
+def test_the_line_has_coefficient_2_and_intercept_0(root: Path) -> None:
     linear = fit(root / "models/linear").linear
     assert linear is not None
     assert linear.coefficients == {"x": pytest.approx(2.0, abs=1e-12)}
@@ -76,7 +76,7 @@ def test_the_penguins_recipe_is_the_everyday_pipeline(root: Path) -> None:
     assert fitted.linear is None, "three species have three sets of coefficients"
 
 
-def test_the_digits_tell_their_loss_epoch_by_epoch_and_it_falls(root: Path) -> None:
+def test_the_loss_of_each_epoch_is_reported_and_falls(root: Path) -> None:
     epochs = Epochs()
     fitted = fit(root / "models/digits", epochs)
     numbers, losses = zip(*epochs.losses, strict=True)
@@ -87,7 +87,7 @@ def test_the_digits_tell_their_loss_epoch_by_epoch_and_it_falls(root: Path) -> N
     assert fitted.warnings == ()
 
 
-def test_watching_changes_nothing_that_is_learnt(
+def test_a_listener_does_not_change_the_training(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watched = fit(root / "models/digits", Epochs()).estimator[-1]
@@ -106,7 +106,7 @@ def test_the_regression_learns_from_numbers_and_strings(root: Path) -> None:
     assert fitted.metrics["r2"] > 0.7
 
 
-def test_every_random_state_that_nobody_set_is_the_seed(
+def test_an_unset_random_state_gets_the_seed(
     changed: Callable[..., Path],
 ) -> None:
     file = changed((CLASS, "sklearn.ensemble.RandomForestClassifier"), ("C = 2.0", ""))
@@ -129,7 +129,7 @@ def test_a_factory_is_called_with_the_parameters(changed: Callable[..., Path]) -
     assert estimator[-1].C == 20
 
 
-def test_a_factory_that_raises_or_returns_something_else_is_named(
+def test_a_factory_that_fails_is_named(
     changed: Callable[..., Path],
 ) -> None:
     file = changed((f'class = "{CLASS}"', 'factory = "shipyard:make"'))
@@ -143,7 +143,7 @@ def test_a_factory_that_raises_or_returns_something_else_is_named(
 
 
 @pytest.mark.parametrize("value", ["-1.0", '"much"'])
-def test_a_value_that_a_parameter_does_not_take_is_named_with_its_key(
+def test_a_refused_parameter_value_is_named_with_its_key(
     changed: Callable[..., Path], value: str
 ) -> None:
     with pytest.raises(RecipeError, match="must be a float in the range") as caught:
@@ -151,7 +151,7 @@ def test_a_value_that_a_parameter_does_not_take_is_named_with_its_key(
     assert caught.value.key == "estimator.parameters.C"
 
 
-def test_strings_without_preprocessing_are_answered_with_the_line_to_add(
+def test_strings_without_preprocessing_are_refused_with_the_remedy(
     changed: Callable[..., Path],
 ) -> None:
     with pytest.raises(TrainingError, match=r"hull.*strings = \[\"impute\", \"one-hot\"\]"):
@@ -160,7 +160,7 @@ def test_strings_without_preprocessing_are_answered_with_the_line_to_add(
         fit(changed(("[estimator]\n", '[preprocessing]\nnumbers = ["impute"]\n[estimator]\n')))
 
 
-def test_gaps_that_nobody_fills_are_answered_with_the_line_to_add(
+def test_missing_values_without_impute_are_refused_with_the_remedy(
     changed: Callable[..., Path], recipe_file: Path
 ) -> None:
     table = recipe_file.parent / "boats.csv"
@@ -169,7 +169,7 @@ def test_gaps_that_nobody_fills_are_answered_with_the_line_to_add(
         fit(changed(('numbers = ["impute", "scale"]', 'numbers = ["scale"]')))
 
 
-def test_numbers_may_pass_as_they_are(changed: Callable[..., Path]) -> None:
+def test_numbers_may_pass_unchanged(changed: Callable[..., Path]) -> None:
     fitted = fit(changed(('numbers = ["impute", "scale"]\n', "")))
     assert "length" in fitted.estimator[:-1].get_feature_names_out()[0]
 
@@ -185,34 +185,34 @@ def test_a_metric_that_cannot_be_measured_is_named(
     assert caught.value.key == "export.metrics"
 
 
-def test_what_the_estimator_warns_about_is_kept(changed: Callable[..., Path]) -> None:
+def test_warnings_of_the_estimator_are_kept(changed: Callable[..., Path]) -> None:
     fitted = fit(changed(("C = 2.0", "C = 2.0\nmax_iter = 1")))
     assert len(fitted.warnings) == 1
     assert "converge" in fitted.warnings[0]
     assert "\n" not in fitted.warnings[0]
 
 
-def test_one_label_everywhere_is_refused_before_anything_is_learnt(recipe_file: Path) -> None:
+def test_a_single_label_is_refused_before_training(recipe_file: Path) -> None:
     recipe = read_recipe(recipe_file)
     rows = load_dataset(recipe)
     assert rows.y_train is not None
-    same = replace(rows, y_train=np.full_like(rows.y_train, rows.y_train[0]))
+    single_label = replace(rows, y_train=np.full_like(rows.y_train, rows.y_train[0]))
     with pytest.raises(TrainingError, match="two labels or more"):
-        train(recipe, same)
+        train(recipe, single_label)
 
 
-def test_a_label_of_the_test_rows_alone_is_told(recipe_file: Path) -> None:
+def test_a_label_that_only_test_rows_have_is_noted(recipe_file: Path) -> None:
     recipe = read_recipe(recipe_file)
     rows = load_dataset(recipe)
     assert rows.y_test is not None
     y_test = rows.y_test.astype(object)
     y_test[0] = "galleon"
-    told = train(recipe, replace(rows, y_test=y_test)).warnings
-    assert [note for note in told if "'galleon' is in 1 of the test rows" in note]
+    notes = train(recipe, replace(rows, y_test=y_test)).warnings
+    assert [note for note in notes if "'galleon' is in 1 of the test rows" in note]
     assert not [note for note in train(recipe, rows).warnings if "test rows" in note]
 
 
-def test_clusters_are_learnt_without_a_target(changed: Callable[..., Path]) -> None:
+def test_clustering_needs_no_target(changed: Callable[..., Path]) -> None:
     file = changed(
         ('"classification"', '"clustering"'),
         ('target = "kind"', 'exclude = ["kind"]'),

@@ -1,4 +1,4 @@
-"""Searches: scikit-learn's candidates and scores, stopped and kept, chosen for the device."""
+"""Searches: the scores of scikit-learn, early stops, and the candidate for the device."""
 
 import os
 import signal
@@ -30,6 +30,8 @@ from sklearn.model_selection import (
     cross_val_score,
 )
 
+pytestmark = pytest.mark.slow
+
 RECIPE = """\
 name = "wells"
 task = "{task}"
@@ -46,7 +48,7 @@ FOLDS = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
 
 @pytest.fixture
 def recipe_for(tmp_path: Path) -> Callable[..., Recipe]:
-    """A recipe for a table of 120 wells, in which depth and rock decide on water."""
+    """Make a recipe for a table of 120 wells, in which depth and rock decide on water."""
     rng = np.random.default_rng(1)
     frame = pd.DataFrame(
         {
@@ -79,29 +81,29 @@ def trained(recipe: Recipe, watcher: ProgressListener | None = None) -> FittedMo
 
 
 def search(recipe: Recipe) -> Any:
-    found = trained(recipe).search
-    assert found is not None
-    return found
+    result = trained(recipe).search
+    assert result is not None
+    return result
 
 
-def test_a_grid_has_the_scores_and_the_choice_of_scikit_learn(
+def test_a_grid_gives_the_scores_and_the_best_of_scikit_learn(
     recipe_for: Callable[..., Recipe],
 ) -> None:
     values = [0.001, 0.1, 1.0, 100.0]
     recipe = recipe_for(
         more=f'{LOGISTIC}[search]\nmethod = "grid"\nmeasured = 0\nparameters = {{ C = {values} }}'
     )
-    found, dataset = search(recipe), load_dataset(recipe)
+    result, dataset = search(recipe), load_dataset(recipe)
     oracle = GridSearchCV(LogisticRegression(random_state=0), {"C": values}, cv=FOLDS)
     oracle.fit(dataset.X_train, dataset.y_train)
-    scores = {one.parameters["C"]: one.score for one in found.candidates}
+    scores = {candidate.parameters["C"]: candidate.score for candidate in result.candidates}
     assert scores == dict(zip(values, oracle.cv_results_["mean_test_score"], strict=True))
-    assert found.chosen.score == oracle.best_score_
-    assert found.scoring == "accuracy"
-    assert found.baseline < found.chosen.score
+    assert result.chosen.score == oracle.best_score_
+    assert result.scoring == "accuracy"
+    assert result.baseline < result.chosen.score
 
 
-def test_drawn_candidates_lie_in_their_range_and_score_as_scikit_learn_scores_them(
+def test_random_candidates_are_in_range_and_score_as_in_sklearn(
     recipe_for: Callable[..., Recipe],
 ) -> None:
     recipe = recipe_for(
@@ -114,27 +116,27 @@ def test_drawn_candidates_lie_in_their_range_and_score_as_scikit_learn_scores_th
         "max_depth = { low = 1, high = 3, whole = true }\n"
         'criterion = ["gini", "entropy"]'
     )
-    found, dataset = search(recipe), load_dataset(recipe)
-    assert len(found.candidates) == 4
-    assert len({one.parameters["ccp_alpha"] for one in found.candidates}) == 4
+    result, dataset = search(recipe), load_dataset(recipe)
+    assert len(result.candidates) == 4
+    assert len({candidate.parameters["ccp_alpha"] for candidate in result.candidates}) == 4
     folds = RepeatedStratifiedKFold(n_splits=3, n_repeats=1, random_state=0)
-    for one in found.candidates:
-        assert 0.001 <= one.parameters["ccp_alpha"] <= 0.1
-        assert one.parameters["max_depth"] in (1, 2, 3)
-        forest = RandomForestClassifier(n_estimators=5, random_state=0, **one.parameters)
+    for candidate in result.candidates:
+        assert 0.001 <= candidate.parameters["ccp_alpha"] <= 0.1
+        assert candidate.parameters["max_depth"] in (1, 2, 3)
+        forest = RandomForestClassifier(n_estimators=5, random_state=0, **candidate.parameters)
         scores = cross_val_score(
             forest, dataset.X_train, dataset.y_train, cv=folds, scoring="neg_log_loss"
         )
-        assert one.score == pytest.approx(scores.mean(), rel=1e-12)
+        assert candidate.score == pytest.approx(scores.mean(), rel=1e-12)
 
 
-def test_halving_takes_the_best_of_its_last_round(recipe_for: Callable[..., Recipe]) -> None:
+def test_halving_selects_the_best_of_its_last_round(recipe_for: Callable[..., Recipe]) -> None:
     recipe = recipe_for(
         more=f"{LOGISTIC}[validation]\nfolds = 2\nrepeats = 1\n"
         '[search]\nmethod = "halving"\ncandidates = 9\nmeasured = 0\n'
         "[search.parameters]\nC = [0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]"
     )
-    found, dataset = search(recipe), load_dataset(recipe)
+    result, dataset = search(recipe), load_dataset(recipe)
     oracle = HalvingRandomSearchCV(
         LogisticRegression(random_state=0),
         {"C": [0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]},
@@ -143,8 +145,8 @@ def test_halving_takes_the_best_of_its_last_round(recipe_for: Callable[..., Reci
         random_state=0,
         scoring="accuracy",
     ).fit(dataset.X_train, dataset.y_train)
-    assert found.chosen.parameters == oracle.best_params_
-    assert len(found.candidates) == len(oracle.cv_results_["params"]) > 9
+    assert result.chosen.parameters == oracle.best_params_
+    assert len(result.candidates) == len(oracle.cv_results_["params"]) > 9
 
 
 def test_groups_and_time_decide_the_folds(recipe_for: Callable[..., Recipe]) -> None:
@@ -198,7 +200,7 @@ def test_ctrl_c_keeps_the_best_so_far(recipe_for: Callable[..., Recipe]) -> None
     assert model.metrics["accuracy"] > 0.6
 
 
-def test_a_search_out_of_time_says_what_it_left_out(recipe_for: Callable[..., Recipe]) -> None:
+def test_a_search_out_of_time_says_how_many_it_tried(recipe_for: Callable[..., Recipe]) -> None:
     recipe = recipe_for(
         more=f'{LOGISTIC}[search]\nmethod = "grid"\nmeasured = 0\nmax_seconds = 1e-9\n'
         "parameters = { C = [1.0, 2.0] }"
@@ -206,19 +208,19 @@ def test_a_search_out_of_time_says_what_it_left_out(recipe_for: Callable[..., Re
     assert search(recipe).stopped == "after 1e-09 s, with 1 of 2 candidates tried"
 
 
-def test_a_candidate_that_cannot_be_fitted_is_told_and_not_taken(
+def test_a_candidate_that_cannot_be_fitted_is_not_selected(
     recipe_for: Callable[..., Recipe],
 ) -> None:
     more = f'{LOGISTIC}[search]\nmethod = "grid"\nmeasured = 0\nparameters = {{ C = {{}} }}'
-    found = search(recipe_for(more=more.replace("{}", "[-1.0, 1.0]")))
-    failed = [one for one in found.candidates if one.fault]
-    assert [one.parameters for one in failed] == [{"C": -1.0}]
+    result = search(recipe_for(more=more.replace("{}", "[-1.0, 1.0]")))
+    failed = [candidate for candidate in result.candidates if candidate.fault]
+    assert [candidate.parameters for candidate in failed] == [{"C": -1.0}]
     assert "must be a float in the range" in failed[0].fault
     with pytest.raises(TrainingError, match=r"no candidate could be fitted: .*must be a float"):
         trained(recipe_for(more=more.replace("{}", "[-1.0]")))
 
 
-def test_jobs_of_other_processes_find_the_same(recipe_for: Callable[..., Recipe]) -> None:
+def test_two_processes_give_the_same_scores(recipe_for: Callable[..., Recipe]) -> None:
     from edge_pipeline.training.engines import Engine
 
     recipe = recipe_for(
@@ -230,8 +232,11 @@ def test_jobs_of_other_processes_find_the_same(recipe_for: Callable[..., Recipe]
     there = train(recipe, dataset, engine=Engine(jobs=2)).search
     assert here is not None
     assert there is not None
-    scores = [(one.number, one.score) for one in here.candidates]
-    assert str(scores) == str([(one.number, one.score) for one in there.candidates])
+    local_scores, process_scores = (
+        [(candidate.number, candidate.score) for candidate in result.candidates]
+        for result in (here, there)
+    )
+    assert str(local_scores) == str(process_scores)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +255,7 @@ def test_jobs_of_other_processes_find_the_same(recipe_for: Callable[..., Recipe]
         ('prefer = "small"\nmeasured = 0\nparameters = { C = [1.0] }', "search", "above 0"),
     ],
 )
-def test_a_fault_in_the_search_is_one_line_with_its_key(
+def test_an_error_in_the_search_table_is_one_line_with_its_key(
     recipe_for: Callable[..., Recipe], text: str, key: str, part: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
@@ -270,7 +275,7 @@ def test_a_fault_in_the_search_is_one_line_with_its_key(
         ("", '[estimator]\npreset = "auto"\nparameters = { C = 1 }', "estimator"),
     ],
 )
-def test_what_auto_brings_itself_is_not_taken_from_the_recipe(
+def test_keys_that_auto_sets_itself_are_refused(
     recipe_for: Callable[..., Recipe], top: str, more: str, key: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
@@ -279,13 +284,14 @@ def test_what_auto_brings_itself_is_not_taken_from_the_recipe(
 
 
 def test_auto_tries_every_family_and_beats_the_baseline(recipe_for: Callable[..., Recipe]) -> None:
-    found = search(recipe_for(more=f'[estimator]\npreset = "auto"\n{FEW}[search]\nmeasured = 0'))
-    assert {one.family for one in found.candidates} == {"linear", "forest", "boosting", "network"}
-    assert found.chosen.score > found.baseline + 0.1
-    assert found.stopped == ""
+    result = search(recipe_for(more=f'[estimator]\npreset = "auto"\n{FEW}[search]\nmeasured = 0'))
+    families = {candidate.family for candidate in result.candidates}
+    assert families == {"linear", "forest", "boosting", "network"}
+    assert result.chosen.score > result.baseline + 0.1
+    assert result.stopped == ""
 
 
-def test_the_small_one_is_preferred_within_the_tolerance_and_the_front_is_told(
+def test_small_is_preferred_within_the_score_tolerance(
     recipe_for: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     forest = '[estimator]\nclass = "sklearn.ensemble.RandomForestRegressor"\n'
@@ -296,50 +302,55 @@ def test_the_small_one_is_preferred_within_the_tolerance_and_the_front_is_told(
     )
     options = {"task": "regression", "target": '"yield"'}
     best = search(recipe_for(more=more.format("score", 0.01), **options))
-    assert best.chosen.score == max(one.score for one in best.candidates)
+    assert best.chosen.score == max(candidate.score for candidate in best.candidates)
     assert best.chosen.parameters != {"n_estimators": 2}
-    assert all(one.device.model_bytes > 0 for one in best.candidates)
+    assert all(candidate.device.model_bytes > 0 for candidate in best.candidates)
     assert best.chosen in best.front
     report = build(recipe_for(more=more.format("small", 0.9), **options), tmp_path / "m.onnx")
     assert report.search is not None
     assert report.search.chosen.parameters == {"n_estimators": 2}
     assert report.search.chosen.device is not None
-    sizes = {one.number: one.device.model_bytes for one in report.search.candidates if one.device}
+    candidates = report.search.candidates
+    sizes = {c.number: c.device.model_bytes for c in candidates if c.device is not None}
     assert report.search.chosen.device.model_bytes == min(sizes.values())
     assert report.bundle_bytes < 2 * min(sizes.values())
-    told = report.to_json()["search"]
-    assert told["chosen"] == report.search.chosen.number
-    assert {one["number"] for one in told["candidates"]} == set(sizes)
-    # A limit that only the small one keeps is a reason to take it, whatever the scores.
+    search_json = report.to_json()["search"]
+    assert search_json["chosen"] == report.search.chosen.number
+    assert {candidate["number"] for candidate in search_json["candidates"]} == set(sizes)
+    # The smallest candidate is selected when only it keeps a limit, whatever the scores.
     limit = f"\n[limits]\nmax_model_bytes = {min(sizes.values()) + 2000}"
     limited = search(recipe_for(more=more.format("score", 0.01) + limit, **options))
     assert limited.chosen.parameters == {"n_estimators": 2}
 
 
-def test_what_cannot_be_exported_is_measured_in_vain_and_not_taken(
+def test_a_candidate_that_cannot_be_exported_is_not_selected(
     recipe_for: Callable[..., Recipe],
 ) -> None:
-    # What is drawn anew for each row has no graph, and by this score is the better guess.
+    # "stratified" draws at random, which no graph can; by this score it is the better strategy.
     recipe = recipe_for(
         more='[estimator]\nclass = "sklearn.dummy.DummyClassifier"\n[search]\nmethod = "grid"\n'
         'scoring = "f1_macro"\nmeasured = 2\nparameters = { strategy = ["stratified", "prior"] }'
     )
-    found = search(recipe)
-    assert found.candidates[0].parameters == {"strategy": "stratified"}
-    assert "random" in found.candidates[0].fault
-    assert found.chosen.parameters == {"strategy": "prior"}
-    assert found.front == (found.chosen,)
+    result = search(recipe)
+    assert result.candidates[0].parameters == {"strategy": "stratified"}
+    assert "random" in result.candidates[0].fault
+    assert result.chosen.parameters == {"strategy": "prior"}
+    assert result.front == (result.chosen,)
 
 
-def test_the_front_has_those_that_no_other_beats_in_everything() -> None:
-    def one(number: int, score: float, size: int, latency: float) -> Candidate:
+def test_the_pareto_front_has_no_dominated_candidate() -> None:
+    def with_figures(number: int, score: float, size: int, latency: float) -> Candidate:
         figures = DeviceFigures(size, latency, latency, 60.0)
         return Candidate(number, "f", {}, score, 0.0, 0.0, figures)
 
-    best, small, fast = one(0, 0.9, 900, 9.0), one(1, 0.5, 100, 9.0), one(2, 0.5, 900, 1.0)
-    beaten, twin = one(3, 0.5, 900, 9.0), one(4, 0.9, 900, 9.0)
+    best, small, fast = (
+        with_figures(0, 0.9, 900, 9.0),
+        with_figures(1, 0.5, 100, 9.0),
+        with_figures(2, 0.5, 900, 1.0),
+    )
+    dominated, twin = with_figures(3, 0.5, 900, 9.0), with_figures(4, 0.9, 900, 9.0)
     unmeasured = Candidate(5, "f", {}, 0.99, 0.0, 0.0)
-    front = pareto_front([best, small, fast, beaten, twin, unmeasured])
+    front = pareto_front([best, small, fast, dominated, twin, unmeasured])
     assert front == (best, small, fast, twin)
 
 
@@ -353,9 +364,7 @@ def test_the_same_seed_gives_the_same_bytes(
     assert build(recipe, tmp_path / "b.onnx").path.read_bytes() == first
 
 
-def test_several_labels_and_several_numbers_are_searched_too(
-    recipe_for: Callable[..., Recipe], tmp_path: Path
-) -> None:
+def test_auto_handles_several_targets(recipe_for: Callable[..., Recipe], tmp_path: Path) -> None:
     top = '[estimator]\npreset = "auto"\nfamilies = ["linear"]\n[search]\nmeasured = 1'
     report = build(recipe_for(target='["deep", "steep"]', more=top), tmp_path / "a.onnx")
     assert report.manifest.metrics["f1_macro"] > 0.9
@@ -364,8 +373,8 @@ def test_several_labels_and_several_numbers_are_searched_too(
     assert build(columns, tmp_path / "b.onnx").manifest.metrics["r2"] > 0.2
 
 
-def test_a_search_uses_all_rows_of_a_recipe_of_ones_own(recipe_for: Callable[..., Recipe]) -> None:
+def test_a_search_of_parameters_uses_all_training_rows(recipe_for: Callable[..., Recipe]) -> None:
     recipe = recipe_for(more=f"{LOGISTIC}[search]\nparameters = {{ C = [1.0] }}\nmeasured = 0")
     dataset = load_dataset(recipe)
-    found = search_parameters(recipe, dataset, LogisticRegression(), ProgressListener(), LOCAL)
-    assert found.rows == len(dataset.X_train)
+    result = search_parameters(recipe, dataset, LogisticRegression(), ProgressListener(), LOCAL)
+    assert result.rows == len(dataset.X_train)
