@@ -162,10 +162,10 @@ def test_the_code_of_the_page_predicts_inside_the_workers(
     spec.loader.exec_module(module)
     path = build(folder, folder / "boats.onnx").path
     frame = pd.read_csv(folder / "boats.csv").drop(columns="kind")
-    predictions = module.answer_all(str(path), frame, cluster.scheduler_address, 60)
+    predictions = module.predict_all(str(path), frame, cluster.scheduler_address, 60)
     with edge_runtime.load(path) as model:
-        assert predictions["answer"].tolist() == model.predict(frame).tolist()
-    assert predictions.drop(columns="answer").equals(frame)
+        assert predictions["prediction"].tolist() == model.predict(frame).tolist()
+    assert predictions.drop(columns="prediction").equals(frame)
 
 
 def test_the_command_starts_its_own_cluster(folder: Path) -> None:
