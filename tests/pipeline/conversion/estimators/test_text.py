@@ -215,7 +215,7 @@ def test_code_of_the_user_is_refused(vectorizer: Any, fault: str) -> None:
 def test_text_computed_by_another_step_is_refused() -> None:
     graph = Graph()
     computed = graph.input("computed", object, (None, 1))
-    with pytest.raises(UnsupportedEstimatorError, match="one column of the model's input"):
+    with pytest.raises(UnsupportedEstimatorError, match="a column of the model's input"):
         Context(graph, converters_of, fallback).transform(
             fitted(CountVectorizer(), TEXTS), computed
         )
