@@ -93,9 +93,9 @@ def _one_row(case: Case, oracle: Any, device: Any) -> tuple[Any, Any]:
     return expected, predictions
 
 
-def _arrays(left: Any, right: Any) -> list[tuple[Any, Any]]:
+def _arrays(first: Any, second: Any) -> list[tuple[Any, Any]]:
     """Pair the arrays of two outputs, whether each is one array or a list of several."""
-    return list(zip(left, right, strict=True)) if isinstance(left, list) else [(left, right)]
+    return list(zip(first, second, strict=True)) if isinstance(first, list) else [(first, second)]
 
 
 if __name__ == "__main__":

@@ -65,8 +65,8 @@ def check_description(
     Raises
     ------
     ConversionError
-        *name* or *task* is not one short line of text, *name* is no file name, *version* is not an
-        integer of at least 1, or a metric is not a finite number.
+        *name* or *task* is not one short line of text, or *name* is no file name.  *version* is not
+        an integer of at least 1, or a metric is not a finite number.
     """
     for argument, text in (("name", name), ("task", task)):
         if text is None:

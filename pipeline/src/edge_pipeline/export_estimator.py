@@ -223,18 +223,12 @@ def export(
     verified, dtype_notes = _convert_and_verify(
         estimator, X_finite, sample, unseen, tolerance, timer
     )
-    manifest = Manifest(
+    manifest = _manifest_of(
+        verified,
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),
         estimator=_repr_on_one_line(estimator),
-        schema=verified.model.schema,
-        outputs=verified.model.outputs,
-        classes=verified.model.classes,
-        parity=verified.parity,
-        golden=verified.golden,
-        requires=requirements(verified.model),
-        created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         baseline=baseline(sample),
         metrics={**(metrics or {}), **score},
         limits=dict(limits or {}),
@@ -256,6 +250,20 @@ def export(
         notes=(*infinity_notes, *dtype_notes, *verified.notes),
         refused=verified.refused,
         measured=bench_result,
+    )
+
+
+def _manifest_of(verified: VerifiedModel, **description: Any) -> Manifest:
+    """Write the manifest of *verified*; *description* has the fields that the user can set."""
+    return Manifest(
+        schema=verified.model.schema,
+        outputs=verified.model.outputs,
+        classes=verified.model.classes,
+        parity=verified.parity,
+        golden=verified.golden,
+        requires=requirements(verified.model),
+        created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
+        **description,
     )
 
 

@@ -28,7 +28,7 @@ def random_numbers() -> Any:
     return np.random.default_rng(0).normal(size=(80, 2))
 
 
-def asked(estimator: Any, X: Any, y: Any = None) -> dict[str, pd.DataFrame]:
+def probe_tables(estimator: Any, X: Any, y: Any = None) -> dict[str, pd.DataFrame]:
     sample = sample_for(estimator.fit(X, y), X)
     graph = convert_sample(estimator, sample).graph
     return {group.name: group.table for group in probe_groups(sample, None, graph)}
@@ -41,7 +41,7 @@ def test_both_sides_of_reached_thresholds_are_probed() -> None:
     """Every threshold that a row of the sample reaches has rows on both sides."""
     X = random_numbers()
     tree = DecisionTreeRegressor(max_depth=4, random_state=0).fit(X, X[:, 0] * X[:, 1])
-    rows = asked(tree, X, X[:, 0] * X[:, 1])[THRESHOLDS].to_numpy()
+    rows = probe_tables(tree, X, X[:, 0] * X[:, 1])[THRESHOLDS].to_numpy()
     inner = np.flatnonzero(tree.tree_.children_left >= 0)
     paths = tree.decision_path(rows).toarray().astype(bool)
     for node in inner:
@@ -54,7 +54,7 @@ def test_both_sides_of_reached_thresholds_are_probed() -> None:
 
 def test_bin_edges_are_probed_in_every_column() -> None:
     bins = KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf")
-    rows = asked(bins, random_numbers())[THRESHOLDS].to_numpy()
+    rows = probe_tables(bins, random_numbers())[THRESHOLDS].to_numpy()
     for column, edges in enumerate(bins.bin_edges_):
         for edge in edges[1:-1]:
             for near in (np.nextafter(edge, -np.inf), edge, np.nextafter(edge, np.inf)):
@@ -64,7 +64,7 @@ def test_bin_edges_are_probed_in_every_column() -> None:
 def test_texts_that_look_like_a_category_are_probed() -> None:
     X = pd.DataFrame({"kind": ["oak", "élm", "ash"] * 5})
     encoder = OneHotEncoder(handle_unknown="ignore")
-    texts = set(asked(encoder, X)["'kind' strange"]["kind"])
+    texts = set(probe_tables(encoder, X)["'kind' strange"]["kind"])
     assert {"", "oak ", "OAK", "Oak", "\u043e\u0430k", "oak\u200b", "e\u0301lm"} <= texts
     assert max(map(len, texts)) == 5000
     assert not texts & {"oak", "élm", "ash"}
@@ -72,14 +72,16 @@ def test_texts_that_look_like_a_category_are_probed() -> None:
 
 @pytest.mark.parametrize("value", [5e-324, -5e-324, 1e39, -np.finfo(np.float64).max, 2.0**53 + 2])
 def test_extreme_numbers_are_probed_in_every_column(value: float) -> None:
-    groups = asked(LinearRegression(), random_numbers(), random_numbers()[:, 0])
+    groups = probe_tables(LinearRegression(), random_numbers(), random_numbers()[:, 0])
     for column in ("x0", "x1"):
         assert any(value in table[column].to_numpy() for table in groups.values())
 
 
 def test_probe_rows_are_the_same_every_time() -> None:
     first, second = (
-        asked(DecisionTreeRegressor(random_state=0), random_numbers(), random_numbers()[:, 0])
+        probe_tables(
+            DecisionTreeRegressor(random_state=0), random_numbers(), random_numbers()[:, 0]
+        )
         for _ in range(2)
     )
     assert first.keys() == second.keys()

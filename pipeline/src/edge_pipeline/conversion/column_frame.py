@@ -77,10 +77,10 @@ def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
         # Not column by column: a hashed text has a million columns.
         return concatenate([tensor for tensor in tensors if tensor.width], 1)
     frames = [frame_of(part) for part in parts]
-    joined = Frame(tuple(column for frame in frames for column in frame.columns))
-    kinds = {tensor.is_string for tensor, _ in joined.columns}
+    all_columns = Frame(tuple(column for frame in frames for column in frame.columns))
+    kinds = {tensor.is_string for tensor, _ in all_columns.columns}
     if len(kinds) > 1:
-        return joined
+        return all_columns
     tensors = [part if isinstance(part, Tensor) else part.matrix() for part in parts]
     return concatenate([tensor for tensor in tensors if tensor.width], 1)
 

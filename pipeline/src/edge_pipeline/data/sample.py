@@ -1,7 +1,7 @@
 """Describe a sample of the training input, and make rows in the same container.
 
-A sample is an ndarray, a DataFrame of pandas or polars, a sparse matrix, or a list of str, of dict
-or of lists of labels.  :func:`take_sample` turns it into a :class:`Sample`.
+:func:`take_sample` turns the training input into a :class:`Sample`.  The input is an array, a
+DataFrame of pandas or polars, a sparse matrix, or a list of str, dict or lists of labels.
 """
 
 from __future__ import annotations
@@ -240,9 +240,7 @@ def _from_list(values: list[Any]) -> pd.Series:
 def _type_and_values(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
     """Return the type of a column, and its values: float64, or object with None for missing."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        kind = column.cat.categories.dtype
-        needs_nan = column.isna().any() and kind.kind in "biu"
-        column = column.astype(np.float64 if needs_nan else kind)
+        column = _without_categorical_dtype(column)
     if pd.api.types.is_bool_dtype(column.dtype):
         return "bool", column.to_numpy(dtype=np.float64, na_value=np.nan)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(
@@ -279,6 +277,13 @@ def _type_and_values(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
         "expected numbers or "
         "strings: convert it (dates to numbers, mixed values to strings) before training"
     )
+
+
+def _without_categorical_dtype(column: pd.Series) -> pd.Series:
+    """Convert to the dtype of the categories; to float64 where integers would need a NaN."""
+    dtype = column.cat.categories.dtype
+    needs_nan = column.isna().any() and dtype.kind in "biu"
+    return column.astype(np.float64 if needs_nan else dtype)
 
 
 def _number_type(present: pd.Series) -> ColumnType:

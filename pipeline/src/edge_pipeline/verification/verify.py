@@ -121,14 +121,7 @@ def verify_model(
     rows, refused = _predict_probes(model, oracle, probe_groups(oracle.sample, unseen, model.graph))
     rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, rows)
     tolerance = _least_tolerance(model, tolerance, all_ambiguous)
-    proofs = prove(
-        model.graph,
-        estimator,
-        schema,
-        model.outputs,
-        dtypes=sample.dtypes,
-        gaps=sample.missing_markers,
-    )
+    proofs = _prove_outputs(model, oracle)
     with Model.from_parts(model.graph, unverified_manifest(model, tolerance)) as device:
         golden = choose_golden_rows(model, oracle, rows)
         check = ParityCheck(device, oracle, proofs, tolerance, ordinary=rows[0])
@@ -149,6 +142,17 @@ def verify_model(
     )
     golden_rows = golden_rows_to_json(schema.columns, golden)
     return VerifiedModel(model, Parity(tolerance, evidence), golden_rows, notes, refused_rows)
+
+
+def _prove_outputs(model: OnnxModel, oracle: Oracle) -> Mapping[str, Proof]:
+    return prove(
+        model.graph,
+        oracle.estimator,
+        model.schema,
+        model.outputs,
+        dtypes=oracle.sample.dtypes,
+        gaps=oracle.sample.missing_markers,
+    )
 
 
 def _predict_probes(
