@@ -18,7 +18,8 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
 from edge_pipeline.conversion.estimator_methods import dtype_name, predict_first_rows
 from edge_pipeline.conversion.graph.builder import Graph, names_used
-from edge_pipeline.conversion.graph.tensor import STRING, Tensor
+from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.passes.prune_columns import without_unread_columns
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback

@@ -19,7 +19,8 @@ from onnx import numpy_helper
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph.builder import OPSETS
 from edge_pipeline.conversion.graph.ops import squeeze
-from edge_pipeline.conversion.graph.tensor import ONNX_TYPES, Shape, Tensor, graph_of
+from edge_pipeline.conversion.graph.tensor import Tensor, graph_of
+from edge_pipeline.conversion.graph.types import ONNX_TYPES, Shape
 from edge_pipeline.conversion.overridden_methods import find_override
 from edge_pipeline.conversion.registry import nearest_base
 

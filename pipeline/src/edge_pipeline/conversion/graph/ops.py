@@ -13,25 +13,25 @@ import numpy as np
 
 from edge_pipeline.conversion.graph.shape_ops import (
     concatenate,
-    expand_dims,
     full_rows,
     gather_elements,
-    getitem,
     reshape,
     reshape_rows,
     rows,
-    squeeze,
     stack,
-    take,
 )
 from edge_pipeline.conversion.graph.tensor import (
-    STRING,
-    Shape,
     Tensor,
     arithmetic,
     broadcast,
+    expand_dims,
+    getitem,
     graph_of,
+    matmul,
+    squeeze,
+    take,
 )
+from edge_pipeline.conversion.graph.types import STRING, Shape
 
 __all__ = [
     "abs_", "argmax", "argmin", "clip", "concatenate", "cos", "cumsum", "exp", "expand_dims",
@@ -177,26 +177,6 @@ def where(condition: Tensor, x: Any, y: Any) -> Tensor:
     a, b = (v.astype(dtype) if isinstance(v, Tensor) else graph.constant(v, dtype) for v in (x, y))
     shape = broadcast(condition.shape, a.shape, b.shape)
     return graph.node("Where", condition, a, b, dtype=dtype, shape=shape)
-
-
-def matmul(x: Any, y: Any) -> Tensor:
-    """Matrix product of two dimensions (or of a stack of matrices)."""
-    graph = graph_of(x, y)
-    dtype = np.result_type(
-        *(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype for v in (x, y))
-    )
-    if isinstance(x, Tensor) and x.ndim == 2 and not isinstance(y, Tensor) and np.ndim(y) == 1:
-        # onnxruntime 1.32 takes one row after the other by a vector: 1,000 in 200 us, not in 7.
-        return squeeze(matmul(x, np.asarray(y)[:, np.newaxis]), 1)
-    a, b = (v.astype(dtype) if isinstance(v, Tensor) else graph.constant(v, dtype) for v in (x, y))
-    if a.ndim == 1 or b.ndim == 1:
-        if b.ndim == 1 and a.ndim >= 2:
-            shape: Shape = a.shape[:-1]
-        else:
-            shape = b.shape[:-2] + b.shape[-1:] if b.ndim >= 2 else ()
-    else:
-        shape = (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
-    return graph.node("MatMul", a, b, dtype=dtype, shape=shape)
 
 
 def _reduce(op: str, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:

@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_pipeline.conversion.graph.tensor import Shape
+from edge_pipeline.conversion.graph.types import Shape
 
 __all__ = ["GemmFusion", "GraphInfo"]
 

@@ -19,7 +19,7 @@ from edge_runtime.vectorizers.specification import Derived, Hashing
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edge_pipeline.conversion.graph.tensor import Shape
+from edge_pipeline.conversion.graph.types import Shape
 from edge_pipeline.conversion.vocabulary_size import LARGEST_VOCABULARY_BYTES
 
 __all__ = ["without_unread_columns"]

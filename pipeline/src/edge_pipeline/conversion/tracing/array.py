@@ -13,7 +13,8 @@ import numpy as np
 
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph import ops
-from edge_pipeline.conversion.graph.tensor import ONNX_TYPES, Tensor
+from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.types import ONNX_TYPES
 from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufunc
 from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.searchsorted import searchsorted
-from edge_pipeline.conversion.graph.tensor import STRING, Tensor, arithmetic, broadcast, graph_of
+from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, broadcast, graph_of
+from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.tracing.numpy_reductions import NOT_BY_ROW, REDUCTIONS, checked_axes
 from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 
