@@ -20,7 +20,7 @@ from edge_pipeline.conversion.estimator_methods import dtype_name, predict_first
 from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import STRING
-from edge_pipeline.conversion.passes.prune_columns import without_unread_columns
+from edge_pipeline.conversion.passes.prune_columns import prune_columns
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.sample import Sample, take_sample
@@ -128,7 +128,7 @@ def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
         raise UnsupportedEstimatorError(_RAW_CELLS)
     ambiguity_graph = _ambiguity_graph(context)
     if schema.derived and ambiguity_graph is None:
-        schema = without_unread_columns(model, schema, context.graph.shape_of)
+        schema = prune_columns(model, schema, context.graph.shape_of)
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     return OnnxModel(
         graph=model.SerializeToString(deterministic=True),

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["learnt_array"]
+__all__ = ["dense_array"]
 
 
-def learnt_array(matrix: Any) -> NDArray[np.float64]:
+def dense_array(matrix: Any) -> NDArray[np.float64]:
     """*matrix*, also one of scipy: after ``sparsify()``, or rows of a sparse training table."""
     if hasattr(matrix, "toarray"):
         matrix = matrix.toarray()

@@ -6,6 +6,7 @@ import pytest
 from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.numeric import kernels
+from edge_pipeline.conversion.numeric.pairwise import squared_distances
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.errors import UnsupportedEstimatorError
@@ -63,7 +64,7 @@ def test_distances_cancel_as_scikit_learns_do():
     expected = pairwise_kernels(far, Y + 1e6, metric="rbf", gamma=1.0)
     graph = Graph()
     tensor = graph.input("numbers", np.float64, (None, 4))
-    graph.output("answer", kernels.squared_distances(tensor, Y + 1e6))
+    graph.output("answer", squared_distances(tensor, Y + 1e6))
     session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
     found = np.exp(-session.run(None, {"numbers": far})[0])
     np.testing.assert_allclose(found, expected, atol=2e-2)

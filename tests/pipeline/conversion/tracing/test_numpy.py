@@ -127,6 +127,7 @@ TRACED = {
     "box-cox": lambda x: sp.inv_boxcox(sp.boxcox(np.abs(x) + 1, 0.5), 0.5),
     "select": lambda x: np.select([x < -1, x < 1], [0.0, x], default=9.0),
     "piecewise": lambda x: np.piecewise(x, [x < 0, x >= 0], [lambda v: -v, 3.0]),
+    "piecewise of numpy": lambda x: np.piecewise(x, [x < 0], [np.abs, lambda v: np.exp(-v)]),
     "isin": lambda x: np.isin(np.round(x), [0, 1, 2]),
     "isclose": lambda x: np.isclose(x, np.round(x), atol=0.1),
     "einsum": lambda x: np.einsum("ij,jk->ik", x, np.ones((4, 2))),

@@ -14,7 +14,7 @@ from edge_pipeline.conversion.trees.ensemble import (
     float32_splits,
     join_forests,
     leaf_rows,
-    stumps_first,
+    prepend_constant_trees,
     sum_by_target,
     sum_rows,
     sum_values,
@@ -56,7 +56,7 @@ def random_forest(rng: np.random.Generator, n_trees: int, *, sets: bool = False)
     nodes = np.sort(rng.choice(inner, len(inner) // 2, replace=False))
     categories = np.tile(np.arange(64.0), (len(nodes), 1))
     categories[:, 50:] = np.nan
-    return forest.with_sets(nodes, categories, rng.random(categories.shape) < rng.random())
+    return forest.with_category_sets(nodes, categories, rng.random(categories.shape) < rng.random())
 
 
 def walked(forest: Forest, X: Any) -> Any:
@@ -151,7 +151,7 @@ def test_targets_of_interleaved_trees_start_from_their_constants() -> None:
     rng = np.random.default_rng(5)
     forest, X = random_forest(rng, 30), rows(rng, 20)
     values = rng.normal(size=forest.n_nodes)
-    with_base, extended = stumps_first(forest, values, [1e9, -3.7])
+    with_base, extended = prepend_constant_trees(forest, values, [1e9, -3.7])
     targets = np.tile([0, 1], 16)
     answer = sum_by_target(on_numbers(), with_base, extended, targets[with_base.tree_of], 2)
     at = walked(forest, X)

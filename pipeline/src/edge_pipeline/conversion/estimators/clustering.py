@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import cluster as cl
 
 from edge_pipeline.conversion.context import Context, Converter, Methods
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -19,7 +19,7 @@ __all__ = ["CONVERTERS"]
 
 def _shifted_distances(X: Tensor, centers: Any) -> Tensor:
     """Return squared distances without |x|², which is the same for all centres: |c|² - 2 x·c."""
-    centers = learnt_array(centers)  # AffinityPropagation keeps rows of its training table
+    centers = dense_array(centers)  # AffinityPropagation keeps rows of its training table
     distances: Tensor = X @ (-2.0 * centers.T) + np.einsum("ij,ij->i", centers, centers)
     return distances
 

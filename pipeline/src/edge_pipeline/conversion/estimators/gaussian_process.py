@@ -13,7 +13,7 @@ from edge_pipeline.conversion.context import Context, MethodOutput, Methods
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.gp_kernels import covariance, variance
-from edge_pipeline.conversion.numeric.kernels import ROUNDING, weighted
+from edge_pipeline.conversion.numeric.kernels import ROUNDING, weighted_sum
 
 __all__ = ["CONVERTERS"]
 
@@ -29,7 +29,7 @@ def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
             "it is not fitted, and its prior is the same for every row; fit it before"
         )
     similarities = covariance(context, model.kernel_, X, model.X_train_)
-    mean = weighted(context, similarities, model.alpha_)
+    mean = weighted_sum(context, similarities, model.alpha_)
     scaled = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
     return ops.squeeze(scaled, 1) if scaled.ndim == 2 and scaled.shape[1] == 1 else scaled
 

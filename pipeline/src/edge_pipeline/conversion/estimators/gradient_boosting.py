@@ -17,7 +17,7 @@ from edge_pipeline.conversion.estimators.linear import INVERSE_LINKS
 from edge_pipeline.conversion.estimators.trees import forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.trees.ensemble import stumps_first, sum_by_target
+from edge_pipeline.conversion.trees.ensemble import prepend_constant_trees, sum_by_target
 
 __all__ = ["CONVERTERS", "boosted_classifier", "inverse_link", "raw_column"]
 
@@ -91,7 +91,7 @@ def _raw_sum(context: Context, model: Any, X: Tensor) -> Tensor:
     if constant is None:
         total = sum_by_target(X, forest, values, targets[forest.tree_of], n_targets)
         return _init(context, model, X) + total
-    forest, values = stumps_first(forest, values, constant)
+    forest, values = prepend_constant_trees(forest, values, constant)
     targets = np.append(np.arange(n_targets), targets)
     return sum_by_target(X, forest, values, targets[forest.tree_of], n_targets)
 

@@ -28,7 +28,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import (
     Forest,
     join_forests,
-    stumps_first,
+    prepend_constant_trees,
     sum_by_target,
 )
 
@@ -67,7 +67,7 @@ def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     forest = join_forests([_forest(predictor, columns) for predictor in predictors])
     values = np.concatenate([predictor.nodes["value"] for predictor in predictors])
     baseline = np.ravel(model._baseline_prediction)
-    forest, values = stumps_first(forest, values, baseline)
+    forest, values = prepend_constant_trees(forest, values, baseline)
     n_targets = model.n_trees_per_iteration_
     targets = np.tile(np.arange(n_targets), 1 + len(model._predictors))
     return sum_by_target(matrix, forest, values, targets[forest.tree_of], n_targets)
@@ -145,7 +145,7 @@ def _forest(predictor: Any, columns: _Columns) -> Forest:
     goes_left = np.unpackbits(
         np.ascontiguousarray(bits).view(np.uint8), axis=1, bitorder="little"
     ).astype(np.bool_)
-    return forest.with_sets(sets, columns.categories[feature[sets]], goes_left)
+    return forest.with_category_sets(sets, columns.categories[feature[sets]], goes_left)
 
 
 @on_frame

@@ -8,7 +8,7 @@ from sklearn.kernel_ridge import KernelRidge
 
 from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.kernels import kernel, weighted
+from edge_pipeline.conversion.numeric.kernels import kernel, weighted_sum
 
 __all__ = ["CONVERTERS"]
 
@@ -21,7 +21,7 @@ def _prediction(context: Context, model: Any, X: Tensor) -> Tensor:
         params = {"gamma": model.gamma, "degree": model.degree, "coef0": model.coef0}
     rows = model.X_fit_.toarray() if hasattr(model.X_fit_, "toarray") else model.X_fit_
     similarities = kernel(context, model.kernel, X, rows, **params)
-    return weighted(context, similarities, model.dual_coef_)
+    return weighted_sum(context, similarities, model.dual_coef_)
 
 
 CONVERTERS: dict[type, Methods] = {KernelRidge: {"predict": _prediction}}

@@ -10,10 +10,11 @@ from sklearn.semi_supervised import LabelPropagation, LabelSpreading
 from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.estimators.neighbors import k_nearest
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.kernels import EXACT, ROUNDING, kernel, squared_distances
+from edge_pipeline.conversion.numeric.kernels import EXACT, ROUNDING, kernel
+from edge_pipeline.conversion.numeric.pairwise import squared_distances
 from edge_pipeline.conversion.tracing.trace import trace
 
 __all__ = ["CONVERTERS"]
@@ -39,7 +40,7 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
 
 def _affinity(context: Context, model: Any, X: Tensor) -> Tensor:
     """Compute the kernel, shape (n_samples, n_training); a user's function is traced."""
-    training_rows = learnt_array(model.X_)
+    training_rows = dense_array(model.X_)
     if not callable(model.kernel):
         return kernel(context, model.kernel, X, training_rows, gamma=model.gamma)
 
@@ -56,7 +57,7 @@ def _mark_cancelled(context: Context, model: Any, X: Tensor) -> None:
     The error of x² - 2 xy + y² is a rounding of x² + y².  Gamma times it is the relative error of a
     weight.  Where every weight is below the smallest normal number, none has all its digits.
     """
-    training_rows, gamma = learnt_array(model.X_), float(model.gamma)
+    training_rows, gamma = dense_array(model.X_), float(model.gamma)
     squares = np.einsum("ij,ij->i", training_rows, training_rows)
     size = ops.sum_of_squares(X, 1, keepdims=True) + squares
     error = size * (ROUNDING * gamma)

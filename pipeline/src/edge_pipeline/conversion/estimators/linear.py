@@ -11,7 +11,7 @@ from sklearn._loss import link as links
 from sklearn.svm import LinearSVC, LinearSVR
 
 from edge_pipeline.conversion.context import Context, MethodOutput, Methods
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
 
@@ -27,7 +27,7 @@ __all__ = [
 
 def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
     """Compute ``X @ coef_.T + intercept_``; a one-dimensional ``coef_`` gives a vector."""
-    weights, bias = learnt_array(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
+    weights, bias = dense_array(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
     predictions: Tensor = X @ np.atleast_2d(weights).T + bias
     return ops.squeeze(predictions, 1) if weights.ndim == 1 else predictions
 
@@ -53,7 +53,7 @@ def _is_narrow(model: Any) -> bool:
 
 def _two_columns(model: Any, X: Tensor) -> Tensor:
     """Return the scores of two classes: zero, and the decision function."""
-    weights = np.vstack([np.zeros(X.width), learnt_array(model.coef_)]).T
+    weights = np.vstack([np.zeros(X.width), dense_array(model.coef_)]).T
     bias = np.append(0.0, np.asarray(model.intercept_, dtype=np.float64))
     scores: Tensor = X @ weights + bias
     return scores
@@ -150,7 +150,7 @@ INVERSE_LINKS: Mapping[type, Callable[[Tensor], Tensor]] = {
 
 def _one_class_score(_: Context, model: Any, X: Tensor) -> Tensor:
     """SGDOneClassSVM.decision_function."""
-    product: Tensor = X @ learnt_array(model.coef_).reshape(-1, 1) + -float(model.offset_[0])
+    product: Tensor = X @ dense_array(model.coef_).reshape(-1, 1) + -float(model.offset_[0])
     return ops.squeeze(product, 1)
 
 

@@ -16,7 +16,7 @@ from edge_pipeline.conversion.estimators.impute import is_missing, with_indicato
 from edge_pipeline.conversion.estimators.neighbors import TIE, neighbour_weights
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.distances import gap_distance
+from edge_pipeline.conversion.numeric.distances import nan_euclidean_distance
 
 __all__ = ["CONVERTERS"]
 
@@ -31,7 +31,7 @@ def _from_neighbours(context: Context, imputer: Any, X: Tensor) -> Tensor | Fram
     missing = is_missing(X, imputer.missing_values)
     missing_in_training = np.asarray(imputer._mask_fit_X)
     rows = np.where(missing_in_training, np.nan, np.asarray(imputer._fit_X, dtype=np.float64))
-    distances = gap_distance(rows).distances(ops.where(missing, np.nan, X))
+    distances = nan_euclidean_distance(rows).distances(ops.where(missing, np.nan, X))
     columns: list[Tensor | Frame] = []
     for i, has_donors in enumerate(imputer._valid_mask):
         if has_donors:

@@ -12,7 +12,7 @@ from edge_pipeline.conversion.estimators.discriminant_analysis import discrimina
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.kernels import manhattan
+from edge_pipeline.conversion.numeric.pairwise import manhattan
 
 __all__ = ["CONVERTERS"]
 

@@ -16,9 +16,9 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.sparse_regression import (
-    lasso_by_coordinates,
-    least_angle,
-    orthogonal_pursuit,
+    lasso_coordinate_descent,
+    least_angle_regression,
+    orthogonal_matching_pursuit,
 )
 
 __all__ = ["CONVERTERS"]
@@ -60,7 +60,7 @@ def _threshold(model: Any, X: Tensor, atoms: Any) -> Tensor:
 
 def _omp(model: Any, X: Tensor, atoms: Any) -> Tensor:
     gram, n_nonzero = atoms @ atoms.T, _n_nonzero(model, X, atoms)
-    return _by_rows(X @ atoms.T, lambda products: orthogonal_pursuit(products, gram, n_nonzero))
+    return _by_rows(X @ atoms.T, lambda products: orthogonal_matching_pursuit(products, gram, n_nonzero))
 
 
 def _lars(model: Any, X: Tensor, atoms: Any) -> Tensor:
@@ -80,7 +80,7 @@ def _least_angle(
     gram, n_features = atoms @ atoms.T, X.width
 
     def code(products: Tensor) -> Tensor:
-        return least_angle(
+        return least_angle_regression(
             products,
             gram,
             n_features=n_features,
@@ -94,7 +94,7 @@ def _least_angle(
 
 
 def _lasso(model: Any, X: Tensor, atoms: Any) -> Tensor:
-    return lasso_by_coordinates(
+    return lasso_coordinate_descent(
         X @ atoms.T,
         ops.sum_(X * X, 1, True),
         atoms @ atoms.T,

@@ -17,12 +17,13 @@ from sklearn.metrics.pairwise import PAIRWISE_KERNEL_FUNCTIONS
 
 from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.estimators.linear import second_score
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.loops import iterate
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric import kernels
+from edge_pipeline.conversion.numeric.kernels import kernel
+from edge_pipeline.conversion.numeric.pairwise import squared_differences
 
 __all__ = ["CONVERTERS"]
 
@@ -49,14 +50,14 @@ def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
         return _callable_kernel(context, machine, X) @ _weights_of_all_rows(machine, weights) + bias
     if machine.kernel == "precomputed":
         return X @ _weights_of_all_rows(machine, weights) + bias
-    vectors = learnt_array(machine.support_vectors_)
+    vectors = dense_array(machine.support_vectors_)
     if machine.kernel == "linear":
         return X @ (vectors.T @ weights) + bias
     gamma = float(machine._gamma)
     if machine.kernel == "rbf":
         return _rbf_kernel(X, vectors, gamma) @ weights + bias
     params = {"gamma": gamma, "coef0": machine.coef0, "degree": machine.degree}
-    return kernels.kernel(context, machine.kernel, X, vectors, **params) @ weights + bias
+    return kernel(context, machine.kernel, X, vectors, **params) @ weights + bias
 
 
 def _weights(machine: Any) -> NDArray[np.float64]:
@@ -65,7 +66,7 @@ def _weights(machine: Any) -> NDArray[np.float64]:
     For the pair (i, j), libsvm keeps the coefficients of class i's vectors in row j - 1.  It keeps
     those of class j's vectors in row i.
     """
-    rows = learnt_array(machine._dual_coef_)
+    rows = dense_array(machine._dual_coef_)
     if machine._impl not in _CLASSIFIERS:
         return rows.T
     ends = np.cumsum(machine._n_support)
@@ -95,10 +96,10 @@ def _callable_kernel(context: Context, machine: Any, X: Tensor) -> Tensor:
     params: dict[str, Any] = {}
     if isinstance(function, partial) and not function.args:
         function, params = function.func, dict(function.keywords)
-    rows = learnt_array(machine._BaseLibSVM__Xfit)
+    rows = dense_array(machine._BaseLibSVM__Xfit)
     for name, pairwise in PAIRWISE_KERNEL_FUNCTIONS.items():
         if function is pairwise:
-            return kernels.kernel(context, name, X, rows, **params)
+            return kernel(context, name, X, rows, **params)
     try:
         similarities = machine.kernel(X, rows)
     except (TypeError, ValueError, AttributeError, IndexError) as error:
@@ -128,7 +129,7 @@ def _rbf_kernel(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor
     if not size <= UNCENTRED:
         centre = vectors.mean(axis=0)
         if not gamma * _max_square(vectors - centre) <= CENTRED:
-            return ops.exp(-gamma * kernels.squared_differences(X, vectors))
+            return ops.exp(-gamma * squared_differences(X, vectors))
         X, vectors = X - centre, vectors - centre
     lengths = np.einsum("ij,ij->i", vectors, vectors)
     # The row's own squared length is one more column of the product.

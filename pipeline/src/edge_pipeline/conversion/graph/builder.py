@@ -23,7 +23,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape
 from edge_pipeline.conversion.passes.gemm_fusion import GraphInfo
 from edge_pipeline.conversion.passes.nan_analysis import may_hold_nan
-from edge_pipeline.conversion.passes.simplify import named_outputs, simplified
+from edge_pipeline.conversion.passes.simplify import name_outputs, simplified
 from edge_pipeline.errors import ConversionError
 
 __all__ = ["IR_VERSION", "OPSETS", "Graph", "names_used"]
@@ -223,7 +223,7 @@ class Graph:
         ]
         inputs = self._inputs
         if self._parent is None:
-            nodes = named_outputs(nodes, wanted)
+            nodes = name_outputs(nodes, wanted)
             # Whoever runs the graph must feed what it declares: not the text of counted words.
             inputs = [given for given in inputs if given.name in used] or inputs
         return helper.make_graph(nodes, name, inputs, self._outputs, initializers)

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pipeline.conversion.context import Context
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.row_norms import blas_lengths, euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.kernels import kernel
+from edge_pipeline.conversion.numeric.pairwise import traced_kernel
 
-__all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "gap_distance", "tree_distance"]
+__all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "nan_euclidean_distance", "tree_distance"]
 
 MAX_ROW_ELEMENTS = 1 << 12
 """Differences to all training rows at once take this many numbers a row at most (32 KiB); of more,
@@ -67,7 +67,7 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
         and only then is the noise worth its nodes.
     """
     name, params = model.effective_metric_, model.effective_metric_params_
-    Y = learnt_array(model._fit_X)
+    Y = dense_array(model._fit_X)
     if model._fit_method == "brute" and name in _BRUTE:
         return _BRUTE[name](Y, exact)
     if name == "precomputed":
@@ -86,8 +86,8 @@ def tree_distance(context: Context, name: Any, params: Params, Y: NDArray[Any]) 
     if not isinstance(name, str) and kind.endswith(("Distance", "Distance64")):
         name, params = _spelled(context, name)
     if callable(name):
-        given = {k: v for k, v in params.items() if k not in ("p", "w")} if params else {}
-        return Distance(lambda X: kernel(context, name, X, Y, **given))
+        arguments = {k: v for k, v in (params or {}).items() if k not in ("p", "w")}
+        return Distance(lambda X: traced_kernel(context, name, X, Y, arguments))
     name = _ALIASES.get(name, name)
     if name == "minkowski":
         return _minkowski(Y, params)
@@ -259,7 +259,7 @@ def _brute_squared(Y: NDArray[Any], exact: bool) -> Distance:
     return Distance(_brute_euclidean(Y, exact).reduced)
 
 
-def gap_distance(Y: NDArray[Any], _: bool = True) -> Distance:
+def nan_euclidean_distance(Y: NDArray[Any], _: bool = True) -> Distance:
     """``nan_euclidean_distances``: over the columns that both rows have, scaled up to all."""
     gaps = np.isnan(Y)
     filled = np.where(gaps, 0.0, Y)
@@ -317,7 +317,7 @@ def _yule(Y: NDArray[Any], _: bool) -> Distance:
 _BRUTE: Mapping[str, Callable[[NDArray[Any], bool], Distance]] = {
     "euclidean": _brute_euclidean,
     "sqeuclidean": _brute_squared,
-    "nan_euclidean": gap_distance,
+    "nan_euclidean": nan_euclidean_distance,
     "cosine": _cosine,
     "correlation": _correlation,
     "yule": _yule,

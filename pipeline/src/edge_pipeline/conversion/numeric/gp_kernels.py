@@ -15,7 +15,7 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.kernels import dot, kernel, squared_differences
+from edge_pipeline.conversion.numeric.pairwise import dot, pairwise_kernel, squared_differences
 
 __all__ = ["covariance", "variance"]
 
@@ -125,7 +125,10 @@ def _dot(_: Context, k: Any, X: Tensor, Y: NDArray[np.float64]) -> Tensor:
 
 
 def _pairwise(context: Context, k: Any, X: Tensor, Y: Any) -> Tensor:
-    return kernel(context, k.metric, X, Y, gamma=k.gamma, **(k.pairwise_kernels_kwargs or {}))
+    if isinstance(k.metric, gp.Kernel):
+        return covariance(context, k.metric, X, Y)
+    params = k.pairwise_kernels_kwargs or {}
+    return pairwise_kernel(context, k.metric, X, Y, gamma=k.gamma, **params)
 
 
 def _constant(_: Context, k: Any, X: Tensor, Y: NDArray[np.float64]) -> Tensor:

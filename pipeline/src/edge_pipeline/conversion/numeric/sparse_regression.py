@@ -18,7 +18,7 @@ from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.loops import iterate
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["lasso_by_coordinates", "least_angle", "orthogonal_pursuit"]
+__all__ = ["lasso_coordinate_descent", "least_angle_regression", "orthogonal_matching_pursuit"]
 
 EPS = float(np.finfo(np.float64).eps)
 EQUAL_ALPHA = float(np.finfo(np.float32).eps)
@@ -76,7 +76,7 @@ def _start_inverse(products: Tensor) -> Tensor:
     return ops.full_rows(products, np.zeros((k, k)))
 
 
-def orthogonal_pursuit(products: Tensor, gram: Any, n_nonzero: int) -> Tensor:
+def orthogonal_matching_pursuit(products: Tensor, gram: Any, n_nonzero: int) -> Tensor:
     """``orthogonal_mp_gram``: the atom that fits the rest best, least squares on all, again."""
     width = products.width
     zeros = ops.full_rows(products, np.zeros(width))
@@ -101,7 +101,7 @@ def orthogonal_pursuit(products: Tensor, gram: Any, n_nonzero: int) -> Tensor:
     return iterate(start, once, limit=n_nonzero)[0]
 
 
-def least_angle(
+def least_angle_regression(
     products: Tensor,
     gram: Any,
     *,
@@ -239,7 +239,7 @@ def _stopped(
     return ops.where(beyond, before + share * (moved - before), moved), level, ended
 
 
-def lasso_by_coordinates(
+def lasso_coordinate_descent(
     products: Tensor, squares: Tensor, gram: Any, *, penalty: float, max_iter: int, positive: bool
 ) -> Tensor:
     """``enet_coordinate_descent_gram``: sweeps over the atoms until the duality gap is small.

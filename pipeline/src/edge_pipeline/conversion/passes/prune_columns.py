@@ -22,13 +22,13 @@ from onnx import helper, numpy_helper
 from edge_pipeline.conversion.graph.types import Shape
 from edge_pipeline.conversion.vocabulary_size import LARGEST_VOCABULARY_BYTES
 
-__all__ = ["without_unread_columns"]
+__all__ = ["prune_columns"]
 
 MIN_WIDTH = 1 << 10
 """Narrower blocks stay whole: they cost little, and their columns need no list in the manifest."""
 
 
-def without_unread_columns(
+def prune_columns(
     model: onnx.ModelProto, schema: Schema, shape: Callable[[str], Shape | None]
 ) -> Schema:
     """The schema of *model* without hashed columns that it does not read; *model* is changed.

@@ -12,7 +12,7 @@ import onnx
 
 from edge_pipeline.conversion.passes.gemm_fusion import GemmFusion, GraphInfo
 
-__all__ = ["named_outputs", "simplified"]
+__all__ = ["name_outputs", "simplified"]
 
 
 def simplified(
@@ -25,7 +25,7 @@ def simplified(
     return [made for node in nodes for made in products.written(node)]
 
 
-def named_outputs(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+def name_outputs(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
     """The nodes with each output named where it is made, without the Identity that named it.
 
     onnxruntime drops such an Identity only where nothing else reads what it copies; labels are read

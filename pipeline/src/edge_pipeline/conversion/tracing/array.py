@@ -131,10 +131,18 @@ class TracedArray:
         if any(getattr(kind, "is_traced_frame", False) for kind in types):
             return NotImplemented
         unwrap = self._tracer.unwrap
+        if func is np.piecewise:
+            args = (*args[:2], [self._over_tensors(value) for value in args[2]])
         result = trace_function(func, unwrap(args), unwrap(kwargs))
         if func is np.shape:
             return _numpy_shape(result)
         return self._wrap(result)
+
+    def _over_tensors(self, value: Any) -> Any:
+        """Turn a user's function of arrays into one of tensors; return other values unchanged."""
+        if not callable(value):
+            return value
+        return lambda tensor: self._tracer.unwrap(value(self._wrap(tensor)))
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(

@@ -27,7 +27,7 @@ __all__ = [
     "float32_splits",
     "join_forests",
     "leaf_rows",
-    "stumps_first",
+    "prepend_constant_trees",
     "sum_by_target",
     "sum_rows",
     "sum_values",
@@ -94,7 +94,7 @@ class Forest:
         sizes = np.diff(np.append(self.roots, self.n_nodes))
         return np.repeat(np.arange(self.n_trees), sizes)
 
-    def with_sets(self, nodes: _Ints, categories: _Floats, goes_left: _Bools) -> Forest:
+    def with_category_sets(self, nodes: _Ints, categories: _Floats, goes_left: _Bools) -> Forest:
         """The same trees, asking at *nodes* whether a value is one of a set.
 
         Values of neither side go where NaN goes: the other side's set is listed and what is not in
@@ -154,7 +154,9 @@ def join_forests(forests: Sequence[Forest]) -> Forest:
     )
 
 
-def stumps_first(forest: Forest, values: _Floats, constants: ArrayLike) -> tuple[Forest, _Floats]:
+def prepend_constant_trees(
+    forest: Forest, values: _Floats, constants: ArrayLike
+) -> tuple[Forest, _Floats]:
     """*forest* after one-leaf trees that answer *constants*, with the values of all nodes.
 
     Boosting starts its sum from a constant; the operator adds ``base_values`` last, which rounds

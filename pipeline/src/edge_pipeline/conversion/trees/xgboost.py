@@ -24,7 +24,7 @@ from edge_pipeline.conversion.trees.booster_columns import coded_matrix
 from edge_pipeline.conversion.trees.ensemble import (
     Forest,
     join_forests,
-    stumps_first,
+    prepend_constant_trees,
     sum_by_target,
 )
 
@@ -149,7 +149,7 @@ def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
         np.array(tree["split_conditions"], dtype=np.float32) * drop
         for tree, drop in zip(booster.trees, booster.drops, strict=True)
     ]
-    forest, values = stumps_first(
+    forest, values = prepend_constant_trees(
         join_forests([_forest(tree) for tree in booster.trees]),
         np.concatenate(leaves).astype(np.float64),
         _margin_of(booster),
