@@ -24,6 +24,7 @@ from edge_pipeline.conversion.graph.loops import iterate
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.kernels import kernel
 from edge_pipeline.conversion.numeric.pairwise import squared_differences
+from edge_pipeline.conversion.tracing.array import Tracer
 
 __all__ = ["CONVERTERS"]
 
@@ -101,7 +102,8 @@ def _callable_kernel(context: Context, machine: Any, X: Tensor) -> Tensor:
         if function is pairwise:
             return kernel(context, name, X, rows, **params)
     try:
-        similarities = machine.kernel(X, rows)
+        tracer = Tracer(X, context.vector)
+        similarities = tracer.unwrap(machine.kernel(tracer.wrap(X), rows))
     except (TypeError, ValueError, AttributeError, IndexError) as error:
         raise context.refuse(
             f"kernel={getattr(function, '__name__', function)!r} uses what ONNX has no node for: "

@@ -15,7 +15,7 @@ from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.searchsorted import searchsorted
-from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.tensor import Tensor, comparison
 
 __all__ = ["CONVERTERS", "normal_quantile"]
 
@@ -27,9 +27,11 @@ def _quantiles(_: Context, model: Any, X: Tensor) -> Tensor:
     references = np.asarray(model.references_, dtype=np.float64)
     rank = _rank(X, quantiles, references)
     if model.output_distribution == "uniform":
-        return ops.where(low >= X, 0.0, ops.where(high <= X, float(references[-1]), rank))
-    rank = ops.where(high < X + BOUNDS_THRESHOLD, 1.0, rank)
-    rank = ops.where(low > X - BOUNDS_THRESHOLD, 0.0, rank)
+        below = comparison("GreaterOrEqual", low, X)
+        rank = ops.where(comparison("LessOrEqual", high, X), float(references[-1]), rank)
+        return ops.where(below, 0.0, rank)
+    rank = ops.where(comparison("Less", high, X + BOUNDS_THRESHOLD), 1.0, rank)
+    rank = ops.where(comparison("Greater", low, X - BOUNDS_THRESHOLD), 0.0, rank)
     lowest = BOUNDS_THRESHOLD - np.spacing(1)
     # The quantile function is monotonic, so clipping its argument equals clipping its value.
     values = normal_quantile(ops.clip(rank, lowest, 1 - lowest))

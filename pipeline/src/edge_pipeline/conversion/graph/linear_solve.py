@@ -9,7 +9,7 @@ import numpy as np
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.loops import iterate
-from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.tensor import Tensor, comparison
 
 __all__ = ["solve_positive"]
 
@@ -35,7 +35,7 @@ def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
         at = ops.reshape(pivot, [1])
         row = ops.take(rows, at, 1)
         row = row / ops.take(row, at, 2)
-        is_pivot = ops.expand_dims(np.arange(k) == at, 1)
+        is_pivot = ops.expand_dims(comparison("Equal", np.arange(k), at), 1)
         others = rows - ops.take(rows, at, 2) * row
         return [ops.where(is_pivot, row, others)], None
 

@@ -16,7 +16,7 @@ import numpy as np
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.loops import iterate
-from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.tensor import Tensor, comparison
 
 __all__ = ["lasso_coordinate_descent", "least_angle_regression", "orthogonal_matching_pursuit"]
 
@@ -305,7 +305,7 @@ def _coordinate(products: Tensor, gram: Any, penalty: float, moving: Tensor, pos
         value = (shrunk if positive else ops.sign(left) * shrunk) / ops.take(safe, at)
         value = ops.where(ops.take(moving, at, 1), value, own)
         change = value - own
-        is_atom = np.arange(len(diagonal)) == at
+        is_atom = comparison("Equal", np.arange(len(diagonal)), at)
         return [ops.where(is_atom, value, code), fitted + change * ops.take(gram, at)], None
 
     return step
