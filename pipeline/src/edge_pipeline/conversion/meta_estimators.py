@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, MethodOutput
 from edge_pipeline.conversion.estimators.linear import LOGISTIC, linear_scores
-from edge_pipeline.conversion.fitted_arrays import learnt_array
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -115,7 +115,7 @@ def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame)
             return None
         if np.shape(estimator.coef_)[0] != 1 or np.ndim(estimator.coef_) != 2:
             return None
-    weights = np.vstack([learnt_array(estimator.coef_) for estimator in estimators])
+    weights = np.vstack([dense_array(estimator.coef_) for estimator in estimators])
     biases = np.array([float(np.ravel(estimator.intercept_)[0]) for estimator in estimators])
     return context.matrix(X) @ weights.T + biases
 

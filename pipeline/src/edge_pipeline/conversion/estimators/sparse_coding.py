@@ -60,7 +60,9 @@ def _threshold(model: Any, X: Tensor, atoms: Any) -> Tensor:
 
 def _omp(model: Any, X: Tensor, atoms: Any) -> Tensor:
     gram, n_nonzero = atoms @ atoms.T, _n_nonzero(model, X, atoms)
-    return _by_rows(X @ atoms.T, lambda products: orthogonal_matching_pursuit(products, gram, n_nonzero))
+    return _by_rows(
+        X @ atoms.T, lambda products: orthogonal_matching_pursuit(products, gram, n_nonzero)
+    )
 
 
 def _lars(model: Any, X: Tensor, atoms: Any) -> Tensor:
