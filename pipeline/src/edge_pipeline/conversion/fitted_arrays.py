@@ -1,4 +1,4 @@
-"""What a model learnt, dense or sparse, in; a dense array of float64 out."""
+"""Read fitted arrays, dense or sparse, as dense float64."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["dense_array"]
 
 
 def dense_array(matrix: Any) -> NDArray[np.float64]:
-    """*matrix*, also one of scipy: after ``sparsify()``, or rows of a sparse training table."""
+    """Convert *matrix*, also a sparse one of scipy, as after ``sparsify()`` or sparse training."""
     if hasattr(matrix, "toarray"):
         matrix = matrix.toarray()
     return np.asarray(matrix, dtype=np.float64)

@@ -23,7 +23,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape
 from edge_pipeline.conversion.passes.gemm_fusion import GraphInfo
 from edge_pipeline.conversion.passes.nan_analysis import may_hold_nan
-from edge_pipeline.conversion.passes.simplify import name_outputs, simplified
+from edge_pipeline.conversion.passes.simplify import name_outputs, simplify
 from edge_pipeline.errors import ConversionError
 
 __all__ = ["IR_VERSION", "OPSETS", "Graph", "names_used"]
@@ -50,12 +50,12 @@ class Graph:
         self._parent = parent
         self._root: Graph = parent._root if parent else self
         self._nodes: list[onnx.NodeProto] = []
-        self._known: dict[Any, tuple[Tensor, ...]] = {}
+        self._nodes_by_key: dict[Any, tuple[Tensor, ...]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._constants: dict[str, tuple[NDArray[Any], Tensor]] = {}
         self._shapes: dict[str, Shape] = {}
-        self._made_by: dict[str, onnx.NodeProto] = {}
+        self._producers: dict[str, onnx.NodeProto] = {}
         self._full: frozenset[str] = frozenset()
         self._count = 0
 
@@ -75,8 +75,8 @@ class Graph:
     def may_hold_nan(self, tensor: Tensor) -> bool:
         """Whether *tensor* may hold NaN for rows that the schema allows."""
         root = self._root
-        values = {given.name: array for array, given in root._constants.values()}
-        return may_hold_nan(tensor.name, root._made_by, values.get, root._full)
+        values = {constant.name: array for array, constant in root._constants.values()}
+        return may_hold_nan(tensor.name, root._producers, values.get, root._full)
 
     def row_count(self) -> Tensor:
         """The number of rows that the model is asked for, int64 without a dimension.
@@ -88,8 +88,8 @@ class Graph:
         declared = root._inputs[0]
         element = declared.type.tensor_type.elem_type
         dtypes: dict[int, np.dtype[Any]] = {code: dtype for dtype, code in ONNX_TYPES.items()}
-        given = Tensor(root, declared.name, dtypes[element], (None, None))
-        size = root.node("Shape", given, start=0, end=1, dtype=np.int64, shape=(1,))
+        source = Tensor(root, declared.name, dtypes[element], (None, None))
+        size = root.node("Shape", source, start=0, end=1, dtype=np.int64, shape=(1,))
         flat = np.array([], dtype=np.int64)
         return root.node("Reshape", size, flat, dtype=np.int64, shape=())
 
@@ -138,20 +138,20 @@ class Graph:
         Inputs are tensors, None for an optional input left out, or constants.
         """
         names = ["" if i is None else self.tensor(i).name for i in inputs]
-        kept = {key: value for key, value in attributes.items() if value is not None}
-        key = (op, domain, tuple(names), tuple(sorted((k, _fold(v)) for k, v in kept.items())))
-        if key not in self._known:
+        present = {key: value for key, value in attributes.items() if value is not None}
+        key = (op, domain, tuple(names), tuple(sorted((k, _fold(v)) for k, v in present.items())))
+        if key not in self._nodes_by_key:
             results = tuple(
                 Tensor(self, self.fresh(op.lower()), np.dtype(dtype), shape)
                 for dtype, shape in outputs
             )
             self._root._shapes.update((r.name, r.shape) for r in results)
-            made = helper.make_node(op, names, [r.name for r in results], domain=domain)
-            made.attribute.extend(_attribute(name, kept[name]) for name in sorted(kept))
-            self._nodes.append(made)
-            self._root._made_by.update((r.name, made) for r in results)
-            self._known[key] = results
-        return self._known[key]
+            proto = helper.make_node(op, names, [r.name for r in results], domain=domain)
+            proto.attribute.extend(_attribute(name, present[name]) for name in sorted(present))
+            self._nodes.append(proto)
+            self._root._producers.update((r.name, proto) for r in results)
+            self._nodes_by_key[key] = results
+        return self._nodes_by_key[key]
 
     def tensor(self, value: Any, like: np.dtype[Any] | None = None) -> Tensor:
         """*value* itself when it is a tensor, otherwise a constant (of dtype *like* if given)."""
@@ -175,12 +175,12 @@ class Graph:
         """
         view = self if outputs is None else self._with_outputs(outputs)
         proto = view._to_proto("edge_pipeline")
-        used = {key: OPSETS[key] for key in OPSETS if key == "" or key in _domains(proto)}
+        versions = {key: OPSETS[key] for key in OPSETS if key == "" or key in _domains(proto)}
         if _OLD_TREES & _operators(proto):
-            used["ai.onnx.ml"] = _before_tree_ensemble(proto)
+            versions["ai.onnx.ml"] = _before_tree_ensemble(proto)
         return helper.make_model(
             proto,
-            opset_imports=[helper.make_opsetid(domain, used[domain]) for domain in used],
+            opset_imports=[helper.make_opsetid(domain, versions[domain]) for domain in versions],
             ir_version=IR_VERSION,
             producer_name="edge-pipeline",
             producer_version=producer_version,
@@ -205,27 +205,29 @@ class Graph:
             self._root._constants[f"foreign:{name}"] = (values, tensor)
 
     def _to_proto(self, name: str) -> onnx.GraphProto:
-        wanted = [output.name for output in self._outputs]
-        nodes, _ = _reachable(self._nodes, wanted)
+        output_names = [output.name for output in self._outputs]
+        nodes, _ = _reachable(self._nodes, output_names)
         values = {tensor.name: array for array, tensor in self._root._constants.values()}
-        around = GraphInfo(
+        graph_info = GraphInfo(
             value=values.get,
             shape=self.shape_of,
             constant=lambda array: self.constant(array).name,
             fresh=self.fresh,
             names_used=names_used,
         )
-        nodes, used = _reachable(simplified(nodes, wanted, around), wanted)
+        nodes, used_names = _reachable(simplify(nodes, output_names, graph_info), output_names)
         initializers = [
             numpy_helper.from_array(values, tensor.name)
             for values, tensor in self._constants.values()
-            if tensor.name in used
+            if tensor.name in used_names
         ]
         inputs = self._inputs
         if self._parent is None:
-            nodes = name_outputs(nodes, wanted)
+            nodes = name_outputs(nodes, output_names)
             # Whoever runs the graph must feed what it declares: not the text of counted words.
-            inputs = [given for given in inputs if given.name in used] or inputs
+            inputs = [
+                value_info for value_info in inputs if value_info.name in used_names
+            ] or inputs
         return helper.make_graph(nodes, name, inputs, self._outputs, initializers)
 
 
@@ -259,9 +261,9 @@ def _attribute(name: str, value: Any) -> onnx.AttributeProto:
     if isinstance(value, np.ndarray):
         value = numpy_helper.from_array(value)
     elif isinstance(value, array.array):
-        made = onnx.AttributeProto(name=name, type=onnx.AttributeProto.INTS)
-        made.ints.extend(value)
-        return made
+        proto = onnx.AttributeProto(name=name, type=onnx.AttributeProto.INTS)
+        proto.ints.extend(value)
+        return proto
     return helper.make_attribute(name, value)
 
 
@@ -274,13 +276,13 @@ def _reachable(
     nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]
 ) -> tuple[list[onnx.NodeProto], set[str]]:
     """The nodes that *outputs* depend on, in order, and every name they use."""
-    used = set(outputs)
-    kept = []
+    names = set(outputs)
+    reached = []
     for node in reversed(nodes):
-        if used.intersection(node.output):
-            kept.append(node)
-            used.update(names_used(node))
-    return kept[::-1], used
+        if names.intersection(node.output):
+            reached.append(node)
+            names.update(names_used(node))
+    return reached[::-1], names
 
 
 def names_used(node: onnx.NodeProto) -> set[str]:
@@ -315,18 +317,18 @@ def _before_tree_ensemble(proto: onnx.GraphProto) -> int:
 
 
 def _operators(proto: onnx.GraphProto) -> set[str]:
-    found = {node.op_type for node in proto.node}
+    op_types = {node.op_type for node in proto.node}
     for node in proto.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                found |= _operators(attribute.g)
-    return found
+                op_types |= _operators(attribute.g)
+    return op_types
 
 
 def _domains(proto: onnx.GraphProto) -> set[str]:
-    found = {node.domain for node in proto.node}
+    domains = {node.domain for node in proto.node}
     for node in proto.node:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                found |= _domains(attribute.g)
-    return found
+                domains |= _domains(attribute.g)
+    return domains

@@ -36,8 +36,8 @@ def solve_positive(matrices: Tensor, right: Tensor) -> Tensor:
         row = ops.take(rows, at, 1)
         row = row / ops.take(row, at, 2)
         is_pivot = ops.expand_dims(comparison("Equal", np.arange(k), at), 1)
-        others = rows - ops.take(rows, at, 2) * row
-        return [ops.where(is_pivot, row, others)], None
+        eliminated = rows - ops.take(rows, at, 2) * row
+        return [ops.where(is_pivot, row, eliminated)], None
 
     (solved,) = iterate([table], eliminate, limit=k)
     return solved[:, :, k]

@@ -30,21 +30,21 @@ def map_rows(
     graph
         Where the loop stands, when that is the body of another loop; by default where *X* is.
     """
-    answered: list[Tensor] = []
+    results: list[Tensor] = []
 
     def build(inner: Graph) -> None:
         position = inner.input(inner.fresh("row"), np.int64, ())
         going = inner.input(inner.fresh("going"), np.bool_, ())
         x = inner.node("Gather", X, position, axis=0, dtype=X.dtype, shape=X.shape[1:])
-        answered.append(function(inner, x))
+        results.append(function(inner, x))
         inner.output(inner.fresh("going"), going)
-        inner.output(inner.fresh("answer"), answered[0])
+        inner.output(inner.fresh("answer"), results[0])
 
     outer = graph or X.graph
     body = outer.body(build)
     count = outer.row_count() if X.shape[0] is None else outer.constant(X.shape[0], np.int64)
-    shape = (X.shape[0], *answered[0].shape)
-    return outer.node("Loop", count, None, body=body, dtype=answered[0].dtype, shape=shape)
+    shape = (X.shape[0], *results[0].shape)
+    return outer.node("Loop", count, None, body=body, dtype=results[0].dtype, shape=shape)
 
 
 def iterate(
@@ -68,10 +68,10 @@ def iterate(
     graph = graph_of(*start)
 
     def build(inner: Graph) -> None:
-        done = inner.input(inner.fresh("done"), np.int64, ())
+        step_number = inner.input(inner.fresh("done"), np.int64, ())
         going = inner.input(inner.fresh("going"), np.bool_, ())
         state = [inner.input(inner.fresh("state"), s.dtype, s.shape) for s in start]
-        after, more = step(inner, done, state)
+        after, more = step(inner, step_number, state)
         inner.output(inner.fresh("going"), going if more is None else more)
         for tensor in after:
             inner.output(inner.fresh("state"), tensor)

@@ -31,10 +31,10 @@ def concatenate(parts: Sequence[Tensor], axis: int = -1) -> Tensor:
     axis %= parts[0].ndim
     dtype = STRING if parts[0].is_string else np.result_type(*(part.dtype for part in parts))
     sizes = [part.shape[axis] for part in parts]
-    joined = None if None in sizes else sum(size for size in sizes if size is not None)
+    total = None if None in sizes else sum(size for size in sizes if size is not None)
     rows_ = next((part.shape[0] for part in parts if part.shape[0] != 1), 1)
     shape = [rows_, *parts[0].shape[1:]]
-    shape[axis] = joined
+    shape[axis] = total
     return graph_of(*parts).nodes(
         "Concat", [part.astype(dtype) for part in parts], [(dtype, tuple(shape))], axis=axis
     )[0]

@@ -28,16 +28,16 @@ def _pairwise(x: Tensor) -> Tensor:
     if n < 8:
         return _in_turn(_split(x, [1] * n))
     if n <= BLOCK:
-        lanes, rest = n - n % 8, n % 8
-        parts = _split(x, [8] * (lanes // 8) + [1] * rest)
+        lanes, n_single = n - n % 8, n % 8
+        parts = _split(x, [8] * (lanes // 8) + [1] * n_single)
         total = _in_turn(parts[: lanes // 8])
         for _ in range(3):  # ((0+1)+(2+3))+((4+5)+(6+7))
             total = total[..., ::2] + total[..., 1::2]
         return _in_turn([total, *parts[lanes // 8 :]])
     half = n // 2
     half -= half % 8
-    left, right = _split(x, [half, n - half])
-    return _pairwise(left) + _pairwise(right)
+    lower, upper = _split(x, [half, n - half])
+    return _pairwise(lower) + _pairwise(upper)
 
 
 def _in_turn(parts: list[Tensor]) -> Tensor:

@@ -69,10 +69,10 @@ class Tensor:
 
     def astype(self, dtype: Any) -> Tensor:
         """Cast, as numpy's astype does between numbers and booleans."""
-        wanted = np.dtype(dtype)
-        if wanted == self.dtype:
+        target = np.dtype(dtype)
+        if target == self.dtype:
             return self
-        return self.graph.node("Cast", self, to=ONNX_TYPES[wanted], dtype=wanted, shape=self.shape)
+        return self.graph.node("Cast", self, to=ONNX_TYPES[target], dtype=target, shape=self.shape)
 
     def __bool__(self) -> bool:
         raise TypeError("the value of a traced array is not known before the graph runs")
@@ -164,19 +164,19 @@ class Tensor:
         return self.graph.node("Transpose", self, dtype=self.dtype, shape=shape)
 
 
-def arithmetic(op: str, left: Any, right: Any) -> Tensor:
+def arithmetic(op: str, x: Any, y: Any) -> Tensor:
     """A binary operator on numbers, promoted as numpy does."""
-    graph = graph_of(left, right)
-    dtype = _promoted(left, right)
-    a, b = _as(graph, left, dtype), _as(graph, right, dtype)
+    graph = graph_of(x, y)
+    dtype = _promoted(x, y)
+    a, b = _as(graph, x, dtype), _as(graph, y, dtype)
     return graph.node(op, a, b, dtype=dtype, shape=broadcast(a.shape, b.shape))
 
 
-def comparison(op: str, left: Any, right: Any) -> Tensor:
+def comparison(op: str, x: Any, y: Any) -> Tensor:
     """A binary operator whose answer is boolean."""
-    graph = graph_of(left, right)
-    dtype = _promoted(left, right)
-    a, b = _as(graph, left, dtype), _as(graph, right, dtype)
+    graph = graph_of(x, y)
+    dtype = _promoted(x, y)
+    a, b = _as(graph, x, dtype), _as(graph, y, dtype)
     return graph.node(op, a, b, dtype=np.bool_, shape=broadcast(a.shape, b.shape))
 
 
@@ -248,11 +248,11 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     return x
 
 
-def _cut(x: Tensor, axis: int, cut: slice) -> Tensor:
+def _cut(x: Tensor, axis: int, bounds_slice: slice) -> Tensor:
     size = x.shape[axis]
     if size is None:
         raise ValueError("the rows of a batch cannot be sliced: an answer is a function of one row")
-    start, stop, step = cut.indices(size)
+    start, stop, step = bounds_slice.indices(size)
     if step < 0:
         return take(x, np.arange(start, stop, step, dtype=np.int64), axis)
     shape = (*x.shape[:axis], len(range(start, stop, step)), *x.shape[axis + 1 :])
@@ -298,8 +298,8 @@ def _depth(graph: Graph) -> int:
     return 0 if graph._parent is None else 1 + _depth(graph._parent)
 
 
-def _promoted(left: Any, right: Any) -> np.dtype[Any]:
-    kinds = [v.dtype if isinstance(v, Tensor) else _constant_kind(v) for v in (left, right)]
+def _promoted(x: Any, y: Any) -> np.dtype[Any]:
+    kinds = [v.dtype if isinstance(v, Tensor) else _constant_kind(v) for v in (x, y)]
     if STRING in kinds:
         return STRING
     return np.result_type(*kinds)

@@ -84,7 +84,7 @@ def tree_distance(context: Context, name: Any, params: Params, Y: NDArray[Any]) 
     """A metric of ``sklearn.metrics.DistanceMetric``: by differences, as the trees compute it."""
     kind = type(name).__name__
     if not isinstance(name, str) and kind.endswith(("Distance", "Distance64")):
-        name, params = _spelled(context, name)
+        name, params = _metric_name(context, name)
     if callable(name):
         arguments = {k: v for k, v in (params or {}).items() if k not in ("p", "w")}
         return Distance(lambda X: traced_kernel(context, name, X, Y, arguments))
@@ -131,7 +131,7 @@ def _minkowski(Y: NDArray[Any], params: Params) -> Distance:
     return Distance(_chunked(reduced, Y), lambda r: r ** (1.0 / p), lambda r: r**p)
 
 
-def _spelled(context: Context, metric: Any) -> tuple[str, Params]:
+def _metric_name(context: Context, metric: Any) -> tuple[str, Params]:
     """A DistanceMetric object as a name with parameters."""
     name = type(metric).__name__.removesuffix("64").removesuffix("Distance").lower()
     state = metric.__getstate__()
@@ -142,8 +142,8 @@ def _spelled(context: Context, metric: Any) -> tuple[str, Params]:
 
 
 def _check_params(context: Context, name: str, params: Params) -> None:
-    known = {"seuclidean": {"V"}, "mahalanobis": {"V", "VI"}}.get(name, set()) | {"p"}
-    unknown = sorted(k for k, v in (params or {}).items() if k not in known and v is not None)
+    accepted = {"seuclidean": {"V"}, "mahalanobis": {"V", "VI"}}.get(name, set()) | {"p"}
+    unknown = sorted(k for k, v in (params or {}).items() if k not in accepted and v is not None)
     if unknown and not {"V", "VI"} >= set(unknown):
         raise context.refuse(f"metric_params {unknown} of metric={name!r} are not converted")
 
@@ -212,9 +212,9 @@ def _counts(formula: Callable[[Tensor, Tensor, float], Tensor]) -> Pairwise:
 
     def convert(x: Tensor, y: Any, _: Params) -> Tensor:
         has_x, has_y = x != 0.0, np.asarray(y) != 0.0
-        both = ops.sum_((has_x & has_y).astype(np.float64))
-        differ = ops.sum_((has_x ^ has_y).astype(np.float64))
-        return formula(both, differ, float(x.width))
+        n_both = ops.sum_((has_x & has_y).astype(np.float64))
+        n_differing = ops.sum_((has_x ^ has_y).astype(np.float64))
+        return formula(n_both, n_differing, float(x.width))
 
     return convert
 
@@ -270,9 +270,9 @@ def nan_euclidean_distance(Y: NDArray[Any], _: bool = True) -> Distance:
         squares = euclidean_squares(x, filled, numpy_lengths)
         squares = squares - (x * x) @ gaps.T.astype(np.float64)
         squares = squares - missing.astype(np.float64) @ (filled * filled).T
-        both = (~missing).astype(np.float64) @ (~gaps).T.astype(np.float64)
-        scaled = ops.maximum(squares, 0.0) / ops.maximum(both, 1.0) * float(Y.shape[1])
-        return ops.where(both == 0.0, np.nan, ops.sqrt(scaled))
+        n_shared = (~missing).astype(np.float64) @ (~gaps).T.astype(np.float64)
+        scaled = ops.maximum(squares, 0.0) / ops.maximum(n_shared, 1.0) * float(Y.shape[1])
+        return ops.where(n_shared == 0.0, np.nan, ops.sqrt(scaled))
 
     return Distance(reduced)
 

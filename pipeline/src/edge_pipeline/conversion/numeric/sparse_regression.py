@@ -45,29 +45,29 @@ def _any(rows: Tensor) -> Tensor:
     return ops.sum_(rows, None) > np.int64(0)
 
 
-def _added(inverse: Tensor, chosen: Tensor, gram: Any) -> tuple[Tensor, Tensor]:
-    """The inverse with the atom that *chosen* marks, and that atom's squared Cholesky pivot."""
-    column = chosen @ gram
+def _with_atom(inverse: Tensor, marker: Tensor, gram: Any) -> tuple[Tensor, Tensor]:
+    """The inverse with the atom that *marker* marks, and that atom's squared Cholesky pivot."""
+    column = marker @ gram
     reach = _times(inverse, column)
-    pivot = ops.sum_(column * chosen, 1, True) - ops.sum_(column * reach, 1, True)
+    pivot = ops.sum_(column * marker, 1, True) - ops.sum_(column * reach, 1, True)
     safe = ops.where(pivot > EPS, pivot, 1.0)
-    return inverse + _outer(chosen - reach, 1.0 / safe), pivot
+    return inverse + _outer(marker - reach, 1.0 / safe), pivot
 
 
-def _without(inverse: Tensor, dropped: Tensor) -> Tensor:
+def _without_atom(inverse: Tensor, dropped: Tensor) -> Tensor:
     """The inverse without the atom that *dropped* marks."""
     column = _times(inverse, dropped)
     corner = ops.sum_(column * dropped, 1, True)
     return inverse - _outer(column, 1.0 / ops.where(corner == 0.0, 1.0, corner))
 
 
-def _solved(inverse: Tensor, right: Tensor, active: Tensor, gram: Any) -> Tensor:
+def _solve_active(inverse: Tensor, right: Tensor, active: Tensor, gram: Any) -> Tensor:
     """The active atoms' equations solved, with one step of refinement for the updates' rounding."""
     solved = _times(inverse, right * active)
     return (solved + _times(inverse, (right - solved @ gram) * active)) * active
 
 
-def _marked(index: Tensor, width: int) -> Tensor:
+def _marker(index: Tensor, width: int) -> Tensor:
     return ops.one_hot(index, width)
 
 
@@ -81,20 +81,20 @@ def orthogonal_matching_pursuit(products: Tensor, gram: Any, n_nonzero: int) -> 
     width = products.width
     zeros = ops.full_rows(products, np.zeros(width))
 
-    def once(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def once(_: Graph, step_number: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         code, active, inverse, going = state
-        rest = products - code @ gram
-        best = ops.argmax(abs(rest), 1)
-        chosen = _marked(best, width)
-        again = ops.sum_(chosen * active, 1, True) > 0.0
-        value = ops.sum_(chosen * rest, 1, True)
-        larger, pivot = _added(inverse, chosen, gram)
-        first = done == np.int64(0)
+        residual = products - code @ gram
+        best = ops.argmax(abs(residual), 1)
+        marker = _marker(best, width)
+        again = ops.sum_(marker * active, 1, True) > 0.0
+        value = ops.sum_(marker * residual, 1, True)
+        larger, pivot = _with_atom(inverse, marker, gram)
+        first = step_number == np.int64(0)
         stop = again | (value * value < EPS) | ((pivot <= EPS) & ~first)
         going = going & ~stop
-        active = ops.where(going, active + chosen, active)
+        active = ops.where(going, active + marker, active)
         inverse = ops.where(ops.expand_dims(going, 2), larger, inverse)
-        solved = _solved(inverse, products, active, gram)
+        solved = _solve_active(inverse, products, active, gram)
         return [ops.where(going, solved, code), active, inverse, going], _any(going)
 
     start = [zeros, zeros, _start_inverse(products), ops.full_rows(products, np.array([True]))]
@@ -136,9 +136,11 @@ def least_angle_regression(
         rest = products - code @ gram
         best = ops.argmax(ops.where(signs == 0.0, size(rest), -np.inf), 1)
         after_drop = ops.sum_(dropped, 1, True) > 0.0
-        chosen = ops.where(after_drop, 0.0, _marked(best, width))
+        chosen = ops.where(after_drop, 0.0, _marker(best, width))
         next_signs = signs + (chosen if positive else chosen * ops.sign(rest))
-        grown = ops.where(ops.expand_dims(after_drop, 2), inverse, _added(inverse, chosen, gram)[0])
+        grown = ops.where(
+            ops.expand_dims(after_drop, 2), inverse, _with_atom(inverse, chosen, gram)[0]
+        )
         direction, length = _equal_angle(grown, next_signs, gram)
         idle = next_signs == 0.0
         left = dropped * ops.sign(rest)
@@ -147,10 +149,10 @@ def least_angle_regression(
         moved = code + reach * direction
         turned = ops.where(flipped > 0.0, 0.0 if lasso else -next_signs, next_signs)
         next_top = _largest(size(products - moved @ gram), turned)
-        moved, level, ended = _stopped(code, moved, top, next_top, alpha, n_features)
+        moved, level, ended = _stop_at_alpha(code, moved, top, next_top, alpha, n_features)
         if lasso:  # what changes sign leaves, unless the way ends before
             flips = (ops.sum_(flipped, 1, True) > 0.0) & ~ended
-            grown = ops.where(ops.expand_dims(flips, 2), _without(grown, flipped), grown)
+            grown = ops.where(ops.expand_dims(flips, 2), _without_atom(grown, flipped), grown)
             turned = ops.where(ended, next_signs, turned)
         new = [moved, turned, grown, flipped, next_top, level]
         held = [
@@ -183,32 +185,33 @@ def _largest(correlations: Tensor, signs: Tensor) -> Tensor:
 
 def _equal_angle(inverse: Tensor, signs: Tensor, gram: Any) -> tuple[Tensor, Tensor]:
     """The direction of equal angles with the active atoms, and the correlation it takes away."""
-    direction = _solved(inverse, signs, abs(signs), gram)
+    direction = _solve_active(inverse, signs, abs(signs), gram)
     length = 1.0 / ops.sqrt(ops.sum_(direction * signs, 1, True))
     return direction * length, length
 
 
 def _reach(
-    rest: Tensor,
+    correlations: Tensor,
     top: Tensor,
     along: Tensor,
     length: Tensor,
     idle: Tensor,
-    left: Tensor,
+    just_dropped: Tensor,
     *,
     positive: bool,
 ) -> Tensor:
     """How far to go until an idle atom correlates as the active ones do, or nothing is left.
 
-    The atom that has just left (*left*, with its sign) still does, and goes away from there.
+    The atom that was just dropped (*just_dropped*, with its sign) still does; its correlation then
+    falls behind.
     """
     along = ops.rint(along * 1e15) / 1e15
-    gap = (top - rest) / (length - along + TINY32)
-    reach = ops.minimum(top / length, _smallest_positive(gap, idle & (left <= 0.0)))
+    gap = (top - correlations) / (length - along + TINY32)
+    reach = ops.minimum(top / length, _smallest_positive(gap, idle & (just_dropped <= 0.0)))
     if positive:
         return reach
-    gap = (top + rest) / (length + along + TINY32)
-    return ops.minimum(reach, _smallest_positive(gap, idle & (left >= 0.0)))
+    gap = (top + correlations) / (length + along + TINY32)
+    return ops.minimum(reach, _smallest_positive(gap, idle & (just_dropped >= 0.0)))
 
 
 def _smallest_positive(values: Tensor, among: Tensor) -> Tensor:
@@ -227,8 +230,8 @@ def _first_sign_change(
     return (ops.where(changes, first, reach) if lasso else reach), flipped
 
 
-def _stopped(
-    before: Tensor, moved: Tensor, top: Tensor, next_top: Tensor, alpha: float, n_features: int
+def _stop_at_alpha(
+    before: Tensor, after: Tensor, top: Tensor, next_top: Tensor, alpha: float, n_features: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The code where the penalty comes down to *alpha*, the correlation there, whether it does."""
     last, penalty = top / float(n_features), next_top / float(n_features)
@@ -236,7 +239,7 @@ def _stopped(
     beyond = ended & (abs(penalty - alpha) > EQUAL_ALPHA)
     share = (last - alpha) / (last - penalty)
     level = ops.where(beyond, alpha * n_features, next_top)
-    return ops.where(beyond, before + share * (moved - before), moved), level, ended
+    return ops.where(beyond, before + share * (after - before), after), level, ended
 
 
 def lasso_coordinate_descent(
@@ -257,10 +260,12 @@ def lasso_coordinate_descent(
     gap, bound = _duality_gap(products, squares, zeros, zeros, penalty, positive)
     going = ~((gap >= 0.0) & (gap <= tolerance))
     usable = np.diag(gram) != 0.0
-    included = _screened(products, zeros, gap, bound, gram, penalty)
+    included = _screen(products, zeros, gap, bound, gram, penalty)
     included = included & ops.full_rows(products, usable)
 
-    def sweep(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def sweep(
+        _: Graph, sweep_number: Tensor, state: Sequence[Tensor]
+    ) -> tuple[list[Tensor], Tensor]:
         code, fitted, included, going = state
         moving = included & going
         swept = iterate(
@@ -275,8 +280,8 @@ def lasso_coordinate_descent(
         gap, bound = _duality_gap(products, squares, swept[0], swept[1], penalty, positive)
         ended = look & (gap <= tolerance)
         screens = going & look & ~ended
-        kept = included & _screened(products, swept[1], gap, bound, gram, penalty)
-        included = kept | (included & ~screens)
+        still_included = included & _screen(products, swept[1], gap, bound, gram, penalty)
+        included = still_included | (included & ~screens)
         leaving = ops.where(included | ~screens, 0.0, swept[0])
         return [swept[0] - leaving, swept[1] - leaving @ gram, included, going & ~ended], _any(
             going & ~ended
@@ -300,9 +305,9 @@ def _coordinate(products: Tensor, gram: Any, penalty: float, moving: Tensor, pos
         code, fitted = state
         at = ops.reshape(atom, [1])
         own, scale = ops.take(code, at, 1), ops.take(diagonal, at)
-        left = ops.take(products, at, 1) - ops.take(fitted, at, 1) + own * scale
-        shrunk = ops.maximum((left if positive else abs(left)) - penalty, 0.0)
-        value = (shrunk if positive else ops.sign(left) * shrunk) / ops.take(safe, at)
+        remainder = ops.take(products, at, 1) - ops.take(fitted, at, 1) + own * scale
+        shrunk = ops.maximum((remainder if positive else abs(remainder)) - penalty, 0.0)
+        value = (shrunk if positive else ops.sign(remainder) * shrunk) / ops.take(safe, at)
         value = ops.where(ops.take(moving, at, 1), value, own)
         change = value - own
         is_atom = comparison("Equal", np.arange(len(diagonal)), at)
@@ -317,18 +322,18 @@ def _duality_gap(
     """``gap_enet_gram``: the gap, and the dual norm that scales it."""
     aligned = ops.sum_(code * products, 1, True)
     residual = squares + ops.sum_(code * fitted, 1, True) - 2.0 * aligned
-    rest = products - fitted
+    residual_products = products - fitted
     if penalty == 0.0:
-        gradient = ops.sum_(rest * rest, 1, True)
+        gradient = ops.sum_(residual_products * residual_products, 1, True)
         return gradient, gradient
-    bound = ops.max_(rest if positive else abs(rest), 1, True)
+    bound = ops.max_(residual_products if positive else abs(residual_products), 1, True)
     scale = ops.where(bound > penalty, penalty / ops.where(bound == 0.0, 1.0, bound), 1.0)
     primal = 0.5 * residual + penalty * ops.sum_(abs(code), 1, True)
     dual = -0.5 * (scale * scale) * residual + scale * (squares - aligned)
     return primal - dual, bound
 
 
-def _screened(
+def _screen(
     products: Tensor, fitted: Tensor, gap: Tensor, bound: Tensor, gram: Any, penalty: float
 ) -> Tensor:
     """Atoms that may still matter (Gap Safe rules, arXiv:1802.07481, equation 11)."""

@@ -1,4 +1,4 @@
-"""A graph without the columns of hashed features that nothing in it reads.
+"""Remove the hashed columns of the input that no node of a graph reads.
 
 A HashingVectorizer has a million columns, and a model's weights are zero in all but the few that
 training filled.  Counted into all of them, one text takes 3 ms and ten take 180 (2 cores,
@@ -48,13 +48,13 @@ def prune_columns(
     stays = np.ones(schema.numbers_width, dtype=np.bool_)
     derived = []
     for block, (start, stop) in zip(schema.derived, pairwise(starts), strict=True):
-        kept = _kept(block, read[start:stop]) if _is_wide(block) else None
-        if kept is None or not isinstance(block.placing, Hashing):
+        columns = _kept(block, read[start:stop]) if _is_wide(block) else None
+        if columns is None or not isinstance(block.placing, Hashing):
             derived.append(block)
             continue
         stays[start:stop] = False
-        stays[start + kept] = True
-        derived.append(replace(block, placing=replace(block.placing, kept=tuple(kept.tolist()))))
+        stays[start + columns] = True
+        derived.append(replace(block, placing=replace(block.placing, kept=tuple(columns.tolist()))))
     if stays.all():
         return schema
     reading.keep(stays)
@@ -67,11 +67,11 @@ def _is_wide(block: Derived) -> bool:
 
 def _kept(block: Derived, read: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """The columns of *block* to keep; None when it is hardly worth it, or too many to list."""
-    kept = np.flatnonzero(read) if read.any() else np.zeros(1, dtype=np.int64)
-    listed = sum(len(str(column)) + 1 for column in kept.tolist())
-    if 2 * len(kept) > block.width or listed > LARGEST_VOCABULARY_BYTES:
+    columns = np.flatnonzero(read) if read.any() else np.zeros(1, dtype=np.int64)
+    listed = sum(len(str(column)) + 1 for column in columns.tolist())
+    if 2 * len(columns) > block.width or listed > LARGEST_VOCABULARY_BYTES:
         return None
-    return kept
+    return columns
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class _Use:
 
 
 class _Reading:
-    """What the nodes of a graph read of the input ``numbers``, and how to give them less."""
+    """The readers of the input ``numbers`` in a graph, and the removal of its columns."""
 
     def __init__(
         self, graph: onnx.GraphProto, width: int, shape: Callable[[str], Shape | None]
@@ -104,9 +104,9 @@ class _Reading:
         for use in self._uses():
             rows = slice(use.offset, use.offset + use.stop - use.start)
             if use.node.op_type == "TreeEnsemble":
-                asked = np.asarray(_attribute(use.node, "nodes_featureids").ints) - use.offset
-                inside = (asked >= 0) & (asked < use.stop - use.start)
-                read[use.start + asked[inside]] = True
+                features = np.asarray(_attribute(use.node, "nodes_featureids").ints) - use.offset
+                inside = (features >= 0) & (features < use.stop - use.start)
+                read[use.start + features[inside]] = True
             elif (weights := self._weights(use)) is not None:
                 read[use.start : use.stop] |= (weights[rows] != 0).any(axis=1)
             elif use.node.op_type != "Shape":
@@ -120,23 +120,25 @@ class _Reading:
         inner = {id(use.node): use.node for use in uses}
         for node in inner.values():
             mine = [use for use in uses if use.node is node]
-            known = [(use, weights) for use in mine if (weights := self._weights(use)) is not None]
+            products = [
+                (use, weights) for use in mine if (weights := self._weights(use)) is not None
+            ]
             if node.op_type == "TreeEnsemble":
                 self._move_features(node, mine, stays)
-            elif known:
-                kept = np.ones(len(known[0][1]), dtype=np.bool_)
-                for use, _ in known:
-                    kept[use.offset : use.offset + use.stop - use.start] = stays[
+            elif products:
+                rows_stay = np.ones(len(products[0][1]), dtype=np.bool_)
+                for use, _ in products:
+                    rows_stay[use.offset : use.offset + use.stop - use.start] = stays[
                         use.start : use.stop
                     ]
-                self._replace(node, 1, known[0][1][kept])
+                self._replace(node, 1, products[0][1][rows_stay])
         for node in self._readers.get(NUMBERS, []):
             if self._is_slice(node):
                 for i in (1, 2):
                     self._replace(node, i, place[self._values(node.input[i])])
-        for given in self._graph.input:
-            if given.name == NUMBERS:
-                given.type.tensor_type.shape.dim[1].dim_value = int(place[-1])
+        for graph_input in self._graph.input:
+            if graph_input.name == NUMBERS:
+                graph_input.type.tensor_type.shape.dim[1].dim_value = int(place[-1])
         self._drop_orphans()
 
     def _uses(self) -> Iterator[_Use]:
@@ -161,7 +163,7 @@ class _Reading:
         """How many columns a Concat has before those of *name*; None where that is not known."""
         if _attribute(node, "axis").i != 1 or list(node.input).count(name) != 1:
             return None
-        shapes = [self._shape(given) for given in list(node.input)[: list(node.input).index(name)]]
+        shapes = [self._shape(part) for part in list(node.input)[: list(node.input).index(name)]]
         widths = [shape[1] if shape is not None and len(shape) == 2 else None for shape in shapes]
         return None if None in widths else sum(width for width in widths if width is not None)
 
@@ -175,7 +177,7 @@ class _Reading:
     def _weights(self, use: _Use) -> NDArray[Any] | None:
         """The constant that *use* multiplies the rows by; None when it is no such product."""
         node = use.node
-        turned = any(given.name in ("transA", "transB") for given in node.attribute)
+        turned = any(attribute.name in ("transA", "transB") for attribute in node.attribute)
         if node.op_type not in ("Gemm", "MatMul") or turned or node.input[1] not in self._stored:
             return None
         if node.input[0] != use.name or list(node.input).count(use.name) != 1:
@@ -187,15 +189,15 @@ class _Reading:
         self, node: onnx.NodeProto, uses: list[_Use], stays: NDArray[np.bool_]
     ) -> None:
         """Number the features of trees anew, without the columns that are gone."""
-        told = _attribute(node, "nodes_featureids")
-        ids = np.asarray(told.ints, dtype=np.int64)
+        attribute = _attribute(node, "nodes_featureids")
+        ids = np.asarray(attribute.ints, dtype=np.int64)
         gone = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.int64)
         for use in uses:
-            cut = ~stays[use.start : use.stop][: max(0, len(gone) - use.offset)]
-            gone[use.offset : use.offset + len(cut)] += cut
-        moved = ids - np.cumsum(gone)[ids]
-        del told.ints[:]
-        told.ints.extend(moved.tolist())
+            removed = ~stays[use.start : use.stop][: max(0, len(gone) - use.offset)]
+            gone[use.offset : use.offset + len(removed)] += removed
+        renumbered = ids - np.cumsum(gone)[ids]
+        del attribute.ints[:]
+        attribute.ints.extend(renumbered.tolist())
 
     def _values(self, name: str) -> NDArray[Any]:
         return numpy_helper.to_array(self._stored[name])
@@ -203,27 +205,29 @@ class _Reading:
     def _replace(self, node: onnx.NodeProto, place: int, values: NDArray[Any]) -> None:
         """Another constant for *node* alone: equal constants are stored once."""
         name = f"{node.output[0]}_kept_{place}"
-        stored = numpy_helper.from_array(np.ascontiguousarray(values), name)
-        self._graph.initializer.append(stored)
-        self._stored[name] = stored
+        tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
+        self._graph.initializer.append(tensor)
+        self._stored[name] = tensor
         node.input[place] = name
 
     def _drop_orphans(self) -> None:
-        used = {name for node in self._graph.node for name in node.input}
-        used |= {name for node in self._graph.node for name in _names_in_bodies(node)}
-        left = [tensor for tensor in self._graph.initializer if tensor.name in used]
+        names = {name for node in self._graph.node for name in node.input}
+        names |= {name for node in self._graph.node for name in _names_in_bodies(node)}
+        remaining = [tensor for tensor in self._graph.initializer if tensor.name in names]
         del self._graph.initializer[:]
-        self._graph.initializer.extend(left)
+        self._graph.initializer.extend(remaining)
 
 
 def _attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto:
-    found: onnx.AttributeProto = next(given for given in node.attribute if given.name == name)
-    return found
+    attribute: onnx.AttributeProto = next(
+        candidate for candidate in node.attribute if candidate.name == name
+    )
+    return attribute
 
 
 def _names_in_bodies(node: onnx.NodeProto) -> Iterator[str]:
-    for given in node.attribute:
-        if given.type == onnx.AttributeProto.GRAPH:
-            for inner in helper.get_attribute_value(given).node:
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            for inner in helper.get_attribute_value(attribute).node:
                 yield from inner.input
                 yield from _names_in_bodies(inner)

@@ -27,9 +27,9 @@ def coded_matrix(
         return context.matrix(X)
     frame = frame_of(X)
     columns = list(frame.columns)
-    for i, known in categories.items():
+    for i, values in categories.items():
         column = frame.column(i)
-        words = [MISSING_STRING if value is None else value for value in known]
+        words = [MISSING_STRING if value is None else value for value in values]
         keys = np.array(words, dtype=object if column.is_string else np.float64)
         codes = ops.lookup(column, keys, np.arange(float(len(keys))), np.nan)
         columns[i] = (codes, 0)

@@ -46,7 +46,7 @@ def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     if "oblivious_trees" in saved:
         parts = [_symmetric(tree, features, len(bias)) for tree in saved["oblivious_trees"]]
     else:
-        parts = [_grown(tree, features, len(bias)) for tree in saved["trees"]]
+        parts = [_nested(tree, features, len(bias)) for tree in saved["trees"]]
     forest = join_forests([forest for forest, _ in parts])
     total = sum_rows(context.matrix(X), forest, np.concatenate([values for _, values in parts]))
     return total * float(scale) + bias
@@ -60,15 +60,18 @@ def _saved(model: Any) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _questions(
+def _split_rules(
     splits: _Splits, features: Mapping[int, Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
     """Column, threshold and where NaN goes, of every split."""
-    asked = [features[split["float_feature_index"]] for split in splits]
+    split_features = [features[split["float_feature_index"]] for split in splits]
     return (
-        np.array([feature["flat_feature_index"] for feature in asked], dtype=np.int64),
+        np.array([feature["flat_feature_index"] for feature in split_features], dtype=np.int64),
         float32_splits(np.array([split["border"] for split in splits], dtype=np.float32)),
-        np.array([feature["nan_value_treatment"] != "AsTrue" for feature in asked], dtype=np.bool_),
+        np.array(
+            [feature["nan_value_treatment"] != "AsTrue" for feature in split_features],
+            dtype=np.bool_,
+        ),
     )
 
 
@@ -78,7 +81,7 @@ def _symmetric(
     """A complete binary tree, level by level; the first split is the leaf number's lowest bit."""
     splits: _Splits = tree["splits"] or []
     depth = len(splits)
-    column, threshold, missing_left = _questions(splits, features)
+    column, threshold, missing_left = _split_rules(splits, features)
     n_inner = 2**depth - 1
     level = np.repeat(np.arange(depth), 2 ** np.arange(depth))
     leaf = np.full(n_inner + 1, -1, dtype=np.int64)
@@ -98,7 +101,7 @@ def _symmetric(
     ), values
 
 
-def _grown(
+def _nested(
     tree: Mapping[str, Any], features: Mapping[int, Any], n_dimensions: int
 ) -> tuple[Forest, NDArray[np.float64]]:
     """A tree of nested nodes (grow_policy Depthwise or Lossguide)."""
@@ -114,7 +117,7 @@ def _grown(
     splits = np.flatnonzero(links[:, 0] >= 0)
     feature, threshold = np.zeros(len(nodes), dtype=np.int64), np.zeros(len(nodes))
     missing_left = np.zeros(len(nodes), dtype=np.bool_)
-    feature[splits], threshold[splits], missing_left[splits] = _questions(
+    feature[splits], threshold[splits], missing_left[splits] = _split_rules(
         [nodes[i]["split"] for i in splits], features
     )
     values = np.zeros((len(nodes), n_dimensions))

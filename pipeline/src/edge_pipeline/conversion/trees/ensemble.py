@@ -127,8 +127,8 @@ class Forest:
 
     def with_features(self, columns: ArrayLike) -> Forest:
         """The same trees, asking about ``columns[feature]``."""
-        known = np.where(self.is_leaf, 0, self.feature)
-        return replace(self, feature=np.asarray(columns, dtype=np.int64)[known])
+        features = np.where(self.is_leaf, 0, self.feature)
+        return replace(self, feature=np.asarray(columns, dtype=np.int64)[features])
 
 
 def join_forests(forests: Sequence[Forest]) -> Forest:
@@ -272,9 +272,9 @@ def leaf_rows(X: Tensor, forest: Forest, values: NDArray[Any]) -> tuple[Tensor, 
     table
         The distinct rows among the leaves'.
     """
-    table, found = _distinct(values[forest.is_leaf])
+    table, row_index = _distinct(values[forest.is_leaf])
     at = np.zeros(forest.n_nodes)
-    at[forest.is_leaf] = found
+    at[forest.is_leaf] = row_index
     return value_per_tree(X, forest, at).astype(np.int64), table
 
 
@@ -310,7 +310,7 @@ def _with_split_roots(forest: Forest) -> tuple[Forest, _Ints]:
     roots = forest.roots.copy()
     roots[bare] = split
     none = np.full(n, -1, dtype=np.int64)
-    made = replace(
+    with_splits = replace(
         forest,
         roots=roots,
         feature=np.concatenate([forest.feature, np.zeros(2 * n, dtype=np.int64)]),
@@ -319,7 +319,7 @@ def _with_split_roots(forest: Forest) -> tuple[Forest, _Ints]:
         right=np.concatenate([forest.right, split + n, none]),
         missing_left=np.concatenate([forest.missing_left, np.zeros(2 * n, dtype=np.bool_)]),
     )
-    return made, np.concatenate([old, leaf, leaf])
+    return with_splits, np.concatenate([old, leaf, leaf])
 
 
 def _splits(forest: Forest, inner: _Bools, position: _Ints, dtype: Any) -> dict[str, Any]:
@@ -352,9 +352,9 @@ def _distinct(rows: NDArray[Any]) -> tuple[NDArray[Any], _Ints]:
     order = np.lexsort(bits.T)
     ordered = bits[order]
     first = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
-    found = np.empty(len(rows), dtype=np.int64)
-    found[order] = np.cumsum(first) - 1
-    return rows[order[first]], found
+    index = np.empty(len(rows), dtype=np.int64)
+    index[order] = np.cumsum(first) - 1
+    return rows[order[first]], index
 
 
 def _ints(values: NDArray[Any]) -> array.array[int]:

@@ -71,15 +71,15 @@ def _wholes(tree: Mapping[str, str], key: str) -> NDArray[np.int64]:
 def _features_with_missing_zeros(tree: Mapping[str, str]) -> NDArray[np.int64]:
     kind = _wholes(tree, "decision_type")
     missing = (kind >> _MISSING_SHIFT) & 3
-    chosen = (missing == _ZERO) & (kind & _CATEGORICAL == 0)
-    return np.asarray(_wholes(tree, "split_feature")[chosen])
+    zero_is_missing = (missing == _ZERO) & (kind & _CATEGORICAL == 0)
+    return np.asarray(_wholes(tree, "split_feature")[zero_is_missing])
 
 
 def _forest(tree: Mapping[str, str]) -> Forest:
     """Splits first, then leaves; a child below zero is the complement of a leaf's number."""
     kind = _wholes(tree, "decision_type")
     n_splits, n_leaves = len(kind), int(tree["num_leaves"])
-    threshold = _told_apart(_reals(tree, "threshold"), kind & _CATEGORICAL != 0)
+    threshold = _zero_as_interval(_reals(tree, "threshold"), kind & _CATEGORICAL != 0)
     missing = (kind >> _MISSING_SHIFT) & 3
     # NaN at a split without missing values is compared as 0.0; at a set it goes right.
     missing_left = np.where(missing == _NONE, threshold >= 0.0, kind & _DEFAULT_LEFT != 0)
@@ -101,7 +101,7 @@ def _forest(tree: Mapping[str, str]) -> Forest:
     )
 
 
-def _told_apart(
+def _zero_as_interval(
     threshold: NDArray[np.float64], categorical: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Thresholds that send all values within the zero threshold where they send zero.
@@ -121,12 +121,12 @@ def _members(
     bounds = _wholes(tree, "cat_boundaries")
     words = _wholes(tree, "cat_threshold").astype("<u4")
     bits = np.flatnonzero(np.unpackbits(words.view(np.uint8), bitorder="little"))
-    which = np.searchsorted(bounds, bits // 32, side="right") - 1
+    set_index = np.searchsorted(bounds, bits // 32, side="right") - 1
     node_of = np.zeros(max(len(bounds) - 1, 0), dtype=np.int64)
     node_of[threshold[nodes].astype(np.int64)] = nodes
-    owner = node_of[which]
+    owner = node_of[set_index]
     order = np.argsort(owner, kind="stable")
-    return owner[order], (bits - 32 * bounds[which])[order].astype(np.float64)
+    return owner[order], (bits - 32 * bounds[set_index])[order].astype(np.float64)
 
 
 def _values(tree: Mapping[str, str]) -> NDArray[np.float64]:
@@ -138,8 +138,8 @@ def _categories(
     context: Context, model: Any, settings: Mapping[str, str], X: Tensor | Frame
 ) -> dict[int, list[Any]]:
     """Categories of the columns that had pandas' category dtype, by position."""
-    known = model.booster_.pandas_categorical
-    if not known:
+    pandas_categories = model.booster_.pandas_categorical
+    if not pandas_categories:
         return {}
     described = settings["feature_infos"].split()
     columns = [
@@ -147,12 +147,12 @@ def _categories(
         for i, (tensor, _) in enumerate(frame_of(X).columns)
         if tensor.is_string or (described[i] != "none" and not described[i].startswith("["))
     ]
-    if len(columns) != len(known):
+    if len(columns) != len(pandas_categories):
         raise context.refuse(
-            f"{len(known)} columns had the dtype category in training, but the model tells "
-            f"{len(columns)} of them apart; drop columns that are constant"
+            f"{len(pandas_categories)} columns had the dtype category in training, but the model "
+            f"tells {len(columns)} of them apart; drop columns that are constant"
         )
-    return dict(zip(columns, known, strict=True))
+    return dict(zip(columns, pandas_categories, strict=True))
 
 
 _OUTPUTS: Mapping[str, Callable[[Tensor], Tensor]] = {

@@ -35,7 +35,7 @@ _CATEGORICAL = 1
 
 @dataclass(frozen=True, eq=False)
 class _Booster:
-    """What a saved booster says.
+    """The fields of a saved booster that the conversion reads.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def _base(text: str) -> NDArray[np.float32]:
 
 
 def _categories(encodings: list[Mapping[str, Any]]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
+    categories: dict[int, list[Any]] = {}
     for feature, encoding in enumerate(encodings):
         values = encoding["values"]
         if not values:
@@ -105,10 +105,10 @@ def _categories(encodings: list[Mapping[str, Any]]) -> dict[int, list[Any]]:
         if "offsets" in encoding:
             letters = np.array(values, dtype=np.int8).tobytes()
             pairs = pairwise(encoding["offsets"])
-            found[feature] = [letters[start:end].decode() for start, end in pairs]
+            categories[feature] = [letters[start:end].decode() for start, end in pairs]
         else:
-            found[feature] = values
-    return found
+            categories[feature] = values
+    return categories
 
 
 def _forest(tree: Mapping[str, Any]) -> Forest:
