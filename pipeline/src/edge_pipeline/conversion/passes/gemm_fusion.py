@@ -124,7 +124,7 @@ class GemmFusion:
         return None
 
     def _folded(self, linear: _Linear) -> tuple[_Linear, list[onnx.NodeProto]]:
-        """Fold the scalers and one-hot encoders of each part of X; return the nodes needed before."""
+        """Fold scalers and one-hot encoders into each part; return the nodes needed before."""
         parts = self._parts(linear.X)
         if len(parts) == 1:
             return self._fold_part(linear)
@@ -187,7 +187,7 @@ class GemmFusion:
         return linear
 
     def _fold_one_hot(self, linear: _Linear) -> tuple[_Linear, list[onnx.NodeProto]] | None:
-        """*linear* of ones and zeros, ``code[:, source] == wanted``, as a sum of weights looked up.
+        """Look up weights in place of a one-hot encoding, ``code[:, source] == category``.
 
         Only for weights in one column: a position in the table is one number.  1,000 rows of five
         columns of words take half of the time, one row two nodes less (benchmarks/convert.py).
