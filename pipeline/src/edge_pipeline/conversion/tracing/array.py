@@ -65,10 +65,7 @@ class Tracer:
         return value
 
     def unwrap(self, value: Any) -> Any:
-        """Unwrap traced arrays, also in lists, and convert constants with a row for every row.
-
-        A function, as in ``np.piecewise``, still gets and returns traced arrays.
-        """
+        """Unwrap traced arrays, also in lists, and convert constants with a row for every row."""
         if hasattr(type(value), "to_tensor"):
             return value.to_tensor()
         if type(value) in (list, tuple):
@@ -77,8 +74,6 @@ class Tracer:
             return {key: self.unwrap(item) for key, item in value.items()}
         if type(value) is np.ndarray and ROWS in value.shape:
             return self._repeated_row(value)
-        if callable(value) and not isinstance(value, type):
-            return lambda *args: self.unwrap(value(*map(self.wrap, args)))
         return value
 
     def _repeated_row(self, value: Any) -> Tensor:
