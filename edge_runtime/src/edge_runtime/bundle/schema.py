@@ -70,12 +70,15 @@ class Column:
         ``float64``, ``int64`` and ``bool`` belong to the numeric block, ``string`` to the string
         block.  ``dict`` and ``list`` belong to neither: derived columns are computed from them.
     missing
-        Whether a missing value is allowed: the training sample had one in this column.
+        Whether a missing value is allowed: the trained estimator predicts rows that lack this one,
+        and the user did not forbid it.
     minimum, maximum
         Range in the training sample, in the column's own unit; None for strings, or when the
         sample had no value.
     categories
         Sorted values of the training sample; None for measurements, or when there were too many.
+    missing_in_training
+        Whether the training sample had a missing value in this column.
     closed
         Whether other values are refused, as the trained estimator refuses them: values outside
         ``categories``, or outside ``minimum`` to ``maximum`` when ``categories`` is None.
@@ -88,6 +91,7 @@ class Column:
     maximum: float | None = None
     categories: tuple[str | float, ...] | None = None
     closed: bool = False
+    missing_in_training: bool = False
 
     @property
     def is_string(self) -> bool:
@@ -109,6 +113,7 @@ class Column:
             "maximum": self.maximum,
             "categories": None if self.categories is None else list(self.categories),
             "closed": self.closed,
+            "missing_in_training": self.missing_in_training,
         }
 
     @classmethod
@@ -123,7 +128,8 @@ class Column:
                 "maximum": maximum,
                 "categories": categories,
                 "closed": bool(closed),
-            } if len(value) == 7:
+                "missing_in_training": bool(missing_in_training),
+            } if len(value) == 8:
                 return cls(
                     name,
                     type_,
@@ -132,6 +138,7 @@ class Column:
                     _bound(maximum),
                     _values(categories),
                     closed,
+                    missing_in_training,
                 )
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 

@@ -86,7 +86,7 @@ def _to_text(value: Any, column: Column, row: int | None) -> str:
         if column.missing:
             return MISSING_STRING
         raise InputError(
-            "expected text, found a missing value, and training saw none in this column; "
+            "expected text, found a missing value, which this model does not accept here; "
             "leave the row out or fill it in",
             row=row,
             column=column.name,
@@ -118,8 +118,8 @@ def refuse_number(number: float, column: Column, row: int | None) -> InputError:
     """Return the error for a float that *column* does not allow."""
     if number != number:
         message = (
-            "expected a number, found a missing value (NaN), and training saw none in this "
-            "column; leave the row out or fill it in"
+            "expected a number, found a missing value (NaN), which this model does not accept "
+            "here; leave the row out or fill it in"
         )
     elif math.isinf(number):
         # The build proves a graph for finite numbers only: scikit-learn's check_array refuses

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
 from sklearn.pipeline import Pipeline
 
+from edge_pipeline.conversion.accepted_columns import allow_missing_values
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
 from edge_pipeline.conversion.estimator_methods import dtype_name, predict_first_rows
@@ -23,6 +24,7 @@ from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.passes.prune_columns import prune_columns
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
+from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
@@ -112,9 +114,12 @@ def sample_for(estimator: Any, X: Any) -> Sample:
     return take_sample(X, estimator)
 
 
-def convert_sample(estimator: Any, sample: Sample) -> OnnxModel:
+def convert_sample(
+    estimator: Any, sample: Sample, missing: MissingPolicy = AS_ESTIMATOR
+) -> OnnxModel:
     """Convert as :func:`convert` does, for a sample that is described already."""
     first_outputs = predict_first_rows(estimator, sample)
+    sample = allow_missing_values(estimator, sample, tuple(first_outputs), missing)
     markers = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
     context, outputs = _convert_methods(estimator, sample.schema, first_outputs, markers)
     schema = sample.schema

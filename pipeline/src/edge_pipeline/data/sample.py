@@ -121,14 +121,25 @@ def take_sample(X: Any, estimator: Any = None) -> Sample:
         raise ConversionError(
             "two columns of X have the same name; rename one, the device finds columns by name"
         )
+    is_foreign_frame = hasattr(X, "columns") and not isinstance(X, pd.DataFrame)
     schema_columns, values, dtypes, markers = [], {}, [], []
     for name, column in columns:
         column_type, values[name] = _type_and_values(name, column)
         schema_columns.append(_describe(name, column_type, values[name]))
         dtypes.append(column.dtype)
-        markers.append(next(iter(column[column.isna()]), None))
+        markers.append(_missing_marker(column, is_foreign_frame))
     table = pd.DataFrame(values)
     return Sample(Schema(kind, tuple(schema_columns)), table, tuple(dtypes), tuple(markers))
+
+
+def _missing_marker(column: pd.Series, is_foreign_frame: bool) -> Any:
+    """Return the missing value of *column*; where it has none, the one that its library would use.
+
+    polars and others hand None to scikit-learn, pandas and its CSV reader NaN.
+    """
+    if column.isna().any():
+        return column[column.isna()].iloc[0]
+    return None if is_foreign_frame else getattr(column.dtype, "na_value", np.nan)
 
 
 def is_narrow(dtype: Any) -> bool:
@@ -324,13 +335,13 @@ def _describe(name: str, column_type: ColumnType, values: Any) -> Column:
         present = sorted({item for item in values if item is not None})
         listed = tuple(present) if len(present) <= MAX_CATEGORIES else None
         missing = any(item is None for item in values)
-        return Column(name, column_type, missing=missing, categories=listed)
+        return Column(name, column_type, missing, categories=listed, missing_in_training=missing)
     if column_type in ("dict", "list"):
         return Column(name, column_type)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
     missing = bool(np.isnan(values).any())
-    return Column(name, column_type, missing=missing, minimum=low, maximum=high)
+    return Column(name, column_type, missing, low, high, missing_in_training=missing)
 
 
 def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any) -> pd.Series:
@@ -344,12 +355,7 @@ def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: An
             values = values.map({float(category): category for category in dtype.categories})
         return values.astype(dtype)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
-        exact = not missing.any() and (values == np.trunc(values)).all()
-        return (
-            values.astype(dtype)
-            if exact or pd.api.types.is_extension_array_dtype(dtype)
-            else values
-        )
+        return values.astype(dtype) if _holds(dtype, values) else values
     if isinstance(dtype, np.dtype) and dtype.hasobject:
         return pd.Series(_as_objects(values, column_type, marker), index=values.index, dtype=object)
     if is_narrow(dtype):
@@ -357,3 +363,24 @@ def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: An
         is_extension = pd.api.types.is_extension_array_dtype(dtype)
         return values.astype("Float64" if is_extension else np.float64)
     return values.astype(dtype)
+
+
+def _holds(dtype: Any, values: pd.Series) -> bool:
+    """Whether *dtype*, of integers or booleans, holds *values* unchanged.
+
+    A user's table with other values has a wider dtype: pandas chooses it, and so does a CSV reader.
+    """
+    present = values.dropna()
+    numpy_dtype = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)))
+    can_be_missing = hasattr(dtype, "numpy_dtype")
+    low, high = (0, 1) if numpy_dtype.kind == "b" else _limits(numpy_dtype)
+    return bool(
+        (can_be_missing or len(present) == len(values))
+        and (present == np.trunc(present)).all()
+        and present.between(low, high).all()
+    )
+
+
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)

@@ -14,6 +14,7 @@ import pandas as pd
 from edge_runtime.bundle.schema import Column, Schema
 from numpy.typing import NDArray
 
+from edge_pipeline.conversion.accepted_columns import accepted_columns, spread_values
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.extremes import Reach, extreme_numbers, strange_categories
@@ -27,6 +28,7 @@ UNKNOWN_CATEGORY = "never seen in training ☂"
 
 ROWS_PER_GROUP = 200
 MAX_SAMPLE_ROWS = 2000
+MAX_STRANGE_ROWS = 500
 _SEED = 20
 
 
@@ -79,10 +81,11 @@ def probe_groups(
     yield ProbeGroup("new values within the ranges", _within_ranges(sample.schema, mixed, rng))
     yield ProbeGroup("new values outside the ranges", _outside_ranges(sample.schema, mixed, rng))
     yield from _missing_values(sample)
-    for column in sample.schema.columns:
-        if column.is_string and not column.closed:
-            rows = _with_value(table, column, UNKNOWN_CATEGORY)
-            yield ProbeGroup(f"{column.name!r} unknown", rows)
+    open_columns = [c for c in sample.schema.columns if c.is_string and not c.closed]
+    if open_columns:
+        unseen_category = [[UNKNOWN_CATEGORY]] * len(open_columns)
+        rows = spread_values(table, open_columns, unseen_category, ROWS_PER_GROUP)
+        yield ProbeGroup("one category unknown", rows)
     yield from _edge_cases(sample, graph, rng)
     for position in sample.schema.sources:
         name = sample.schema.names[position]
@@ -96,9 +99,9 @@ def probe_groups(
 def _missing_values(sample: Sample) -> Iterator[ProbeGroup]:
     """Yield rows in which one column lacks its value, and rows in which all columns do."""
     columns = [column for column in sample.schema.columns if column.missing]
-    for column in columns:
-        rows = _with_value(sample.table, column, None)
-        yield ProbeGroup(f"{column.name!r} missing", rows)
+    if columns:
+        rows = spread_values(sample.table, columns, [[None]] * len(columns), ROWS_PER_GROUP)
+        yield ProbeGroup("one value missing", rows)
     if len(columns) > 1:
         rows = sample.table.head(3).copy()
         for column in columns:
@@ -116,30 +119,36 @@ def _edge_cases(
         yield ProbeGroup("thresholds, and a float64 to either side", edges)
     for kind, reach, rows in extreme_numbers(schema, table, rng):
         yield ProbeGroup(kind, rows, can_be_golden=False, reach=reach)
-    for position, column in enumerate(schema.columns):
-        if column.is_string and not column.closed and position not in schema.sources:
-            texts = strange_categories(column)
-            rows = _repeat_rows(table, len(texts))
-            rows[column.name] = np.array(texts, dtype=object)
-            yield ProbeGroup(f"{column.name!r} strange", rows, can_be_golden=False)
+    open_columns = [
+        column
+        for position, column in enumerate(schema.columns)
+        if column.is_string and not column.closed and position not in schema.sources
+    ]
+    if open_columns:
+        texts = [strange_categories(column) for column in open_columns]
+        rows = spread_values(table, open_columns, texts, MAX_STRANGE_ROWS)
+        yield ProbeGroup("one category misspelt", rows, can_be_golden=False)
 
 
 def close_columns(oracle: Oracle, method: str) -> Schema:
     """Return the schema, with the string columns closed in which *method* refuses a new value."""
-
-    def refuses_unknown(column: Column) -> bool:
-        rows = _with_value(oracle.sample.table, column, UNKNOWN_CATEGORY)
-        return oracle.refuses(rows, method)
-
     schema = oracle.sample.schema
+    candidates = [
+        position
+        for position, column in enumerate(schema.columns)
+        if column.is_string and not column.closed and column.categories is not None
+    ]
+    accepted = accepted_columns(
+        oracle.estimator,
+        oracle.sample,
+        candidates,
+        UNKNOWN_CATEGORY,
+        lambda table: not oracle.refuses(table, method),
+    )
+    refused = set(candidates) - accepted
     columns = tuple(
-        replace(column, closed=True)
-        if column.is_string
-        and not column.closed
-        and column.categories is not None
-        and refuses_unknown(column)
-        else column
-        for column in schema.columns
+        replace(column, closed=True) if position in refused else column
+        for position, column in enumerate(schema.columns)
     )
     return replace(schema, columns=columns)
 
@@ -147,14 +156,6 @@ def close_columns(oracle: Oracle, method: str) -> Schema:
 def _repeat_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return *count* rows: those of *table*, from the first again after the last."""
     return table.iloc[np.arange(count) % len(table)].reset_index(drop=True)
-
-
-def _with_value(table: pd.DataFrame, column: Column, value: Any) -> pd.DataFrame:
-    rows = table.head(3).copy()
-    rows[column.name] = np.array(
-        [value] * len(rows), dtype=object if column.is_string else np.float64
-    )
-    return rows
 
 
 def _within_ranges(
