@@ -98,7 +98,9 @@ def test_the_manifest_matches_the_recipe(changed: Callable[..., Path]) -> None:
     assert manifest.parity.tolerance == 1e-7
     assert manifest.metrics["accuracy"] == 1.0
     assert manifest.schema.names == ("length", "masts", "hull")
-    assert [column.missing for column in manifest.schema.columns] == [False, False, True]
+    columns = manifest.schema.columns
+    assert [column.missing_in_training for column in columns] == [False, False, True]
+    assert [column.missing for column in columns] == [True, True, True], "every column is imputed"
 
 
 def test_the_default_folder_is_dist(

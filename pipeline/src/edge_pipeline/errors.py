@@ -100,12 +100,16 @@ class ParityError(EdgePipelineError):
     ----------
     output, row
         Name of the graph output, and zero-based position of the row among the parity rows.
+    allows_new_missing_values
+        Whether the graph accepts missing values in columns that had none in training: a graph
+        without them may agree.
     """
 
     def __init__(self, message: str, *, output: str, row: int | None = None) -> None:
         super().__init__(message)
         self.output = output
         self.row = row
+        self.allows_new_missing_values = False
 
 
 class LimitError(EdgePipelineError):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -24,27 +22,21 @@ from edge_pipeline.arguments import (
     check_writable,
     score_on_sample,
 )
-from edge_pipeline.conversion.convert import convert_sample, sample_for
+from edge_pipeline.conversion.convert import sample_for
+from edge_pipeline.convert_and_verify import StageTimer, convert_and_verify
+from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample, rows_with_infinity, take_sample
-from edge_pipeline.errors import ConversionError, ParityError
+from edge_pipeline.errors import ConversionError
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.training.search_results import SearchResult
-from edge_pipeline.verification.float32_inputs import (
-    check_input_dtype,
-    has_float32,
-    needs_float32,
-    widened_to_float64,
-)
-from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.unverified_manifest import EXACT, requirements
 from edge_pipeline.verification.verify import (
     NO_REFUSED_ROWS,
     RefusedRows,
     VerifiedModel,
-    verify_model,
 )
 
 if TYPE_CHECKING:
@@ -158,6 +150,7 @@ def export(
     version: int = 1,
     limits: Mapping[str, float] | None = None,
     signing_key: SigningKey | str | os.PathLike[str] | None = None,
+    missing: str | Mapping[str, str] = "as-estimator",
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
     """Convert, verify and seal a fitted estimator.
@@ -167,7 +160,7 @@ def export(
     estimator
         Any fitted scikit-learn object with predict or transform.
     X
-        A sample of the training input; its columns, types and missing values are the schema.
+        A sample of the training input; its columns and types are the schema.
     path
         File to write; replaced in one step, or left as it was.
     y
@@ -189,6 +182,10 @@ def export(
         An integer that grows with every release.
     signing_key
         Signs the file: a key, or the PEM file of a key without a password.
+    missing
+        Where the device accepts a missing value: ``as-estimator``, wherever the fitted estimator
+        predicts without it; ``as-trained``, only where *X* lacks a value; ``refuse``, never; or a
+        dict from column names to one of these.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
         begin.
@@ -216,12 +213,13 @@ def export(
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
-    timer = _StageTimer(on_stage)
+    timer = StageTimer(on_stage)
     sample, X_finite, infinity_notes = _without_infinity(sample_for(estimator, X), X)
+    policy = MissingPolicy.read(missing, sample.schema.names)
     unseen = _unseen_table(sample, X_test, estimator)
     score = score_on_sample(estimator, X, y)
-    verified, dtype_notes = _convert_and_verify(
-        estimator, X_finite, sample, unseen, tolerance, timer
+    verified, dtype_notes = convert_and_verify(
+        estimator, X_finite, sample, unseen, tolerance, policy, timer
     )
     manifest = _manifest_of(
         verified,
@@ -267,37 +265,6 @@ def _manifest_of(verified: VerifiedModel, **description: Any) -> Manifest:
     )
 
 
-def _convert_and_verify(
-    estimator: Any,
-    X: Any,
-    sample: Sample,
-    unseen: pd.DataFrame | None,
-    tolerance: float,
-    timer: _StageTimer,
-) -> tuple[VerifiedModel, tuple[str, ...]]:
-    """Convert and verify *estimator*, in float64 throughout; also return notes about dtypes.
-
-    An estimator that was fitted on float32 may predict in float32.  Then a copy of it with float64
-    arrays is converted, verified, and compared with the original.
-    """
-    with timer.stage("convert"):
-        must_widen = needs_float32(estimator, X, sample)
-        oracle = widened_to_float64(estimator) if must_widen else estimator
-        model = convert_sample(oracle, sample)
-    with timer.stage("verify"):
-        try:
-            verified = verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
-        except ParityError:
-            if must_widen or not has_float32(sample):
-                raise
-            # Its float32 arrays make it compute in float32, even for rows of float64.
-            oracle = widened_to_float64(oracle)
-            model = convert_sample(oracle, sample)
-            verified = verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
-        notes = check_input_dtype(estimator, Oracle(oracle, sample), X, model, tolerance)
-    return verified, notes
-
-
 def task_of(estimator: Any) -> str:
     """Return the task of *estimator*, by scikit-learn's own type of it."""
     for task, is_kind in (
@@ -333,21 +300,6 @@ def baseline(sample: Sample) -> dict[str, dict[str, float]]:
             key: value for key, value in statistics.items() if np.isfinite(value)
         }
     return result
-
-
-class _StageTimer:
-    """Announce each stage, and measure its duration."""
-
-    def __init__(self, on_stage: Callable[[str], None] | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._on_stage = on_stage or (lambda _: None)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self._on_stage(name)
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
 
 
 def _unseen_table(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:

@@ -7,7 +7,7 @@ grow with the number of columns, unless one part accepts some of its columns and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,28 +35,30 @@ but stricter than scikit-learn."""
 
 
 def allow_missing_values(
-    estimator: Any, sample: Sample, methods: Sequence[str], policy: MissingPolicy
+    estimator: Any, sample: Sample, first_outputs: Mapping[str, Any], policy: MissingPolicy
 ) -> Sample:
     """Allow a missing value in every column in which the fitted estimator accepts one.
 
     Parameters
     ----------
-    methods
-        The methods of the bundle; each must accept the value.
+    first_outputs
+        Method to its output for complete rows.  Each method must accept the value, and return the
+        same dtype: an ONNX output has one dtype for all rows.
     policy
         The user's choice, which can only be stricter than the estimator.
     """
-    if sample.schema.loose:
+    if sample.schema.loose or sample.schema.kind == "vector":
         return sample
 
     def accepts(table: pd.DataFrame) -> bool:
         X = sample.as_trained(table)
         try:
-            for method in methods:
-                run_method(estimator, method, X)
+            return all(
+                dtype_kinds(run_method(estimator, method, X)) == dtype_kinds(output)
+                for method, output in first_outputs.items()
+            )
         except Exception:  # a user's own step may raise anything
             return False
-        return True
 
     columns = sample.schema.columns
     candidates = [
@@ -74,6 +76,11 @@ def allow_missing_values(
         for position, column in enumerate(columns)
     )
     return replace(sample, schema=replace(sample.schema, columns=allowed))
+
+
+def dtype_kinds(output: Any) -> list[str]:
+    """Return the kind of dtype of an output, or of each part of it."""
+    return [part.dtype.kind for part in (output if isinstance(output, list) else [output])]
 
 
 def accepted_columns(

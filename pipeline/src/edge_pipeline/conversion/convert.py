@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,7 +70,9 @@ class OnnxModel:
     ambiguity_graph: bytes | None = None
 
 
-def convert(estimator: Any, X: Any) -> OnnxModel:
+def convert(
+    estimator: Any, X: Any, *, missing: str | Mapping[str, str] = "as-estimator"
+) -> OnnxModel:
     """Convert a fitted estimator to an ONNX graph.
 
     Parameters
@@ -78,7 +80,9 @@ def convert(estimator: Any, X: Any) -> OnnxModel:
     estimator
         Any fitted scikit-learn object with predict or transform.
     X
-        A sample of the training input; its columns, types and missing values are the schema.
+        A sample of the training input; its columns and types are the schema.
+    missing
+        As in :func:`edge_pipeline.export`.
 
     Raises
     ------
@@ -88,7 +92,8 @@ def convert(estimator: Any, X: Any) -> OnnxModel:
     ConversionError
         *X* cannot be described, or the estimator is not fitted.
     """
-    return convert_sample(estimator, sample_for(estimator, X))
+    sample = sample_for(estimator, X)
+    return convert_sample(estimator, sample, MissingPolicy.read(missing, sample.schema.names))
 
 
 def sample_for(estimator: Any, X: Any) -> Sample:
@@ -117,9 +122,22 @@ def sample_for(estimator: Any, X: Any) -> Sample:
 def convert_sample(
     estimator: Any, sample: Sample, missing: MissingPolicy = AS_ESTIMATOR
 ) -> OnnxModel:
-    """Convert as :func:`convert` does, for a sample that is described already."""
+    """Convert as :func:`convert` does, for a sample that is described already.
+
+    Where no converter serves missing values that only the estimator accepts, the schema allows
+    those of the training sample alone.
+    """
     first_outputs = predict_first_rows(estimator, sample)
-    sample = allow_missing_values(estimator, sample, tuple(first_outputs), missing)
+    lenient = allow_missing_values(estimator, sample, first_outputs, missing)
+    if lenient.schema != sample.schema:
+        try:
+            return _convert_described(estimator, lenient, first_outputs)
+        except UnsupportedEstimatorError:
+            sample = allow_missing_values(estimator, sample, first_outputs, missing.as_trained())
+    return _convert_described(estimator, sample, first_outputs)
+
+
+def _convert_described(estimator: Any, sample: Sample, first_outputs: dict[str, Any]) -> OnnxModel:
     markers = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
     context, outputs = _convert_methods(estimator, sample.schema, first_outputs, markers)
     schema = sample.schema

@@ -52,6 +52,14 @@ class MissingPolicy:
                 )
         return cls(choices.pop("", "as-estimator"), choices)
 
+    def as_trained(self) -> MissingPolicy:
+        """Return the same choices, with ``as-trained`` in place of ``as-estimator``."""
+        stricter = {"as-estimator": "as-trained"}
+        return MissingPolicy(
+            stricter.get(self.default, self.default),
+            {name: stricter.get(choice, choice) for name, choice in self.columns.items()},
+        )
+
     def choice(self, name: str) -> str:
         """Return the choice for the column called *name*."""
         return self.columns.get(name, self.default)

@@ -157,7 +157,7 @@ def test_none_is_missing_or_a_category_as_in_scikit_learn(imputer: Any, containe
 
 def test_none_as_a_category_cannot_be_an_output(tmp_path: Any) -> None:
     imputer = SimpleImputer(strategy="most_frequent").fit(NONE_FOR_A_GAP)
-    with pytest.raises(UnsupportedEstimatorError, match="end with an encoder, or fill"):
+    with pytest.raises(UnsupportedEstimatorError, match="end with an encoder, or impute"):
         edge_pipeline.export(imputer, NONE_FOR_A_GAP, tmp_path / "m.onnx")
 
 

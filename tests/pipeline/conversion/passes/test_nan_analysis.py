@@ -54,7 +54,7 @@ def tracks(model):
 @pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt")
 def test_a_way_for_nan_is_written_where_nan_may_come_and_the_proof_knows(estimator, X, has_tracks):
     fitted(estimator, X, y)
-    model = convert(estimator, X)
+    model = convert(estimator, X, missing="as-trained")
     assert tracks(model) == has_tracks
     proofs = prove(model.graph, estimator, model.schema, model.outputs)
     assert not any(proof.contradicted for proof in proofs.values())

@@ -1,0 +1,131 @@
+"""Convert an estimator and verify the graph, a second time where the first graph is not exact."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+from edge_runtime.bundle.schema import Schema
+
+from edge_pipeline.conversion.convert import convert_sample
+from edge_pipeline.data.missing_policy import MissingPolicy
+from edge_pipeline.data.sample import Sample
+from edge_pipeline.errors import ParityError
+from edge_pipeline.verification.float32_inputs import (
+    check_input_dtype,
+    has_float32,
+    needs_float32,
+    widened_to_float64,
+)
+from edge_pipeline.verification.oracle import Oracle
+from edge_pipeline.verification.verify import VerifiedModel, verify_model
+
+__all__ = ["StageTimer", "convert_and_verify"]
+
+MISSING_NOTE = (
+    "the device refuses missing values where X has none, although scikit-learn accepts them there: "
+    "{error}"
+)
+
+
+class StageTimer:
+    """Announce each stage, and measure its duration."""
+
+    def __init__(self, on_stage: Callable[[str], None] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._on_stage = on_stage or (lambda _: None)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announce the stage *name* when it first begins; add its duration when it ends."""
+        if name not in self.seconds:
+            self._on_stage(name)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def convert_and_verify(
+    estimator: Any,
+    X: Any,
+    sample: Sample,
+    unseen: pd.DataFrame | None,
+    tolerance: float,
+    policy: MissingPolicy,
+    timer: StageTimer,
+) -> tuple[VerifiedModel, tuple[str, ...]]:
+    """Convert and verify *estimator*; also return notes for the user.
+
+    Where the graph differs on missing values that the training sample did not have, the device is
+    made to refuse them, and a note says so.
+
+    Raises
+    ------
+    ConversionError, ParityError
+        As :func:`edge_pipeline.export`.
+    """
+    try:
+        return _in_float64(estimator, X, sample, unseen, tolerance, policy, timer)
+    except ParityError as error:
+        if not error.allows_new_missing_values:
+            raise
+        verified, notes = _in_float64(
+            estimator, X, sample, unseen, tolerance, policy.as_trained(), timer
+        )
+        message = str(error).partition("; report it")[0]
+        return verified, (*notes, MISSING_NOTE.format(error=message))
+
+
+def _in_float64(
+    estimator: Any,
+    X: Any,
+    sample: Sample,
+    unseen: pd.DataFrame | None,
+    tolerance: float,
+    policy: MissingPolicy,
+    timer: StageTimer,
+) -> tuple[VerifiedModel, tuple[str, ...]]:
+    """Convert and verify *estimator* in float64 throughout.
+
+    An estimator that was fitted on float32 may predict in float32.  Then a copy of it with float64
+    arrays is converted, verified, and compared with the original.
+    """
+    must_widen = needs_float32(estimator, X, sample)
+    oracle = widened_to_float64(estimator) if must_widen else estimator
+    try:
+        verified = _attempt(oracle, sample, unseen, tolerance, policy, timer)
+    except ParityError:
+        if must_widen or not has_float32(sample):
+            raise
+        # Its float32 arrays make it compute in float32, even for rows of float64.
+        oracle = widened_to_float64(oracle)
+        verified = _attempt(oracle, sample, unseen, tolerance, policy, timer)
+    with timer.stage("verify"):
+        notes = check_input_dtype(estimator, Oracle(oracle, sample), X, verified.model, tolerance)
+    return verified, notes
+
+
+def _attempt(
+    oracle: Any,
+    sample: Sample,
+    unseen: pd.DataFrame | None,
+    tolerance: float,
+    policy: MissingPolicy,
+    timer: StageTimer,
+) -> VerifiedModel:
+    with timer.stage("convert"):
+        model = convert_sample(oracle, sample, policy)
+    with timer.stage("verify"):
+        try:
+            return verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+        except ParityError as error:
+            error.allows_new_missing_values = _allows_new_missing_values(model.schema)
+            raise
+
+
+def _allows_new_missing_values(schema: Schema) -> bool:
+    """Whether a column may lack a value although the training sample never did."""
+    return any(column.missing and not column.missing_in_training for column in schema.columns)
