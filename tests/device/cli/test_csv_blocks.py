@@ -17,8 +17,8 @@ import pytest
 from device import models
 from device.streams import GOOD, LABELS, Run, rows_of
 from edge_runtime.cli.line_reader import MAX_LINE_CHARACTERS, PIECE_CHARACTERS, Lines
-from edge_runtime.cli.row_readers import Block, Done
-from edge_runtime.cli.worker_processes import in_processes
+from edge_runtime.cli.row_chunks import Block, ChunkResult
+from edge_runtime.cli.worker_processes import map_in_processes
 
 from edge_runtime import InferenceError, InputError
 
@@ -107,7 +107,7 @@ def test_no_broken_json_lines_become_rows_by_what_a_neighbour_holds(
     lines = [f'{row},"{mark}",{row}', "[1.5", '2,true,"x"]', *([row] * 7)]
     stream = "\n".join(lines).encode()
     code, out, err = run("predict", mixed_file, "--format", "jsonl", stdin=stream)
-    assert (code, err.splitlines()[-1]) == (1, "edge-runtime: 7 rows answered, 3 refused")
+    assert (code, err.splitlines()[-1]) == (1, "edge-runtime: 7 rows predicted, 3 refused")
     assert [json.loads(line)["line"] for line in out.splitlines()] == list(range(4, 11))
 
 
@@ -198,7 +198,7 @@ def test_what_was_read_before_the_stream_broke_is_answered() -> None:
     found: list[str] = []
 
     def ask() -> None:
-        for done in in_processes(lambda block: Done(block[1][0], 1, []), chunks(), 2):  # type: ignore[arg-type]
+        for done in map_in_processes(lambda block: ChunkResult(block[1][0], 1, []), chunks(), 2):  # type: ignore[arg-type]
             found.append(done.text)
 
     with pytest.raises(InputError, match="broken"):
@@ -207,36 +207,36 @@ def test_what_was_read_before_the_stream_broke_is_answered() -> None:
 
 
 def test_a_process_that_dies_or_fails_is_told() -> None:
-    def die(block: Any) -> Done:
+    def die(block: Any) -> ChunkResult:
         if block.first_line == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return Done("", 1, [])
+        return ChunkResult("", 1, [])
 
-    def fail(block: Any) -> Done:
+    def fail(block: Any) -> ChunkResult:
         raise InferenceError(f"of {block.first_line}")
 
     blocks = [Block(i, [""]) for i in range(8)]
-    with pytest.raises(InferenceError, match="ended before its time"):
-        list(in_processes(die, blocks, 2))
+    with pytest.raises(InferenceError, match="has ended too early"):
+        list(map_in_processes(die, blocks, 2))
     with pytest.raises(InferenceError, match="of 0"):
-        list(in_processes(fail, blocks, 2))
+        list(map_in_processes(fail, blocks, 2))
 
 
 def test_a_process_that_dies_while_it_waits_is_told_after_what_the_others_answered() -> None:
-    def tell(block: Any) -> Done:
-        return Done(str(os.getpid()), 1, [])
+    def tell(block: Any) -> ChunkResult:
+        return ChunkResult(str(os.getpid()), 1, [])
 
     found: list[str] = []
 
     def ask() -> None:
-        for done in in_processes(tell, [Block(i, [""]) for i in range(9)], 2):
+        for done in map_in_processes(tell, [Block(i, [""]) for i in range(9)], 2):
             found.append(done.text)
             if len(found) == 1:  # it has answered, and has got nothing else yet
                 os.kill(int(done.text), signal.SIGKILL)
                 while len(multiprocessing.active_children()) > 1:
                     time.sleep(0.001)
 
-    with pytest.raises(InferenceError, match="ended before its time"):
+    with pytest.raises(InferenceError, match="has ended too early"):
         ask()
     assert len(set(found)) == len(found) == 2
 

@@ -139,7 +139,7 @@ def test_refused_rows_go_to_a_file_as_json_lines(
     stream = GOOD + b"1,,3\n1,2\n"
     code, _, err = run("predict", bundle_file, "--errors", errors, stdin=stream)
     assert code == 1
-    assert err == "edge-runtime: 3 rows answered, 2 refused\n"
+    assert err == "edge-runtime: 3 rows predicted, 2 refused\n"
     told = [json.loads(line) for line in errors.read_text().splitlines()]
     assert [(row["line"], row["column"]) for row in told] == [(5, "x1"), (6, None)]
     assert all(row["message"] for row in told)
@@ -281,7 +281,7 @@ def test_info_prints_what_the_bundle_says(run: Run, mixed_file: Path) -> None:
 def test_check_prints_what_it_proved(run: Run, bundle_file: Path) -> None:
     code, out, err = run("check", bundle_file)
     assert (code, err) == (0, "")
-    assert "3 rows answered here as scikit-learn did" in out
+    assert "3 rows predicted here as by scikit-learn" in out
     code, out, _ = run("check", bundle_file, "--json")
     proved = json.loads(out)
     assert proved["golden_rows"] == 3

@@ -52,7 +52,7 @@ def test_a_bad_json_line_is_told_and_the_stream_goes_on(
     assert told.startswith("line 2: ")
     assert words in told
     assert len(told) < 400
-    assert total == "edge-runtime: 2 rows answered, 1 refused"
+    assert total == "edge-runtime: 2 rows predicted, 1 refused"
 
 
 BAD_CSV = {
@@ -96,7 +96,7 @@ def test_a_bad_csv_row_is_told_and_the_stream_goes_on(
     assert told.startswith("line 3: ")
     assert words in told
     assert len(told) < 400
-    assert total == "edge-runtime: 3 rows answered, 1 refused"
+    assert total == "edge-runtime: 3 rows predicted, 1 refused"
 
 
 CELLS = {
@@ -140,9 +140,9 @@ def test_the_words_that_pandas_reads_as_missing_are_missing(run: Run, mixed_file
 def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
-    from edge_runtime.cli.csv_cells import cell_reader
+    from edge_runtime.cli.csv_cells import cell_parser
 
-    found = cell_reader(Column("c", "string"))(cell)
+    found = cell_parser(Column("c", "string"))(cell)
     # The other cells keep the column one of texts.
     column = pandas.read_csv(io.StringIO(f'c,d\n"{cell}",1\nabc,1\n'))["c"]
     assert (found is None) == bool(pandas.isna(column[0]))
@@ -155,9 +155,9 @@ def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
 def test_a_numeric_cell_means_what_pandas_makes_of_it(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
-    from edge_runtime.cli.csv_cells import cell_reader
+    from edge_runtime.cli.csv_cells import cell_parser
 
-    found = cell_reader(Column("c", "float64"))(cell)
+    found = cell_parser(Column("c", "float64"))(cell)
     column = pandas.read_csv(io.StringIO(f"c,d\n{cell},1\n1.5,1\n"))["c"]
     assert column.dtype == np.float64
     assert found == column[0] or (found != found and np.isnan(column[0]))
@@ -266,7 +266,7 @@ def test_one_row_is_one_row_and_one_cell_one_cell(run: Run, tmp_path: Path) -> N
     assert code == 1
     assert err.splitlines() == [
         "line 3: expected 1 cell, found 2",
-        "edge-runtime: 1 row answered, 1 refused",
+        "edge-runtime: 1 row predicted, 1 refused",
     ]
 
 

@@ -1,15 +1,14 @@
-"""``edge-runtime bench``: how fast a model answers here, and whether that is within its limits."""
+"""Run ``edge-runtime bench``: time a model on this machine, and check its limits."""
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from pathlib import Path
 from typing import Any
 
 from edge_runtime.benchmark import Limit, Timing, compare_with_limits, measure, peak_memory_mb
-from edge_runtime.cli.notes import counted
+from edge_runtime.cli.console import number_of, print_json
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.loading import load
 from edge_runtime.onnxruntime_versions import installed_onnxruntime
@@ -18,10 +17,10 @@ __all__ = ["print_bench"]
 
 
 def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: str | None) -> int:
-    """Measure the bundle on this machine; 1 when a limit is broken, or could not be measured."""
-    trusted = trusted_keys(store)
+    """Measure the bundle on this machine; return 1 if a limit is broken or cannot be measured."""
+    keys = trusted_keys(store)
     started = time.perf_counter()
-    with load(path, trusted_keys=trusted) as model:
+    with load(path, trusted_keys=keys) as model:
         load_ms = (time.perf_counter() - started) * 1000
         timings = measure(model, rows=rows, seconds=seconds)
         peak_mb = peak_memory_mb()
@@ -39,35 +38,35 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         "file_bytes": file_bytes,
         "load_ms": round(load_ms, 3),
         "peak_memory_mb": round(peak_mb, 1),
-        "timings": [_timing(timing) for timing in timings],
+        "timings": [_timing_to_json(timing) for timing in timings],
         "limits": {
             limit.name: {"limit": limit.limit, "found": limit.value, "kept": limit.is_met}
             for limit in limits
         },
     }
     if as_json:
-        print(json.dumps(figures, ensure_ascii=False, allow_nan=False, indent=2))
+        print_json(figures)
     else:
-        _print_table(figures, timings, limits)
+        _print_figures(figures, timings, limits)
     return 0 if all(limit.is_met for limit in limits) else 1
 
 
-def _timing(timing: Timing) -> dict[str, Any]:
+def _timing_to_json(timing: Timing) -> dict[str, Any]:
     quantiles = {name: round(value, 3) for name, value in timing.latency_us.items()}
     call = "predict_one" if not timing.rows else "batch"
     return {"call": call, "rows": timing.rows or 1, "calls": timing.calls, "latency_us": quantiles}
 
 
-def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Limit]) -> None:
+def _print_figures(figures: dict[str, Any], timings: list[Timing], limits: list[Limit]) -> None:
     print(f"{figures['name']} version {figures['version']}, {figures['file_bytes']:,} bytes")
     print(f"onnxruntime {figures['onnxruntime']}, Python {figures['python']}, {figures['machine']}")
     print(f"load {figures['load_ms']:.1f} ms, peak memory {figures['peak_memory_mb']:.1f} MB")
     names = list(timings[0].latency_us)
     print(f"\n{'microseconds a call':<20}{''.join(f'{name:>12}' for name in names)}{'calls':>9}")
     for timing in timings:
-        what = counted(timing.rows, "row") if timing.rows else "predict_one"
+        call = number_of(timing.rows, "row") if timing.rows else "predict_one"
         cells = "".join(f"{timing.latency_us[name]:12,.1f}" for name in names)
-        print(f"{what:<20}{cells}{timing.calls:9,}")
+        print(f"{call:<20}{cells}{timing.calls:9,}")
     if limits:
         print()
     for limit in limits:
@@ -76,5 +75,5 @@ def _print_table(figures: dict[str, Any], timings: list[Timing], limits: list[Li
             print(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
         else:
             verdict = "kept" if limit.is_met else "BROKEN"
-            found = f"{limit.value:.4f}" if limit.is_least else f"{limit.value:,.1f}"
-            print(f"{limit.name:<20} {bound}, found {found}: {verdict}")
+            value = f"{limit.value:.4f}" if limit.is_least else f"{limit.value:,.1f}"
+            print(f"{limit.name:<20} {bound}, found {value}: {verdict}")

@@ -1,7 +1,7 @@
-"""One CSV cell in, the value that pandas.read_csv would have given training out.
+"""Parse a CSV cell as pandas.read_csv does on the build machine.
 
-The build machine reads CSV with ``pandas.read_csv`` and its defaults, so the same cell must mean
-the same here: docs/cli-edge-runtime.md lists the rules.
+The build machine reads CSV with the defaults of ``pandas.read_csv``, so the same cell must have the
+same value here.  docs/cli-edge-runtime.md lists the rules.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_runtime.bundle.schema import Column
 
-__all__ = ["MISSING_CELLS", "cell_reader"]
+__all__ = ["MISSING_CELLS", "cell_parser"]
 
 MISSING_CELLS = frozenset(
     (
@@ -20,9 +20,9 @@ MISSING_CELLS = frozenset(
         *("1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     )
 )
-"""``na_values`` of pandas.read_csv (its documentation; pandas 3.0), for columns of every type."""
+"""``na_values`` of pandas.read_csv (documentation of pandas 3.0), for columns of every type."""
 
-# float() alone would take 1_000 and digits of every script, which pandas does not.
+# float() alone would also read 1_000 and the digits of every script; pandas does not.
 _NUMBER = re.compile(
     r"\s*[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|infinity)\s*",
     re.IGNORECASE | re.ASCII,
@@ -34,26 +34,26 @@ _FLAGS = {
 }
 
 
-def cell_reader(column: Column) -> Callable[[str], Any]:
-    """The function from a cell's text to the value that the border checks.
+def cell_parser(column: Column) -> Callable[[str], Any]:
+    """Return the function from a cell's text to its value.
 
-    What is no number, in a numeric column, comes back as the text: the border refuses it.
+    In a numeric column, a text that is no number stays a text: the input validation refuses it.
     """
     if column.is_string:
-        return _text
-    return _flag if column.type == "bool" else _number
+        return _parse_text
+    return _parse_flag if column.type == "bool" else _parse_number
 
 
-def _text(cell: str) -> str | None:
+def _parse_text(cell: str) -> str | None:
     return None if cell in MISSING_CELLS else cell
 
 
-def _flag(cell: str) -> Any:
-    found = _FLAGS.get(cell)
-    return _number(cell) if found is None else found
+def _parse_flag(cell: str) -> Any:
+    flag = _FLAGS.get(cell)
+    return _parse_number(cell) if flag is None else flag
 
 
-def _number(cell: str) -> Any:
+def _parse_number(cell: str) -> Any:
     if cell in MISSING_CELLS:
         return _NAN
     if not _NUMBER.fullmatch(cell):
@@ -61,7 +61,7 @@ def _number(cell: str) -> Any:
     text = cell.strip()
     if len(text) > _DIGITS_ALWAYS_EXACT and text.lstrip("+-").isdigit():
         try:
-            return int(text)  # so that the border sees whether float64 can hold it
+            return int(text)  # the input validation sees whether float64 can hold it
         except ValueError:  # more digits than Python converts
             return cell
     return float(text)

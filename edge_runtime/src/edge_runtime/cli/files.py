@@ -1,4 +1,4 @@
-"""Names of files in, streams out; a file that is written appears whole or not at all."""
+"""Open the files of a command; a file that is written appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,49 +12,58 @@ from typing import Any, Literal, TextIO
 
 from edge_runtime.errors import InputError
 
-__all__ = ["clash", "open_errors", "open_source", "open_target", "put", "replaces_input"]
+__all__ = [
+    "conflict_of_names",
+    "open_errors",
+    "open_source",
+    "open_target",
+    "replaces_input",
+    "write_text",
+]
 
 _PREFIX_CHARACTERS = 40
-"""What a temporary file has of the name that it will get: names end at 255 bytes."""
+"""Characters of the final name in a temporary file's name, which must not exceed 255 bytes."""
 
 
-def clash(*, source: str, target: str | None, errors: str | None, bundle: str) -> str | None:
-    """Which two names are one file, so that writing one would destroy or feed the other.
+def conflict_of_names(
+    *, source: str, target: str | None, errors: str | None, bundle: str
+) -> str | None:
+    """Return a message if two names mean one file, so that writing one would destroy the other.
 
-    The output may be INPUT where it replaces it once all is read, but not where it is written as
-    answers come: those would be read again.
+    The output may be INPUT if it replaces INPUT at the end.  It must not be INPUT if predictions
+    are written as they come: they would be read again as rows.
     """
-    read, written = _input_identity(source), _output_identity(target)
-    refused, sealed = _identity(errors), _identity(bundle)
+    input_id, output_id = _input_identity(source), _output_identity(target)
+    errors_id, bundle_id = _identity(errors), _identity(bundle)
     pairs = {
-        "--errors and INPUT": (refused, read),
-        "--errors and the output": (refused, written),
-        "--errors and the bundle": (refused, sealed),
-        "-o and the bundle": (written, sealed),
-        "the output and INPUT": (written if _is_open_already(target) else None, read),
+        "--errors and INPUT": (errors_id, input_id),
+        "--errors and the output": (errors_id, output_id),
+        "--errors and the bundle": (errors_id, bundle_id),
+        "-o and the bundle": (output_id, bundle_id),
+        "the output and INPUT": (output_id if _is_open_already(target) else None, input_id),
     }
-    for names, (one, other) in pairs.items():
-        if one is not None and one == other:
+    for names, (first_id, second_id) in pairs.items():
+        if first_id is not None and first_id == second_id:
             return f"{names} are the same file"
     return None
 
 
 def replaces_input(source: str, target: str | None) -> bool:
-    """Whether the output takes the place of INPUT."""
-    read = _input_identity(source)
-    return read is not None and read == _output_identity(target)
+    """Return whether the output takes the place of INPUT."""
+    input_id = _input_identity(source)
+    return input_id is not None and input_id == _output_identity(target)
 
 
 @contextmanager
 def open_source(name: str, encoding: str) -> Iterator[TextIO]:
-    """The rows as text, of standard input when *name* is ``-``.
+    """Open INPUT as text; ``-`` is standard input.
 
-    A byte that is no text becomes a lone surrogate, which the border refuses.
+    A byte that is no text becomes a lone surrogate, which the input validation refuses.
     """
     decoding: dict[str, Any] = {
         "encoding": encoding,
         "errors": "surrogateescape" if encoding == "utf-8-sig" else _escape_every_byte(),
-        "newline": "",  # csv tells line ends inside quotes from those between rows
+        "newline": "",  # csv needs the line ends inside quotes as they are
     }
     if name != "-":
         with open(name, **decoding) as stream:
@@ -71,108 +80,109 @@ def open_source(name: str, encoding: str) -> Iterator[TextIO]:
 
 @contextmanager
 def open_target(path: str | None) -> Iterator[TextIO]:
-    """Standard output when *path* is None or names it, else a file that appears whole at the end.
+    """Open the output: standard output if *path* is None, else a file that appears at the end.
 
-    Nothing appears when the block raises.  A file that is replaced leaves its mode and its owner,
-    and a link stays a link.  A device or pipe is written to as it is.
+    Nothing appears if the block raises.  The file takes over the mode and the owner of the file
+    that it replaces, and a link stays a link.  A device or pipe is written to as it is.
     """
     if path is None or _is_stdout(path):
         if sys.stdout is None:
             raise InputError("standard output is closed; name a file (-o)")
         yield sys.stdout
         return
-    before = _status(path)
-    if _is_open_already(path) or (before is not None and not stat.S_ISREG(before.st_mode)):
-        with _closing(_opened(path), path) as stream:
+    old_status = _status(path)
+    is_file = old_status is None or stat.S_ISREG(old_status.st_mode)
+    if _is_open_already(path) or not is_file:
+        with _closing(_open_in_place(path), path) as stream:
             yield stream
         return
-    with _replacement(path, before) as stream:
+    with _replacement(path, old_status) as stream:
         yield stream
 
 
 @contextmanager
 def open_errors(path: str) -> Iterator[TextIO]:
-    """The file of refused rows, written as they come; its name is in what fails."""
-    with _closing(_opened(path), path) as stream:
+    """Open the file of refused rows, which are written as they come."""
+    with _closing(_open_in_place(path), path) as stream:
         yield stream
 
 
-def put(text: str, stream: TextIO, path: str | None, *, flush: bool = False) -> None:
-    """Write *text*; an error names *path*, where there is one."""
+def write_text(text: str, stream: TextIO, path: str | None, *, flush: bool = False) -> None:
+    """Write *text*; an error names *path*, if there is one."""
     try:
         stream.write(text)
         if flush:
             stream.flush()
     except OSError as error:
-        raise _named(error, path) from error
+        raise _with_path(error, path) from error
 
 
 @contextmanager
-def _replacement(path: str, before: os.stat_result | None) -> Iterator[TextIO]:
-    """A file that takes the place of *path*, whose status was *before*, when the block ends."""
-    place = os.path.realpath(path)
-    folder, name = os.path.split(place)
-    # A name of our own, known before the file is there: a signal at any moment finds it removed.
+def _replacement(path: str, old_status: os.stat_result | None) -> Iterator[TextIO]:
+    """Open a temporary file, and move it to *path* when the block ends."""
+    final = os.path.realpath(path)
+    folder, name = os.path.split(final)
+    # We choose the name before the file exists: it can be removed whenever a signal comes.
     part = os.path.join(folder, f".{name[:_PREFIX_CHARACTERS]}.{os.urandom(8).hex()}")
     try:
-        with _closing(_created(part, path), path) as stream:
+        with _closing(_create(part, path), path) as stream:
             yield stream
             try:
                 stream.flush()
                 os.fsync(stream.fileno())
-                _take_after(before, stream.fileno())
+                _copy_owner_and_mode(old_status, stream.fileno())
             except OSError as error:
-                raise _named(error, path) from error
+                raise _with_path(error, path) from error
         try:
-            os.replace(part, place)
+            os.replace(part, final)
         except OSError as error:
-            raise _named(error, path) from error
+            raise _with_path(error, path) from error
     except BaseException:
-        with suppress(OSError):  # it is not there, or in its place already
+        with suppress(OSError):  # it does not exist yet, or is moved already
             os.unlink(part)
         raise
 
 
-def _opened(path: str) -> TextIO:
-    # What the shell opened it may have opened to add to: 2>> log, and here /dev/stderr.
+def _open_in_place(path: str) -> TextIO:
+    # The shell may have opened the file to append to: 2>> log, and here /dev/stderr.
     mode: Literal["a", "w"] = "a" if _is_open_already(path) else "w"
     return open(path, mode, encoding="utf-8", newline="")
 
 
-def _created(part: str, path: str) -> TextIO:
-    """The new file *part*, its owner's alone so far."""
+def _create(part: str, path: str) -> TextIO:
+    """Create the file *part*, which only its owner may read so far."""
 
-    def opened(name: str, flags: int) -> int:
+    def open_privately(name: str, flags: int) -> int:
         return os.open(name, flags, 0o600)
 
     try:
-        return open(part, "x", encoding="utf-8", newline="", opener=opened)
-    except OSError as error:  # which would name the temporary file
-        raise _named(error, path) from error
+        return open(part, "x", encoding="utf-8", newline="", opener=open_privately)
+    except OSError as error:  # it names the temporary file
+        raise _with_path(error, path) from error
 
 
 @contextmanager
 def _closing(stream: TextIO, path: str) -> Iterator[TextIO]:
-    """Close *stream* at the end; what cannot be written even then names *path*."""
+    """Close *stream* at the end; an error of the last write names *path*."""
     try:
         yield stream
     finally:
         try:
             stream.close()
         except OSError as error:
-            raise _named(error, path) from error
+            raise _with_path(error, path) from error
 
 
-def _take_after(before: os.stat_result | None, handle: int) -> None:
-    """Give an open file the owner and mode of the one it replaces, or those of a new one."""
-    if before is None:
+def _copy_owner_and_mode(old_status: os.stat_result | None, handle: int) -> None:
+    """Give an open file the owner and mode of the file that it replaces, or of a new one."""
+    if old_status is None:
         os.fchmod(handle, 0o666 & ~_umask())
         return
-    made = os.fstat(handle)
-    if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+    status = os.fstat(handle)
+    if (status.st_uid, status.st_gid) != (old_status.st_uid, old_status.st_gid):
         with suppress(OSError):  # only root may give files away
-            os.fchown(handle, before.st_uid, before.st_gid)
-    os.fchmod(handle, before.st_mode & 0o777)
+            os.fchown(handle, old_status.st_uid, old_status.st_gid)
+    os.fchmod(handle, old_status.st_mode & 0o777)
 
 
 def _umask() -> int:
@@ -182,22 +192,22 @@ def _umask() -> int:
     return mask
 
 
-def _named(error: OSError, path: str | None) -> OSError:
+def _with_path(error: OSError, path: str | None) -> OSError:
     if path is None or error.errno is None:
         return error
     return OSError(error.errno, error.strerror, path)
 
 
 def _is_stdout(path: str) -> bool:
-    """Whether *path* leads to where standard output goes: ``/dev/stdout``, and ``-o X > X``."""
+    """Return whether *path* is where standard output goes: ``/dev/stdout``, and ``-o X > X``."""
     if path == "/dev/stdout":
         return True
-    found = _identity(path)
-    return found is not None and found == _identity(sys.stdout)
+    identity = _identity(path)
+    return identity is not None and identity == _identity(sys.stdout)
 
 
 def _is_open_already(path: str | None) -> bool:
-    """Whether *path* is no place in a folder, but a file that this process was given open."""
+    """Return whether *path* names a file that was open when this process started."""
     return (
         path is None
         or os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))
@@ -214,7 +224,7 @@ def _output_identity(target: str | None) -> object:
 
 
 def _identity(file: str | TextIO | None) -> object:
-    """What is equal for two names of one file; None for a device or pipe, which may be shared."""
+    """Return a key that is equal for two names of one file; None for a device or pipe."""
     if file is None:
         return None
     try:
@@ -232,18 +242,18 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _escape_every_byte() -> str:
-    """The name of an error handler as surrogateescape is, for bytes below 128 too.
+    """Register an error handler like surrogateescape, for bytes below 128 too; return its name.
 
-    In UTF-16 and UTF-32 those can be wrong as well, and one of them would end the stream, with all
-    that was read along with it.
+    In UTF-16 and UTF-32 such bytes can be invalid as well.  One of them would end the stream, and
+    rows already read would be lost.
     """
     import codecs
 
     def escape(error: UnicodeError) -> tuple[str, int]:
         if not isinstance(error, UnicodeDecodeError):
             raise error
-        wrong = error.object[error.start : error.end]
-        return "".join(chr(0xDC00 + byte) for byte in wrong), error.end
+        invalid = error.object[error.start : error.end]
+        return "".join(chr(0xDC00 + byte) for byte in invalid), error.end
 
     codecs.register_error("edge_runtime.escape", escape)
     return "edge_runtime.escape"

@@ -1,6 +1,7 @@
-"""What went wrong in, what to do about it out; imported only when something has.
+"""Choose the remedy for an error, in the words of the command line.
 
-The messages of the library speak to who writes Python; here are the same remedies for who types.
+The messages of the library name remedies in Python; this module replaces them.  It is imported only
+after an error.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ import re
 from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "for_beginning",
-    "for_choice",
-    "for_header",
-    "for_json_array",
-    "for_option",
+    "did_you_mean",
+    "file_type_hint",
+    "header_hint",
     "in_words_of_the_command",
-    "with_choice",
+    "json_array_hint",
+    "option_hint",
+    "with_choice_hint",
 ]
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
 _PIPE = "FILE | edge-runtime predict …"
-_BEGINNINGS = (
+_FILE_STARTS = (
     (("\x1f\udc8b",), f"the input is compressed by gzip; pipe it: gunzip -c {_PIPE}"),
     (("BZh",), f"the input is compressed by bzip2; pipe it: bunzip2 -c {_PIPE}"),
     (("\udcfd7zXZ",), f"the input is compressed by xz; pipe it: xz -dc {_PIPE}"),
@@ -30,24 +31,24 @@ _BEGINNINGS = (
     (("\udcff\udcfe\0\0", "\0\0\udcfe\udcff"), "the input is UTF-32; pass --encoding utf-32"),
     (("\udcff\udcfe", "\udcfe\udcff"), "the input is UTF-16; pass --encoding utf-16"),
 )
-"""What a stream begins with, read as UTF-8 with surrogateescape."""
+"""First characters of a file, read as UTF-8 with surrogateescape, and the hint for its type."""
 
 
-def for_beginning(text: str) -> str | None:
-    """What the stream is that begins with *text*, when that is neither CSV nor JSON lines."""
-    for beginnings, told in _BEGINNINGS:
-        if text.startswith(beginnings):
-            return told
-    kind = _UNMARKED.get("".join("0" if letter == "\0" else "x" for letter in text[:4]))
-    return kind and f"the input looks like UTF-{kind[:2]}; pass --encoding utf-{kind}"
+def file_type_hint(text: str) -> str | None:
+    """Return a hint if *text* is the start of a file that is neither CSV nor JSON lines."""
+    for starts, hint in _FILE_STARTS:
+        if text.startswith(starts):
+            return hint
+    encoding = _ZERO_PATTERNS.get("".join("0" if letter == "\0" else "x" for letter in text[:4]))
+    return encoding and f"the input looks like UTF-{encoding[:2]}; pass --encoding utf-{encoding}"
 
 
-_UNMARKED = {"x0x0": "16-le", "0x0x": "16-be", "x000": "32-le", "000x": "32-be"}
-"""Where the zeros are in four bytes of ASCII without a byte order mark."""
+_ZERO_PATTERNS = {"x0x0": "16-le", "0x0x": "16-be", "x000": "32-le", "000x": "32-be"}
+"""Zero bytes in the first four of an ASCII text without a byte order mark, and its encoding."""
 
 
-def for_header(line: str, expected: Sequence[str]) -> str | None:
-    """What to do about the first *line* of CSV, when it is no header at all."""
+def header_hint(line: str, expected: Sequence[str]) -> str | None:
+    """Return a remedy if the first *line* of CSV is no header at all."""
     if line.lstrip().startswith(("{", "[")):
         return "the input looks like JSON; for an object or an array a line pass --format jsonl"
     if "," not in line:
@@ -62,41 +63,42 @@ def for_header(line: str, expected: Sequence[str]) -> str | None:
     return None
 
 
-def for_json_array(text: str) -> str:
-    """What to add about a line that is no row, when an array of rows begins there."""
+def json_array_hint(text: str) -> str:
+    """Return the words to add about a line that begins an array of rows; empty if none begins."""
     begins_an_array = re.match(r"\s*\[\s*(\{|\[|$)", text)
     return "; write one row a line: jq -c '.[]' takes an array apart" if begins_an_array else ""
 
 
-def for_choice(found: str, known: Iterable[str]) -> str:
-    """``did you mean …`` for the one of *known* that *found* nearly is; empty when none is."""
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """Return ``did you mean …`` with the choice that *word* is nearly; empty if there is none."""
     from edge_runtime.inputs.suggestions import match_names
 
-    pairs = match_names((found,), tuple(known))
+    pairs = match_names((word,), tuple(choices))
     return f"; did you mean {pairs[0][1]}?" if pairs else ""
 
 
-def for_option(word: str, usage: str) -> str:
-    """As :func:`for_choice`, for an option, by the *usage* that names those there are."""
-    known = usage.replace("[", " ").replace("]", " ").split()
+def option_hint(word: str, usage: str) -> str:
+    """Return ``did you mean …`` for an unknown option; *usage* names the known ones."""
     if not word.startswith("--"):
         return ""
-    return for_choice(word.partition("=")[0], [name for name in known if name.startswith("--")])
+    usage_words = usage.replace("[", " ").replace("]", " ").split()
+    options = [option for option in usage_words if option.startswith("--")]
+    return did_you_mean(word.partition("=")[0], options)
 
 
-def with_choice(message: str) -> str:
-    """Argparse's *message*, and which of the choices in it was meant."""
-    found, _, choices = message.partition(" (choose from ")
+def with_choice_hint(message: str) -> str:
+    """Add to argparse's *message* the choice that the user probably meant."""
+    complaint, _, choices = message.partition(" (choose from ")
     if not choices:
         return message
-    known = choices.rstrip(")").replace("'", "").split(", ")
-    return message + for_choice(found.rpartition("invalid choice: ")[2].strip("'"), known)
+    word = complaint.rpartition("invalid choice: ")[2].strip("'")
+    return message + did_you_mean(word, choices.rstrip(")").replace("'", "").split(", "))
 
 
 def in_words_of_the_command(message: str, stream_format: str | None = None) -> str:
-    """*message* with the remedies of the command line in place of Python's."""
-    for ours, told in _REMEDIES.items():
-        message = message.replace(ours, told)
+    """Replace the remedies in Python by those of the command line."""
+    for in_python, in_shell in _REMEDIES.items():
+        message = message.replace(in_python, in_shell)
     if stream_format == "jsonl":
         message = message.replace("; pass it as float or int", "; write it as a number")
         return message.replace("; pass it as str", "; write it as a text")

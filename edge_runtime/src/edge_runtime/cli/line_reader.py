@@ -1,4 +1,4 @@
-"""A stream of text in, its lines with their numbers out, none of them without bound."""
+"""Read numbered lines from a stream of text, each with a bound on its length."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from functools import partial
 from itertools import islice
 from typing import TextIO
 
-__all__ = ["MAX_LINE_CHARACTERS", "Lines"]
+__all__ = ["LINE_TOO_LONG", "MAX_LINE_CHARACTERS", "Lines"]
 
 MAX_LINE_CHARACTERS = 1024 * 1024
-"""Longest line read; of a longer one only its number is told."""
+"""Longest line that is read; a longer one keeps only its number."""
+
+LINE_TOO_LONG = f"the line is longer than {MAX_LINE_CHARACTERS} characters"
+"""Why such a row is refused."""
 
 PIECE_CHARACTERS = 64 * 1024
-"""What is asked of the stream at once.  When many lines are taken, each may be as long."""
+"""Characters read from the stream at once.  Each line of a block may have as many."""
 
 
 class Lines:
-    """Numbered lines; None stands for one that is too long.  Lines can be pushed back.
+    """Iterates over numbered lines; the text of one that is too long is None.
 
     Parameters
     ----------
     source
-        A stream of text that tells line ends as they are, or whole lines.
+        A stream of text that keeps line ends as they are, or whole lines.
     first
         Number of the first line.
     """
@@ -36,14 +39,14 @@ class Lines:
             self._next_piece = partial(next, iter(source), "")
         self._number = first - 1
         self._pieces: deque[str] = deque()
-        self._again: deque[tuple[int, str | None]] = deque()
+        self._pushed_back: deque[tuple[int, str | None]] = deque()
 
     def __iter__(self) -> Lines:
         return self
 
     def __next__(self) -> tuple[int, str | None]:
-        if self._again:
-            return self._again.popleft()
+        if self._pushed_back:
+            return self._pushed_back.popleft()
         text = self._line()
         if text == "":
             raise StopIteration
@@ -51,11 +54,12 @@ class Lines:
         return self._number, text
 
     def take(self, most: int) -> tuple[int, list[str]] | None:
-        """The number of the next line, and up to *most* lines; None when they need care.
+        """Take up to *most* lines at once; return the number of the first, and the lines.
 
-        They do when lines were pushed back, when there are none, or when one may be too long.
+        None means that they must be read one by one: lines were pushed back, there are none, or
+        one may be too long.
         """
-        if self._again or self._pieces:
+        if self._pushed_back or self._pieces:
             return None
         pieces = list(islice(iter(self._next_piece, ""), most))
         if not pieces:
@@ -68,14 +72,14 @@ class Lines:
         return first, pieces
 
     def push_back(self, lines: list[tuple[int, str | None]]) -> None:
-        """Give *lines*, which were the last that came out, once more."""
-        self._again.extendleft(reversed(lines))
+        """Put *lines*, the last that were read, in front of the stream again."""
+        self._pushed_back.extendleft(reversed(lines))
 
     def _line(self) -> str | None:
-        """A whole line; "" at the end of the stream, None for one that is too long."""
+        """Read a whole line: "" at the end of the stream, None if it is too long."""
         text = piece = self._piece()
         too_long = False
-        # A piece of full length may end within a line, or between the two signs of its end.
+        # A piece of full length may end within a line, or between \r and \n.
         while len(piece) == PIECE_CHARACTERS and not piece.endswith("\n"):
             piece = self._piece()
             if text.endswith("\r") and piece != "\n":

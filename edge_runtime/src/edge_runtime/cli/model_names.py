@@ -1,4 +1,4 @@
-"""A FILE argument in, the path of a bundle out: the file, or the device's model of that name.
+"""Find the bundle that a FILE argument means: a file, or the device's model of that name.
 
 A kit and ``edge-pipeline deploy`` keep the model ``penguins`` in ``FOLDER/penguins/current``, where
 FOLDER is ``$EDGE_MODELS`` or ``~/.local/share/edge``.
@@ -16,12 +16,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def bundle_path(argument: str) -> str:
-    """*argument*, unless no such file exists and a model has that name.
+    """Return the path of the model called *argument*, or *argument* itself if it is a file.
 
     Raises
     ------
     FileNotFoundError
-        It could be the name of a model, and this device has others.
+        *argument* looks like the name of a model, and the device has models of other names.
     """
     if os.path.lexists(argument) or not _NAME.fullmatch(argument):
         return argument
@@ -29,11 +29,11 @@ def bundle_path(argument: str) -> str:
     path = os.path.join(folder, argument, "current", "model.onnx")
     if os.path.isfile(path):
         return path
-    if names := _names(folder):
-        from edge_runtime.cli.hints import for_choice
+    if names := _model_names(folder):
+        from edge_runtime.cli.hints import did_you_mean
 
-        told = f"no such file, and the models here are {', '.join(names)}"
-        raise FileNotFoundError(errno.ENOENT, told + for_choice(argument, names), argument)
+        message = f"no such file, and the models here are {', '.join(names)}"
+        raise FileNotFoundError(errno.ENOENT, message + did_you_mean(argument, names), argument)
     return argument
 
 
@@ -46,9 +46,9 @@ def _models_folder() -> str:
     return os.path.join(shared, "edge")
 
 
-def _names(folder: str) -> list[str]:
+def _model_names(folder: str) -> list[str]:
     try:
-        found = sorted(os.listdir(folder))
+        entries = sorted(os.listdir(folder))
     except OSError:
         return []
-    return [name for name in found if os.path.exists(os.path.join(folder, name, "current"))]
+    return [name for name in entries if os.path.exists(os.path.join(folder, name, "current"))]

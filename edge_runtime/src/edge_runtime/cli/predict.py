@@ -1,4 +1,4 @@
-"""``edge-runtime predict``: a stream of rows in, a stream of answers out, in chunks."""
+"""Run ``edge-runtime predict``: read a stream of rows in chunks, and write the predictions."""
 
 from __future__ import annotations
 
@@ -7,44 +7,42 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from numpy.typing import NDArray
-
-from edge_runtime.bundle.schema import Schema
+from edge_runtime.cli.chunk_predictor import ChunkPredictor
+from edge_runtime.cli.console import note, number_of
+from edge_runtime.cli.csv_reader import CsvReader
 from edge_runtime.cli.files import (
-    clash,
+    conflict_of_names,
     open_errors,
     open_source,
     open_target,
-    put,
     replaces_input,
+    write_text,
 )
-from edge_runtime.cli.notes import counted, note
-from edge_runtime.cli.row_readers import BadRow, Block, Chunk, CsvReader, Done, JsonReader, Row
-from edge_runtime.cli.row_writers import Answers, CsvWriter, JsonWriter
+from edge_runtime.cli.json_lines_reader import JsonLinesReader
+from edge_runtime.cli.prediction_writers import CsvWriter, JsonWriter
+from edge_runtime.cli.row_chunks import Chunk, ChunkResult, RefusedRow
 from edge_runtime.cli.trust import trusted_keys
-from edge_runtime.errors import InferenceError, InputError
-from edge_runtime.inputs.rows import RowBuffers, row_writer
+from edge_runtime.errors import InputError
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.loading import load
 from edge_runtime.model import Model
 
-__all__ = ["Job", "predict"]
-
-Methods: TypeAlias = dict[str, Callable[[Any], Any]]
-"""What is asked of the model, by name."""
+__all__ = ["PredictOptions", "predict"]
 
 PROGRESS_SECONDS = 0.5
-"""How often a terminal is told how far it is."""
+"""Time between two lines of progress on a terminal."""
+
+_ReportRefusal: TypeAlias = Callable[[RefusedRow], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """What ``edge-runtime predict`` was asked to do; the options of the same names."""
+class PredictOptions:
+    """The arguments of ``edge-runtime predict``."""
 
     bundle: str
     trust_store: str | None
@@ -61,76 +59,82 @@ class Job:
     jobs: int = 1
 
 
-def predict(job: Job) -> int:
-    """Answer every row of the stream; 0 when all were answered, 1 when some were refused.
+def predict(options: PredictOptions) -> int:
+    """Predict every row of the stream.
 
-    2 when one file was named for two things, of which one would destroy the other.
+    Returns
+    -------
+    int
+        The exit code: 0 all rows have a prediction, 1 some were refused, 2 two names mean the same
+        file, so that writing one would destroy the other.
     """
-    fault = clash(source=job.source, target=job.target, errors=job.errors, bundle=job.bundle)
-    if fault is not None:
-        note(f"edge-runtime: {fault}; name another file")
+    conflict = conflict_of_names(
+        source=options.source, target=options.target, errors=options.errors, bundle=options.bundle
+    )
+    if conflict is not None:
+        note(f"edge-runtime: {conflict}; name another file")
         return 2
-    trusted = trusted_keys(job.trust_store)
-    with _files_removed_on_signals(), load(job.bundle, trusted_keys=trusted) as model:
-        methods = {method: getattr(model, method) for method in _methods(model, job)}
-        return _answer_stream(job, model, methods)
+    keys = trusted_keys(options.trust_store)
+    with _removing_files_on_signals(), load(options.bundle, trusted_keys=keys) as model:
+        return _predict_stream(options, model)
 
 
-def _answer_stream(job: Job, model: Model, methods: Methods) -> int:
-    tally = _Tally()
-    border = InputReader(model.schema, extra_columns=job.extra_columns)
-    in_place = replaces_input(job.source, job.target)
+def _predict_stream(options: PredictOptions, model: Model) -> int:
+    methods = {name: getattr(model, name) for name in _method_names(model, options)}
+    input_reader = InputReader(model.schema, extra_columns=options.extra_columns)
+    is_json = options.format == "jsonl"
     with ExitStack() as files:
-        source = files.enter_context(open_source(job.source, job.encoding))
-        target = files.enter_context(open_target(job.target))
-        complain = _complainer(job, files)  # closed first: the output must not outlive its refusals
-        reader = (JsonReader if job.format == "jsonl" else CsvReader)(
-            source, border, job.chunk_rows
+        source = files.enter_context(open_source(options.source, options.encoding))
+        target = files.enter_context(open_target(options.target))
+        # Opened last and so closed first: if a refusal cannot be written, no output appears.
+        report_refusal = _refusal_reporter(options, files)
+        reader = (JsonLinesReader if is_json else CsvReader)(
+            source, input_reader, options.chunk_rows
         )
-        answer = _Answerer(model.schema, border, methods, reader)
-        as_json = job.as_json or job.format == "jsonl"
-        writer = (JsonWriter if as_json else CsvWriter)(model.manifest)
+        predict_chunk = ChunkPredictor(input_reader, methods, reader)
+        writer = (JsonWriter if options.as_json or is_json else CsvWriter)(model.manifest)
 
-        def work(chunk: Chunk) -> Done:
-            lines, answers, bad = answer(chunk)
-            return Done(writer.text(lines, answers), len(lines), bad)
+        def work(chunk: Chunk) -> ChunkResult:
+            lines, predictions, refused = predict_chunk(chunk)
+            return ChunkResult(writer.text(lines, predictions), len(lines), refused)
 
-        put(writer.header(answer([])[1]), target, job.target)
-        for done in files.enter_context(_every_one(work, reader, job.jobs)):
-            for row in done.bad:
-                complain(row)
-            put(done.text, target, job.target, flush=True)
-            tally.count(done.n_answered, len(done.bad))
+        write_text(writer.header(predict_chunk([])[1]), target, options.target)
+        tally = _Tally()
+        for result in files.enter_context(_results(work, reader, options.jobs)):
+            for row in result.refused:
+                report_refusal(row)
+            write_text(result.text, target, options.target, flush=True)
+            tally.add(result.n_predicted, len(result.refused))
         code = tally.close()
-        if tally.refused and in_place:
+        if tally.n_refused and replaces_input(options.source, options.target):
             raise InputError(
-                f"{job.target} is left as it was: it is INPUT, and its refused rows would be lost; "
-                "name another file with -o"
+                f"{options.target} is left as it was: it is INPUT, and its refused rows would be "
+                "lost; name another file with -o"
             )
     return code
 
 
 @contextmanager
-def _files_removed_on_signals() -> Iterator[None]:
-    """End by SIGTERM and SIGHUP as always, but not before what is half written is removed."""
-    ours = [number for number in _ENDING if signal.getsignal(number) is signal.SIG_DFL]
+def _removing_files_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the process as usual, but after temporary files are removed."""
+    numbers = [number for number in _END_SIGNALS if signal.getsignal(number) is signal.SIG_DFL]
     if threading.current_thread() is not threading.main_thread():
-        ours = []
-    for number in ours:
-        signal.signal(number, _raise_ended)
-    ended: _EndedError | None = None
+        numbers = []
+    for number in numbers:
+        signal.signal(number, _raise_signal_error)
+    received: _SignalError | None = None
     try:
         yield
-    except _EndedError as error:
-        ended = error
+    except _SignalError as error:
+        received = error
     finally:
-        for number in ours:
+        for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-    if ended is not None:
-        signal.raise_signal(ended.number)
+    if received is not None:
+        signal.raise_signal(received.number)
 
 
-class _EndedError(BaseException):
+class _SignalError(BaseException):
     """SIGTERM or SIGHUP has come."""
 
     def __init__(self, number: int) -> None:
@@ -138,138 +142,77 @@ class _EndedError(BaseException):
         self.number = number
 
 
-def _raise_ended(number: int, _frame: object) -> None:
-    raise _EndedError(number)
+def _raise_signal_error(number: int, _frame: object) -> None:
+    raise _SignalError(number)
 
 
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_END_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
-def _every_one(
-    work: Callable[[Chunk], Done], chunks: Iterable[Chunk], jobs: int
-) -> Iterator[Iterable[Done]]:
+def _results(
+    work: Callable[[Chunk], ChunkResult], chunks: Iterable[Chunk], jobs: int
+) -> Iterator[Iterable[ChunkResult]]:
     if jobs == 1:
         yield map(work, chunks)
         return
-    # Here, because it costs 20 ms: multiprocessing brings sockets, subprocess and tempfile along.
-    from edge_runtime.cli.worker_processes import in_processes
+    # Imported here: multiprocessing brings sockets, subprocess and tempfile along, 20 ms.
+    from edge_runtime.cli.worker_processes import map_in_processes
 
-    with closing(in_processes(work, chunks, jobs)) as done:
-        yield done
-
-
-class _Answerer:
-    """Sorts a chunk into rows with their answers, and rows that are refused."""
-
-    def __init__(
-        self,
-        schema: Schema,
-        border: InputReader,
-        methods: Methods,
-        reader: CsvReader | JsonReader,
-    ) -> None:
-        self._reader = reader
-        self._methods = methods
-        check, self._names = row_writer(border), border.schema.names
-        one_cell = border.schema.kind in ("dicts", "lists")
-        self._check = (lambda cells, slots: check(cells[0], slots)) if one_cell else check
-        self._slots = RowBuffers(schema)
-
-    def __call__(self, chunk: Chunk) -> tuple[Sequence[int], Answers, list[BadRow]]:
-        """The lines of the rows that are answered, their answers, and the rows that are not."""
-        if isinstance(chunk, Block):
-            table = self._reader.table(chunk)
-            if table is not None:
-                try:
-                    answers = self._ask(table)
-                except (InputError, InferenceError):
-                    pass  # one row at fault must not cost the others
-                else:
-                    end = chunk.first_line + len(chunk.lines)
-                    return range(chunk.first_line, end), answers, []
-            chunk = self._reader.rows(chunk)
-        good = [row for row in chunk if isinstance(row, Row)]
-        bad = [row for row in chunk if isinstance(row, BadRow)]
-        try:
-            answers = self._ask(self._table(good))
-        except (InputError, InferenceError):
-            good = [row for row in good if self._is_good(row, bad)]
-            answers = self._ask(self._table(good))
-            bad.sort(key=lambda row: row.line)
-        return [row.line for row in good], answers, bad
-
-    def _table(self, rows: list[Row]) -> dict[str, list[Any]]:
-        # By column: a row of one list could be taken for a list of one row.
-        return {name: [row.cells[i] for row in rows] for i, name in enumerate(self._names)}
-
-    def _ask(self, table: Any) -> dict[str, list[NDArray[Any]]]:
-        answers = {method: ask(table) for method, ask in self._methods.items()}
-        return {m: a if isinstance(a, list) else [a] for m, a in answers.items()}
-
-    def _is_good(self, row: Row, bad: list[BadRow]) -> bool:
-        try:
-            self._check(row.cells, self._slots)
-            self._ask(self._table([row]))
-        except InputError as error:
-            bad.append(BadRow(row.line, str(error).removeprefix("row 0, "), error.column))
-            return False
-        except InferenceError as error:
-            bad.append(BadRow(row.line, str(error)))
-            return False
-        return True
+    with closing(map_in_processes(work, chunks, jobs)) as results:
+        yield results
 
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts rows; tells a terminal how far it is."""
+    """Counts rows, and shows the count on a terminal."""
 
-    answered: int = 0
-    refused: int = 0
-    told_at: float = field(default_factory=time.monotonic)
-    told: bool = False
+    n_predicted: int = 0
+    n_refused: int = 0
+    _last_progress: float = field(default_factory=time.monotonic)
+    _has_progress: bool = False
 
-    def count(self, good: int, bad: int) -> None:
-        self.answered += good
-        self.refused += bad
+    def add(self, n_predicted: int, n_refused: int) -> None:
+        self.n_predicted += n_predicted
+        self.n_refused += n_refused
         now = time.monotonic()
-        if (
-            now - self.told_at >= PROGRESS_SECONDS
-            and sys.stderr is not None
-            and sys.stderr.isatty()
-        ):
-            note(f"\r{counted(self.answered + self.refused, 'row')}", end="")
-            self.told_at, self.told = now, True
+        is_due = now - self._last_progress >= PROGRESS_SECONDS
+        if is_due and sys.stderr is not None and sys.stderr.isatty():
+            note(f"\r{number_of(self.n_predicted + self.n_refused, 'row')}", end="")
+            self._last_progress, self._has_progress = now, True
 
     def close(self) -> int:
-        """Print the sum when it matters; the exit code."""
-        if self.told:
+        """Print the counts if rows were refused; return the exit code."""
+        if self._has_progress:
             note()
-        if not self.refused:
+        if not self.n_refused:
             return 0
-        note(f"edge-runtime: {counted(self.answered, 'row')} answered, {self.refused:,} refused")
+        note(
+            f"edge-runtime: {number_of(self.n_predicted, 'row')} predicted, "
+            f"{self.n_refused:,} refused"
+        )
         return 1
 
 
-def _methods(model: Model, job: Job) -> tuple[str, ...]:
-    if job.proba:
+def _method_names(model: Model, options: PredictOptions) -> tuple[str, ...]:
+    if options.proba:
         return ("predict", "predict_proba")
-    if job.method is not None:
-        return (job.method,)
+    if options.method is not None:
+        return (options.method,)
     return ("predict",) if "predict" in model.methods else model.methods[:1]
 
 
-def _complainer(job: Job, files: ExitStack) -> Callable[[BadRow], None]:
-    stream = None if job.errors is None else files.enter_context(open_errors(job.errors))
+def _refusal_reporter(options: PredictOptions, files: ExitStack) -> _ReportRefusal:
+    stream = None if options.errors is None else files.enter_context(open_errors(options.errors))
 
-    def complain(bad: BadRow) -> None:
+    def report(row: RefusedRow) -> None:
         from edge_runtime.cli.hints import in_words_of_the_command  # which few streams need
 
-        message = in_words_of_the_command(bad.message, job.format)
+        message = in_words_of_the_command(row.message, options.format)
         if stream is None:
-            note(f"line {bad.line}: {message}")
+            note(f"line {row.line}: {message}")
             return
-        row = {"line": bad.line, "column": bad.column, "message": message}
-        put(f"{json.dumps(row)}\n", stream, job.errors)
+        record = {"line": row.line, "column": row.column, "message": message}
+        write_text(f"{json.dumps(record)}\n", stream, options.errors)
 
-    return complain
+    return report

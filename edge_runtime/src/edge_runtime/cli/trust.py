@@ -1,15 +1,14 @@
-"""``edge-runtime trust``, and the keys that the other commands go by.
+"""Run ``edge-runtime trust``, and find the trusted keys for the other commands.
 
-The library reads no environment and no home; this is where the device's folders are found.
+The library reads no environment variable and no home folder; only this module does.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
-from edge_runtime.cli.notes import note
+from edge_runtime.cli.console import note, print_json
 from edge_runtime.errors import TrustError
 from edge_runtime.trust.keys import TrustedKeys, TrustStore
 
@@ -20,7 +19,10 @@ SYSTEM_FOLDER = Path("/etc/edge-runtime/trust")
 
 
 def store_of(folder: str | None, *, system: bool = False) -> TrustStore:
-    """The user's and the system's folders, or *folder* alone; the first is the one written to."""
+    """Return the store of the user and the system, or of *folder* alone.
+
+    New keys are written to its first folder.
+    """
     if folder is not None:
         return TrustStore(folder)
     own = _user_folder()
@@ -30,50 +32,48 @@ def store_of(folder: str | None, *, system: bool = False) -> TrustStore:
 
 
 def trusted_keys(folder: str | None) -> TrustedKeys | None:
-    """The keys that bundles must be signed with; None when this device trusts nobody yet.
+    """Return the keys, one of which must have signed a bundle; None if the device trusts no key.
 
     Raises
     ------
     TrustError
-        *folder* was named and holds no key: whoever names one means to have signatures checked.
+        *folder* is given and holds no key: the user wants signatures to be checked.
     """
-    found = store_of(folder).read()
-    if folder is not None and not found.keys:
-        what = "holds no trusted key" if os.path.isdir(folder) else "is no folder"
+    keys = store_of(folder).read()
+    if folder is not None and not keys.keys:
+        fault = "holds no trusted key" if os.path.isdir(folder) else "is no folder"
         raise TrustError(
-            f"the trust store {folder} {what}; expected one with a .pem file: fill it with "
+            f"the trust store {folder} {fault}; expected one with a .pem file: fill it with "
             f"edge-runtime trust add KEY.pem --trust-store {folder}"
         )
-    return found if found.keys else None
+    return keys if keys.keys else None
 
 
 def add(path: str, store: TrustStore) -> int:
-    """``trust add``."""
+    """Run ``trust add``: trust the public key in a PEM file."""
     key = store.add(Path(path).read_bytes(), source=path)
     print(f"{key.key_id}  trusted from now on, in {store.folders[0]}")
     return 0
 
 
 def remove(key_id: str, store: TrustStore) -> int:
-    """``trust remove``; says so when nothing is checked any more."""
+    """Run ``trust remove``; say so if no key is left, because nothing is checked then."""
     store.remove(key_id)
     print(f"{key_id}  trusted no more")
     if not store.read().keys:
-        note(
-            "edge-runtime: no trusted keys are left: signatures are not checked from now on",
-        )
+        note("edge-runtime: no trusted keys are left: signatures are not checked from now on")
     return 0
 
 
 def revoke(key_id: str, store: TrustStore) -> int:
-    """``trust revoke``."""
+    """Run ``trust revoke``: refuse whatever the key has signed."""
     store.revoke(key_id)
     print(f"{key_id}  revoked, in {store.folders[0]}")
     return 0
 
 
 def print_keys(store: TrustStore, *, as_json: bool) -> int:
-    """``trust list``."""
+    """Run ``trust list``: print trusted and revoked keys."""
     revoked = store.read().revoked
     places = list(store.places())
     if as_json:
@@ -81,16 +81,14 @@ def print_keys(store: TrustStore, *, as_json: bool) -> int:
             {"key_id": key.key_id, "file": str(path), "revoked": key.key_id in revoked}
             for path, key in places
         ]
-        print(json.dumps({"keys": keys, "revoked": sorted(revoked)}, indent=2))
+        print_json({"keys": keys, "revoked": sorted(revoked)})
         return 0
     for path, key in places:
         print(f"{key.key_id}  {'revoked' if key.key_id in revoked else 'trusted'}  {path}")
     for key_id in sorted(revoked - {key.key_id for _, key in places}):
         print(f"{key_id}  revoked")
     if not places:
-        note(
-            "edge-runtime: no trusted keys: unsigned bundles and those of anybody are accepted",
-        )
+        note("edge-runtime: no trusted keys: bundles are accepted unsigned, and with any signature")
     return 0
 
 

@@ -1,0 +1,96 @@
+"""Read rows from JSON lines: an object or an array a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+from edge_runtime.cli.line_reader import LINE_TOO_LONG, Lines
+from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
+from edge_runtime.errors import InputError
+from edge_runtime.inputs import rows
+from edge_runtime.inputs.tables import InputReader
+
+__all__ = ["JsonLinesReader"]
+
+_SEPARATOR = "-Infinity"
+"""Stands between the lines of a block.
+
+Without it, two lines together could spell one row, and a third line two.  No model takes this
+number.  It is a constant, which JSON can spell in one way only; a string has many (\\u002d).
+"""
+
+
+class JsonLinesReader(RowReader):
+    """Reads JSON lines: an object by column name, or an array in the order of the schema."""
+
+    def __init__(self, stream: TextIO, input_reader: InputReader, chunk_rows: int) -> None:
+        schema = input_reader.schema
+        super().__init__(Lines(stream), chunk_rows, len(schema.columns))
+        self._ordered_cells = rows.RowReader(input_reader).cells
+        self._keys_are_free = schema.loose
+
+    def table(self, block: Block) -> Any:
+        """Parse *block* as a table for ``Model.predict``; None if it must be read row by row."""
+        if self._keys_are_free:
+            return None
+        n_lines = len(block.lines)
+        text = f",{_SEPARATOR},".join(block.lines)
+        if text.count(_SEPARATOR) != n_lines - 1:
+            return None
+        try:
+            values = _BLOCK_DECODER.decode(f"[{text}]")
+        except (ValueError, RecursionError):
+            return None
+        table, separators = values[::2], values[1::2]
+        is_one_row_a_line = len(values) == 2 * n_lines - 1 and all(
+            value is _SEPARATOR_VALUE for value in separators
+        )
+        return table if is_one_row_a_line and set(map(type, table)) in ({dict}, {list}) else None
+
+    def _rows(self, lines: Lines) -> Iterator[Row | RefusedRow]:
+        for number, text in lines:
+            if text is None:
+                yield RefusedRow(number, LINE_TOO_LONG)
+            elif text.strip():
+                yield _parse_row(number, text, self._ordered_cells)
+
+
+def _parse_row(number: int, text: str, ordered_cells: Callable[[Any], Any]) -> Row | RefusedRow:
+    try:
+        value = json.loads(text, object_pairs_hook=_object_without_duplicates)
+        if not isinstance(value, dict | list | str):
+            raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
+        return Row(number, list(ordered_cells(value)))
+    except InputError as error:
+        return RefusedRow(number, f"{error}{_hint(number, text)}", error.column)
+    except RecursionError:
+        return RefusedRow(number, "not a row: nested too deep")
+    except json.JSONDecodeError as error:  # its own line number is always 1
+        reason = f"{error.msg}, at character {error.pos + 1}"
+    except ValueError as error:
+        # Python's own message about too many digits speaks of its settings.
+        reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
+    return RefusedRow(number, f"not a JSON row: {reason}{_hint(number, text)}")
+
+
+def _hint(number: int, text: str) -> str:
+    from edge_runtime.cli.hints import file_type_hint, json_array_hint
+
+    hint = file_type_hint(text) if number == 1 else None
+    return json_array_hint(text) if hint is None else f"; {hint}"
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        raise ValueError("a key appears twice")
+    return row
+
+
+_SEPARATOR_VALUE = object()
+_CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), _SEPARATOR: _SEPARATOR_VALUE}
+_BLOCK_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates, parse_constant=_CONSTANTS.__getitem__
+)

@@ -1,0 +1,157 @@
+"""Write predictions as CSV or JSON lines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_runtime.bundle.manifest import Manifest, cell_to_json
+
+__all__ = ["CsvWriter", "JsonWriter", "Predictions"]
+
+Predictions = Mapping[str, Sequence[NDArray[Any]]]
+"""Method to its arrays: one, or one for each target."""
+
+
+class CsvWriter:
+    """Writes ``line``, then a column for each value: ``prediction``, ``probability_<class>``."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def header(self, predictions: Predictions) -> str:
+        """Return the header line for *predictions*, which may be those of no rows."""
+        return _csv_text([["line", *(name for name, _ in self._columns(predictions))]])
+
+    def text(self, lines: Sequence[int], predictions: Predictions) -> str:
+        """Return the text for the rows that began on *lines*."""
+        columns: list[Sequence[Any]] = [
+            lines,
+            *(values for _, values in self._columns(predictions)),
+        ]
+        rows = zip(*columns, strict=True)
+        formats = ["%s", *map(_format, columns[1:])]
+        if None in formats:
+            return _csv_text(rows)
+        # The same text as csv's, in half of its time.
+        return f"{','.join(map(str, formats))}\n" * len(lines) % tuple(chain.from_iterable(rows))
+
+    def _columns(self, predictions: Predictions) -> list[tuple[str, list[Any]]]:
+        columns: list[tuple[str, list[Any]]] = []
+        for method, arrays in predictions.items():
+            for i, array in enumerate(arrays):
+                target = i if len(arrays) > 1 else None
+                columns += _csv_columns(self._manifest, method, target, array)
+        return columns
+
+
+class JsonWriter:
+    """Writes ``{"line": 2, "prediction": …, "probabilities": {class: …}}`` for each row."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+
+    def header(self, predictions: Predictions) -> str:
+        """Return no text: JSON lines have no header."""
+        return ""
+
+    def text(self, lines: Sequence[int], predictions: Predictions) -> str:
+        """Return the text for the rows that began on *lines*."""
+        parts = [
+            (_NAMES.get(method, (method, method))[1], _json_values(self._manifest, method, arrays))
+            for method, arrays in predictions.items()
+        ]
+        rows = [
+            {"line": line, **{name: values[i] for name, values in parts}}
+            for i, line in enumerate(lines)
+        ]
+        return "".join(f"{_json_text(row)}\n" for row in rows)
+
+
+_NAMES = {
+    "predict": ("prediction", "prediction"),
+    "predict_proba": ("probability", "probabilities"),
+}
+"""Names in CSV and in JSON, for methods whose values have another name."""
+
+
+def _csv_columns(
+    manifest: Manifest, method: str, target: int | None, array: NDArray[Any]
+) -> Iterable[tuple[str, list[Any]]]:
+    name = _NAMES.get(method, (method, method))[0] + ("" if target is None else f".{target}")
+    if array.ndim == 1:
+        return [(name, array.tolist())]
+    flat = array.reshape(len(array), math.prod(array.shape[1:]))  # -1 fails without rows
+    labels = _labels(manifest, method, target, flat.shape[1])
+    ends = [f"_{label}" for label in labels] or [f".{i}" for i in range(flat.shape[1])]
+    return [(name + end, column) for end, column in zip(ends, flat.T.tolist(), strict=True)]
+
+
+_json_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
+def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def _format(values: Sequence[Any]) -> str | None:
+    """Return the format of a column without quotes; None if it may need some."""
+    kinds = set(map(type, values))
+    if kinds <= {float}:
+        return "%r"
+    if kinds <= {int, bool}:
+        return "%s"
+    if kinds == {str}:
+        # A class label comes many times.
+        return None if any(_NEEDS_QUOTES.intersection(text) for text in set(values)) else "%s"
+    return None
+
+
+_NEEDS_QUOTES = frozenset(',"\r\n')
+
+
+def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+    """Return one value for each row."""
+    per_target = []
+    for i, array in enumerate(arrays):
+        target = i if len(arrays) > 1 else None
+        labels = _labels(manifest, method, target, array.shape[-1])
+        values = _finite(array) if array.dtype.kind == "f" else array.tolist()
+        if labels:
+            values = [dict(zip(map(str, labels), row, strict=True)) for row in values]
+        per_target.append(values)
+    return (
+        per_target[0]
+        if len(per_target) == 1
+        else [list(row) for row in zip(*per_target, strict=True)]
+    )
+
+
+def _labels(manifest: Manifest, method: str, target: int | None, width: int) -> Sequence[Any]:
+    """Return the classes of predict_proba's columns; empty if the manifest does not name them."""
+    labels: Sequence[Any] = manifest.classes.get("predict", ())
+    if method != "predict_proba" or not labels:
+        return ()
+    if target is not None:
+        labels = labels[target] if target < len(labels) else ()
+    return labels if len(labels) == width and not isinstance(labels[0], list) else ()
+
+
+def _finite(array: NDArray[Any]) -> list[Any]:
+    """Return values for JSON: NaN and infinity are spelt as in the manifest."""
+    values: list[Any] = array.tolist()
+    return values if np.isfinite(array).all() else [_json_value(value) for value in values]
+
+
+def _json_value(value: Any) -> Any:
+    return [_json_value(v) for v in value] if isinstance(value, list) else cell_to_json(value)
