@@ -1,7 +1,6 @@
-"""A second of acceleration in, the eight numbers that the model knows out; numpy alone.
+"""Compute the model's eight features from a second of acceleration; needs numpy alone.
 
-The table of models/vibration was made by this very function, so the board measures what the model
-has learnt.
+The training table of models/vibration was computed with the same function.
 """
 
 from __future__ import annotations
@@ -10,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE_HZ = 800
-"""Samples a second: what an ADXL345 delivers over I2C without losing any."""
+"""Samples a second: an ADXL345 sends as many over I2C without losing any."""
 
 WINDOW = RATE_HZ
-"""Samples of one answer: a second."""
+"""Samples in a window: a second."""
 
 HIGH_HZ = 180.0
-"""Above this a machine of up to 3,000 rpm is quiet, unless something rings."""
+"""A machine of up to 3,000 rpm is quiet above this frequency, unless a part resonates."""
 
 
 def features(g: NDArray[np.float64], rpm: float) -> dict[str, float]:
-    """Describe one window.
+    """Compute the features of one window.
 
     Parameters
     ----------
@@ -60,6 +59,8 @@ def features(g: NDArray[np.float64], rpm: float) -> dict[str, float]:
     }
 
 
-def _amplitude(spectrum: NDArray[np.float64], hertz: NDArray[np.float64], wanted: float) -> float:
-    """The largest amplitude within 2 Hz, as no speed is measured better."""
-    return float(spectrum[np.abs(hertz - wanted) <= 2.0].max())
+def _amplitude(
+    spectrum: NDArray[np.float64], hertz: NDArray[np.float64], frequency: float
+) -> float:
+    """Return the largest amplitude within 2 Hz, the accuracy of a measured speed."""
+    return float(spectrum[np.abs(hertz - frequency) <= 2.0].max())

@@ -1,10 +1,10 @@
-"""Watch a pump: measure its vibration each second, ask the model, light a lamp when it is not well.
+"""Watch a pump: measure its vibration each second, predict its state, light a lamp at a fault.
 
     python watch.py vibration.onnx --recorded recorded.csv          # anywhere
     python watch.py vibration.onnx --rpm 1480 --lamp 17             # on a board, with an ADXL345
 
 Needs edge-runtime; on the board also smbus2 for the sensor, and gpiozero for a lamp.  The sensor is
-wired to the I2C pins 3 and 5, the lamp to the GPIO pin that is named.
+wired to the I2C pins 3 and 5, the lamp to the GPIO pin given by --lamp.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Window = tuple[NDArray[np.float64], float]
 
 
 def main() -> int:
-    """Print a line for each window; 1 when something is missing."""
+    """Print a line for each window; return 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", help="the sealed file")
     parser.add_argument("--recorded", type=Path, help="a CSV file of rpm and g, no sensor")
@@ -36,12 +36,16 @@ def main() -> int:
     parser.add_argument("--bus", type=int, default=1, help="of the sensor (1)")
     parser.add_argument("--lamp", type=int, help="GPIO pin of a lamp that lights at a fault")
     parser.add_argument("--windows", type=int, help="stop after so many")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     try:
-        windows = recorded(chosen.recorded) if chosen.recorded else measured(chosen.bus, chosen.rpm)
-        show = lamp(chosen.lamp) if chosen.lamp is not None else lambda lit: None
-        with edge_runtime.load(chosen.model) as model:
-            watch(model, windows, show, chosen.windows)
+        windows = (
+            recorded_windows(options.recorded)
+            if options.recorded
+            else sensor_windows(options.bus, options.rpm)
+        )
+        show = lamp(options.lamp) if options.lamp is not None else lambda lit: None
+        with edge_runtime.load(options.model) as model:
+            watch(model, windows, show, options.windows)
     except (edge_runtime.EdgeRuntimeError, OSError, ValueError, ImportError) as error:
         print(f"watch: {error}", file=sys.stderr)
         return 1
@@ -54,7 +58,7 @@ def watch(
     show: Callable[[bool], None],
     at_most: int | None = None,
 ) -> None:
-    """Answer for every window, print it, and show whether something is wrong."""
+    """Predict the state of every window, print it, and show whether it is a fault."""
     for number, (g, rpm) in enumerate(windows, 1):
         state, probabilities = model.predict_proba_one(features(g, rpm))
         print(f"{number:4d}  {state:<10} {probabilities[state]:4.0%}", flush=True)
@@ -63,8 +67,8 @@ def watch(
             return
 
 
-def recorded(path: Path) -> Iterator[Window]:
-    """The windows of a CSV file with the columns rpm and g; what is left over is left out."""
+def recorded_windows(path: Path) -> Iterator[Window]:
+    """Yield the whole windows of a CSV file with the columns rpm and g."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [(float(row["g"]), float(row["rpm"])) for row in csv.DictReader(file)]
     for start in range(0, len(rows) - WINDOW + 1, WINDOW):
@@ -72,14 +76,14 @@ def recorded(path: Path) -> Iterator[Window]:
         yield np.array([g for g, _ in part]), part[0][1]
 
 
-def measured(bus: int, rpm: float) -> Iterator[Window]:
-    """Window after window of the sensor on an I2C bus."""
+def sensor_windows(bus: int, rpm: float) -> Iterator[Window]:
+    """Yield window after window of the sensor on an I2C bus."""
     try:
         from smbus2 import SMBus
     except ImportError as error:
         raise ImportError("no smbus2: pip install smbus2, or try --recorded FILE") from error
-    with SMBus(bus) as opened:
-        sensor = Adxl345(opened)
+    with SMBus(bus) as i2c:
+        sensor = Adxl345(i2c)
         while True:
             yield sensor.window(), rpm
 
@@ -90,7 +94,7 @@ class Adxl345:
     Parameters
     ----------
     bus
-        An open smbus2.SMBus, or what has its three methods.
+        An open smbus2.SMBus, or an object with its three methods.
     """
 
     ADDRESS = 0x53
@@ -104,9 +108,11 @@ class Adxl345:
     _FIFO_STATUS, _ENTRIES = 0x39, 0x3F
 
     def __init__(self, bus: Any) -> None:
-        found = bus.read_byte_data(self.ADDRESS, self._DEVICE_ID)
-        if found != self._IS_ADXL345:
-            raise OSError(f"expected an ADXL345 (0xe5) at 0x53, found {found:#x}; check the wires")
+        device_id = bus.read_byte_data(self.ADDRESS, self._DEVICE_ID)
+        if device_id != self._IS_ADXL345:
+            raise OSError(
+                f"expected an ADXL345 (0xe5) at 0x53, found {device_id:#x}; check the wires"
+            )
         self._bus = bus
         for register, value in (
             (self._RATE, self._800_HZ),
@@ -117,7 +123,7 @@ class Adxl345:
             bus.write_byte_data(self.ADDRESS, register, value)
 
     def window(self) -> NDArray[np.float64]:
-        """The next WINDOW samples, in g; waits for them.
+        """Wait for the next WINDOW samples, and return them in g.
 
         Raises
         ------
@@ -127,12 +133,12 @@ class Adxl345:
         steps: list[int] = []
         last = time.monotonic()
         while len(steps) < WINDOW:
-            there = self._bus.read_byte_data(self.ADDRESS, self._FIFO_STATUS) & self._ENTRIES
-            for _ in range(min(there, WINDOW - len(steps))):
+            n_ready = self._bus.read_byte_data(self.ADDRESS, self._FIFO_STATUS) & self._ENTRIES
+            for _ in range(min(n_ready, WINDOW - len(steps))):
                 # X, Y and Z must be read at once, or the FIFO gives half of one sample.
                 raw = bytes(self._bus.read_i2c_block_data(self.ADDRESS, self._Z - 4, 6))
                 steps.append(int.from_bytes(raw[4:], "little", signed=True))
-            if there:
+            if n_ready:
                 last = time.monotonic()
             elif time.monotonic() - last > 1:
                 raise OSError("the ADXL345 gives no samples; check the wires")
@@ -142,7 +148,7 @@ class Adxl345:
 
 
 def lamp(pin: int) -> Callable[[bool], None]:
-    """What lights the lamp at a GPIO pin, and puts it out."""
+    """Return the function that switches the lamp at a GPIO pin on and off."""
     try:
         from gpiozero import LED
     except ImportError as error:

@@ -1,7 +1,7 @@
-"""Any bytes at all: no crash, no hang, no exception outside the error tree.
+"""Test random bytes: no crash, no hang, no exception outside the error tree.
 
-The examples follow from the tests' names, so that a run can be repeated.  ``tools/fuzz.py`` looks
-further, and longer; what it found lies in tests/data/fuzz.
+The examples are derived from the tests' names, so that a run can be repeated.  ``tools/fuzz.py``
+searches longer; its findings are in tests/data/fuzz.
 """
 
 import contextlib
@@ -104,15 +104,15 @@ MIXED = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=900)
 def test_long_lists_are_read_as_the_short_ones_are(values: list[int], more: bytes) -> None:
     run = b"".join(integer(8, value) for value in values)
     raw = run + message(1, more)
-    seen = list(fields(raw, 0, len(raw), Budget(2000), frozenset({0x40})))
-    plain = list(fields(raw, 0, len(raw), Budget(2000)))
-    assert [v for t, v, _ in plain if t == 0x40] == [v % 2**64 for v in values]
+    long_fields = list(fields(raw, 0, len(raw), Budget(2000), frozenset({0x40})))
+    short_fields = list(fields(raw, 0, len(raw), Budget(2000)))
+    assert [v for t, v, _ in short_fields if t == 0x40] == [v % 2**64 for v in values]
     if len(raw) > 512:
-        assert seen[0] == (-0x40, 0, len(run))
+        assert long_fields[0] == (-0x40, 0, len(run))
         assert read_run(raw, 0, len(run)).tolist() == values
-        assert seen[-1] == plain[-1]
+        assert long_fields[-1] == short_fields[-1]
     else:
-        assert seen == plain
+        assert long_fields == short_fields
 
 
 @MANY
@@ -191,19 +191,19 @@ def other_manifests(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 @settings(FEW, max_examples=300)
 @given(other_manifests())
-def test_a_resealed_file_loads_or_is_refused(made: tuple[bytes, bytes]) -> None:
-    with contextlib.suppress(EdgeRuntimeError), edge_runtime.load(sealed(*made)) as loaded:
+def test_a_resealed_file_loads_or_is_refused(parts: tuple[bytes, bytes]) -> None:
+    with contextlib.suppress(EdgeRuntimeError), edge_runtime.load(sealed(*parts)) as loaded:
         assert repr(loaded)
 
 
 @settings(FEW, max_examples=60)
 @given(other_manifests())
-def test_the_commands_never_show_a_traceback(
-    tmp_path_factory: pytest.TempPathFactory, made: tuple[bytes, bytes]
+def test_commands_never_print_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, parts: tuple[bytes, bytes]
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
     path = folder / "fuzzed.onnx"
-    path.write_bytes(sealed(*made))
+    path.write_bytes(sealed(*parts))
     for command in (("info",), ("info", "--json"), ("check",)):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             assert main([command[0], str(path), *command[1:]]) in (0, 1)
@@ -221,7 +221,7 @@ def test_any_key_file_is_read_or_refused(raw: bytes, framed: bool) -> None:
 
 @FEW
 @given(JSON_VALUES)
-def test_what_json_writes_canonically_is_read_back(value: Any) -> None:
+def test_canonical_json_is_read_back(value: Any) -> None:
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     try:
         raw = text.encode("utf-8")
@@ -239,16 +239,16 @@ def test_the_corpus_of_the_fuzzer_is_read_or_refused(target: str) -> None:
         "graph": lambda raw: scan(raw, described(TREE_OPSETS)),
         "manifest": Manifest.from_bytes,
     }
-    told = set()
+    messages = set()
     for path in sorted((CORPUS / target).glob("*.bin")):
         try:
             parse[target](path.read_bytes())
-            told.add("")
+            messages.add("")
         except BundleError as error:
-            told.add(str(error)[:40])
+            messages.add(str(error)[:40])
     # A corpus that stops at the first check would hold nothing.
-    assert "" in told
-    assert len(told) > 8
+    assert "" in messages
+    assert len(messages) > 8
 
 
 def test_no_file_of_the_corpus_is_loaded_or_ends_the_process() -> None:

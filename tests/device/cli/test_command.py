@@ -1,4 +1,4 @@
-"""The command starts without numpy's threads, and leaves what the user set."""
+"""Test that the command starts without numpy's threads, unless the user asks for them."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import edge_runtime_command
 import pytest
 
-TOLD = """
+PRINT_THREADS = """
 import os, sys
 import edge_runtime_command
 sys.argv = ["edge-runtime", "--version"]
@@ -18,7 +18,7 @@ print(code, len(os.listdir("/proc/self/task")))
 
 
 @pytest.mark.parametrize(("set_to", "expected"), [(None, "1"), ("3", "3")])
-def test_the_number_of_threads_is_one_unless_it_was_set(
+def test_the_command_uses_one_thread_unless_configured(
     set_to: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if set_to is None:
@@ -26,23 +26,27 @@ def test_the_number_of_threads_is_one_unless_it_was_set(
         monkeypatch.delenv("OPENBLAS_NUM_THREADS")
     else:
         monkeypatch.setenv("OPENBLAS_NUM_THREADS", set_to)
-    seen = []
+    settings = []
 
     def main() -> int:
-        seen.append(os.environ["OPENBLAS_NUM_THREADS"])
+        settings.append(os.environ["OPENBLAS_NUM_THREADS"])
         return 7
 
     monkeypatch.setattr("edge_runtime.cli.main.main", main)
     assert edge_runtime_command.main() == 7
-    assert seen == [expected]
+    assert settings == [expected]
 
 
-def test_no_thread_is_started() -> None:
+def test_the_command_starts_no_thread() -> None:
     environment = {key: os.environ[key] for key in os.environ if key != "OPENBLAS_NUM_THREADS"}
-    found = subprocess.run(
-        [sys.executable, "-c", TOLD], env=environment, capture_output=True, text=True, check=True
+    result = subprocess.run(
+        [sys.executable, "-c", PRINT_THREADS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert found.stdout.split()[-2:] == ["0", "1"]
+    assert result.stdout.split()[-2:] == ["0", "1"]
 
 
 def test_the_script_is_this_function() -> None:
@@ -50,7 +54,7 @@ def test_the_script_is_this_function() -> None:
     assert "from edge_runtime_command import main" in script.read_text()
 
 
-BEGINNING = """
+START_WITHOUT_NUMPY = """
 import sys
 class Finder:
     def find_spec(self, name, *more):
@@ -63,7 +67,7 @@ sys.exit(edge_runtime_command.main())
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "message"),
     [
         ("KeyboardInterrupt", 130, ""),
         (
@@ -73,11 +77,9 @@ sys.exit(edge_runtime_command.main())
         ),
     ],
 )
-def test_a_start_that_is_interrupted_or_fails_is_no_traceback(
-    error: str, code: int, told: str
-) -> None:
-    source = BEGINNING.format(error=error)
-    found = subprocess.run(
+def test_a_failed_start_is_no_traceback(error: str, code: int, message: str) -> None:
+    source = START_WITHOUT_NUMPY.format(error=error)
+    result = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=False
     )
-    assert (found.returncode, found.stdout, found.stderr) == (code, "", told)
+    assert (result.returncode, result.stdout, result.stderr) == (code, "", message)

@@ -1,4 +1,4 @@
-"""Files of the command: what is replaced, what stays, and what a signal leaves behind."""
+"""Test the files of the command: replaced, kept, and removed after a signal."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from device.streams import GOOD, LABELS, Run, default_signals, rows_of
 
 FULL = Path("/dev/full")
 COMMAND = [sys.executable, "-m", "edge_runtime.cli", "predict"]
-ANSWERED = "line,prediction\n" + "".join(f"{n},{x}\n" for n, x in enumerate(LABELS, 2))
+PREDICTED = "line,prediction\n" + "".join(f"{n},{x}\n" for n, x in enumerate(LABELS, 2))
 
 
 def started(*arguments: object, **options: Any) -> "subprocess.Popen[bytes]":
@@ -30,7 +30,7 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.002)
 
 
-def test_a_link_stays_a_link_and_what_it_names_is_replaced(
+def test_a_link_stays_and_its_target_is_replaced(
     run: Run, bundle_file: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "real"
@@ -41,7 +41,7 @@ def test_a_link_stays_a_link_and_what_it_names_is_replaced(
         link.symlink_to(folder / name)
         assert run("predict", bundle_file, "-o", link, stdin=GOOD) == (0, "", "")
         assert link.is_symlink()
-        assert (folder / name).read_text() == ANSWERED
+        assert (folder / name).read_text() == PREDICTED
     assert len(list(folder.iterdir())) == 2
 
 
@@ -52,25 +52,24 @@ def test_a_pipe_is_written_to_and_stays(bundle_file: Path, tmp_path: Path) -> No
         assert process.stdin is not None
         process.stdin.write(GOOD)
         process.stdin.close()
-        assert pipe.read_text() == ANSWERED
+        assert pipe.read_text() == PREDICTED
     assert (process.returncode, stat.S_ISFIFO(pipe.stat().st_mode)) == (0, True)
 
 
-def test_a_name_of_standard_output_adds_to_what_the_shell_adds_to(
-    bundle_file: Path, tmp_path: Path
-) -> None:
+def test_a_link_to_stdout_appends_like_the_shell(bundle_file: Path, tmp_path: Path) -> None:
+    """A link to standard output appends to the file that the shell appends to."""
     log, name = tmp_path / "log.csv", tmp_path / "stdout"
     log.write_text("kept\n")
     name.symlink_to("/dev/stdout")
     with log.open("ab") as stream:
         call = [*COMMAND, str(bundle_file), "-o", str(name)]
         subprocess.run(call, input=GOOD, stdout=stream, check=True)
-    assert log.read_text() == f"kept\n{ANSWERED}"
+    assert log.read_text() == f"kept\n{PREDICTED}"
     assert name.is_symlink()
 
 
 @pytest.mark.parametrize("option", ["-o", "--errors"])
-def test_what_the_shell_opened_to_add_to_is_added_to(
+def test_files_that_the_shell_opened_are_appended_to(
     bundle_file: Path, tmp_path: Path, option: str
 ) -> None:
     log = tmp_path / "log"
@@ -78,19 +77,19 @@ def test_what_the_shell_opened_to_add_to_is_added_to(
     with log.open("ab") as stream:
         number = stream.fileno()
         call = [*COMMAND, str(bundle_file), option, f"/dev/fd/{number}"]
-        done = subprocess.run(
+        result = subprocess.run(
             call, input=GOOD + b"bad\n", capture_output=True, pass_fds=[number], check=False
         )
-    assert done.returncode == 1
-    kept, *added = log.read_text().splitlines()
-    assert (kept, len(added)) == ("kept", 4 if option == "-o" else 1)
+    assert result.returncode == 1
+    old_line, *new_lines = log.read_text().splitlines()
+    assert (old_line, len(new_lines)) == ("kept", 4 if option == "-o" else 1)
 
 
 def test_a_hyphen_is_standard_output(
     run: Run, bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("predict", bundle_file, "-o", "-", stdin=GOOD) == (0, ANSWERED, "")
+    assert run("predict", bundle_file, "-o", "-", stdin=GOOD) == (0, PREDICTED, "")
     code, _, err = run("predict", bundle_file, "--errors", "-", stdin=GOOD)
     assert (code, "found '-'" in err) == (2, True)
     for arguments in (("-o", ""), ("--errors", ""), ("",)):
@@ -107,13 +106,13 @@ def test_a_file_that_is_replaced_leaves_its_mode(
         out.write_text("old")
         out.chmod(mode)
         assert run("predict", bundle_file, "-o", out, stdin=GOOD)[0] == 0
-        assert (out.read_text(), out.stat().st_mode & 0o777) == (ANSWERED, mode)
+        assert (out.read_text(), out.stat().st_mode & 0o777) == (PREDICTED, mode)
 
 
 def test_the_longest_name_is_written_too(run: Run, bundle_file: Path, tmp_path: Path) -> None:
     out = tmp_path / ("x" * 251 + ".csv")
     assert run("predict", bundle_file, "-o", out, stdin=GOOD)[0] == 0
-    assert out.read_text() == ANSWERED
+    assert out.read_text() == PREDICTED
 
 
 def test_an_input_with_refused_rows_is_not_replaced(
@@ -129,23 +128,21 @@ def test_an_input_with_refused_rows_is_not_replaced(
     assert {path.name for path in tmp_path.iterdir()} == {rows.name, bundle_file.name}
 
 
-def test_a_file_is_not_answered_into_itself(bundle_file: Path, tmp_path: Path) -> None:
+def test_predictions_are_not_appended_to_their_input(bundle_file: Path, tmp_path: Path) -> None:
     rows = tmp_path / "rows.csv"
     rows.write_bytes(GOOD)
     for source in (str(rows), "-"):
         with rows.open("ab") as stdout, rows.open("rb") as stdin:
             call = [*COMMAND, str(bundle_file), source]
-            done = subprocess.run(
+            result = subprocess.run(
                 call, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, check=False
             )
-        assert done.returncode == 2
-        assert b"the output and INPUT are the same file" in done.stderr
+        assert result.returncode == 2
+        assert b"the output and INPUT are the same file" in result.stderr
         assert rows.read_bytes() == GOOD
 
 
-def test_what_cannot_be_written_names_the_file_that_was_asked_for(
-    run: Run, bundle_file: Path, tmp_path: Path
-) -> None:
+def test_a_write_error_names_the_output_file(run: Run, bundle_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "absent" / "out.csv"
     code, _, err = run("predict", bundle_file, "-o", out, stdin=GOOD)
     assert (code, err) == (1, f"edge-runtime: No such file or directory: {out}\n")
@@ -167,20 +164,20 @@ def test_no_output_appears_whose_refusals_were_lost(
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
-def test_rows_are_answered_though_nobody_can_be_told_of_the_refused(bundle_file: Path) -> None:
+def test_rows_are_predicted_though_stderr_is_full(bundle_file: Path) -> None:
     with FULL.open("wb") as full:
-        done = subprocess.run(
+        result = subprocess.run(
             [*COMMAND, str(bundle_file), "--chunk", "1"],
             input=b"x0,x1,x2\nbad\n" + GOOD.split(b"\n", 1)[1],
             stdout=subprocess.PIPE,
             stderr=full,
             check=False,
         )
-    assert [row[1] for row in rows_of(done.stdout.decode())[1:]] == LABELS
-    assert done.returncode == 1
+    assert [row[1] for row in rows_of(result.stdout.decode())[1:]] == LABELS
+    assert result.returncode == 1
 
 
-def test_a_pipe_that_does_not_block_is_read_to_its_end(bundle_file: Path) -> None:
+def test_a_non_blocking_pipe_is_read_to_its_end(bundle_file: Path) -> None:
     read, write = os.pipe()
     os.set_blocking(read, False)
     with started(bundle_file, "--chunk", "1", stdin=read, stdout=subprocess.PIPE) as process:
@@ -188,17 +185,17 @@ def test_a_pipe_that_does_not_block_is_read_to_its_end(bundle_file: Path) -> Non
         assert process.stdout is not None
         lines = GOOD.splitlines(keepends=True)
         os.write(write, lines[0] + lines[1])
-        found = process.stdout.readline() + process.stdout.readline()
+        output = process.stdout.readline() + process.stdout.readline()
         try:
             os.write(write, lines[2] + lines[3])
         finally:
             os.close(write)
-        found += process.stdout.read()
-    assert (process.returncode, found.decode()) == (0, ANSWERED)
+        output += process.stdout.read()
+    assert (process.returncode, output.decode()) == (0, PREDICTED)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how full a pipe is")
-def test_a_pipe_that_does_not_block_gets_every_answer(
+def test_a_non_blocking_pipe_gets_every_prediction(
     bundle_file: Path, tmp_path: Path, patience: int
 ) -> None:
     import fcntl
@@ -217,17 +214,17 @@ def test_a_pipe_that_does_not_block_gets_every_answer(
         os.close(write)
         wait_until(is_full, 20 * patience)
         time.sleep(0.05)
-        found = stream.read()
-    assert (process.returncode, found.count(b"\n")) == (0, 20_001)
+        output = stream.read()
+    assert (process.returncode, output.count(b"\n")) == (0, 20_001)
 
 
-def are_left(folder: Path) -> list[str]:
+def temporary_files(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_process_that_is_told_to_end_leaves_no_half_file(
+def test_an_ended_process_leaves_no_temporary_file(
     bundle_file: Path, tmp_path: Path, patience: int, number: int, jobs: int
 ) -> None:
     out = tmp_path / "out.csv"
@@ -237,7 +234,7 @@ def test_a_process_that_is_told_to_end_leaves_no_half_file(
         assert process.stdin is not None
         process.stdin.write(GOOD * 1000)
         process.stdin.flush()
-        wait_until(lambda: bool(are_left(tmp_path)), 20 * patience)
+        wait_until(lambda: bool(temporary_files(tmp_path)), 20 * patience)
         process.send_signal(number)
         assert process.wait(20 * patience) == -number
         assert process.stderr is not None
@@ -245,19 +242,17 @@ def test_a_process_that_is_told_to_end_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == [bundle_file]
 
 
-def test_what_was_told_to_ignore_a_hangup_ignores_it(
-    bundle_file: Path, tmp_path: Path, patience: int
-) -> None:
+def test_an_ignored_hangup_stays_ignored(bundle_file: Path, tmp_path: Path, patience: int) -> None:
     out = tmp_path / "out.csv"
     call = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *COMMAND, str(bundle_file), "-o", str(out)]
     with subprocess.Popen(call, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
-        wait_until(lambda: bool(are_left(tmp_path)), 20 * patience)
+        wait_until(lambda: bool(temporary_files(tmp_path)), 20 * patience)
         process.send_signal(signal.SIGHUP)
         process.stdin.write(GOOD)
         process.stdin.close()
         assert process.wait(20 * patience) == 0
-    assert out.read_text() == ANSWERED
+    assert out.read_text() == PREDICTED
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
@@ -273,7 +268,7 @@ def test_an_interrupt_of_all_processes_is_silent(
         assert process.stdin is not None
         process.stdin.write(b"x0,x1,x2\n" + b"1,2,3\n" * 5000)
         process.stdin.flush()
-        wait_until(lambda: bool(are_left(tmp_path)), 20 * patience)
+        wait_until(lambda: bool(temporary_files(tmp_path)), 20 * patience)
         time.sleep(pause)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(20 * patience) == 130

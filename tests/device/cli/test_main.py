@@ -1,4 +1,4 @@
-"""The command edge-runtime: streams in, answers out, exit codes, never a traceback."""
+"""Test the command edge-runtime: output, exit codes, and no traceback."""
 
 import json
 import os
@@ -17,7 +17,7 @@ FULL = Path("/dev/full")
 STATUS = Path("/proc/self/status")
 
 
-def test_a_csv_stream_is_answered_in_order_with_line_numbers(run: Run, bundle_file: Path) -> None:
+def test_csv_rows_are_predicted_in_order_with_line_numbers(run: Run, bundle_file: Path) -> None:
     code, out, err = run("predict", bundle_file, stdin=GOOD)
     assert (code, err) == (0, "")
     assert rows_of(out) == [
@@ -50,7 +50,7 @@ def test_probabilities_stand_beside_the_prediction(run: Run, bundle_file: Path) 
     assert list(first["probabilities"]) == list(models.LABELS)
 
 
-def test_another_method_is_asked_by_name(run: Run, bundle_file: Path) -> None:
+def test_another_method_is_called_by_name(run: Run, bundle_file: Path) -> None:
     _, out, _ = run("predict", bundle_file, "--method", "decision_function", stdin=GOOD)
     head, first, *_ = rows_of(out)
     assert head == ["line", *(f"decision_function.{i}" for i in range(3))]
@@ -72,14 +72,14 @@ def test_several_targets_get_numbered_columns(run: Run, tmp_path: Path) -> None:
     assert [list(p) for p in row["probabilities"]] == [["u", "v", "w"], ["False", "True", "7"]]
 
 
-def test_a_transformer_is_asked_to_transform(run: Run, tmp_path: Path) -> None:
+def test_a_transformer_transforms(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "transformer.onnx"
     path.write_bytes(models.transformer().sealed())
     code, out, _ = run("predict", path, stdin=b"a,b,c\n1,2,3\n")
     assert (code, rows_of(out)[0]) == (0, ["line", "transform.0", "transform.1", "transform.2"])
 
 
-def test_json_lines_may_be_objects_or_arrays_and_answer_as_json(run: Run, mixed_file: Path) -> None:
+def test_json_lines_may_be_objects_or_arrays(run: Run, mixed_file: Path) -> None:
     stream = (
         b'{"street": "x", "height": 1.5, "city": "Paris", "children": 2, "smoker": true}\n'
         b"\n"
@@ -123,10 +123,10 @@ def test_the_chunk_changes_no_answer(run: Run, bundle_file: Path, chunk: int) ->
     lines = [f"{i},{i % 5},{-i}" if i % 6 else "x,y,z" for i in range(50)]
     stream = "\n".join(["x0,x1,x2", *lines]).encode()
     code, out, err = run("predict", bundle_file, "--chunk", chunk, stdin=stream)
-    kept = [i for i in range(50) if i % 6]
-    expected = models.labels([[i, i % 5, -i] for i in kept]).tolist()
+    valid_rows = [i for i in range(50) if i % 6]
+    expected = models.labels([[i, i % 5, -i] for i in valid_rows]).tolist()
     assert code == 1
-    assert rows_of(out)[1:] == [[str(i + 2), e] for i, e in zip(kept, expected, strict=True)]
+    assert rows_of(out)[1:] == [[str(i + 2), e] for i, e in zip(valid_rows, expected, strict=True)]
     assert [line.split(":")[0] for line in err.splitlines()[:-1]] == [
         f"line {i + 2}" for i in range(50) if not i % 6
     ]
@@ -140,9 +140,9 @@ def test_refused_rows_go_to_a_file_as_json_lines(
     code, _, err = run("predict", bundle_file, "--errors", errors, stdin=stream)
     assert code == 1
     assert err == "edge-runtime: 3 rows predicted, 2 refused\n"
-    told = [json.loads(line) for line in errors.read_text().splitlines()]
-    assert [(row["line"], row["column"]) for row in told] == [(5, "x1"), (6, None)]
-    assert all(row["message"] for row in told)
+    records = [json.loads(line) for line in errors.read_text().splitlines()]
+    assert [(row["line"], row["column"]) for row in records] == [(5, "x1"), (6, None)]
+    assert all(row["message"] for row in records)
 
 
 def test_the_output_file_appears_whole(run: Run, bundle_file: Path, tmp_path: Path) -> None:
@@ -166,21 +166,21 @@ def test_a_refused_stream_leaves_the_old_output_file(
 
 
 def test_the_input_may_be_the_output(run: Run, bundle_file: Path, tmp_path: Path) -> None:
-    both = tmp_path / "rows.csv"
-    both.write_bytes(GOOD)
-    assert run("predict", bundle_file, both, "-o", both)[0] == 0
-    assert [row[1] for row in rows_of(both.read_text())[1:]] == LABELS
+    path = tmp_path / "rows.csv"
+    path.write_bytes(GOOD)
+    assert run("predict", bundle_file, path, "-o", path)[0] == 0
+    assert [row[1] for row in rows_of(path.read_text())[1:]] == LABELS
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_told(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(run: Run, bundle_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
     code, _, err = run("predict", bundle_file, "-o", folder / "out.csv", stdin=GOOD)
     assert (code, "Permission denied" in err) == (1, True)
 
 
-def test_a_missing_folder_or_file_is_told_in_one_line(
+def test_a_missing_folder_or_file_is_reported_in_one_line(
     run: Run, bundle_file: Path, tmp_path: Path
 ) -> None:
     absent = tmp_path / "absent"
@@ -202,7 +202,7 @@ def test_a_missing_folder_or_file_is_told_in_one_line(
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("options", [("-o", FULL), ("--errors", FULL)])
-def test_a_full_disk_is_told(run: Run, bundle_file: Path, options: tuple[Any, ...]) -> None:
+def test_a_full_disk_is_reported(run: Run, bundle_file: Path, options: tuple[Any, ...]) -> None:
     code, _, err = run("predict", bundle_file, *options, stdin=GOOD + b"bad\n")
     assert code == 1
     assert "No space left on device" in err
@@ -214,28 +214,28 @@ def command(*arguments: object, **options: Any) -> subprocess.CompletedProcess[b
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
-def test_a_full_disk_behind_stdout_is_told_once(bundle_file: Path) -> None:
+def test_a_full_disk_behind_stdout_is_reported_once(bundle_file: Path) -> None:
     with FULL.open("wb") as full:
-        done = command("predict", bundle_file, input=GOOD, stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 1
-    assert done.stderr == b"edge-runtime: No space left on device\n"
+        result = command("predict", bundle_file, input=GOOD, stdout=full, stderr=subprocess.PIPE)
+    assert result.returncode == 1
+    assert result.stderr == b"edge-runtime: No space left on device\n"
 
 
 def test_a_closed_pipe_ends_quietly(bundle_file: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
-        done = command(
+        result = command(
             "predict", bundle_file, input=GOOD * 2000, stdout=write, stderr=subprocess.PIPE
         )
     finally:
         os.close(write)
-    assert done.returncode == 1
-    assert b"Traceback" not in done.stderr
-    assert b"Broken" not in done.stderr
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr
+    assert b"Broken" not in result.stderr
 
 
-def test_a_live_stream_is_answered_row_by_row(bundle_file: Path, patience: int) -> None:
+def test_a_live_stream_is_predicted_row_by_row(bundle_file: Path, patience: int) -> None:
     call = [sys.executable, "-m", "edge_runtime.cli", "predict", str(bundle_file), "--chunk", "1"]
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -260,14 +260,14 @@ def test_a_long_stream_is_read_in_constant_memory(bundle_file: Path) -> None:
     def peak_kilobytes(rows: int) -> int:
         call = [sys.executable, "-c", source, "predict", str(bundle_file), "-o", "/dev/null"]
         stream = b"x0,x1,x2\n" + b"1,2,3\n" * rows
-        done = subprocess.run(call, input=stream, capture_output=True, check=True)
-        return int(done.stderr.split()[-1])
+        result = subprocess.run(call, input=stream, capture_output=True, check=True)
+        return int(result.stderr.split()[-1])
 
     # Kept in memory, 60,000 rows of cells would take 15 MB; a chunk and malloc vary by less than 4.
     assert peak_kilobytes(62_000) - peak_kilobytes(2_000) < 4_000
 
 
-def test_info_prints_what_the_bundle_says(run: Run, mixed_file: Path) -> None:
+def test_info_prints_the_manifest(run: Run, mixed_file: Path) -> None:
     code, out, err = run("info", mixed_file)
     assert (code, err) == (0, "")
     for words in ("tiny version 1", "height", "may be missing", "Oslo, Paris", "1.28 or later"):
@@ -278,7 +278,7 @@ def test_info_prints_what_the_bundle_says(run: Run, mixed_file: Path) -> None:
     assert described["file_bytes"] == mixed_file.stat().st_size
 
 
-def test_check_prints_what_it_proved(run: Run, bundle_file: Path) -> None:
+def test_check_prints_the_result_of_every_check(run: Run, bundle_file: Path) -> None:
     code, out, err = run("check", bundle_file)
     assert (code, err) == (0, "")
     assert "3 rows predicted here as by scikit-learn" in out
@@ -330,7 +330,9 @@ def test_misuse_exits_with_2_and_says_how(run: Run, arguments: tuple[str, ...]) 
         (("info", "FILE", "--zzz"), "unrecognized arguments: --zzz"),
     ],
 )
-def test_what_was_nearly_said_is_offered(run: Run, arguments: tuple[str, ...], meant: str) -> None:
+def test_a_misspelt_argument_gets_a_suggestion(
+    run: Run, arguments: tuple[str, ...], meant: str
+) -> None:
     code, _, err = run(*arguments)
     assert (code, err.splitlines()[-1].endswith(meant)) == (2, True)
 
@@ -343,13 +345,11 @@ def test_help_and_version_exit_with_0(run: Run) -> None:
     assert run("--version") == (0, f"{edge_runtime.__version__}\n", "")
 
 
-def test_no_file_is_destroyed_by_a_second_name_for_it(
-    run: Run, bundle_file: Path, tmp_path: Path
-) -> None:
+def test_two_names_of_one_file_are_refused(run: Run, bundle_file: Path, tmp_path: Path) -> None:
     rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
     rows.write_bytes(GOOD)
     (tmp_path / "link.csv").symlink_to(rows)
-    sealed = bundle_file.read_bytes()
+    bundle = bundle_file.read_bytes()
     for options in (
         (rows, "--errors", rows),
         (rows, "--errors", tmp_path / "link.csv"),
@@ -360,21 +360,21 @@ def test_no_file_is_destroyed_by_a_second_name_for_it(
         code, printed, err = run("predict", bundle_file, *options)
         assert (code, printed, len(err.splitlines())) == (2, "", 1)
         assert "are the same file" in err
-    assert (rows.read_bytes(), bundle_file.read_bytes()) == (GOOD, sealed)
+    assert (rows.read_bytes(), bundle_file.read_bytes()) == (GOOD, bundle)
     assert not out.exists()
     assert run("predict", bundle_file, rows, "-o", os.devnull, "--errors", os.devnull)[0] == 0
 
 
-def test_a_closed_standard_output_is_told(bundle_file: Path, tmp_path: Path) -> None:
+def test_a_closed_standard_output_is_reported(bundle_file: Path, tmp_path: Path) -> None:
     out, rows = tmp_path / "out.csv", tmp_path / "rows.csv"
     rows.write_bytes(GOOD)
 
     def closed(*arguments: object) -> tuple[int, str]:
         call = ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "edge_runtime.cli"]
-        done = subprocess.run(
+        result = subprocess.run(
             [*call, *map(str, arguments)], stderr=subprocess.PIPE, text=True, check=False
         )
-        return done.returncode, done.stderr
+        return result.returncode, result.stderr
 
     for arguments in (("info", bundle_file), ("predict", bundle_file, rows), ("trust", "list")):
         code, err = closed(*arguments)
@@ -387,7 +387,7 @@ def test_a_closed_standard_output_is_told(bundle_file: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "punycode", "idna"])
-def test_what_an_encoding_cannot_read_is_one_line(
+def test_an_undecodable_stream_is_reported_in_one_line(
     run: Run, bundle_file: Path, encoding: str
 ) -> None:
     code, _, err = run("predict", bundle_file, "--encoding", encoding, stdin=b"\xff" + GOOD)

@@ -1,4 +1,4 @@
-"""A model is found by its name, in the folder that kits and deployments write to."""
+"""Test that a model is found by its name in the folder of kits and deployments."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,17 +21,16 @@ def folder(tmp_path: Path, healthy_bundle: bytes, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("command", ["info", "check"])
-def test_every_command_takes_the_name_of_a_model_for_its_file(
-    run: Run, folder: Path, command: str
-) -> None:
+def test_commands_take_a_model_name_for_its_file(run: Run, folder: Path, command: str) -> None:
     by_name = run(command, "tiny", "--json")
     assert by_name == run(command, folder / "edge/tiny/current/model.onnx", "--json")
     assert by_name[0] == 0
 
 
-def test_without_the_variable_a_model_is_looked_for_where_users_keep_their_data(
+def test_models_are_searched_in_the_users_data_folder(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Without EDGE_MODELS, models are searched in the folder of the user's data."""
     monkeypatch.delenv("EDGE_MODELS")
     assert run("info", "tiny")[0] == 1
     monkeypatch.setenv("XDG_DATA_HOME", str(folder))
@@ -45,9 +44,7 @@ def test_a_file_of_that_name_goes_before_the_model(run: Run, folder: Path) -> No
     assert "bundle" in err
 
 
-def test_a_name_that_no_model_has_is_refused_with_those_that_there_are(
-    run: Run, folder: Path
-) -> None:
+def test_an_unknown_model_name_lists_the_models_here(run: Run, folder: Path) -> None:
     code, out, err = run("info", "tinny")
     assert (code, out) == (1, "")
     assert "models here are tiny; did you mean tiny?: tinny" in err
@@ -55,5 +52,5 @@ def test_a_name_that_no_model_has_is_refused_with_those_that_there_are(
 
 
 @pytest.mark.parametrize("name", ["../edge/tiny", ".", "-", "tiny/current"])
-def test_what_is_no_name_leads_to_no_model(run: Run, folder: Path, name: str) -> None:
+def test_an_invalid_name_finds_no_model(run: Run, folder: Path, name: str) -> None:
     assert run("info", "--", name)[0] == 1

@@ -1,4 +1,4 @@
-"""Broken and odd streams: what is told of a bad row, and that the stream goes on."""
+"""Test broken and odd streams: the message about a bad row, and the rows after it."""
 
 import gzip
 import io
@@ -40,18 +40,16 @@ BAD_JSON = {
 
 
 @pytest.mark.parametrize("name", BAD_JSON)
-def test_a_bad_json_line_is_told_and_the_stream_goes_on(
-    run: Run, bundle_file: Path, name: str
-) -> None:
+def test_a_bad_json_line_does_not_end_the_stream(run: Run, bundle_file: Path, name: str) -> None:
     bad, words = BAD_JSON[name]
     stream = b"[1,2,3]\n" + bad + b"\r\n[4,0,-2]"
     code, out, err = run("predict", bundle_file, "--format=jsonl", stdin=stream)
     assert code == 1
     assert [json.loads(line)["line"] for line in out.splitlines()] == [1, 3]
-    told, total = err.splitlines()
-    assert told.startswith("line 2: ")
-    assert words in told
-    assert len(told) < 400
+    message, total = err.splitlines()
+    assert message.startswith("line 2: ")
+    assert words in message
+    assert len(message) < 400
     assert total == "edge-runtime: 2 rows predicted, 1 refused"
 
 
@@ -84,18 +82,16 @@ BAD_CSV = {
 
 
 @pytest.mark.parametrize("name", BAD_CSV)
-def test_a_bad_csv_row_is_told_and_the_stream_goes_on(
-    run: Run, bundle_file: Path, name: str
-) -> None:
+def test_a_bad_csv_row_does_not_end_the_stream(run: Run, bundle_file: Path, name: str) -> None:
     bad, words = BAD_CSV[name]
     stream = b"x0,x1,x2\r\n1,2,3\r\n" + bad + b"\r\n4,0,-2\r\n-1,0.5,0"
     code, out, err = run("predict", bundle_file, stdin=stream)
     assert code == 1
     assert rows_of(out)[1:] == [["2", LABELS[0]], ["4", LABELS[2]], ["5", LABELS[1]]]
-    told, total = err.splitlines()
-    assert told.startswith("line 3: ")
-    assert words in told
-    assert len(told) < 400
+    message, total = err.splitlines()
+    assert message.startswith("line 3: ")
+    assert words in message
+    assert len(message) < 400
     assert total == "edge-runtime: 3 rows predicted, 1 refused"
 
 
@@ -127,7 +123,7 @@ MISSING = (
 )
 
 
-def test_the_words_that_pandas_reads_as_missing_are_missing(run: Run, mixed_file: Path) -> None:
+def test_the_missing_values_of_pandas_are_missing(run: Run, mixed_file: Path) -> None:
     lines = [f'"{word}",{word},0,0,s' for word in MISSING]
     stream = "\n".join(["height,city,children,smoker,street", *lines]).encode()
     code, out, err = run("predict", mixed_file, stdin=stream)
@@ -137,30 +133,30 @@ def test_the_words_that_pandas_reads_as_missing_are_missing(run: Run, mixed_file
 
 
 @pytest.mark.parametrize("cell", [*MISSING, "n/A", "na", " ", " NA", "none", "Null", "0", "1_0"])
-def test_a_text_cell_means_what_pandas_makes_of_it(cell: str) -> None:
+def test_a_text_cell_is_parsed_as_by_pandas(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
     from edge_runtime.cli.csv_cells import cell_parser
 
-    found = cell_parser(Column("c", "string"))(cell)
+    value = cell_parser(Column("c", "string"))(cell)
     # The other cells keep the column one of texts.
     column = pandas.read_csv(io.StringIO(f'c,d\n"{cell}",1\nabc,1\n'))["c"]
-    assert (found is None) == bool(pandas.isna(column[0]))
-    assert found is None or found == column[0]
+    assert (value is None) == bool(pandas.isna(column[0]))
+    assert value is None or value == column[0]
 
 
 @pytest.mark.parametrize(
     "cell", ["", "NA", " 7", "7 ", "+7", ".5", "5.", "1e5", "1E-3", "-0", "007"]
 )
-def test_a_numeric_cell_means_what_pandas_makes_of_it(cell: str) -> None:
+def test_a_numeric_cell_is_parsed_as_by_pandas(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
     from edge_runtime.cli.csv_cells import cell_parser
 
-    found = cell_parser(Column("c", "float64"))(cell)
+    value = cell_parser(Column("c", "float64"))(cell)
     column = pandas.read_csv(io.StringIO(f"c,d\n{cell},1\n1.5,1\n"))["c"]
     assert column.dtype == np.float64
-    assert found == column[0] or (found != found and np.isnan(column[0]))
+    assert value == column[0] or (value != value and np.isnan(column[0]))
 
 
 def test_flags_are_spelt_as_pandas_spells_them(run: Run, mixed_file: Path) -> None:
@@ -173,9 +169,7 @@ def test_flags_are_spelt_as_pandas_spells_them(run: Run, mixed_file: Path) -> No
     assert len(err.splitlines()) == 4
 
 
-def test_byte_order_mark_crlf_blank_lines_and_quoted_line_ends_are_read(
-    run: Run, mixed_file: Path
-) -> None:
+def test_bom_crlf_blank_lines_and_quoted_line_ends_are_read(run: Run, mixed_file: Path) -> None:
     stream = (
         b'\xef\xbb\xbf"street",height,city,children,smoker\r\n'
         b'"two\r\nlines",1.5,Paris,2,True\r\n'
@@ -251,14 +245,14 @@ def test_a_header_that_does_not_fit_is_refused_in_one_line(
     assert err.rstrip("\n").isprintable()
 
 
-def test_compressed_json_lines_are_told_to_be_compressed(run: Run, bundle_file: Path) -> None:
+def test_compressed_json_lines_get_a_hint(run: Run, bundle_file: Path) -> None:
     stream = gzip.compress(b"[1,2,3]\n")
     code, out, err = run("predict", bundle_file, "--format", "jsonl", stdin=stream)
     assert (code, out) == (1, "")
     assert "compressed by gzip; pipe it" in err.splitlines()[0]
 
 
-def test_one_row_is_one_row_and_one_cell_one_cell(run: Run, tmp_path: Path) -> None:
+def test_one_row_and_one_cell_are_singular_in_messages(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "text.onnx"
     path.write_bytes(models.text().sealed())
     name = models.text().manifest.schema.names[0]
@@ -270,9 +264,7 @@ def test_one_row_is_one_row_and_one_cell_one_cell(run: Run, tmp_path: Path) -> N
     ]
 
 
-def test_a_method_that_the_model_lacks_is_told_before_anything_is_read(
-    run: Run, mixed_file: Path
-) -> None:
+def test_a_missing_method_is_refused_before_input_is_read(run: Run, mixed_file: Path) -> None:
     code, _, err = run("predict", mixed_file, "absent.csv", "--proba")
     assert (code, "has predict" in err) == (1, True)
 
@@ -297,7 +289,7 @@ def test_other_encodings_are_read_by_name(run: Run, bundle_file: Path) -> None:
         ("shift_jis", b"\x81"),
     ],
 )
-def test_what_is_no_text_costs_its_own_row_in_every_encoding(
+def test_undecodable_bytes_cost_only_their_own_row(
     run: Run, bundle_file: Path, encoding: str, bad: bytes
 ) -> None:
     lines = ["x0,x1,x2\n", *(["1,2,3\n"] * 900), "1,2,?\n", *(["1,2,3\n"] * 99)]
@@ -308,14 +300,12 @@ def test_what_is_no_text_costs_its_own_row_in_every_encoding(
     assert err.splitlines()[0].startswith("line 902: column 'x2': expected a number")
 
 
-def test_a_byte_order_mark_belongs_to_no_name_in_utf_8_by_any_name(
-    run: Run, bundle_file: Path
-) -> None:
+def test_a_bom_is_no_part_of_a_column_name(run: Run, bundle_file: Path) -> None:
     for name in ("utf-8", "UTF8", "u8"):
         code, _, err = run("predict", bundle_file, "--encoding", name, stdin=b"\xef\xbb\xbf" + GOOD)
         assert (code, err) == (0, "")
 
 
-def test_a_header_alone_gives_a_header_alone(run: Run, bundle_file: Path) -> None:
+def test_a_header_without_rows_gives_a_header(run: Run, bundle_file: Path) -> None:
     assert run("predict", bundle_file, stdin=b"x0,x1,x2\n") == (0, "line,prediction\n", "")
     assert run("predict", bundle_file, "--json", stdin=b"x0,x1,x2\n") == (0, "", "")

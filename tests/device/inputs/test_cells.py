@@ -1,4 +1,4 @@
-"""Which cells a column takes, and the line that tells why not: row, column, expected, found."""
+"""Test which cells a column takes, and the message for the others."""
 
 import datetime
 import decimal
@@ -56,7 +56,7 @@ def as_object_column(cells: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize(("cell", "words"), NO_NUMBERS)
-def test_what_is_no_number_is_refused_with_row_and_column(
+def test_a_non_number_is_refused_with_row_and_column(
     classifier: Model, cell: Any, words: str
 ) -> None:
     good = [0.5, 1.5, 2.5]
@@ -167,9 +167,7 @@ NO_TEXTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("cell", "words"), NO_TEXTS)
-def test_what_is_no_text_is_refused_with_row_and_column(
-    mixed: Model, cell: Any, words: str
-) -> None:
+def test_a_non_text_is_refused_with_row_and_column(mixed: Model, cell: Any, words: str) -> None:
     bad = dict(ROW, street=cell)
     columns = {name: [ROW[name], bad[name]] for name in ROW}
     for table in ([ROW, bad], columns, [list(ROW.values()), list(bad.values())]):
@@ -210,7 +208,7 @@ def test_a_flag_is_nothing_else(mixed: Model, flag: Any) -> None:
         mixed.predict_one(dict(ROW, smoker=flag))
 
 
-def test_a_column_of_whole_numbers_takes_a_fraction_as_scikit_learn_does(mixed: Model) -> None:
+def test_an_integer_column_takes_a_fraction(mixed: Model) -> None:
     assert mixed.predict_one(dict(ROW, children=0.5)) == mixed.predict_one(ROW) - 15.0
 
 

@@ -1,4 +1,4 @@
-"""Many rows read at once, or by several processes, are read as one by one."""
+"""Test that rows read many at once, or by several processes, are read as one by one."""
 
 import io
 import itertools
@@ -62,9 +62,10 @@ def csv_stream(columns: list[list[str]], header: str, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_stream_of_odd_lines_means_the_same_in_chunks_of_every_size(
+def test_csv_chunk_size_changes_no_result(
     run: Run, bundle_file: Path, mixed_file: Path, seed: int
 ) -> None:
+    """A CSV stream with odd lines gives the same output for every --chunk."""
     for file, columns, header in (
         (bundle_file, [NUMBERS] * 3, "x2,x0,x1"),
         (mixed_file, [TEXTS, NUMBERS, TEXTS, NUMBERS, FLAGS], "street,height,city,children,smoker"),
@@ -86,23 +87,23 @@ JSON_LINES = [
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_json_lines_mean_the_same_in_chunks_of_every_size(
-    run: Run, bundle_file: Path, seed: int
-) -> None:
+def test_json_lines_chunk_size_changes_no_result(run: Run, bundle_file: Path, seed: int) -> None:
+    """JSON lines with odd rows give the same output for every --chunk and --jobs."""
     rng = np.random.default_rng(seed)
     kinds = [JSON_LINES[:1], JSON_LINES[1:3], JSON_LINES][seed % 3]
     lines = [kinds[int(rng.integers(len(kinds)))] for _ in range(30)]
     stream = "\n".join(lines).encode()
-    asked = ("predict", bundle_file, "--format", "jsonl")
-    one_by_one = run(*asked, "--chunk", "1", stdin=stream)
-    assert run(*asked, "--chunk", "1000", stdin=stream) == one_by_one
-    assert run(*asked, "--chunk", "11", "--jobs", "2", stdin=stream) == one_by_one
+    command = ("predict", bundle_file, "--format", "jsonl")
+    one_by_one = run(*command, "--chunk", "1", stdin=stream)
+    assert run(*command, "--chunk", "1000", stdin=stream) == one_by_one
+    assert run(*command, "--chunk", "11", "--jobs", "2", stdin=stream) == one_by_one
 
 
 @pytest.mark.parametrize("mark", ["edge-runtime: betwee\\u006e two lines", "\\u002dInfinity"])
-def test_no_broken_json_lines_become_rows_by_what_a_neighbour_holds(
+def test_broken_json_lines_stay_broken_beside_any_neighbour(
     run: Run, mixed_file: Path, mark: str
 ) -> None:
+    """Two broken JSON lines never become rows because of the text of a neighbour."""
     row = '[1.5,"Paris",2,true,"x"]'
     lines = [f'{row},"{mark}",{row}', "[1.5", '2,true,"x"]', *([row] * 7)]
     stream = "\n".join(lines).encode()
@@ -136,9 +137,9 @@ def test_numbers_are_written_as_csv_writes_them(
     if "--method" not in options:
         assert [row[1] for row in rows] == models.labels(X).tolist()
     if options:
-        ask = models.probabilities if "--proba" in options else models.scores
-        found = np.array([row[-3:] for row in rows], dtype=float)
-        np.testing.assert_allclose(found, ask(X), rtol=1e-12)
+        method = models.probabilities if "--proba" in options else models.scores
+        numbers = np.array([row[-3:] for row in rows], dtype=float)
+        np.testing.assert_allclose(numbers, method(X), rtol=1e-12)
         assert len(header) == len(rows[0])
 
 
@@ -165,9 +166,7 @@ LABELS_IN_ORDER = list(models.LABELS)
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
-def test_several_processes_give_the_rows_in_their_order_and_every_refusal(
-    run: Run, bundle_file: Path, jobs: int
-) -> None:
+def test_processes_keep_row_order_and_every_refusal(run: Run, bundle_file: Path, jobs: int) -> None:
     lines = [f"{i % 7},{i % 3},-{i % 5}" for i in range(2000)]
     lines[100], lines[1500], lines[1999] = "1,oops,3", '"1",2,3', "1,2"
     stream = "\n".join(["x0,x1,x2", *lines]).encode()
@@ -183,30 +182,28 @@ def test_several_processes_give_the_rows_in_their_order_and_every_refusal(
 
 
 @pytest.mark.parametrize("jobs", ["0", "65", "x", "-1"])
-def test_a_number_of_processes_that_is_none_is_misuse(
-    run: Run, bundle_file: Path, jobs: str
-) -> None:
+def test_an_invalid_number_of_processes_is_misuse(run: Run, bundle_file: Path, jobs: str) -> None:
     assert run("predict", bundle_file, f"--jobs={jobs}", stdin=GOOD)[0] == 2
 
 
-def test_what_was_read_before_the_stream_broke_is_answered() -> None:
+def test_rows_before_a_broken_stream_are_predicted() -> None:
     def chunks() -> Any:
         for i in range(5):
             yield Block(i, [str(i)])
         raise InputError("broken")
 
-    found: list[str] = []
+    texts: list[str] = []
 
-    def ask() -> None:
-        for done in map_in_processes(lambda block: ChunkResult(block[1][0], 1, []), chunks(), 2):  # type: ignore[arg-type]
-            found.append(done.text)
+    def collect() -> None:
+        for result in map_in_processes(lambda block: ChunkResult(block[1][0], 1, []), chunks(), 2):  # type: ignore[arg-type]
+            texts.append(result.text)
 
     with pytest.raises(InputError, match="broken"):
-        ask()
-    assert found == ["0", "1", "2", "3", "4"]
+        collect()
+    assert texts == ["0", "1", "2", "3", "4"]
 
 
-def test_a_process_that_dies_or_fails_is_told() -> None:
+def test_a_process_that_dies_or_fails_raises() -> None:
     def die(block: Any) -> ChunkResult:
         if block.first_line == 3:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -222,23 +219,25 @@ def test_a_process_that_dies_or_fails_is_told() -> None:
         list(map_in_processes(fail, blocks, 2))
 
 
-def test_a_process_that_dies_while_it_waits_is_told_after_what_the_others_answered() -> None:
-    def tell(block: Any) -> ChunkResult:
+def test_an_idle_process_that_dies_raises_after_earlier_results() -> None:
+    """If an idle worker dies, the results of the others come first, then the error."""
+
+    def process_id(block: Any) -> ChunkResult:
         return ChunkResult(str(os.getpid()), 1, [])
 
-    found: list[str] = []
+    texts: list[str] = []
 
-    def ask() -> None:
-        for done in map_in_processes(tell, [Block(i, [""]) for i in range(9)], 2):
-            found.append(done.text)
-            if len(found) == 1:  # it has answered, and has got nothing else yet
-                os.kill(int(done.text), signal.SIGKILL)
+    def collect() -> None:
+        for result in map_in_processes(process_id, [Block(i, [""]) for i in range(9)], 2):
+            texts.append(result.text)
+            if len(texts) == 1:  # it is idle now
+                os.kill(int(result.text), signal.SIGKILL)
                 while len(multiprocessing.active_children()) > 1:
                     time.sleep(0.001)
 
     with pytest.raises(InferenceError, match="has ended too early"):
-        ask()
-    assert len(set(found)) == len(found) == 2
+        collect()
+    assert len(set(texts)) == len(texts) == 2
 
 
 def test_a_reader_that_leaves_ends_all_processes(bundle_file: Path) -> None:
@@ -250,23 +249,23 @@ def test_a_reader_that_leaves_ends_all_processes(bundle_file: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     call = [sys.executable, "-c", source, "predict", str(bundle_file), "--jobs", "2"]
-    done = subprocess.run(
+    result = subprocess.run(
         call, input=GOOD * 5000, stdout=write, stderr=subprocess.PIPE, check=False
     )
     os.close(write)
-    assert (done.returncode, done.stderr) == (1, b"0\n")
+    assert (result.returncode, result.stderr) == (1, b"0\n")
 
 
-def test_with_standard_error_closed_no_note_stands_among_the_results(bundle_file: Path) -> None:
+def test_closed_stderr_puts_no_note_among_the_results(bundle_file: Path) -> None:
     call = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "edge_runtime.cli"]
     stream = GOOD + b"1,oops,3\n"
-    done = subprocess.run(
+    result = subprocess.run(
         [*call, "predict", str(bundle_file)], input=stream, capture_output=True, check=False
     )
-    assert done.returncode == 1
-    assert [row[1] for row in rows_of(done.stdout.decode())[1:]] == LABELS
-    done = subprocess.run([*call, "info", "absent"], capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (1, b"")
+    assert result.returncode == 1
+    assert [row[1] for row in rows_of(result.stdout.decode())[1:]] == LABELS
+    result = subprocess.run([*call, "info", "absent"], capture_output=True, check=False)
+    assert (result.returncode, result.stdout) == (1, b"")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
@@ -277,13 +276,13 @@ def test_lines_of_every_length_keep_their_numbers(end: str, length: int, pieces:
     texts = [f"{text}{end}" for text in ("a", long, "b", "", "c")]
     stream = io.StringIO("".join(texts), newline="")
     lines = Lines(stream)
-    taken = lines.take(2)
-    found = [] if taken is None else list(enumerate(taken[1], taken[0]))
-    assert [*found, *lines] == list(enumerate(texts, 1))
+    block = lines.take(2)
+    numbered_lines = [] if block is None else list(enumerate(block[1], block[0]))
+    assert [*numbered_lines, *lines] == list(enumerate(texts, 1))
     assert list(Lines(texts, 5)) == list(enumerate(texts, 5))
 
 
-def test_a_line_without_end_costs_its_number_alone() -> None:
+def test_an_endless_line_keeps_only_its_number() -> None:
     texts = ["a\n", "x" * (3 * MAX_LINE_CHARACTERS) + "\r\n", "b\n", "y" * MAX_LINE_CHARACTERS]
     lines = Lines(io.StringIO("".join(texts), newline=""))
     assert lines.take(100) is None
@@ -292,8 +291,8 @@ def test_a_line_without_end_costs_its_number_alone() -> None:
 
 def test_lines_can_be_pushed_back() -> None:
     lines = Lines(io.StringIO("a\nb\nc\n"))
-    taken = lines.take(2)
-    assert taken == (1, ["a\n", "b\n"])
+    block = lines.take(2)
+    assert block == (1, ["a\n", "b\n"])
     lines.push_back([(1, "a\n"), (2, "b\n")])
     assert lines.take(1) is None
     assert [number for number, _ in itertools.islice(lines, 3)] == [1, 2, 3]
