@@ -13,6 +13,7 @@ from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.tracing.array import Tracer
 
 __all__ = ["CONVERTERS"]
 
@@ -112,11 +113,12 @@ def _pooled(context: Context, model: Any, X: Tensor) -> Tensor:
         members = (model.labels_[:, np.newaxis] == groups).astype(np.float64)
         means: Tensor = X @ members / np.bincount(model.labels_).astype(np.float64)
         return means
+    tracer = Tracer(X, context.vector)
     pooled = []
     for group in groups:
         columns = X[:, np.flatnonzero(model.labels_ == group)]
         try:
-            pooled.append(model.pooling_func(columns, axis=1))
+            pooled.append(tracer.unwrap(model.pooling_func(tracer.wrap(columns), axis=1)))
         except (TypeError, ValueError, AttributeError, IndexError) as error:
             name = getattr(model.pooling_func, "__name__", model.pooling_func)
             raise context.refuse(
