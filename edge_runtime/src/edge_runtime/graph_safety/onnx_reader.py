@@ -7,8 +7,6 @@ protobuf would merge two.
 
 from __future__ import annotations
 
-import math
-
 from edge_runtime.errors import UnsafeGraphError
 from edge_runtime.graph_safety import onnx_fields as proto
 from edge_runtime.graph_safety.onnx_fields import REMEDY, duplicate_error, field_error, quote
@@ -35,6 +33,9 @@ MAX_VALUES = 200_000
 
 MAX_DIMENSION = 2**31 - 1
 """Longest axis of a tensor; where another axis has length 0, nothing else bounds it."""
+
+MAX_AXES = 16
+"""Most axes of a tensor; converters write three."""
 
 Opsets = dict[str, int]
 
@@ -205,7 +206,7 @@ class _Reader:
 
     def _tensor(self, start: int, end: int) -> Tensor:
         tensor = self._tensor_fields(start, end)
-        n_elements = _count_elements(tensor.dims, tensor.name)
+        n_elements = _count_elements(tensor.dims, tensor.name, end - start)
         n_stored, is_consistent = self._count_stored(tensor)
         if n_stored != n_elements or not is_consistent:
             raise UnsafeGraphError(
@@ -219,6 +220,8 @@ class _Reader:
         for tag, value, stop in fields(raw, start, end, self._budget):
             if tag == proto.TENSOR_DIM:
                 tensor.dims.append(value)
+                if len(tensor.dims) > MAX_AXES:
+                    raise UnsafeGraphError(f"a tensor has more than {MAX_AXES} axes; {REMEDY}")
             elif tag == proto.TENSOR_TYPE:
                 tensor.type = value
             elif tag == proto.TENSOR_NAME:
@@ -266,7 +269,7 @@ class _Reader:
 
     def _value_name(self, start: int, end: int) -> bytes:
         """Read the name of a ValueInfoProto, and check all fields of the messages in it."""
-        name = b""
+        name, n_axes = b"", 0
         pending: list[tuple[str, int, int]] = [("value", start, end)]
         while pending:
             message_type, start, end = pending.pop()
@@ -275,6 +278,9 @@ class _Reader:
                 if tag not in allowed:
                     raise field_error(message_type, tag)
                 inner_type = allowed[tag]
+                n_axes += inner_type == "dimension"
+                if n_axes > MAX_AXES:
+                    raise UnsafeGraphError(f"a value has more than {MAX_AXES} axes; {REMEDY}")
                 if inner_type is not None:
                     pending.append((inner_type, value, stop))
                 elif message_type == "value" and tag == proto.VALUE_NAME:
@@ -315,12 +321,23 @@ def _add_attribute(node: Node, attribute: _Attribute) -> None:
         node.ints[name] = attribute.ints
 
 
-def _count_elements(dims: list[int], name: bytes) -> int:
+def _count_elements(dims: list[int], name: bytes, n_bytes: int) -> int:
+    """Multiply the axes, but not beyond *n_bytes*: each element takes a byte or more."""
     if any(size > MAX_DIMENSION for size in dims):
         raise UnsafeGraphError(
             f"tensor {quote(name)} has an axis of more than {MAX_DIMENSION} elements; {REMEDY}"
         )
-    return math.prod(dims)
+    if 0 in dims:
+        return 0
+    n_elements = 1
+    for size in dims:
+        n_elements *= size
+        if n_elements > n_bytes:
+            raise UnsafeGraphError(
+                f"tensor {quote(name)} says that it has more elements than its {n_bytes} bytes can "
+                f"hold; {REMEDY}"
+            )
+    return n_elements
 
 
 def _define_names(scope: Scope) -> None:
