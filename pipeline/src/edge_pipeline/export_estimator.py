@@ -23,9 +23,10 @@ from edge_pipeline.arguments import (
     score_on_sample,
 )
 from edge_pipeline.conversion.convert import sample_for
+from edge_pipeline.conversion.read_columns import without_unread_columns
 from edge_pipeline.convert_and_verify import StageTimer, convert_and_verify
 from edge_pipeline.data.missing_policy import MissingPolicy
-from edge_pipeline.data.sample import Sample, rows_with_infinity, take_sample
+from edge_pipeline.data.sample import Sample, rows_with_infinity
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
@@ -214,7 +215,11 @@ def export(
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
     timer = StageTimer(on_stage)
-    sample, X_finite, infinity_notes = _without_infinity(sample_for(estimator, X), X)
+    if hasattr(X, "tocsr"):  # the other sparse formats have no rows to select
+        X = X.tocsr()
+    sample, X_finite, infinity_notes = _without_infinity(
+        sample_for(estimator, X), without_unread_columns(X, estimator)[0]
+    )
     policy = MissingPolicy.read(missing, sample.schema.names)
     unseen = _unseen_table(sample, X_test, estimator)
     score = score_on_sample(estimator, X, y)
@@ -304,15 +309,16 @@ def baseline(sample: Sample) -> dict[str, dict[str, float]]:
 
 def _unseen_table(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
     """Return the finite rows of *X_test* as a table; None where there are none."""
-    if X_test is None or (hasattr(X_test, "__len__") and not len(X_test)):
+    n_rows = getattr(X_test, "shape", None) or [len(X_test) if hasattr(X_test, "__len__") else 1]
+    if X_test is None or not n_rows[0]:
         return None
-    unseen = take_sample(X_test, estimator)
-    if unseen.schema.names != sample.schema.names:
+    unseen = sample_for(estimator, X_test)
+    if set(unseen.schema.names) != set(sample.schema.names):
         raise ConversionError(
             f"X_test has the columns {list(unseen.schema.names)}, X has "
             f"{list(sample.schema.names)}; pass the same columns"
         )
-    table = unseen.table[~rows_with_infinity(unseen)]
+    table = unseen.table.loc[~rows_with_infinity(unseen), list(sample.schema.names)]
     return table if len(table) else None
 
 
@@ -337,5 +343,8 @@ def _without_infinity(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, .
 
 def _repr_on_one_line(estimator: Any) -> str:
     """Return ``repr(estimator)`` on one line and without addresses."""
-    text = re.sub(r"\s+", " ", repr(estimator))
+    try:
+        text = re.sub(r"\s+", " ", repr(estimator))
+    except Exception:  # unpickled from another release, it may lack a parameter that repr reads
+        text = type(estimator).__name__
     return re.sub(r" at 0x[0-9a-f]+", "", text)[:MAX_REPR_LENGTH]

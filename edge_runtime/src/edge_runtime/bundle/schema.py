@@ -157,11 +157,15 @@ class Schema:
         In the order of the training table.
     derived
         Blocks of computed columns, in the order in which they follow the numeric ones.
+    ignored
+        Names that a table or a row may hold besides the columns: the training table had them, and
+        the estimator does not read them.
     """
 
     kind: SchemaKind
     columns: tuple[Column, ...]
     derived: tuple[Derived, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -200,6 +204,7 @@ class Schema:
             "kind": self.kind,
             "columns": [column.to_json() for column in self.columns],
             "derived": [block.to_json() for block in self.derived],
+            "ignored": list(self.ignored),
         }
 
     @classmethod
@@ -210,9 +215,13 @@ class Schema:
                 "kind": "array" | "table" | "vector" | "text" | "dicts" | "lists" as kind,
                 "columns": [*columns],
                 "derived": [*derived],
-            } if len(value) == 3 and columns:
+                "ignored": [*ignored],
+            } if len(value) == 4 and columns:
                 schema = cls(
-                    kind, tuple(Column.from_json(column) for column in columns), _derived(derived)
+                    kind,
+                    tuple(Column.from_json(column) for column in columns),
+                    _derived(derived),
+                    tuple(ignored),
                 )
                 schema._check()
                 return schema
@@ -222,6 +231,8 @@ class Schema:
         types = {column.name: column.type for column in self.columns}
         if len(types) != len(self.columns):
             raise IntegrityError("manifest: two columns share a name")
+        if not all(isinstance(name, str) and name not in types for name in self.ignored):
+            raise IntegrityError("manifest: an ignored name must be a str that no column has")
         if self.loose and len(self.columns) != 1:
             raise IntegrityError(f"manifest: {self.kind} have one column, found {len(types)}")
         for block in self.derived:

@@ -63,6 +63,7 @@ class InputReader:
         self.schema = schema
         self.extra_columns = extra_columns
         self._names = frozenset(schema.names)
+        self._accepted_names = self._names.union(schema.ignored)
         self._numeric = tuple(schema.columns[i] for i in schema.numeric)
         self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
@@ -155,7 +156,7 @@ class InputReader:
             repeated = next(name for name, times in Counter(names).items() if times > 1)
             raise InputError(f"the column name {repeated!r} appears twice; rename one", row=row)
         missing = [name for name in self.schema.names if name not in unique]
-        extra = [name for name in names if name not in self._names]
+        extra = [name for name in names if name not in self._accepted_names]
         if missing:
             raise InputError(
                 f"column missing: expected {_listed(missing)}, found "

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import Column
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
 
 from edge_pipeline.conversion.estimator_methods import run_method
+from edge_pipeline.conversion.read_columns import first_step
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
 
@@ -135,9 +135,7 @@ def accepted_columns(
 
 def _parts(estimator: Any, sample: Sample, candidates: Sequence[int]) -> list[list[int]]:
     """Divide *candidates* by the part of the first ColumnTransformer that reads them."""
-    first = estimator
-    while isinstance(first, Pipeline) and first.steps:
-        first = first.steps[0][1]
+    first = first_step(estimator)
     positions = getattr(first, "_transformer_to_input_indices", None)
     if not isinstance(first, ColumnTransformer) or not positions:
         return [list(candidates)]

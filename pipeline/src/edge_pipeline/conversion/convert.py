@@ -12,7 +12,6 @@ from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
 from edge_runtime.vectorizers.specification import Derived, Entries
 from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
-from sklearn.pipeline import Pipeline
 
 from edge_pipeline.conversion.accepted_columns import allow_missing_values
 from edge_pipeline.conversion.column_frame import Frame, frame_of
@@ -22,6 +21,7 @@ from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.passes.prune_columns import prune_columns
+from edge_pipeline.conversion.read_columns import first_step, without_unread_columns
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
@@ -106,17 +106,15 @@ def sample_for(estimator: Any, X: Any) -> Sample:
     ConversionError
         *X* cannot be described.
     """
-    first = estimator
-    while isinstance(first, Pipeline) and first.steps:
-        first = first.steps[0][1]
-    if isinstance(first, PatchExtractor):
+    if isinstance(first_step(estimator), PatchExtractor):
         raise UnsupportedEstimatorError(
             "it cuts one image into many rows, so its output has another number of rows than its "
             "input, and no row has a prediction of its own; cut the images beforehand, on both "
             "machines, and flatten the patches",
             path="PatchExtractor",
         )
-    return take_sample(X, estimator)
+    X, ignored = without_unread_columns(X, estimator)
+    return take_sample(X, estimator, ignored)
 
 
 def convert_sample(
@@ -278,11 +276,16 @@ def _in_trained_order(estimator: Any, X: Tensor | Frame, schema: Schema) -> Tens
 
     Only a ColumnTransformer accepts such a sample: it finds columns by name and ignores others.
     """
-    trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+    trained = [str(name) for name in getattr(first_step(estimator), "feature_names_in_", ())]
     names = list(schema.names)
-    if schema.kind != "table" or trained == names or not set(trained) <= set(names):
+    if schema.kind != "table" or trained == names or not trained:
         return X
-    return frame_of(X).select([names.index(name) for name in trained]) if trained else X
+    absent = set(trained) - set(names)
+    if absent - set(schema.ignored):
+        return X
+    # Nobody reads an absent column, so that any column can stand in its place.
+    positions = [names.index(name) if name in names else 0 for name in trained]
+    return frame_of(X).select(positions)
 
 
 def _tensors_of_methods(

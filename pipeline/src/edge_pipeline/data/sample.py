@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["MAX_CATEGORIES", "Sample", "is_narrow", "rows_with_infinity", "take_sample"]
+__all__ = [
+    "MAX_CATEGORIES",
+    "Sample",
+    "is_narrow",
+    "rows_with_infinity",
+    "take_sample",
+]
 
 MAX_EXACT_INTEGER = 2**53
 """Up to here float64 holds every integer (IEEE 754, 53 bits of significand)."""
@@ -98,13 +104,15 @@ class Sample:
         return result
 
 
-def take_sample(X: Any, estimator: Any = None) -> Sample:
+def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) -> Sample:
     """Describe *X*.
 
     Parameters
     ----------
     estimator
         Decides whether lists of one length are the rows of a table or lists of labels.
+    ignored
+        Names of further columns of the training table, which nobody reads.
 
     Raises
     ------
@@ -129,7 +137,8 @@ def take_sample(X: Any, estimator: Any = None) -> Sample:
         dtypes.append(column.dtype)
         markers.append(_missing_marker(column, is_foreign_frame))
     table = pd.DataFrame(values)
-    return Sample(Schema(kind, tuple(schema_columns)), table, tuple(dtypes), tuple(markers))
+    schema = Schema(kind, tuple(schema_columns), ignored=ignored)
+    return Sample(schema, table, tuple(dtypes), tuple(markers))
 
 
 def _missing_marker(column: pd.Series, is_foreign_frame: bool) -> Any:
