@@ -17,8 +17,9 @@ from edge_pipeline.errors import UnsupportedEstimatorError
 
 __all__ = ["Oracle"]
 
-_REFUSALS = (ValueError, TypeError, ArithmeticError)
-"""What scikit-learn raises for rows that it does not accept."""
+_REFUSALS = Exception
+"""scikit-learn raises ValueError or TypeError for rows that it refuses, but IndexError for a graph
+of neighbours that has none, and a user's own step may raise anything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class Oracle:
         """Predict rows in the user's own container; None where the estimator refuses them."""
         try:
             answer = run_method(self.estimator, method, X)
-        except (*_REFUSALS, AttributeError):  # no attribute: a container unlike that of training
+        except _REFUSALS:
             return None
         return answer if isinstance(answer, list) else [answer]
 

@@ -201,7 +201,8 @@ def largest_difference(
     worst = float(differences.max())
     if not worst <= tolerance:
         detail = f"; difference {worst:.3g}, allowed {tolerance:.3g}"
-        raise _parity_error(expected, predictions, differences == worst, output, group, detail)
+        differs = ~(differences <= tolerance)
+        raise _parity_error(expected, predictions, differs, output, group, detail)
     return worst
 
 

@@ -159,6 +159,21 @@ POSITIVE_ITERATED = [
     dc.NMF(2, solver="mu", beta_loss=1.5, init="random", random_state=0, max_iter=35),
     dc.NMF(2, solver="mu", beta_loss=2.5, init="random", random_state=0, alpha_W=0.001),
     dc.NMF(2, solver="mu", init="random", random_state=0, tol=0, max_iter=23),
+    *(
+        dc.NMF(
+            2,
+            solver="mu",
+            beta_loss="kullback-leibler",
+            init="random",
+            random_state=0,
+            alpha_W=0.01,
+            l1_ratio=l1_ratio,
+            tol=tol,
+            max_iter=37,
+        )
+        for l1_ratio in (1.0, 0.5)
+        for tol in (1e-4, 0)
+    ),
     dc.MiniBatchNMF(2, random_state=0, batch_size=20),
     dc.MiniBatchNMF(2, random_state=0, beta_loss="kullback-leibler", tol=0, max_iter=20),
     dc.MiniBatchNMF(2, random_state=0, beta_loss="itakura-saito", alpha_W=0.001),

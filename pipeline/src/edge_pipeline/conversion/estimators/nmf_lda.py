@@ -85,8 +85,11 @@ def _size(X: Tensor) -> Tensor:
     return ops.reshape(ops.rows(X), ()).astype(np.float64) * float(X.width)
 
 
-def _update(model: Any, X: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the function from W to the next W (_multiplicative_update_w)."""
+def _update(model: Any, X: Tensor) -> Callable[..., Tensor]:
+    """Return the function from W to the next W (_multiplicative_update_w).
+
+    Its second argument replaces the row sums of H plus the L1 penalty, where beta is 1.
+    """
     H = np.asarray(model.components_, dtype=np.float64)
     beta = float(model._beta_loss)
     l1, l2 = _regularization(model, X)
@@ -104,9 +107,11 @@ def _update(model: Any, X: Tensor) -> Callable[[Tensor], Tensor]:
         base = ops.maximum(product, EPSILON) if beta < 1.0 else product
         return scaled @ H.T, base ** (beta - 1.0) @ H.T
 
-    def update(W: Tensor) -> Tensor:
+    def update(W: Tensor, penalized_sums: Tensor | None = None) -> Tensor:
         numerator, denominator = ratio(W)
-        if l1 > 0:
+        if penalized_sums is not None:
+            denominator = penalized_sums
+        elif l1 > 0:
             denominator = denominator + l1
         if l2 > 0:
             denominator = denominator + l2 * W
@@ -122,33 +127,42 @@ def _update(model: Any, X: Tensor) -> Callable[[Tensor], Tensor]:
 
 
 def _multiplicative(model: Any, X: Tensor) -> Tensor:
-    """_fit_multiplicative_update: check the error after every ten updates."""
+    """_fit_multiplicative_update: check the error after every ten updates.
+
+    With the Kullback-Leibler divergence, scikit-learn adds the L1 penalty in place to the row sums
+    of H, which it keeps from update to update: update number i divides by sums + i * l1.
+    """
     update, beta = _update(model, X), float(model._beta_loss)
-    start = _start(X, len(model.components_))
+    l1, _ = _regularization(model, X)
+    start = [_start(X, len(model.components_))]
+    if beta == 1.0 and l1 > 0:
+        row_sums = np.sum(np.asarray(model.components_, dtype=np.float64), axis=1, keepdims=True)
+        start.append(X.graph.constant(row_sums.T))
 
     def step(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], None]:
-        W = update(state[0])
-        return [ops.where(W < EPS, 0.0, W) if beta < 1.0 else W], None
+        penalized_sums = [sums + l1 for sums in state[1:]]
+        W = update(state[0], *penalized_sums)
+        return [ops.where(W < EPS, 0.0, W) if beta < 1.0 else W, *penalized_sums], None
 
     if model.tol <= 0:
-        return iterate([start], step, limit=model.max_iter)[0]
-    at_start = _divergence(X, start, model)
+        return iterate(start, step, limit=model.max_iter)[0]
+    at_start = _divergence(X, start[0], model)
 
     def ten_steps(_: Graph, __: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        W, before, _more = state
-        (W,) = iterate([W], step, limit=10)
-        error = _divergence(X, W, model)
+        *factors, before, _more = state
+        factors = list(iterate(factors, step, limit=10))
+        error = _divergence(X, factors[0], model)
         more = ~((before - error) / at_start < float(model.tol))
-        return [W, error, more], more
+        return [*factors, error, more], more
 
     tens, remaining = divmod(model.max_iter, 10)
-    W, more = start, X.graph.constant(np.array(True))
+    factors, more = start, X.graph.constant(np.array(True))
     if tens:
-        W, _, more = iterate([W, at_start, more], ten_steps, limit=tens)
+        *factors, _, more = iterate([*factors, at_start, more], ten_steps, limit=tens)
     if remaining:
-        (after,) = iterate([W], step, limit=remaining)
-        W = ops.where(more, after, W)
-    return W
+        after, *_ = iterate(factors, step, limit=remaining)
+        return ops.where(more, after, factors[0])
+    return factors[0]
 
 
 def _divergence(X: Tensor, W: Tensor, model: Any) -> Tensor:
