@@ -1,4 +1,4 @@
-"""A real sshd on loopback, run by whoever runs the tests, and a board's folder behind it."""
+"""Start a real sshd on loopback, with the folder of a board behind it."""
 
 import os
 import shlex
@@ -21,49 +21,49 @@ HERE = os.environ["PATH"]
 
 @dataclass
 class Board:
-    """What is behind the address ``board``: an sshd, and the folder of models that it serves."""
+    """The board behind the address ``board``: an sshd and a folder of models."""
 
     folder: Path
     process: subprocess.Popen[bytes]
-    answers: dict[tuple[bytes, str], float] = field(default_factory=dict)
+    predictions: dict[tuple[bytes, str], float] = field(default_factory=dict)
 
     @property
     def models(self) -> Path:
         return self.folder / "edge"
 
     def current(self, name: str = "line") -> str:
-        """The release that readers see; empty if there is none."""
+        """Return the current release; empty if there is none."""
         link = self.models / name / "current"
         return os.readlink(link).removeprefix("releases/") if link.is_symlink() else ""
 
-    def answer(self, name: str = "line") -> float:
-        """What the current release says of 1; that it answers at all is part of every test."""
+    def prediction(self, name: str = "line") -> float:
+        """Return the prediction of the current release for 1."""
         release = self.models / name / "current"
-        done = subprocess.run(
+        process = subprocess.run(
             [release / "runtime/bin/edge-runtime", "predict", release / "model.onnx"],
             input=kits.ROWS,
             capture_output=True,
             text=True,
             check=True,
         )
-        return round(float(done.stdout.split()[1].split(",")[-1]), 9)
+        return round(float(process.stdout.split()[1].split(",")[-1]), 9)
 
-    def known_answer(self, name: str) -> float:
-        """The same, asked once for the same bytes and runtime: the table of steps is long."""
+    def cached_prediction(self, name: str) -> float:
+        """Return the same prediction, cached by the model's bytes and its runtime."""
         release = self.models / name / "current"
         state = ((release / "model.onnx").read_bytes(), str((release / "runtime").resolve(True)))
-        if state not in self.answers:
-            self.answers[state] = self.answer(name)
-        return self.answers[state]
+        if state not in self.predictions:
+            self.predictions[state] = self.prediction(name)
+        return self.predictions[state]
 
     def sessions(self) -> list[int]:
-        """Processes of the sshd that serve a connection."""
+        """Return the processes of sshd that serve a connection."""
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
         return [int(pid) for pid in Path(children).read_text().split()]
 
 
 def start_sshd(folder: Path) -> Board:
-    """An sshd with keys and a configuration of its own; ``folder/ssh_config`` reaches it."""
+    """Start an sshd with its own keys and configuration; ``folder/ssh_config`` reaches it."""
     if shutil.which("ssh") is None or not os.access(SSHD, os.X_OK):
         pytest.skip(
             "NO OpenSSH HERE, NOTHING WAS DEPLOYED; sudo apt install openssh-client openssh-server"
@@ -74,7 +74,7 @@ def start_sshd(folder: Path) -> Board:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    if os.geteuid() == 0:  # what Debian's service makes before it starts
+    if os.geteuid() == 0:  # Debian's service makes this folder before it starts sshd
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     (folder / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\n"
@@ -105,7 +105,7 @@ def start_sshd(folder: Path) -> Board:
 def put_ssh_first(
     folder: Path, config: Path, monkeypatch: pytest.MonkeyPatch, script: str = 'exec ssh "$@"'
 ) -> None:
-    """Have ``ssh`` go by *config* instead of the user's; *script* calls the real one as ssh."""
+    """Make ``ssh`` use *config* instead of the user's; *script* calls the real ssh."""
     folder.mkdir(exist_ok=True)
     real = shlex.join([shutil.which("ssh", path=HERE) or "ssh", "-F", str(config)])
     (folder / "ssh").write_text(f"#!/bin/sh\n{script.replace('ssh ', real + ' ')}\n")
@@ -115,14 +115,14 @@ def put_ssh_first(
 
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[float, Path]:
-    """Three models of one name, by the answer that they give to 1."""
+    """Three models of one name, by their prediction for 1."""
     folder = tmp_path_factory.mktemp("versions of it's model")
     return {slope: kits.line(folder, slope) for slope in (2.0, 3.0, 4.0)}
 
 
 @pytest.fixture(scope="session")
 def kit(versions: dict[float, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """For this machine."""
+    """A kit for this machine."""
     if kits.machine_here() != "x86_64":
         pytest.skip("kits for this machine are x86-64 ones")
     output = tmp_path_factory.mktemp("kit") / "line.kit.tar.gz"
@@ -144,11 +144,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
 
 @pytest.fixture
 def reach(served: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Call the real ssh, with the board's configuration; *script* may do something round it."""
+    """Call the real ssh with the board's configuration, inside *script*."""
 
     def point(script: str = 'exec ssh "$@"', config: Path | None = None) -> None:
-        used = config or served.folder / "ssh_config"
-        put_ssh_first(tmp_path / "first", used, monkeypatch, script)
+        ssh_config = config or served.folder / "ssh_config"
+        put_ssh_first(tmp_path / "first", ssh_config, monkeypatch, script)
 
     point()
     return point
@@ -156,25 +156,25 @@ def reach(served: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 @pytest.fixture(scope="session")
 def first(served: Board, versions: dict[float, Path], kit: Path) -> edge_pipeline.DeployResult:
-    """The deployment that installed the runtime: the board answers 2 from then on."""
+    """The deployment that installed the runtime; the board predicts 2 from then on."""
     with pytest.MonkeyPatch.context() as patch:
         put_ssh_first(served.folder / "first", served.folder / "ssh_config", patch)
-        (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit)
-    assert done.outcome == "deployed", done.error
-    return done
+        (result,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit)
+    assert result.outcome == "deployed", result.error
+    return result
 
 
 @pytest.fixture
 def fresh(
     served: Board, first: edge_pipeline.DeployResult, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """A name on the board that answers 2, and that no other test uses."""
+    """Name of a model on the board that predicts 2, used by one test alone."""
     name = f"m{abs(hash(request.node.nodeid)) % 10**12}"
     source, home = served.models / "line", served.models / name
     shutil.copytree(source, home, symlinks=True)
     for link in home.glob("releases/*/previous"):
         link.unlink()
     subprocess.run(["ln", "-sfn", f"releases/{first.current}", home / "current"], check=True)
-    assert served.answer(name) == 2.0
+    assert served.prediction(name) == 2.0
     yield name
     shutil.rmtree(home, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""A deployment that is cut at any step leaves the old version answering, and can be done again."""
+"""A deployment cut at any step leaves a version that predicts, and can be repeated."""
 
 import fcntl
 import hashlib
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.xdist_group("deploy")
 
 Reach = Callable[..., None]
 
-BOARD_SH = Path(edge_pipeline.__file__).parent / "kit/board/board.sh"
+BOARD_SH = Path(edge_pipeline.__file__).parent / "packaging/kit/board/board.sh"
 
 CHANGING = ("mkdir", "ln", "mv", "cp", "rm", "sync")
-"""Commands that change files: between two of them every state of the disk is the same."""
+"""Commands that change files; nothing changes on the disk between two of them."""
 
 SPY = """#!/bin/sh
 printf '%s %s\\n' "${0##*/}" "$*" >>"$STEPS"
@@ -37,7 +37,7 @@ exec "$REAL/${0##*/}" "$@"
 
 
 class Steps:
-    """Runs board.sh, and kills its shell at the n-th command that changes files."""
+    """Run board.sh, and kill its shell at the n-th command that changes files."""
 
     def __init__(self, board: Board, folder: Path) -> None:
         self.board, self.folder = board, folder
@@ -51,23 +51,23 @@ class Steps:
             (self.real / name).symlink_to(shutil.which(name) or name)
 
     def run(self, *arguments: str, killed_at: int = 0) -> list[str]:
-        """The commands that were begun, the one it was killed at the last."""
-        told = self.folder / "steps"
-        told.write_text("")
+        """Run board.sh; return the commands that it began, the killed one last."""
+        log = self.folder / "steps"
+        log.write_text("")
         environment = {
             "PATH": f"{self.spies}:{HERE}",
             "EDGE_MODELS": str(self.board.models),
             "HOME": str(self.folder),
-            "STEPS": str(told),
+            "STEPS": str(log),
             "REAL": str(self.real),
             "KILLED_AT": str(killed_at),
         }
         command = ["sh", "-c", 'SHELL_PID=$$; export SHELL_PID; exec sh "$@"', "-", BOARD_SH]
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, *arguments], env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == (-signal.SIGKILL if killed_at else 0), done.stderr
-        return told.read_text().splitlines()
+        assert process.returncode == (-signal.SIGKILL if killed_at else 0), process.stderr
+        return log.read_text().splitlines()
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def steps(served: Board, first: edge_pipeline.DeployResult, tmp_path: Path) -> S
 
 
 def another(board: Board, name: str, copy: str) -> str:
-    """The model *name* once more, under another name."""
+    """Copy the model *name* to the name *copy*."""
     shutil.rmtree(board.models / copy, ignore_errors=True)
     shutil.copytree(board.models / name, board.models / copy, symlinks=True)
     return copy
@@ -90,20 +90,20 @@ def arguments_of(model: Path) -> list[str]:
 def killed_at_every_step(
     steps: Steps, board: Board, name: str, command: list[str], old: float, new: float
 ) -> None:
-    """Kill *command* at each of its steps, on a board that is as it was before."""
+    """Kill *command* at each of its steps, each time on a fresh copy of the model."""
     copy = another(board, name, f"{name}-whole")
     begun = steps.run(*command, "--name", copy)
-    assert board.answer(copy) == new
+    assert board.prediction(copy) == new
     switch = next(i for i, step in enumerate(begun, 1) if step.endswith("/current"))
     assert begun[switch - 1].startswith("mv -T ")
     assert 5 < switch < len(begun) - 1
     for number, step in enumerate(begun, 1):
         copy = another(board, name, f"{name}-{number}")
         assert len(steps.run(*command, "--name", copy, killed_at=number)) == number
-        assert board.known_answer(copy) == (old if number <= switch else new), step
-        if number % 8 == 0:  # what was left does not stand in the way
+        assert board.cached_prediction(copy) == (old if number <= switch else new), step
+        if number % 8 == 0:  # files left by the killed run do not block the next one
             steps.run(*command, "--name", copy)
-            assert board.answer(copy) == (
+            assert board.prediction(copy) == (
                 new if command[0] == "activate" or number <= switch else old
             )
         shutil.rmtree(board.models / copy)
@@ -123,8 +123,8 @@ def test_a_rollback_killed_at_any_command_of_the_board_leaves_a_version_that_ans
     killed_at_every_step(steps, served, fresh, ["rollback"], 3.0, 2.0)
 
 
-# What happens to one of the connections, as a script round ssh: it never begins; what is sent is
-# cut after 700 bytes; it breaks while the board works; it breaks before the board's answer arrives.
+# Scripts around ssh that cut a connection: before it begins, after 700 bytes of input, while the
+# board works, and before the output of the board arrives.
 CUTS = {
     "before it begins": "exit 255",
     "while it sends": 'head -c 700 | ssh "$@" >/dev/null 2>&1; exit 255',
@@ -142,30 +142,30 @@ TABLE = [
     ("activate", "while the board works"),
     ("activate", "before the answer arrives"),
 ]
-"""Which of the three connections is cut, and when."""
+"""The connection that is cut, and the moment."""
 
 
-@pytest.mark.parametrize(("connection", "cut"), TABLE)
+@pytest.mark.parametrize(("connection", "moment"), TABLE)
 def test_a_connection_that_is_cut_leaves_a_version_that_answers(
     served: Board,
     versions: dict[float, Path],
     reach: Reach,
     fresh: str,
     connection: str,
-    cut: str,
+    moment: str,
 ) -> None:
-    shutil.rmtree(served.models / ".parts")  # so that there is something to copy
-    reach(f'case "$*" in *{connection}*) ;; *) exec ssh "$@" ;; esac\n{CUTS[cut]}')
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    assert done.outcome == "failed"
+    shutil.rmtree(served.models / ".parts")  # so that parts must be copied
+    reach(f'case "$*" in *{connection}*) ;; *) exec ssh "$@" ;; esac\n{CUTS[moment]}')
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert result.outcome == "failed"
     wait_for(served)
     expected = {"while the board works": (2.0, 3.0), "before the answer arrives": (3.0,)}
-    answers = expected.get(cut, (2.0,)) if connection == "activate" else (2.0,)
-    assert served.answer(fresh) in answers
+    predictions = expected.get(moment, (2.0,)) if connection == "activate" else (2.0,)
+    assert served.prediction(fresh) in predictions
     reach()
     (again,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
     assert again.is_done, again.error
-    assert served.answer(fresh) == 3.0
+    assert served.prediction(fresh) == 3.0
 
 
 def test_a_connection_cut_while_a_runtime_is_installed_leaves_the_old_one_and_its_model(
@@ -175,7 +175,7 @@ def test_a_connection_cut_while_a_runtime_is_installed_leaves_the_old_one_and_it
     fresh: str,
     tmp_path: Path,
 ) -> None:
-    """With a kit of another runtime; sshd's own processes are killed, with what they started."""
+    """With a kit of another runtime; the processes of sshd are killed, with their children."""
     slim = edge_pipeline.make_kit(
         versions[3.0],
         tmp_path / "slim.kit.tar.gz",
@@ -195,21 +195,21 @@ def test_a_connection_cut_while_a_runtime_is_installed_leaves_the_old_one_and_it
 
     killer = Thread(target=kill_sessions, daemon=True)
     killer.start()
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], install=slim.path, name=fresh)
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], install=slim.path, name=fresh)
     killer.join(timeout=60)
-    assert done.outcome == "failed"
-    assert served.answer(fresh) == 2.0
+    assert result.outcome == "failed"
+    assert served.prediction(fresh) == 2.0
     wait_for(served)
     (again,) = edge_pipeline.deploy(versions[3.0], ["board"], install=slim.path, name=fresh)
     assert again.outcome == "deployed", again.error
     assert os.readlink(served.models / fresh / "current/runtime") != old
-    assert served.answer(fresh) == 3.0
+    assert served.prediction(fresh) == 3.0
     edge_pipeline.roll_back(fresh, ["board"])
     assert os.readlink(served.models / fresh / "current/runtime") == old
-    assert served.answer(fresh) == 2.0
+    assert served.prediction(fresh) == 2.0
 
 
 def wait_for(board: Board) -> None:
-    """Until what the board was doing when its connection broke has come to its end."""
+    """Wait until the board has ended the command whose connection broke."""
     with open(board.models / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

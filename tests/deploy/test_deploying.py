@@ -1,4 +1,4 @@
-"""A model goes to a board through a real sshd; what is asked of ssh is never less than strict."""
+"""Deploy models to a board through a real sshd, with strict host keys."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ Reach = Callable[..., None]
 
 
 def forget(board: Board, model: Path) -> None:
-    """Have the board not hold *model* as a part; other tests may have sent it within the hour."""
+    """Remove *model* from the board's parts; other tests may have sent it."""
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     (board.models / ".parts" / digest).unlink(missing_ok=True)
 
@@ -30,7 +30,7 @@ def forget(board: Board, model: Path) -> None:
 def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
     served: Board, first: edge_pipeline.DeployResult, kit: Path
 ) -> None:
-    assert served.answer() == 2.0
+    assert served.prediction() == 2.0
     assert first.current == served.current()
     # Nearly the whole kit went there: wheels do not shrink.
     assert first.sent_bytes > 0.9 * kit.stat().st_size
@@ -43,71 +43,71 @@ def test_what_is_there_is_not_copied_again(
 ) -> None:
     # Once more than needed: a test before this one may have emptied the board's parts.
     edge_pipeline.deploy(versions[2.0], ["board"], install=kit, name=fresh)
-    (same,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, name=fresh)
-    assert (same.outcome, same.sent_bytes) == ("unchanged", 0)
+    (repeated,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, name=fresh)
+    assert (repeated.outcome, repeated.sent_bytes) == ("unchanged", 0)
     forget(served, versions[3.0])
     (newer,) = edge_pipeline.deploy(versions[3.0], ["board"], install=kit, name=fresh)
     assert newer.outcome == "deployed"
     assert newer.sent_bytes == versions[3.0].stat().st_size
-    assert served.answer(fresh) == 3.0
+    assert served.prediction(fresh) == 3.0
 
 
 def test_a_rollback_answers_as_before_and_another_one_returns(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
     for answer in (2.0, 3.0, 2.0):
         (back,) = edge_pipeline.roll_back(fresh, ["board"])
         assert back.outcome == "rolled back"
-        assert served.answer(fresh) == answer
-    assert back.previous == done.current
-    kept = {path.name for path in (served.models / fresh / "releases").iterdir()}
-    assert kept == {back.current, back.previous}
+        assert served.prediction(fresh) == answer
+    assert back.previous == result.current
+    releases = {path.name for path in (served.models / fresh / "releases").iterdir()}
+    assert releases == {back.current, back.previous}
 
 
 def test_the_version_before_is_kept_and_older_ones_go(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:
     for slope in (3.0, 4.0):
-        (done,) = edge_pipeline.deploy(versions[slope], ["board"], name=fresh)
-        assert done.outcome == "deployed", done.error
-    kept = {path.name for path in (served.models / fresh / "releases").iterdir()}
-    assert kept == {done.current, done.previous}
+        (result,) = edge_pipeline.deploy(versions[slope], ["board"], name=fresh)
+        assert result.outcome == "deployed", result.error
+    releases = {path.name for path in (served.models / fresh / "releases").iterdir()}
+    assert releases == {result.current, result.previous}
     edge_pipeline.roll_back(fresh, ["board"])
-    assert served.answer(fresh) == 3.0
+    assert served.prediction(fresh) == 3.0
 
 
 def test_nothing_to_roll_back_to_is_said(reach: Reach, fresh: str) -> None:
-    (done,) = edge_pipeline.roll_back(fresh, ["board"])
-    assert done.outcome == "failed"
-    assert "no version before" in done.error
-    (done,) = edge_pipeline.roll_back("no-such-model", ["board"])
-    assert "no model no-such-model" in done.error
+    (result,) = edge_pipeline.roll_back(fresh, ["board"])
+    assert result.outcome == "failed"
+    assert "no version before" in result.error
+    (result,) = edge_pipeline.roll_back("no-such-model", ["board"])
+    assert "no model no-such-model" in result.error
 
 
 def test_a_model_that_the_board_refuses_is_not_switched_to(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str, tmp_path: Path
 ) -> None:
-    """The board trusts a key since then, and nobody has signed the model."""
+    """The board trusts a key, and the model is unsigned."""
     edge_pipeline.make_signing_key(tmp_path / "key.pem", password=None)
     runtime = served.models / fresh / "current/runtime/bin/edge-runtime"
     store = served.folder / "config/edge-runtime/trust"
     add = [runtime, "trust", "add", tmp_path / "key.pub.pem", "--trust-store", store]
     subprocess.run(add, check=True, capture_output=True)
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
     shutil.rmtree(store)
-    assert done.outcome == "failed"
-    assert "unsigned" in done.error
-    assert "the version before still answers" in done.error
-    assert served.answer(fresh) == 2.0
+    assert result.outcome == "failed"
+    assert "unsigned" in result.error
+    assert "the version before still answers" in result.error
+    assert served.prediction(fresh) == 2.0
 
 
 def test_a_board_without_a_runtime_is_told_to_install_a_kit(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path
 ) -> None:
-    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], folder=str(tmp_path / "empty"))
-    assert done.outcome == "failed"
-    assert "--install KIT" in done.error
+    (result,) = edge_pipeline.deploy(versions[2.0], ["board"], folder=str(tmp_path / "empty"))
+    assert result.outcome == "failed"
+    assert "--install KIT" in result.error
     assert not (tmp_path / "empty").exists()
 
 
@@ -116,10 +116,10 @@ def test_a_kit_for_another_board_is_refused_before_it_is_copied(
 ) -> None:
     reach('ssh "$@" | sed s/^machine=.*/machine=aarch64/')
     empty = str(tmp_path / "empty")
-    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
-    assert done.outcome == "failed"
-    assert "it is aarch64" in done.error
-    assert "x86-64" in done.error
+    (result,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
+    assert result.outcome == "failed"
+    assert "it is aarch64" in result.error
+    assert "x86-64" in result.error
     assert not (tmp_path / "empty").exists()
 
 
@@ -128,10 +128,10 @@ def test_a_board_with_another_python_is_told_which_kit_to_make(
 ) -> None:
     reach("ssh \"$@\" | sed 's/^machine=/python=3.99\\n&/; s/^installed=.*//'")
     empty = str(tmp_path / "empty")
-    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
-    assert done.outcome == "failed"
-    assert "it has Python 3.99" in done.error
-    assert "--python 3.99" in done.error
+    (result,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
+    assert result.outcome == "failed"
+    assert "it has Python 3.99" in result.error
+    assert "--python 3.99" in result.error
     assert not (tmp_path / "empty").exists()
 
 
@@ -144,28 +144,28 @@ def test_an_unknown_host_key_is_refused_whatever_the_configuration_says(
     settings = ("StrictHostKeyChecking no", "NoHostAuthenticationForLocalhost yes")
     lax.write_text(lax.read_text() + "".join(f"  {setting}\n" for setting in settings))
     reach(config=lax)
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    assert done.outcome == "failed"
-    assert "not in known_hosts" in done.error
-    assert "ssh board" in done.error
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert result.outcome == "failed"
+    assert "not in known_hosts" in result.error
+    assert "ssh board" in result.error
     assert not (tmp_path / "none").exists()
-    assert served.answer(fresh) == 2.0
+    assert served.prediction(fresh) == 2.0
 
 
 def test_a_host_key_that_has_changed_is_refused(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:
-    other = tmp_path / "other"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
-    known = (served.folder / "known_hosts").read_text().split()[0]
+    new_key = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", new_key], check=True)
+    host_name = (served.folder / "known_hosts").read_text().split()[0]
     key = (tmp_path / "other.pub").read_text()
-    (tmp_path / "changed").write_text(f"{known} {key}")
+    (tmp_path / "changed").write_text(f"{host_name} {key}")
     config = tmp_path / "config"
     text = (served.folder / "ssh_config").read_text()
     config.write_text(text.replace(f"{served.folder}/known_hosts", f"{tmp_path}/changed"))
     reach(config=config)
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    assert "find out why" in done.error
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert "find out why" in result.error
 
 
 def test_a_key_that_the_host_does_not_know_is_said_and_no_password_is_asked_for(
@@ -178,8 +178,8 @@ def test_a_key_that_the_host_does_not_know_is_said_and_no_password_is_asked_for(
     text = (served.folder / "ssh_config").read_text()
     config.write_text(text.replace(f"{served.folder}/user", f"{tmp_path}/mine"))
     reach(config=config)
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    assert "ssh-copy-id board" in done.error
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert "ssh-copy-id board" in result.error
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_what_is_no_host_never_reaches_ssh(
     versions: dict[float, Path], reach: Reach, tmp_path: Path, host: str
 ) -> None:
     reach("touch called; exit 255; ssh ")
-    with pytest.raises(DeployError, match="is no host"):
+    with pytest.raises(DeployError, match="is not a host"):
         edge_pipeline.deploy(versions[2.0], [host])
     assert not (tmp_path / "called").exists()
 
@@ -202,16 +202,16 @@ def test_many_hosts_are_served_and_one_that_fails_stops_no_other(
         '[hosts.kitchen]\nssh = "board"\n[hosts.gone]\nssh = "nobody@127.0.0.1"\n'
         f'[hosts.cellar]\nssh = "board-2"\nfolder = "{served.models}"\n'
     )
-    done = edge_pipeline.deploy(versions[3.0], inventory=inventory, name=fresh, jobs=1)
-    assert [(one.host, one.outcome) for one in done] == [
+    results = edge_pipeline.deploy(versions[3.0], inventory=inventory, name=fresh, jobs=1)
+    assert [(result.host, result.outcome) for result in results] == [
         ("kitchen", "deployed"),
         ("gone", "failed"),
         ("cellar", "unchanged"),
     ]
-    assert "connection failed" in done[1].error or "known_hosts" in done[1].error
-    assert served.answer(fresh) == 3.0
-    some = edge_pipeline.roll_back(fresh, ["cellar"], inventory=inventory)
-    assert [one.outcome for one in some] == ["rolled back"]
+    assert "connection failed" in results[1].error or "known_hosts" in results[1].error
+    assert served.prediction(fresh) == 3.0
+    rolled_back = edge_pipeline.roll_back(fresh, ["cellar"], inventory=inventory)
+    assert [result.outcome for result in rolled_back] == ["rolled back"]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_many_hosts_are_served_and_one_that_fails_stops_no_other(
         ('[hosts.a]\nssh = "x"\nport = 22', "hosts.a.port"),
         ("[hosts]\n", "hosts"),
         ("= x", "not TOML"),
-        ('[hosts.a]\nssh = "-oProxyCommand=x"', "is no host"),
+        ('[hosts.a]\nssh = "-oProxyCommand=x"', "is not a host"),
     ],
 )
 def test_an_inventory_that_is_none_is_refused_by_its_key(
@@ -249,20 +249,20 @@ def test_a_deployment_is_not_hindered_by_others_to_the_same_board(
     shutil.rmtree(served.models / ".runtimes" / kit.runtime_id, ignore_errors=True)
     between: list[tuple[str, edge_pipeline.DeployResult]] = []
 
-    def watch(host: str, doing: str) -> None:
-        (other,) = edge_pipeline.deploy(versions[4.0], ["board"], name=fresh)
-        between.append((doing.split()[0], other))
+    def watch(host: str, step: str) -> None:
+        (between_result,) = edge_pipeline.deploy(versions[4.0], ["board"], name=fresh)
+        between.append((step.split()[0], between_result))
 
-    (done,) = edge_pipeline.deploy(
+    (result,) = edge_pipeline.deploy(
         versions[3.0], ["board"], install=kit.path, name=fresh, watch=watch
     )
-    assert done.outcome == "deployed", done.error
-    assert [moment for moment, _ in between] == ["asking", "copying", "installing", "checking"]
-    assert [other.error for _, other in between] == [""] * 4
-    assert served.answer(fresh) == 3.0
-    assert done.previous == between[-1][1].current
+    assert result.outcome == "deployed", result.error
+    assert [moment for moment, _ in between] == ["probing", "copying", "installing", "checking"]
+    assert [between_result.error for _, between_result in between] == [""] * 4
+    assert served.prediction(fresh) == 3.0
+    assert result.previous == between[-1][1].current
     edge_pipeline.roll_back(fresh, ["board"])
-    assert served.answer(fresh) == 4.0
+    assert served.prediction(fresh) == 4.0
 
 
 def test_what_another_deployment_is_copying_is_left_alone(
@@ -274,8 +274,8 @@ def test_what_another_deployment_is_copying_is_left_alone(
         folder.mkdir()
         (folder / ("0" * 64)).write_text("half a part")
     os.utime(old, (1, 1))
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
-    assert done.outcome == "deployed", done.error
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], name=fresh)
+    assert result.outcome == "deployed", result.error
     assert (arriving / ("0" * 64)).exists()
     assert not old.exists()
     shutil.rmtree(arriving)
@@ -286,19 +286,19 @@ def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(
 ) -> None:
     odd = tmp_path / "it's here; touch *&"
     subprocess.run(["cp", "-a", "--link", served.models, odd], check=True)
-    (done,) = edge_pipeline.deploy(versions[3.0], ["board"], folder=str(odd), name=fresh)
-    assert done.outcome == "deployed", done.error
-    assert os.readlink(odd / fresh / "current").endswith(done.current)
-    assert served.answer(fresh) == 2.0
+    (result,) = edge_pipeline.deploy(versions[3.0], ["board"], folder=str(odd), name=fresh)
+    assert result.outcome == "deployed", result.error
+    assert os.readlink(odd / fresh / "current").endswith(result.current)
+    assert served.prediction(fresh) == 2.0
 
 
 def test_a_folder_that_a_shell_would_read_is_refused_before_anything_is_copied(
     versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
 ) -> None:
     folder = f"{tmp_path}/$(touch {tmp_path}/touched)"
-    (done,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=folder)
-    assert done.outcome == "failed"
-    assert "name another folder" in done.error
+    (result,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=folder)
+    assert result.outcome == "failed"
+    assert "name another folder" in result.error
     assert {path.name for path in tmp_path.iterdir()} == {"first"}
 
 
@@ -307,13 +307,15 @@ def test_the_command_prints_a_line_a_host_and_exits_1_if_one_failed(
 ) -> None:
     command = [Path(sys.executable).with_name("edge-pipeline"), "deploy"]
     model = [versions[3.0], "--name", fresh]
-    done = subprocess.run([*command, *model, "board"], capture_output=True, text=True, check=True)
-    row = next(line for line in done.stdout.splitlines() if line.startswith("board "))
+    process = subprocess.run(
+        [*command, *model, "board"], capture_output=True, text=True, check=True
+    )
+    row = next(line for line in process.stdout.splitlines() if line.startswith("board "))
     assert "deployed" in row
     assert served.current(fresh).partition("-")[0] in row
-    assert "board: checking the model" in done.stderr
+    assert "board: checking the model" in process.stderr
     back = [*command, fresh, "board", "nobody@127.0.0.1", "--rollback", "--json", "-q"]
-    done = subprocess.run(back, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert [one["outcome"] for one in json.loads(done.stdout)] == ["rolled back", "failed"]
-    assert served.answer(fresh) == 2.0
+    process = subprocess.run(back, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert [result["outcome"] for result in json.loads(process.stdout)] == ["rolled back", "failed"]
+    assert served.prediction(fresh) == 2.0

@@ -1,4 +1,4 @@
-"""Whatever answers instead of a board: an error or a table, never a command to the terminal."""
+"""A host that prints anything gets an error or a table row, and no control over the terminal."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ GOOD = "outcome=deployed\ncurrent=c-1\nprevious=\n"
 def answering(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, versions: dict[float, Path]
 ) -> Answering:
-    """Have every host answer with what a shell script prints; gives a model to deploy."""
+    """Replace ssh by a shell script for every host; return a model to deploy."""
 
-    def put(script: str) -> Path:
+    def replace_ssh(script: str) -> Path:
         folder = tmp_path / "bin"
         folder.mkdir()
         (folder / "ssh").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
@@ -32,11 +32,11 @@ def answering(
         monkeypatch.setenv("PATH", str(folder), prepend=":")
         return versions[2.0]
 
-    return put
+    return replace_ssh
 
 
 def steps(probed: str, activated: str) -> str:
-    """What is printed for each of the two steps of a deployment that copies nothing."""
+    """Return a script that prints the output of both steps of a deployment without copies."""
     return (
         f'case "$*" in *probe*) printf %s {shlex.quote(probed)};; '
         f"*) printf %s {shlex.quote(activated)};; esac"
@@ -46,9 +46,9 @@ def steps(probed: str, activated: str) -> str:
 def test_a_board_that_does_as_it_should_is_believed(answering: Answering) -> None:
     bench = {"timings": [{"call": "predict_one", "latency_us": {"p50": 4.5}}], "load_ms": 2}
     model = answering(steps(PROBED, f"{GOOD}bench={json.dumps(bench)}\n"))
-    (done,) = deploy(model, ["pi"])
-    assert (done.outcome, done.board, done.current) == ("deployed", "Pi", "c-1")
-    assert done.bench["load_ms"] == 2
+    (result,) = deploy(model, ["pi"])
+    assert (result.outcome, result.board, result.current) == ("deployed", "Pi", "c-1")
+    assert result.bench["load_ms"] == 2
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_a_bench_of_another_form_counts_as_none(answering: Answering, bench: str
     [
         ("", GOOD, "ssh pi true"),
         ("Welcome\nmachine=aarch64\n", GOOD, "ssh pi true"),
-        (PROBED, "", "did not say what it did"),
-        (PROBED, "outcome=conquered\n", "did not say what it did"),
+        (PROBED, "", "reported no outcome"),
+        (PROBED, "outcome=conquered\n", "reported no outcome"),
     ],
 )
 def test_a_board_that_says_less_or_something_else_has_failed(
     answering: Answering, probed: str, activated: str, words: str
 ) -> None:
-    (done,) = deploy(answering(steps(probed, activated)), ["pi"])
-    assert done.outcome == "failed"
-    assert words in done.error
+    (result,) = deploy(answering(steps(probed, activated)), ["pi"])
+    assert result.outcome == "failed"
+    assert words in result.error
 
 
 def test_no_board_commands_the_terminal(answering: Answering) -> None:
@@ -93,26 +93,26 @@ def test_no_board_commands_the_terminal(answering: Answering) -> None:
     result = CliRunner().invoke(cli, ["deploy", str(model), "pi"])
     assert result.exit_code == 0
     assert "Pi?" in result.output
-    told = result.output.replace("\n", "")
-    assert not {c for c in told if ord(c) < 32 or 127 <= ord(c) < 160}
+    printed = result.output.replace("\n", "")
+    assert not {c for c in printed if ord(c) < 32 or 127 <= ord(c) < 160}
 
 
 def test_nor_does_one_that_fails(answering: Answering) -> None:
-    (done,) = deploy(answering(r"printf 'edge: \033[2Jno' >&2; exit 3"), ["pi"])
-    assert (done.outcome, done.error) == ("failed", "?[2Jno")
+    (result,) = deploy(answering(r"printf 'edge: \033[2Jno' >&2; exit 3"), ["pi"])
+    assert (result.outcome, result.error) == ("failed", "?[2Jno")
 
 
 def test_a_board_that_never_stops_talking_is_not_kept_in_memory(answering: Answering) -> None:
     model = answering("head -c 50000000 /dev/zero | tr '\\0' x; echo; echo folder=/late")
-    (done,) = deploy(model, ["pi"])
-    assert done.outcome == "failed"
-    assert "ssh pi true" in done.error  # what comes late is not heard
+    (result,) = deploy(model, ["pi"])
+    assert result.outcome == "failed"
+    assert "ssh pi true" in result.error  # the late line is not read
 
 
 def test_a_board_that_takes_for_ever_is_given_up(
     answering: Answering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh, "MOST_SECONDS", 1)
-    (done,) = deploy(answering("exec sleep 600"), ["pi"])
-    assert done.outcome == "failed"
-    assert "minutes over one step" in done.error
+    (result,) = deploy(answering("exec sleep 600"), ["pi"])
+    assert result.outcome == "failed"
+    assert "one step took more than" in result.error

@@ -1,4 +1,4 @@
-"""Kits for this machine and for a board, and where to install them."""
+"""Make kits for this machine and for a board, and install them."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ X86_64 = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A kit that was unpacked, as a board's owner would."""
+    """A kit that was unpacked to a folder."""
 
     kit: edge_pipeline.Kit
     folder: Path
@@ -32,7 +32,7 @@ class Unpacked:
 
 
 def run(command: list[str | Path], **environment: str) -> subprocess.CompletedProcess[str]:
-    """As a user's shell would, with the Python that runs the tests."""
+    """Run a command with the Python that runs the tests."""
     return subprocess.run(
         command,
         env={"EDGE_PYTHON": sys.executable, **os.environ, **environment},
@@ -57,7 +57,7 @@ def line_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(
     line_file: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., edge_pipeline.Kit]:
-    """A kit for this machine, of wheels fetched before; the arguments are make_kit's."""
+    """Make a kit for this machine from downloaded wheels; the arguments are those of make_kit."""
 
     def kit(path: Path | None = None, **arguments: object) -> edge_pipeline.Kit:
         where = {"platform": "x86-64", "python": kits.HERE} | arguments
@@ -86,14 +86,14 @@ def unpacked(slim: edge_pipeline.Kit, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def board_kit(make: Callable[..., edge_pipeline.Kit]) -> edge_pipeline.Kit:
-    """For a Raspberry Pi 4 with Python 3.11."""
+    """A kit for a Raspberry Pi 4 with Python 3.11."""
     return make(platform=None, board="4", python="3.11")
 
 
 @pytest.fixture(scope="session")
 def installed(unpacked: Unpacked, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of models, after one installation; tests leave it as it was."""
+    """The folder of models after one installation; tests do not change it."""
     models = tmp_path_factory.mktemp("my models")
-    done = unpacked.install(models)
-    assert done.returncode == 0, done.stderr
+    process = unpacked.install(models)
+    assert process.returncode == 0, process.stderr
     return models

@@ -1,4 +1,4 @@
-"""A kit installs offline, twice, over an older one; what a board lacks is said with the remedy."""
+"""Install kits offline, twice, and over an older one; refuse boards with the reason and remedy."""
 
 import os
 import shutil
@@ -18,10 +18,10 @@ pytestmark = [X86_64, pytest.mark.xdist_group("kit")]
 NO_NETWORK = ["unshare", "--map-root-user", "--net", "--mount"]
 
 
-def answer(models: Path, name: str = "line") -> list[float]:
-    """What the model of that name says of 1 and 2."""
+def predictions(models: Path, name: str = "line") -> list[float]:
+    """Return the predictions of the model for 1 and 2."""
     command = [models / "runtime/bin/edge-runtime", "predict", name]
-    done = subprocess.run(
+    process = subprocess.run(
         command,
         input=kits.ROWS,
         env={"EDGE_MODELS": str(models), "PATH": os.defpath},
@@ -29,11 +29,11 @@ def answer(models: Path, name: str = "line") -> list[float]:
         text=True,
         check=True,
     )
-    return [round(float(row.split(",")[-1]), 9) for row in done.stdout.split()[1:]]
+    return [round(float(row.split(",")[-1]), 9) for row in process.stdout.split()[1:]]
 
 
 def tree(folder: Path) -> dict[str, bytes | str]:
-    """Every file and link below *folder*, Python's caches and the lock left out."""
+    """Read every file and link below *folder*, without Python's caches and the lock."""
     return {
         str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
         for path in folder.rglob("*")
@@ -42,7 +42,7 @@ def tree(folder: Path) -> dict[str, bytes | str]:
 
 
 def tool(folder: Path, **programs: str) -> str:
-    """A PATH on which these programs are found first: what another board would answer."""
+    """Return a PATH with these programs first, to imitate another board."""
     folder.mkdir(exist_ok=True)
     for name, script in programs.items():
         program = folder / name.replace("_", ".")
@@ -52,7 +52,7 @@ def tool(folder: Path, **programs: str) -> str:
 
 
 def copy(installed: Path, tmp_path: Path) -> Path:
-    """The same installation elsewhere, its environment in the old place."""
+    """Copy an installation; its environment still refers to the old folder."""
     subprocess.run(["cp", "-a", "--link", installed, tmp_path / "edge"], check=True)
     return tmp_path / "edge"
 
@@ -68,11 +68,11 @@ def test_a_kit_installs_without_a_network_by_a_python_whose_pip_is_old(
     )
     models = tmp_path / "edge"
     install = ["sh", unpacked.folder / "install.sh", "--folder", models, "--python", "python3"]
-    done = run([*(NO_NETWORK if can_unshare() else []), *install], PATH=path)
-    assert done.returncode == 0, done.stderr
-    for told in ("every part is as it was packed", "golden rows", "predict_one", "current is"):
-        assert told in done.stdout
-    assert answer(models) == [2.0, 4.0]
+    process = run([*(NO_NETWORK if can_unshare() else []), *install], PATH=path)
+    assert process.returncode == 0, process.stderr
+    for text in ("every part is as it was packed", "golden rows", "predict_one", "current is"):
+        assert text in process.stdout
+    assert predictions(models) == [2.0, 4.0]
     assert not list((models / ".runtimes").glob("*/lib/*/site-packages/pip"))
     if not can_unshare():
         pytest.skip("NO NAMESPACES HERE, THE NETWORK WAS ON")
@@ -80,10 +80,10 @@ def test_a_kit_installs_without_a_network_by_a_python_whose_pip_is_old(
 
 def test_a_second_run_changes_nothing_and_says_so(unpacked: Unpacked, installed: Path) -> None:
     before = tree(installed)
-    done = unpacked.install(installed)
-    assert done.returncode == 0
-    assert "is installed already" in done.stdout
-    assert "is current already" in done.stdout
+    process = unpacked.install(installed)
+    assert process.returncode == 0
+    assert "is installed already" in process.stdout
+    assert "is current already" in process.stdout
     assert tree(installed) == before
 
 
@@ -92,13 +92,13 @@ def test_a_folder_may_have_blanks_and_what_lies_in_the_current_one_does_not_matt
 ) -> None:
     here = tmp_path / "where the owner's programs & notes are"
     here.mkdir()
-    for module in ("signal.py", "struct.py", "fcntl.py"):  # a board's owner has such files
+    for module in ("signal.py", "struct.py", "fcntl.py"):  # the owner of a board has such files
         (here / module).write_text("raise SystemExit(f'{__file__} was run')\n")
     models = here / "100% mine"
     command = ["sh", unpacked.folder / "install.sh", "--folder", models.name]
-    done = run(["sh", "-c", 'cd "$0" && umask 077 && exec "$@"', here, *command])
-    assert done.returncode == 0, done.stderr
-    assert answer(models) == [2.0, 4.0]
+    process = run(["sh", "-c", 'cd "$0" && umask 077 && exec "$@"', here, *command])
+    assert process.returncode == 0, process.stderr
+    assert predictions(models) == [2.0, 4.0]
     unit = (models / "line/edge-line.service").read_text()
     quoted = str(models).replace("%", "%%")
     assert f'ExecStart="{quoted}/line/current/runtime/bin/edge-runtime" check' in unit
@@ -110,20 +110,20 @@ def test_a_folder_in_which_no_environment_would_start_is_refused_by_both_scripts
 ) -> None:
     for script in (["install.sh"], ["board.sh", "list"]):
         command = ["sh", unpacked.folder / script[0], *script[1:], "--folder", name]
-        done = run(["sh", "-c", 'cd "$0" && exec "$@"', tmp_path, *command])
-        assert done.returncode != 0
-        assert name in done.stderr
-        assert "name another folder" in done.stderr
+        process = run(["sh", "-c", 'cd "$0" && exec "$@"', tmp_path, *command])
+        assert process.returncode != 0
+        assert name in process.stderr
+        assert "name another folder" in process.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_without_a_home_a_folder_must_be_named(unpacked: Unpacked) -> None:
     unset = ["env", "-u", "HOME", "-u", "XDG_DATA_HOME", "-u", "EDGE_MODELS", "sh"]
     for script in (["install.sh"], ["board.sh", "remove", "--name", "line"]):
-        done = run([*unset, unpacked.folder / script[0], *script[1:]])
-        assert done.returncode != 0
-        assert "HOME is not set" in done.stderr
-        assert "--folder" in done.stderr
+        process = run([*unset, unpacked.folder / script[0], *script[1:]])
+        assert process.returncode != 0
+        assert "HOME is not set" in process.stderr
+        assert "--folder" in process.stderr
 
 
 def test_what_happens_to_an_unpacked_kit_afterwards_does_not_reach_the_installed_model(
@@ -134,7 +134,7 @@ def test_what_happens_to_an_unpacked_kit_afterwards_does_not_reach_the_installed
     shutil.rmtree(models / "line")
     assert mine.install(models).returncode == 0
     (mine.folder / "models/line.onnx").write_bytes(b"written over in place")
-    assert answer(models) == [2.0, 4.0]
+    assert predictions(models) == [2.0, 4.0]
 
 
 def test_a_model_that_is_damaged_on_the_board_is_made_whole_and_the_way_back_stays(
@@ -146,12 +146,12 @@ def test_a_model_that_is_damaged_on_the_board_is_made_whole_and_the_way_back_sta
     model = models / "line/current/model.onnx"
     model.unlink()
     model.write_bytes(b"an SD card wears out")
-    done = newer.install(models)
-    assert done.returncode == 0, done.stderr
-    assert answer(models) == [3.0, 6.0]
+    process = newer.install(models)
+    assert process.returncode == 0, process.stderr
+    assert predictions(models) == [3.0, 6.0]
     back = run(["sh", models / "board.sh", "rollback", "--name", "line", "--folder", models])
     assert back.returncode == 0, back.stderr
-    assert answer(models) == [2.0, 4.0]
+    assert predictions(models) == [2.0, 4.0]
 
 
 def test_an_installation_that_was_cut_short_is_made_whole_by_the_next(
@@ -161,9 +161,9 @@ def test_an_installation_that_was_cut_short_is_made_whole_by_the_next(
     half = models / ".runtimes" / unpacked.kit.runtime_id
     (half / "bin").mkdir(parents=True)
     (half / "bin/python").write_text("cut short")
-    done = unpacked.install(models)
-    assert done.returncode == 0, done.stderr
-    assert answer(models) == [2.0, 4.0]
+    process = unpacked.install(models)
+    assert process.returncode == 0, process.stderr
+    assert predictions(models) == [2.0, 4.0]
 
 
 def test_a_newer_kit_shares_the_runtime_and_can_be_taken_back(
@@ -171,14 +171,14 @@ def test_a_newer_kit_shares_the_runtime_and_can_be_taken_back(
 ) -> None:
     models = copy(installed, tmp_path)
     newer = unpack(make(kits.line(tmp_path, 3.0), slim=True), tmp_path)
-    done = newer.install(models)
-    assert done.returncode == 0, done.stderr
-    assert "is installed already" in done.stdout
-    assert answer(models) == [3.0, 6.0]
+    process = newer.install(models)
+    assert process.returncode == 0, process.stderr
+    assert "is installed already" in process.stdout
+    assert predictions(models) == [3.0, 6.0]
     for slope in (2.0, 3.0):
         back = run(["sh", models / "board.sh", "rollback", "--name", "line", "--folder", models])
         assert back.returncode == 0, back.stderr
-        assert answer(models)[0] == slope
+        assert predictions(models)[0] == slope
 
 
 def test_uninstalling_leaves_nothing_but_what_is_someone_elses(
@@ -186,8 +186,8 @@ def test_uninstalling_leaves_nothing_but_what_is_someone_elses(
 ) -> None:
     models = copy(installed, tmp_path)
     (models / "notes.txt").write_text("mine")
-    done = run(["sh", models / "uninstall.sh"])
-    assert (done.returncode, done.stdout) == (0, "edge: line is removed\n"), done.stderr
+    process = run(["sh", models / "uninstall.sh"])
+    assert (process.returncode, process.stdout) == (0, "edge: line is removed\n"), process.stderr
     assert [path.name for path in models.iterdir()] == ["notes.txt"]
     again = run(["sh", unpacked.folder / "uninstall.sh", "--folder", models])
     assert again.returncode == 1
@@ -201,8 +201,8 @@ def test_the_systemd_unit_names_what_was_installed(installed: Path) -> None:
     assert run([program, "check", argument]).returncode == 0
     verify = shutil.which("systemd-analyze")
     if verify is not None:
-        done = run([verify, "verify", "--user", unit], XDG_RUNTIME_DIR=str(installed))
-        assert "edge-line" not in done.stderr
+        process = run([verify, "verify", "--user", unit], XDG_RUNTIME_DIR=str(installed))
+        assert "edge-line" not in process.stderr
 
 
 OTHERS = {
@@ -224,8 +224,8 @@ OTHERS = {
 def test_a_system_without_wheels_is_named_with_the_remedy(
     unpacked: Unpacked, tmp_path: Path, programs: dict[str, str], words: list[str]
 ) -> None:
-    done = unpacked.install(tmp_path / "edge", PATH=tool(tmp_path / "bin", **programs))
-    refused(done, tmp_path, *words)
+    process = unpacked.install(tmp_path / "edge", PATH=tool(tmp_path / "bin", **programs))
+    refused(process, tmp_path, *words)
 
 
 def test_a_32_bit_system_under_a_64_bit_kernel_is_told_to_take_the_64_bit_one(
@@ -233,26 +233,28 @@ def test_a_32_bit_system_under_a_64_bit_kernel_is_told_to_take_the_64_bit_one(
 ) -> None:
     board = unpack(board_kit, tmp_path)
     path = tool(tmp_path / "bin", uname="echo aarch64", getconf="echo 32")
-    done = board.install(tmp_path / "edge", PATH=path)
-    refused(done, tmp_path, "32-bit ARM (aarch64)", "64-bit Raspberry Pi OS")
+    process = board.install(tmp_path / "edge", PATH=path)
+    refused(process, tmp_path, "32-bit ARM (aarch64)", "64-bit Raspberry Pi OS")
 
 
 def test_a_kit_of_a_raspberry_pi_is_refused_here_by_name(
     board_kit: edge_pipeline.Kit, tmp_path: Path
 ) -> None:
-    done = unpack(board_kit, tmp_path).install(tmp_path / "edge")
-    refused(done, tmp_path, "this machine is x86_64", "Raspberry Pi 4", "--platform x86-64")
+    process = unpack(board_kit, tmp_path).install(tmp_path / "edge")
+    refused(process, tmp_path, "this machine is x86_64", "Raspberry Pi 4", "--platform x86-64")
 
 
 def test_another_python_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
     path = tool(tmp_path / "bin", python3="echo cpython-3.9-64")
-    done = unpacked.install(tmp_path / "edge", PATH=path, EDGE_PYTHON=str(tmp_path / "bin/python3"))
-    refused(done, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9\n")
+    process = unpacked.install(
+        tmp_path / "edge", PATH=path, EDGE_PYTHON=str(tmp_path / "bin/python3")
+    )
+    refused(process, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9\n")
 
 
 def test_no_python_at_all_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
-    done = unpacked.install(tmp_path / "edge", "--python", "no-such-python")
-    refused(done, tmp_path, "no 'no-such-python'", "sudo apt install python3")
+    process = unpacked.install(tmp_path / "edge", "--python", "no-such-python")
+    refused(process, tmp_path, "no 'no-such-python'", "sudo apt install python3")
 
 
 @pytest.mark.parametrize("part", ["wheels/numpy*", "models/*", "requirements.txt", "install.sh"])
@@ -267,8 +269,8 @@ def test_a_part_that_was_changed_is_named_and_nothing_is_installed(
         raw = bytearray(spoilt.read_bytes())
         raw[len(raw) // 2] ^= 1
         spoilt.write_bytes(raw)
-    done = kit.install(tmp_path / "edge")
-    refused(done, tmp_path, str(spoilt.relative_to(kit.folder)), "copy the kit here again")
+    process = kit.install(tmp_path / "edge")
+    refused(process, tmp_path, str(spoilt.relative_to(kit.folder)), "copy the kit here again")
 
 
 def test_a_wheel_whose_checksum_was_changed_with_it_fails_its_hash(
@@ -279,19 +281,19 @@ def test_a_wheel_whose_checksum_was_changed_with_it_fails_its_hash(
     wheel.write_bytes(wheel.read_bytes() + b"more")
     sums = run(["sh", "-c", 'cd "$1" && cut -c 67- SHA256SUMS | xargs sha256sum', "-", kit.folder])
     (kit.folder / "SHA256SUMS").write_text(sums.stdout)
-    done = kit.install(tmp_path / "edge")
-    assert done.returncode == 1
-    assert "not the one that requirements.txt names" in done.stderr
+    process = kit.install(tmp_path / "edge")
+    assert process.returncode == 1
+    assert "not the one that requirements.txt names" in process.stderr
     assert not list((tmp_path / "edge/.runtimes").iterdir())
 
 
 def refused(
-    done: subprocess.CompletedProcess[str], tmp_path: Path, *words: str, lines: int = 1
+    process: subprocess.CompletedProcess[str], tmp_path: Path, *words: str, lines: int = 1
 ) -> None:
-    """Exit 1, one line with these words, and nothing written."""
-    assert done.returncode == 1, done.stdout
-    assert [word for word in words if word not in done.stderr] == [], done.stderr
-    assert len(done.stderr.splitlines()) == lines
+    """Check exit code 1, one line with these words, and that nothing was written."""
+    assert process.returncode == 1, process.stdout
+    assert [word for word in words if word not in process.stderr] == [], process.stderr
+    assert len(process.stderr.splitlines()) == lines
     assert not (tmp_path / "edge").exists()
 
 
@@ -311,7 +313,7 @@ shift
     ("size", "inodes", "words"),
     [
         ("20m", "100000", ["MB are free", "MB are needed", "--folder"]),
-        # df sees room; the file system has no place for another file.
+        # df reports free space; the file system has no inode for another file.
         ("400m", "300", ["the disk of", "is full", "nothing was changed"]),
     ],
 )
@@ -324,15 +326,20 @@ def test_a_full_disk_is_said_with_what_is_needed(
     disk = tmp_path / "disk"
     disk.mkdir()
     install = ["sh", unpacked.folder / "install.sh", "--folder", disk / "edge"]
-    left = ["sh", "-c", '"$@"; code=$?; ls -A "$0/edge/.runtimes" 2>/dev/null; exit $code', disk]
-    done = run([*NO_NETWORK, "sh", "-c", script, "-", disk, *left, *install])
-    assert done.returncode == 1
-    assert [word for word in words if word not in done.stderr] == [], done.stderr
-    assert unpacked.kit.runtime_id not in done.stdout
+    list_runtimes = [
+        "sh",
+        "-c",
+        '"$@"; code=$?; ls -A "$0/edge/.runtimes" 2>/dev/null; exit $code',
+        disk,
+    ]
+    process = run([*NO_NETWORK, "sh", "-c", script, "-", disk, *list_runtimes, *install])
+    assert process.returncode == 1
+    assert [word for word in words if word not in process.stderr] == [], process.stderr
+    assert unpacked.kit.runtime_id not in process.stdout
 
 
 def test_the_scripts_of_a_kit_have_no_fault_that_shellcheck_knows(unpacked: Unpacked) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("NO shellcheck HERE, NO SCRIPT WAS CHECKED; sudo apt install shellcheck")
-    done = run(["shellcheck", *sorted(unpacked.folder.glob("*.sh"))])
-    assert (done.returncode, done.stdout) == (0, "")
+    process = run(["shellcheck", *sorted(unpacked.folder.glob("*.sh"))])
+    assert (process.returncode, process.stdout) == (0, "")

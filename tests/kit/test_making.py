@@ -1,4 +1,4 @@
-"""A kit holds what the board needs, the same bytes each time; what cannot run there is refused."""
+"""Make kits with reproducible bytes; refuse targets that cannot run the model."""
 
 import hashlib
 import json
@@ -27,9 +27,9 @@ Make = Callable[..., edge_pipeline.Kit]
 
 
 def test_the_same_model_and_wheels_give_the_same_bytes(make: Make, line_file: Path) -> None:
-    one, other = (make(board="4", platform=None, python="3.11") for _ in range(2))
-    assert one.path.read_bytes() == other.path.read_bytes()
-    assert one.sha256 == hashlib.sha256(one.path.read_bytes()).hexdigest()
+    first, second = (make(board="4", platform=None, python="3.11") for _ in range(2))
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
 
 
 def test_a_board_gets_aarch64_wheels_for_its_python_and_their_hashes(
@@ -50,8 +50,8 @@ def test_a_board_gets_aarch64_wheels_for_its_python_and_their_hashes(
 
 def test_nothing_in_the_archive_tells_who_made_it_or_when(board_kit: edge_pipeline.Kit) -> None:
     with tarfile.open(board_kit.path) as archive:
-        told = {(e.mtime, e.uid, e.gid, e.uname, e.gname) for e in archive}
-    assert told == {(0, 0, 0, "", "")}
+        owners = {(e.mtime, e.uid, e.gid, e.uname, e.gname) for e in archive}
+    assert owners == {(0, 0, 0, "", "")}
 
 
 @pytest.mark.parametrize("board", ["zero", "zero-w", "1", "2", "pi2", "armv7l", "armhf"])
@@ -144,16 +144,16 @@ def test_the_sbom_lists_every_wheel_and_the_model_with_their_digests(
     board_kit: edge_pipeline.Kit,
 ) -> None:
     parts = read_kit(board_kit.path).parts
-    found = {
+    digests = {
         component["hashes"][0]["content"]
         for component in json.loads(parts["sbom.cdx.json"])["components"]
     }
-    held = {
+    expected = {
         hashlib.sha256(raw).hexdigest()
         for name, raw in parts.items()
         if name.startswith(("wheels/", "models/"))
     }
-    assert found == held
+    assert digests == expected
 
 
 def test_the_sbom_keeps_to_the_schema_of_cyclonedx(
@@ -182,16 +182,16 @@ def test_the_runtimes_wheel_holds_what_its_build_tool_would_have_put_there(
     root: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, tmp_path, root / "edge_runtime"], capture_output=True, text=True, check=False
     )
-    if done.returncode:
-        pytest.skip(f"NO BUILD TOOL HERE, THE WHEELS WERE NOT COMPARED: {done.stderr[-200:]}")
-    (built,) = tmp_path.glob("*.whl")
+    if process.returncode:
+        pytest.skip(f"NO BUILD TOOL HERE, THE WHEELS WERE NOT COMPARED: {process.stderr[-200:]}")
+    (built_wheel,) = tmp_path.glob("*.whl")
     (tmp_path / "ours").mkdir()
     ours = runtime_wheel(tmp_path / "ours")
-    assert ours.path.name == built.name
-    with zipfile.ZipFile(built) as theirs, zipfile.ZipFile(ours.path) as mine:
+    assert ours.path.name == built_wheel.name
+    with zipfile.ZipFile(built_wheel) as theirs, zipfile.ZipFile(ours.path) as mine:
         assert sorted(mine.namelist()) == sorted(theirs.namelist())
         for name in theirs.namelist():
             if not name.endswith(("/RECORD", "/WHEEL", "/METADATA")):
@@ -207,13 +207,18 @@ def test_a_kit_that_is_damaged_is_refused(
         raw[len(raw) // 2] ^= 1
     path = tmp_path / "kit.tar.gz"
     path.write_bytes({"cut": raw[: len(raw) // 2], "other": b"no archive"}.get(damage, raw))
-    with pytest.raises(KitError, match=r"cut short|not as it was packed|is no kit"):
+    with pytest.raises(KitError, match=r"cut short|not as it was packed|is not a kit"):
         read_kit(path)
 
 
 def test_a_kit_of_which_any_byte_was_changed_is_refused_or_is_the_same_kit(tmp_path: Path) -> None:
-    told = dict.fromkeys(("name", "board", "machine", "python", "runtime_id"), "x") | {"format": 1}
-    parts = {"kit.json": json.dumps(told).encode(), "a.txt": bytes(range(256)) + b"ab" * 2000}
+    metadata_fields = dict.fromkeys(("name", "board", "machine", "python", "runtime_id"), "x") | {
+        "format": 1
+    }
+    parts = {
+        "kit.json": json.dumps(metadata_fields).encode(),
+        "a.txt": bytes(range(256)) + b"ab" * 2000,
+    }
     path = pack(parts, "x-kit", tmp_path / "kit.tar.gz")
     raw, packed = path.read_bytes(), read_kit(path).parts
     refused = 0
@@ -227,11 +232,11 @@ def test_a_kit_of_which_any_byte_was_changed_is_refused_or_is_the_same_kit(tmp_p
 
 
 @pytest.mark.parametrize(
-    "told", ["[" * 100_000, '{"format": 1}', '{"format": 1, "name": []}', "[]"]
+    "kit_json", ["[" * 100_000, '{"format": 1}', '{"format": 1, "name": []}', "[]"]
 )
-def test_a_kit_that_does_not_say_what_it_is_for_is_refused(tmp_path: Path, told: str) -> None:
-    path = pack({"kit.json": told.encode()}, "x-kit", tmp_path / "kit.tar.gz")
-    with pytest.raises(KitError, match="is no kit"):
+def test_a_kit_that_does_not_say_what_it_is_for_is_refused(tmp_path: Path, kit_json: str) -> None:
+    path = pack({"kit.json": kit_json.encode()}, "x-kit", tmp_path / "kit.tar.gz")
+    with pytest.raises(KitError, match="is not a kit"):
         read_kit(path)
 
 
@@ -240,12 +245,12 @@ def test_the_command_prints_what_is_installed_and_how_large(
 ) -> None:
     command = [Path(sys.executable).with_name("edge-pipeline"), "kit", line_file, "--board", "4"]
     wheels = ["--wheels", kits.wheels_for("aarch64", "3.11"), "-o", tmp_path / "it's a kit.gz"]
-    done = subprocess.run([*command, *wheels], capture_output=True, text=True, check=True)
-    assert re.search(r"^onnxruntime \S+ +\d+\.\d$", done.stdout, re.M)
-    assert "Raspberry Pi 4" in done.stdout
-    assert board_kit.sha256 in done.stdout
-    done = subprocess.run(
+    process = subprocess.run([*command, *wheels], capture_output=True, text=True, check=True)
+    assert re.search(r"^onnxruntime \S+ +\d+\.\d$", process.stdout, re.M)
+    assert "Raspberry Pi 4" in process.stdout
+    assert board_kit.sha256 in process.stdout
+    process = subprocess.run(
         [*command[:3], "--board", "2"], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "32-bit ARM" in done.stderr
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "32-bit ARM" in process.stderr

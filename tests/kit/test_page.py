@@ -1,4 +1,4 @@
-"""docs/kit.md lists what a slim kit leaves out, and shows the sizes that were measured."""
+"""docs/kit.md lists the files that a slim kit leaves out, and the measured sizes."""
 
 import re
 import subprocess
@@ -13,13 +13,13 @@ def test_the_page_lists_every_pattern_that_a_slim_kit_leaves_out_with_its_reason
 ) -> None:
     page = (root / "docs/kit.md").read_text(encoding="utf-8")
     table = page.partition("<!-- pruned -->")[2].partition("<!-- end -->")[0]
-    told = re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.MULTILINE)
-    assert told == [item for pruning in PRUNED.values() for item in pruning.gone.items()]
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, re.MULTILINE)
+    assert rows == [item for pruning in PRUNED.values() for item in pruning.removed.items()]
 
 
 def test_the_page_shows_the_figures_that_the_benchmark_wrote(root: Path) -> None:
     script, figures = root / "benchmarks/slim.py", root / "benchmarks/results/slim.json"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, script, "--show", figures], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() in (root / "docs/kit.md").read_text(encoding="utf-8")
+    assert process.stdout.strip() in (root / "docs/kit.md").read_text(encoding="utf-8")

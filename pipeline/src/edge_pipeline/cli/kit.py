@@ -100,7 +100,7 @@ def _show(kit: Kit) -> None:
     display.show_table(header, [line[: len(header)] for line in cells])
     display.show_lines(
         [
-            ("for", f"{kit.target.told}, Python {kit.target.python}"),
+            ("for", f"{kit.target.description}, Python {kit.target.python}"),
             ("SHA-256", kit.sha256),
             (str(kit.path), f"{kit.kit_bytes:,} bytes; there: tar xf, then sh install.sh"),
         ]

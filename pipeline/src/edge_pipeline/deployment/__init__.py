@@ -1,1 +1,1 @@
-"""A sealed model goes to boards through the user's own OpenSSH, and is checked there first."""
+"""Copy sealed models to boards through OpenSSH, check them there, and switch to them."""

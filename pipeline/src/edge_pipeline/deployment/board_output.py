@@ -1,4 +1,4 @@
-"""What a board printed in, facts out; whoever answers there may print anything."""
+"""Parse the output of a board, which may be anything."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-__all__ = ["MAX_BYTES", "bench_of", "every", "facts_of", "readable"]
+__all__ = ["MAX_BYTES", "parse_bench", "parse_facts", "printable_text", "values_of"]
 
 MAX_BYTES = 1 << 20
-"""Of one stream of one connection; a board says some kilobytes."""
+"""Most bytes read of one output stream; a board prints some kilobytes."""
 
-# All of C0 and C1 but the ends of lines: what a terminal obeys instead of showing it.
+# C0 and C1 control characters except the line feed: a terminal obeys them.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
-def readable(told: bytes) -> str:
-    """*told* as text without what a terminal would obey."""
-    return _COMMANDS.sub("?", told.decode("utf-8", errors="replace").replace("\r\n", "\n"))
+def printable_text(output: bytes) -> str:
+    """Decode *output*, with ``?`` instead of control characters."""
+    return _COMMANDS.sub("?", output.decode("utf-8", errors="replace").replace("\r\n", "\n"))
 
 
-def facts_of(told: str) -> dict[str, str]:
-    """The lines ``name=value``; the last of a name counts."""
-    return dict(line.partition("=")[::2] for line in told.splitlines() if "=" in line)
+def parse_facts(output: str) -> dict[str, str]:
+    """Parse the lines ``name=value``; the last line of a name counts."""
+    return dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
 
 
-def every(told: str, name: str) -> Set[str]:
-    """Every value that was told by this name."""
+def values_of(output: str, name: str) -> Set[str]:
+    """Return the values of all lines ``name=value`` of this name."""
     start = f"{name}="
-    return {line.removeprefix(start) for line in told.splitlines() if line.startswith(start)}
+    return {line.removeprefix(start) for line in output.splitlines() if line.startswith(start)}
 
 
 class _Timing(BaseModel):
@@ -43,7 +43,7 @@ class _Limit(BaseModel):
 
 
 class _Bench(BaseModel):
-    """What of ``edge-runtime bench --json`` is shown; the rest is passed on."""
+    """The fields of ``edge-runtime bench --json`` that are printed; others are passed on."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -53,10 +53,9 @@ class _Bench(BaseModel):
     limits: dict[str, _Limit] = {}
 
 
-def bench_of(facts: Mapping[str, str]) -> Mapping[str, Any]:
-    """What the bench measured; empty where it failed and said so in words."""
+def parse_bench(facts: Mapping[str, str]) -> Mapping[str, Any]:
+    """Parse the fact ``bench``; return an empty dict if it is not such a measurement."""
     try:
-        found: Mapping[str, Any] = _Bench.model_validate_json(facts.get("bench", "{}")).model_dump()
+        return _Bench.model_validate_json(facts.get("bench", "{}")).model_dump()
     except ValidationError:
         return {}
-    return found

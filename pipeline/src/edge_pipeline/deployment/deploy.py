@@ -1,7 +1,7 @@
-"""``deploy``: a sealed model and hosts in, what became of it on each of them out.
+"""Deploy a sealed model to hosts: copy it, check it there, and switch to it.
 
-A board is asked what it has; gets what it lacks, by digest; checks the model as a program would;
-and switches by one rename.  Whatever goes wrong before that, the version that was there answers on.
+The board lists the parts that it lacks, by digest, and gets those.  It then loads and checks the
+model, and switches to it by one rename.  If a step before the rename fails, the old version stays.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from typing import Any
 
 from edge_runtime.bundle.bundle_file import open_bundle
 
-from edge_pipeline.deployment.board_output import bench_of, every, facts_of
-from edge_pipeline.deployment.inventory import Place, named_places, read_inventory
+from edge_pipeline.deployment.board_output import parse_bench, parse_facts, values_of
+from edge_pipeline.deployment.inventory import Destination, destinations_of, read_inventory
 from edge_pipeline.errors import DeployError, EdgePipelineError
-from edge_pipeline.packaging.kit.archive import SUMS, Contents, read_kit
+from edge_pipeline.packaging.kit.archive import SUMS, KitContents, read_kit
 from edge_pipeline.packaging.kit.make_kit import board_name
 
 __all__ = ["DeployResult", "deploy", "roll_back"]
 
 JOBS = 8
-"""Hosts served at once, unless told otherwise."""
+"""Default number of hosts that are served at the same time."""
 
 OUTCOMES = frozenset({"deployed", "unchanged", "rolled back"})
-"""What a board that did as asked calls it."""
+"""Outcomes that board.sh reports; a host without one has failed."""
 
 Watch = Callable[[str, str], None]
-"""Called with a host's name and what is being done there."""
+"""Progress listener: called with a host's name and the step that begins there."""
 
 
 @dataclass(frozen=True)
 class DeployResult:
-    """What became of a model on one host.
+    """Result of a deployment or rollback on one host.
 
     Attributes
     ----------
     host
-        Its name in the inventory, or its address.
+        Name in the inventory, or address.
     outcome
         ``deployed``, ``unchanged``, ``rolled back`` or ``failed``.
     error
-        Why it failed, and what to do; empty otherwise.
+        Reason of the failure and remedy; empty otherwise.
     current, previous
-        Ids of the release that answers there, and of the one to go back to; empty if unknown.
+        Ids of the current release and of the one that a rollback returns to; empty if unknown.
     sent_bytes
-        Copied there.
+        Bytes that were copied to the host.
     board
-        What the machine calls itself.
+        Model name of the board, or its machine.
     bench
-        What ``edge-runtime bench --json`` printed there; empty if it printed nothing.
+        Output of ``edge-runtime bench --json`` there; empty if it has none.
     """
 
     host: str
@@ -69,23 +69,23 @@ class DeployResult:
 
     @property
     def is_done(self) -> bool:
-        """Whether the host answers as was asked for."""
+        """Return whether the host did not fail."""
         return self.outcome != "failed"
 
     @property
     def broken_limits(self) -> list[str]:
-        """Limits of the model that the board does not keep, or does not know."""
+        """Return the limits of the model that the board exceeds or could not measure."""
         limits = self.bench.get("limits", {})
         return sorted(name for name, limit in limits.items() if limit["kept"] is not True)
 
     def to_json(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return a dict that JSON can hold."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What is the same for every host."""
+    """The model to deploy, the same for every host."""
 
     name: str
     model: bytes
@@ -104,43 +104,45 @@ def deploy(
     jobs: int = JOBS,
     watch: Watch | None = None,
 ) -> list[DeployResult]:
-    """Copy a sealed model to hosts, and switch to it where it is accepted.
+    """Copy a sealed model to hosts, check it there, and switch to it.
 
     Parameters
     ----------
     path
         The sealed file.
     hosts, inventory
-        Addresses as ``ssh`` takes them, or a file that names them.
+        Addresses that ``ssh`` accepts, or a file that names them.
     install
-        Kit to install the runtime from, where it is not installed yet.
+        Kit that installs the runtime where it is missing.
     folder
-        Folder of the models on the hosts; their own default when None.
+        Folder of the models on the hosts; their default when None.
     name
-        What the model is called there; its own name when None.
+        Name of the model there; its own name when None.
     jobs
-        Hosts served at once.
+        Number of hosts that are served at the same time.
     watch
-        Called with a host and what is being done there.
+        Called with a host and the step that begins there.
 
     Returns
     -------
     list
-        One for each host, in their order; a host that fails is among them and stops no other.
+        One result for each host, in their order.  A host that fails stops no other.
 
     Raises
     ------
     DeployError
-        A host is not named well, or the inventory is no inventory.
+        An address is not a host, or the inventory is not valid.
     KitError, BundleError
         The kit or the sealed file cannot be read.
     """
     manifest = open_bundle(os.fspath(path)).manifest
     model = Path(path).read_bytes()
-    places = _places(hosts, inventory, folder)
+    destinations = _destinations(hosts, inventory, folder)
     kits = {
         kit: read_kit(kit)
-        for kit in {Path(install) if install else place.kit for place in places.values()}
+        for kit in {
+            Path(install) if install else destination.kit for destination in destinations.values()
+        }
         if kit is not None
     }
     job = _Job(
@@ -150,11 +152,11 @@ def deploy(
         watch or _unwatched,
     )
 
-    def one(host: str, place: Place) -> DeployResult:
-        kit = Path(install) if install else place.kit
-        return _deploy(host, place, job, None if kit is None else kits[kit])
+    def deploy_to(host: str, destination: Destination) -> DeployResult:
+        kit = Path(install) if install else destination.kit
+        return _deploy(host, destination, job, None if kit is None else kits[kit])
 
-    return _onevery(places, one, jobs)
+    return _run_on_all(destinations, deploy_to, jobs)
 
 
 def roll_back(
@@ -166,115 +168,127 @@ def roll_back(
     jobs: int = JOBS,
     watch: Watch | None = None,
 ) -> list[DeployResult]:
-    """Have hosts switch back to the version before; again, and they are back.
+    """Switch hosts back to the previous version; a second call switches to the newer one again.
 
     Parameters
     ----------
     model
-        What the model is called there, or a sealed file of that name.
+        Name of the model there, or its sealed file.
     hosts, inventory, folder, jobs, watch
         As for :func:`deploy`.
 
     Raises
     ------
     DeployError
-        A host is not named well, or the inventory is no inventory.
+        An address is not a host, or the inventory is not valid.
     KitError, BundleError
-        *model* cannot be the name of a model there, or the file cannot be read.
+        The name is not valid on a board, or the file cannot be read.
     """
     name = os.fspath(model)
     if os.path.isfile(name) or os.sep in name:
         name = open_bundle(name).manifest.name
     name = board_name(name)
 
-    def one(host: str, place: Place) -> DeployResult:
+    def roll_back_on(host: str, destination: Destination) -> DeployResult:
         (watch or _unwatched)(host, "switching back")
-        arguments = ["rollback", "--machine", "--name", name, *_folder(place)]
-        return _finished(host, facts_of(place.host.run(_script(), arguments)))
+        arguments = ["rollback", "--machine", "--name", name, *_folder(destination)]
+        return _result_from(host, parse_facts(destination.host.run(_script(), arguments)))
 
-    return _onevery(_places(hosts, inventory, folder), one, jobs)
+    return _run_on_all(_destinations(hosts, inventory, folder), roll_back_on, jobs)
 
 
-def _places(
+def _destinations(
     hosts: Sequence[str], inventory: str | os.PathLike[str] | None, folder: str | None
-) -> dict[str, Place]:
-    places = named_places(hosts, folder=folder)
+) -> dict[str, Destination]:
+    destinations = destinations_of(hosts, folder=folder)
     if inventory is not None:
         listed = read_inventory(inventory)
-        # Hosts beside an inventory choose among its names.
+        # With an inventory, hosts are names in it.
         unknown = [host for host in hosts if host not in listed]
         if unknown:
             raise DeployError(
-                f"{os.fspath(inventory)} names no {unknown[0]!r}; it has {', '.join(listed)}"
+                f"{os.fspath(inventory)} has no host {unknown[0]!r}; it has {', '.join(listed)}"
             )
-        places = {host: listed[host] for host in hosts or listed}
+        destinations = {host: listed[host] for host in hosts or listed}
         if folder:
-            places = {h: place.model_copy(update={"folder": folder}) for h, place in places.items()}
-    if not places:
-        raise DeployError("no host is named; expected user@host, or --inventory FILE")
-    return places
+            destinations = {
+                h: destination.model_copy(update={"folder": folder})
+                for h, destination in destinations.items()
+            }
+    if not destinations:
+        raise DeployError("no host was given; expected user@host, or --inventory FILE")
+    return destinations
 
 
-def _onevery(
-    places: Mapping[str, Place], one: Callable[[str, Place], DeployResult], jobs: int
+def _run_on_all(
+    destinations: Mapping[str, Destination],
+    action: Callable[[str, Destination], DeployResult],
+    jobs: int,
 ) -> list[DeployResult]:
-    def guarded(item: tuple[str, Place]) -> DeployResult:
-        host, place = item
+    def run_on(item: tuple[str, Destination]) -> DeployResult:
+        host, destination = item
         try:
-            return one(host, place)
+            return action(host, destination)
         except DeployError as error:
-            return DeployResult(host, "failed", str(error).removeprefix(f"{place.ssh}: "))
+            return DeployResult(host, "failed", str(error).removeprefix(f"{destination.ssh}: "))
         except (EdgePipelineError, OSError) as error:
             return DeployResult(host, "failed", str(error))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return list(pool.map(guarded, places.items()))
+        return list(pool.map(run_on, destinations.items()))
 
 
-def _deploy(host: str, place: Place, job: _Job, kit: Contents | None) -> DeployResult:
+def _deploy(
+    host: str, destination: Destination, job: _Job, kit: KitContents | None
+) -> DeployResult:
     parts = {job.sha256: job.model}
     kit_parts = {} if kit is None else {_digest(raw): raw for raw in kit.parts.values()}
-    job.watch(host, "asking what it has")
-    wanted = " ".join([job.sha256, *sorted(kit_parts.keys() - {job.sha256})])
-    told = place.host.run(
-        _script(), ["probe", "--machine", "--name", job.name, "--parts", wanted, *_folder(place)]
+    job.watch(host, "probing the board")
+    digests = " ".join([job.sha256, *sorted(kit_parts.keys() - {job.sha256})])
+    output = destination.host.run(
+        _script(),
+        ["probe", "--machine", "--name", job.name, "--parts", digests, *_folder(destination)],
     )
-    facts = facts_of(told)
-    installed = every(told, "installed")
-    _check_board(place, facts, kit)
-    installs = kit is not None and kit.told["runtime_id"] not in installed
+    facts = parse_facts(output)
+    installed = values_of(output, "installed")
+    _check_board(destination, facts, kit)
+    installs = kit is not None and kit.metadata["runtime_id"] not in installed
     if kit is not None and installs:
-        _check_python(place, kit, every(told, "python"))
+        _check_python(destination, kit, values_of(output, "python"))
     if installs:
         parts |= kit_parts
-    missing = every(told, "missing")
-    sent = {
+    missing = values_of(output, "missing")
+    missing_parts = {
         digest: parts[digest]
         for digest in sorted(parts.keys() & missing, key=lambda d: len(parts[d]))
     }
-    size = sum(map(len, sent.values()))
-    if sent:
+    size = sum(map(len, missing_parts.values()))
+    if missing_parts:
         job.watch(host, f"copying {size / 1e6:.1f} MB")
-        place.host.send(sent, f"{facts['folder']}/.parts/.arriving-{secrets.token_hex(8)}")
+        destination.host.send(
+            missing_parts, f"{facts['folder']}/.parts/.arriving-{secrets.token_hex(8)}"
+        )
     if kit is not None and installs:
         job.watch(host, "installing the runtime")
         sums = _digest(kit.parts[SUMS])
-        place.host.run(_script(), ["assemble", "--sha256", sums, *_folder(place)])
+        destination.host.run(_script(), ["assemble", "--sha256", sums, *_folder(destination)])
     job.watch(host, "checking the model")
     arguments = ["activate", "--machine", "--name", job.name, "--sha256", job.sha256]
     if kit is not None:
-        arguments += ["--runtime", kit.told["runtime_id"]]
-    done = facts_of(place.host.run(_script(), [*arguments, *_folder(place)]))
-    return replace(_finished(host, done), sent_bytes=size, board=_board(facts))
+        arguments += ["--runtime", kit.metadata["runtime_id"]]
+    result = parse_facts(destination.host.run(_script(), [*arguments, *_folder(destination)]))
+    return replace(_result_from(host, result), sent_bytes=size, board=_board(facts))
 
 
-def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None) -> None:
-    """Refuse before anything is copied what the board would refuse afterwards."""
+def _check_board(
+    destination: Destination, facts: Mapping[str, str], kit: KitContents | None
+) -> None:
+    """Refuse a board without a runtime, or another machine than the kit's, before copying."""
     if not facts.get("folder"):
         raise DeployError(
-            "it does not say where its models are; something else answers before the shell: look "
-            f"at what `ssh {place.ssh} true` prints",
-            host=place.ssh,
+            "it does not report the folder of its models; another program may answer instead of "
+            f"the shell: look at the output of `ssh {destination.ssh} true`",
+            host=destination.ssh,
         )
     machine = facts.get("machine", "unknown")
     if kit is None:
@@ -282,38 +296,39 @@ def _check_board(place: Place, facts: Mapping[str, str], kit: Contents | None) -
             raise DeployError(
                 f"no runtime is installed in {facts['folder']}; make a kit for "
                 f"it (it is {machine}): edge-pipeline kit, and deploy with --install KIT",
-                host=place.ssh,
+                host=destination.ssh,
             )
         return
-    if machine != kit.told["machine"] or facts.get("bits") == "32":
+    if machine != kit.metadata["machine"] or facts.get("bits") == "32":
         raise DeployError(
-            f"it is {machine}, {facts.get('bits')}-bit; the kit is for board {kit.told['board']}, "
-            f"{kit.told['machine']}, 64-bit; name a kit for it with --install",
-            host=place.ssh,
+            f"it is {machine}, {facts.get('bits')}-bit; the kit is for board "
+            f"{kit.metadata['board']}, {kit.metadata['machine']}, 64-bit; name a kit for it with "
+            "--install",
+            host=destination.ssh,
         )
 
 
-def _check_python(place: Place, kit: Contents, found: Set[str]) -> None:
-    """Refuse a board whose Pythons are others than the kit's; the installer asks it again."""
-    wanted = kit.told["python"]
-    if found and wanted not in found:
+def _check_python(destination: Destination, kit: KitContents, versions: Set[str]) -> None:
+    """Refuse a board without the kit's Python; the installer checks it again."""
+    expected = kit.metadata["python"]
+    if versions and expected not in versions:
         raise DeployError(
-            f"it has Python {', '.join(sorted(found))}, the kit is for {wanted}; make one for it: "
-            f"edge-pipeline kit --python {min(found)}",
-            host=place.ssh,
+            f"it has Python {', '.join(sorted(versions))}, the kit is for {expected}; make one "
+            f"for it: edge-pipeline kit --python {min(versions)}",
+            host=destination.ssh,
         )
 
 
-def _finished(host: str, facts: Mapping[str, str]) -> DeployResult:
+def _result_from(host: str, facts: Mapping[str, str]) -> DeployResult:
     outcome = facts.get("outcome", "")
-    is_told = outcome in OUTCOMES
+    is_known = outcome in OUTCOMES
     return DeployResult(
         host,
-        outcome if is_told else "failed",
-        "" if is_told else "the board did not say what it did; deploy again",
+        outcome if is_known else "failed",
+        "" if is_known else "the board reported no outcome; deploy again",
         current=facts.get("current", ""),
         previous=facts.get("previous", ""),
-        bench=bench_of(facts),
+        bench=parse_bench(facts),
     )
 
 
@@ -321,8 +336,8 @@ def _board(facts: Mapping[str, str]) -> str:
     return facts.get("board") or facts.get("machine", "")
 
 
-def _folder(place: Place) -> list[str]:
-    return ["--folder", place.folder] if place.folder else []
+def _folder(destination: Destination) -> list[str]:
+    return ["--folder", destination.folder] if destination.folder else []
 
 
 def _script() -> str:
@@ -337,5 +352,5 @@ def _digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def _unwatched(host: str, doing: str) -> None:
+def _unwatched(host: str, step: str) -> None:
     pass

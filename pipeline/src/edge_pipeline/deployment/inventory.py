@@ -1,4 +1,4 @@
-"""An inventory file in, the hosts that it names out."""
+"""Read the hosts of an inventory file."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_pipeline.deployment.ssh import Host
 from edge_pipeline.errors import DeployError
 
-__all__ = ["Place", "named_places", "read_inventory"]
+__all__ = ["Destination", "destinations_of", "read_inventory"]
 
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-class Place(BaseModel):
-    """Where a model goes to, and with which kit.
+class Destination(BaseModel):
+    """A host, the folder of its models, and its kit.
 
     Attributes
     ----------
     ssh
-        As ``ssh`` takes it: ``user@host``, or a name of ssh_config.
+        Address that ``ssh`` accepts: ``user@host``, or a name of ssh_config.
     folder
-        Folder of the models there; the board's own default when None.
+        Folder of the models there; the board's default when None.
     kit
-        Kit to install the runtime from, if it is not there yet.
+        Kit that installs the runtime if it is missing there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,33 +39,33 @@ class Place(BaseModel):
 
     @property
     def host(self) -> Host:
-        """Checked."""
+        """Return the host of the address, checked."""
         return Host(self.ssh)
 
 
 class _Inventory(BaseModel):
-    """A whole file: defaults, and a table for each host."""
+    """An inventory file: defaults, and a table for each host."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: Text | None = None
     kit: Path | None = None
-    hosts: dict[str, Place] = Field(min_length=1, max_length=10_000)
+    hosts: dict[str, Destination] = Field(min_length=1, max_length=10_000)
 
 
-def read_inventory(path: str | os.PathLike[str]) -> dict[str, Place]:
-    """The hosts of an inventory, by the names that it gives them.
+def read_inventory(path: str | os.PathLike[str]) -> dict[str, Destination]:
+    """Read an inventory: host name to destination.
 
     Raises
     ------
     DeployError
-        It is not TOML, or not an inventory; the message names the key.
+        The file is not TOML, or not an inventory; the message names the key.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     file = Path(path)
     try:
-        read = _Inventory.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        inventory = _Inventory.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DeployError(f"{file} is not TOML: {error}") from error
     except ValidationError as error:
@@ -73,30 +73,32 @@ def read_inventory(path: str | os.PathLike[str]) -> dict[str, Place]:
         key = ".".join(map(str, first["loc"])) or "the file"
         raise DeployError(
             f'{file}: {key}: {first["msg"]}; expected [hosts.NAME] with ssh = "user@host", and '
-            "folder and kit if they differ"
+            "optionally folder and kit"
         ) from error
-    places = {}
-    for name, place in read.hosts.items():
-        kit = place.kit or read.kit
-        places[name] = Place(
-            ssh=place.ssh,
-            folder=place.folder or read.folder,
-            # As everywhere else in a file: relative to the file.
+    destinations = {}
+    for name, destination in inventory.hosts.items():
+        kit = destination.kit or inventory.kit
+        destinations[name] = Destination(
+            ssh=destination.ssh,
+            folder=destination.folder or inventory.folder,
+            # A path in the file is relative to the file.
             kit=None if kit is None else file.parent / kit,
         )
-        _ = places[name].host
-    return places
+        _ = destinations[name].host
+    return destinations
 
 
-def named_places(hosts: Sequence[str], *, folder: str | None) -> dict[str, Place]:
-    """The hosts of a command line, by their addresses.
+def destinations_of(hosts: Sequence[str], *, folder: str | None) -> dict[str, Destination]:
+    """Return the hosts of a command line: address to destination.
 
     Raises
     ------
     DeployError
-        One is no host.
+        An address is not a host.
     """
-    places = {address: Place(ssh=address or "-", folder=folder or None) for address in hosts}
-    for place in places.values():
-        _ = place.host
-    return places
+    destinations = {
+        address: Destination(ssh=address or "-", folder=folder or None) for address in hosts
+    }
+    for destination in destinations.values():
+        _ = destination.host
+    return destinations

@@ -1,1 +1,1 @@
-"""A verified model becomes one file, written whole or not at all, and signed when asked."""
+"""Write a verified model to one file, sign it, and pack it with the packages that run it."""

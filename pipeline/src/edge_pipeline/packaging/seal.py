@@ -1,4 +1,4 @@
-"""``seal``: a VerifiedModel becomes one file, written whole or not at all."""
+"""Write a VerifiedModel to one sealed file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_runtime.errors import EdgeRuntimeError
 
 import edge_runtime
 from edge_pipeline.errors import SealError
-from edge_pipeline.packaging.signing import SigningKey, signed
+from edge_pipeline.packaging.signing import SigningKey, add_signature
 from edge_pipeline.verification.verify import VerifiedModel
 
 __all__ = ["seal"]
@@ -26,7 +26,9 @@ def seal(
     *,
     signing_key: SigningKey | None = None,
 ) -> Path:
-    """Write the bundle to *path* after reading it back as a device would; signed if there is a key.
+    """Write the bundle to *path*, after reading it back as a device would.
+
+    With a *signing_key* the bundle is signed.
 
     The same arguments give the same bytes: nothing dated, random or unordered goes in.
 
@@ -42,9 +44,9 @@ def seal(
     try:
         onnx.checker.check_model(raw)
         with edge_runtime.load(raw) as model:
-            read = model.manifest
+            manifest_read = model.manifest
     except (EdgeRuntimeError, onnx.checker.ValidationError) as error:
         raise SealError(f"the bundle does not read back: {error}; nothing was written") from error
-    if read != Manifest.from_bytes(manifest.to_bytes()):
-        raise SealError("the manifest reads back as another one; nothing was written")
-    return write_whole(raw if signing_key is None else signed(raw, signing_key), Path(path))
+    if manifest_read != Manifest.from_bytes(manifest.to_bytes()):
+        raise SealError("the manifest does not read back equal; nothing was written")
+    return write_whole(raw if signing_key is None else add_signature(raw, signing_key), Path(path))

@@ -1,9 +1,8 @@
-"""Private keys: made, read, and used to sign sealed files.
+"""Make and read private keys, and sign sealed files with them.
 
-A key file is PEM with PKCS #8 inside, protected by a password unless its owner says otherwise; the
-public key lies beside it as ``NAME.pub.pem``, for the devices.  Signing itself is done by
-``edge_runtime.trust.signatures``, over the message that the device checks.  Needs the extra
-``signing``.
+A key file is PEM (PKCS #8), with a password by default.  The public key lies beside it as
+``NAME.pub.pem``, for the devices.  ``edge_runtime.trust.signatures`` computes the signature of the
+message that the device checks.  Needs the extra ``signing``.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ if TYPE_CHECKING:
 __all__ = [
     "SignResult",
     "SigningKey",
+    "add_signature",
     "as_signing_key",
     "is_protected",
     "make_signing_key",
     "public_path",
     "sign",
-    "signed",
 ]
 
 MAX_KEY_FILE_BYTES = 65536
-"""Of a private key's file; ours take 300."""
+"""Most bytes read of a private key's file; ours have 300."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +46,19 @@ class SigningKey:
 
     @property
     def public(self) -> PublicKey:
-        """What a device trusts."""
+        """Return the public key, which devices trust."""
         from edge_runtime.trust.signatures import public_key
 
         return public_key(self.private)
 
     @property
     def key_id(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of the raw public key."""
+        """Return the first 16 hexadecimal digits of the SHA-256 of the raw public key."""
         return self.public.key_id
 
     @classmethod
     def read(cls, path: str | os.PathLike[str], *, password: str | None = None) -> SigningKey:
-        """The key in a PEM file.
+        """Read the key in a PEM file.
 
         Raises
         ------
@@ -77,7 +76,7 @@ class SigningKey:
 
         if is_protected(path) and password is None:
             raise SigningError(
-                f"{os.fspath(path)} is protected by a password; hand it "
+                f"{os.fspath(path)} is protected by a password; pass it "
                 "(SigningKey.read(path, password=...))"
             )
         try:
@@ -86,12 +85,12 @@ class SigningKey:
             reason = (
                 "the password is wrong, or the file is damaged"
                 if b"ENCRYPTED" in pem
-                else "it is no private key in PEM, or needs no password"
+                else "it is not a private key in PEM, or it needs no password"
             )
             raise SigningError(f"{os.fspath(path)} cannot be read: {reason}") from error
         if not isinstance(key, Ed25519PrivateKey):
             raise SigningError(
-                f"{os.fspath(path)} holds a key of another kind, expected Ed25519; make one with "
+                f"{os.fspath(path)} holds a key of another type, expected Ed25519; make one with "
                 "edge-pipeline keygen"
             )
         return cls(key)
@@ -99,7 +98,7 @@ class SigningKey:
 
 @dataclass(frozen=True)
 class SignResult:
-    """What :func:`sign` signed, and with which key."""
+    """Result of :func:`sign`: the signed file and the key."""
 
     path: Path
     key_id: str
@@ -107,7 +106,7 @@ class SignResult:
 
 
 def make_signing_key(path: str | os.PathLike[str], *, password: str | None) -> SigningKey:
-    """Make a key, and write it to *path*, its public half beside it.
+    """Make a key and write it to *path*, with its public key beside it.
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ def make_signing_key(path: str | os.PathLike[str], *, password: str | None) -> S
     Raises
     ------
     SigningError
-        A key is there already: it is never written over.
+        A key file exists already; it is never overwritten.
     OSError
         A file cannot be written.
     """
@@ -129,7 +128,9 @@ def make_signing_key(path: str | os.PathLike[str], *, password: str | None) -> S
 
     path = Path(path)
     if password == "":
-        raise SigningError("the password is empty; choose another, or none on purpose")
+        raise SigningError(
+            "the password is empty; choose another one, or pass None for no password"
+        )
     protection: Any = (
         serialization.NoEncryption()
         if password is None
@@ -139,10 +140,10 @@ def make_signing_key(path: str | os.PathLike[str], *, password: str | None) -> S
     pem = key.private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection
     )
-    for there in (path, public_path(path)):
-        if there.exists():
-            raise SigningError(f"{there} exists, and a key is never written over; name another")
-    # Exclusive: whoever made the file in the meantime keeps it.
+    for key_file in (path, public_path(path)):
+        if key_file.exists():
+            raise SigningError(f"{key_file} exists, and a key is never overwritten; name another")
+    # Exclusive: a file that another process has made in the meantime stays.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -157,12 +158,12 @@ def make_signing_key(path: str | os.PathLike[str], *, password: str | None) -> S
 
 
 def public_path(path: Path) -> Path:
-    """Where the public key of a private key's file lies: ``NAME.pub.pem``."""
+    """Return the path of the public key beside a private key: ``NAME.pub.pem``."""
     return path.with_name(f"{path.name.removesuffix('.pem')}.pub.pem")
 
 
 def is_protected(path: str | os.PathLike[str]) -> bool:
-    """Whether a key file asks for a password."""
+    """Return whether a key file is protected by a password."""
     with open(path, "rb") as file:
         return b"ENCRYPTED" in file.read(MAX_KEY_FILE_BYTES)
 
@@ -170,7 +171,7 @@ def is_protected(path: str | os.PathLike[str]) -> bool:
 def sign(path: str | os.PathLike[str], key: SigningKey | str | os.PathLike[str]) -> SignResult:
     """Sign a sealed file in place, after loading it as a device would.
 
-    A signature that is there already is replaced.
+    An older signature is replaced.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def sign(path: str | os.PathLike[str], key: SigningKey | str | os.PathLike[str])
     Raises
     ------
     BundleError, SelfTestError
-        The file is no bundle that a device would load.
+        A device would not load the file.
     SigningError
         The key cannot be read.
     OSError
@@ -193,32 +194,32 @@ def sign(path: str | os.PathLike[str], key: SigningKey | str | os.PathLike[str])
     raw = path.read_bytes()
     with edge_runtime.load(raw) as model:
         manifest = model.manifest
-    write_whole(signed(raw, key), path)
+    write_whole(add_signature(raw, key), path)
     return SignResult(path, key.key_id, manifest)
 
 
 def as_signing_key(key: SigningKey | str | os.PathLike[str]) -> SigningKey:
-    """*key* itself, or read from its file."""
+    """Return *key* itself, or read it from its file."""
     return key if isinstance(key, SigningKey) else SigningKey.read(key)
 
 
-def signed(raw: bytes, key: SigningKey) -> bytes:
-    """The bundle's bytes, signed, and checked as a device that trusts the key would."""
+def add_signature(raw: bytes, key: SigningKey) -> bytes:
+    """Sign the bundle's bytes, and check them as a device that trusts the key would."""
     from edge_runtime.bundle.layout import unpack
     from edge_runtime.trust.keys import TrustedKeys
     from edge_runtime.trust.signatures import sign as with_signature
 
-    made = with_signature(raw, key.private)
+    signed_bytes = with_signature(raw, key.private)
     try:
-        unpack(made, verify=TrustedKeys({key.key_id: key.public}).check)
+        unpack(signed_bytes, verify=TrustedKeys({key.key_id: key.public}).check)
     except EdgeRuntimeError as error:
         raise SigningError(f"the signed bundle does not read back: {error}") from error
-    return made
+    return signed_bytes
 
 
 def _cryptography() -> None:
     try:
-        import cryptography  # noqa: F401 (asked for here, to say what to install)
+        import cryptography  # noqa: F401 (imported to say what to install)
     except ImportError as error:
         raise SigningError(
             "signing needs the package cryptography; pip install 'edge-pipeline[signing]'"

@@ -1,1 +1,1 @@
-"""A sealed model becomes one archive with all that a board without a network needs to run it."""
+"""Pack a sealed model and the packages that run it, for a board without a network."""

@@ -1,8 +1,8 @@
-"""The wheels and the model of a kit in, a CycloneDX document out: what is in it, and whose it is.
+"""Describe the model and the wheels of a kit in a CycloneDX document, with their licences.
 
-Written by hand after the specification (CycloneDX 1.6, ECMA-424): the document has a dozen fields,
-and a library for it would bring ten packages to the build machine.  A test holds it to the schema.
-No date and no serial number go in: the same kit has the same document.
+The document follows CycloneDX 1.6 (ECMA-424).  It has a dozen fields, so no library is used, which
+would bring ten packages; a test validates it by the schema.  It has no date and no serial number:
+the same kit has the same document.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["bill_of_materials"]
 def bill_of_materials(
     manifest: Manifest, model_sha256: str, wheels: Mapping[str, Wheel], pip: Wheel, target: Target
 ) -> bytes:
-    """The document, as JSON."""
+    """Return the document as JSON."""
     model = {
         "type": "machine-learning-model",
         "bom-ref": f"model:{manifest.name}",
@@ -44,7 +44,10 @@ def bill_of_materials(
         ],
     }
     order = [wheels[name] for name in sorted(wheels)]
-    installer = {**_component(pip), "scope": "excluded"}  # it installs, and stays outside
+    installer = {
+        **_component(pip),
+        "scope": "excluded",
+    }  # pip installs the others, and is not installed itself
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
@@ -88,19 +91,19 @@ def _licences(wheel: Wheel) -> list[dict[str, Any]]:
 
 def _dependencies(model: str, wheels: Sequence[Wheel]) -> list[dict[str, Any]]:
     present = {wheel.name: _reference(wheel.name, wheel.version) for wheel in wheels}
-    found: list[dict[str, Any]] = [
+    dependencies: list[dict[str, Any]] = [
         {"ref": "kit", "dependsOn": sorted([model, *present.values()])},
         {"ref": model, "dependsOn": [present["edge-runtime"]]},
     ]
     for wheel in wheels:
         needed = {canonicalize_name(r.name) for r in wheel.requirements}
-        found.append(
+        dependencies.append(
             {
                 "ref": present[wheel.name],
                 "dependsOn": sorted(present[name] for name in needed & present.keys()),
             }
         )
-    return found
+    return dependencies
 
 
 def _reference(name: str, version: str) -> str:

@@ -1,4 +1,4 @@
-"""``make_kit``: a sealed model and a board in, one archive that installs there offline out."""
+"""Make a kit: one archive that installs a sealed model on a board without a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,25 @@ from edge_runtime.bundle.manifest import Manifest
 from packaging.requirements import Requirement
 
 from edge_pipeline.errors import KitError
-from edge_pipeline.packaging.kit import slim_wheels
 from edge_pipeline.packaging.kit.archive import FORMAT, pack
 from edge_pipeline.packaging.kit.bill_of_materials import bill_of_materials
-from edge_pipeline.packaging.kit.download_wheels import Gathered, Wanted, gather
+from edge_pipeline.packaging.kit.download_wheels import (
+    WheelRequest,
+    WheelSet,
+    download_wheels,
+)
+from edge_pipeline.packaging.kit.slim_wheels import prune_wheel
 from edge_pipeline.packaging.kit.targets import Target, find_target
 from edge_pipeline.packaging.kit.wheels import Wheel, required_by
 
 __all__ = ["Kit", "KitPackage", "board_name", "make_kit"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-# What else lies beside the models' folders.
-_TAKEN = {"runtime", "board.sh", "uninstall.sh"}
-# The environment without packages: links to Python, its activate scripts.
+# Names that install.sh uses beside the folders of models.
+_RESERVED_NAMES = {"runtime", "board.sh", "uninstall.sh"}
+# Size of an empty virtual environment: links to Python, activate scripts.
 _ENVIRONMENT_BYTES = 200_000
-# What Python writes into __pycache__ when the model is checked, for each byte of source.
+# Bytes that Python writes into __pycache__ for each installed byte.
 _CACHES = 0.06
 _BLOCK_BYTES = 4096
 
@@ -44,11 +49,11 @@ class KitPackage:
     Attributes
     ----------
     name, version, licence
-        As its metadata says.
+        As in its metadata.
     wheel_bytes, installed_bytes
-        Of the wheel, and of its files when unpacked.
+        Size of the wheel, and of its files when installed.
     full_bytes
-        Of its files when unpacked, had it not been pruned.
+        Size of the installed files before pruning.
     """
 
     name: str
@@ -61,24 +66,24 @@ class KitPackage:
 
 @dataclass(frozen=True)
 class Kit:
-    """A kit that was written.
+    """A kit: its file, and the packages that it installs.
 
     Attributes
     ----------
     path, sha256, kit_bytes
-        The archive.
+        The archive, its digest and its size.
     name
-        What the model is called on the board.
+        Name of the model on the board.
     runtime_id
-        Of the environment that it installs: kits with the same one share it.
+        Id of the environment that it installs; kits with the same id share it.
     target, slim
-        As asked for.
+        As requested.
     packages
-        What it installs, in order of name.
+        Packages that it installs, sorted by name.
     left_out
         Packages of the full runtime that a slim one does not need, with their size.
     notes
-        What should be known of it.
+        Notes for the user.
     """
 
     path: Path
@@ -94,16 +99,16 @@ class Kit:
 
     @property
     def installed_bytes(self) -> int:
-        """Of all packages, without Python's caches."""
+        """Return the installed size of all packages, without Python's caches."""
         return sum(package.installed_bytes for package in self.packages)
 
     @property
     def full_bytes(self) -> int:
-        """The same, had nothing been pruned."""
+        """Return the installed size of all packages before pruning."""
         return sum(p.full_bytes for p in self.packages) + sum(self.left_out.values())
 
     def to_json(self) -> dict[str, Any]:
-        """For ``--json``."""
+        """Return a dict that JSON can hold."""
         return {
             "path": str(self.path),
             "sha256": self.sha256,
@@ -146,17 +151,17 @@ def make_kit(
     board, platform
         ``zero2``, ``3``, ``4`` or ``5``; or ``x86-64``.
     python
-        Of the board, as ``3.11``.
+        Python version of the board, as ``3.11``.
     slim
-        Leave out what inference never opens.
+        Leave out the files that inference never opens.
     extras
-        Of edge-runtime: ``signing``.
+        Extras of edge-runtime: ``signing``.
     pins
         ``NAME==VERSION``, for versions other than those installed here.
     wheels
-        Folder of wheels; without it pip asks its package index.
+        Folder of wheels; without it pip uses its package index.
     name
-        What the model is called on the board; its own name when None.
+        Name of the model on the board; its own name when None.
 
     Returns
     -------
@@ -166,7 +171,7 @@ def make_kit(
     Raises
     ------
     KitError
-        No kit can be made for that board, or a wheel is missing.
+        No kit can be made for the board, or a wheel is missing.
     BundleError
         The file is not a sealed model, or no onnxruntime for that board may run it.
     OSError
@@ -175,9 +180,9 @@ def make_kit(
     target = find_target(board, platform=platform, python=python)
     bundle = open_bundle(os.fspath(path))
     manifest = bundle.manifest
-    called = board_name(name or manifest.name)
+    model_name = board_name(name or manifest.name)
     model = Path(path).read_bytes()
-    wanted = Wanted(
+    request = WheelRequest(
         target,
         onnxruntime=manifest.requires.onnxruntime,
         extras=tuple(extras),
@@ -185,83 +190,102 @@ def make_kit(
         wheels=None if wheels is None else Path(wheels),
     )
     with tempfile.TemporaryDirectory(prefix="edge-kit-") as folder:
-        full = gather(wanted, Path(folder))
-        chosen = _slimmed(full.wheels, wanted, Path(folder)) if slim else full.wheels
-        requirements = _requirements(chosen)
-        runtime_id = hashlib.sha256(f"{target.python} {target.machine}\n{requirements}".encode())
-        kit = _Plan(called, manifest, model, target, full, chosen, runtime_id.hexdigest()[:16])
-        destination = Path(output or f"{called}-{target.name}.kit.tar.gz")
-        pack(kit.parts(requirements), f"{called}-kit", destination)
-        raw = destination.read_bytes()
-        return Kit(
-            path=destination,
-            sha256=hashlib.sha256(raw).hexdigest(),
-            kit_bytes=len(raw),
-            name=called,
-            runtime_id=kit.runtime_id,
-            target=target,
-            slim=slim,
-            packages=[_package(wheel, full.wheels[name]) for name, wheel in chosen.items()],
-            left_out={
-                name: wheel.unpacked_bytes
-                for name, wheel in full.wheels.items()
-                if name not in chosen
-            },
-            notes=full.notes,
-        )
+        full = download_wheels(request, Path(folder))
+        installed = _prune_wheels(full.wheels, request, Path(folder)) if slim else full.wheels
+        plan = _Plan(model_name, manifest, model, target, full, installed, slim)
+        return plan.write(Path(output or f"{model_name}-{target.name}.kit.tar.gz"))
 
 
-def board_name(called: str) -> str:
-    """*called*, if it can be the name of a model's folder on a board.
+def board_name(name: str) -> str:
+    """Return *name*, checked as the name of a model's folder on a board.
 
     Raises
     ------
     KitError
-        It cannot be the name of a folder on every board.
+        Not every board can have a folder of this name.
     """
-    if _NAME.fullmatch(called) and called not in _TAKEN:
-        return called
-    instead = re.sub(r"[^A-Za-z0-9._-]+", "-", called).strip("-._")[:57] or "model"
-    instead += "-model" if instead in _TAKEN else ""
+    if _NAME.fullmatch(name) and name not in _RESERVED_NAMES:
+        return name
+    suggestion = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:57] or "model"
+    suggestion += "-model" if suggestion in _RESERVED_NAMES else ""
     raise KitError(
-        f"{called!r:.80} cannot be the name of a folder on the board: expected letters, digits, "
-        f"'.', '_' and '-'; pass --name {instead}"
+        f"{name!r:.80} cannot be the name of a folder on the board: expected letters, digits, "
+        f"'.', '_' and '-'; pass --name {suggestion}"
     )
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Everything that goes into one archive."""
+    """The model, the wheels and the values of one archive."""
 
     name: str
     manifest: Manifest
     model: bytes
     target: Target
-    full: Gathered
+    full: WheelSet
     wheels: Mapping[str, Wheel]
-    runtime_id: str
+    slim: bool
 
-    def parts(self, requirements: str) -> dict[str, bytes]:
-        """Name in the archive to bytes."""
+    @cached_property
+    def requirements(self) -> str:
+        """List every distribution with version and hash, for ``pip --require-hashes``."""
+        return "".join(
+            f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n"
+            for wheel in self.wheels.values()
+        )
+
+    @cached_property
+    def runtime_id(self) -> str:
+        """Digest the Python, the machine and the requirements of the environment."""
+        environment = f"{self.target.python} {self.target.machine}\n{self.requirements}"
+        return hashlib.sha256(environment.encode()).hexdigest()[:16]
+
+    def write(self, path: Path) -> Kit:
+        """Write the archive to *path*."""
+        pack(self.parts(), f"{self.name}-kit", path)
+        raw = path.read_bytes()
+        full = self.full.wheels
+        return Kit(
+            path=path,
+            sha256=hashlib.sha256(raw).hexdigest(),
+            kit_bytes=len(raw),
+            name=self.name,
+            runtime_id=self.runtime_id,
+            target=self.target,
+            slim=self.slim,
+            packages=[_package(wheel, full[name]) for name, wheel in self.wheels.items()],
+            left_out={
+                name: wheel.unpacked_bytes
+                for name, wheel in full.items()
+                if name not in self.wheels
+            },
+            notes=self.full.notes,
+        )
+
+    def parts(self) -> dict[str, bytes]:
+        """Return the parts of the archive: name to bytes."""
         digest = hashlib.sha256(self.model).hexdigest()
         parts = {
             f"models/{self.name}.onnx": self.model,
-            "requirements.txt": requirements.encode(),
-            "kit.json": self._told(digest),
+            "requirements.txt": self.requirements.encode(),
+            "kit.json": self._metadata(digest),
             "sbom.cdx.json": bill_of_materials(
                 self.manifest, digest, self.wheels, self.full.pip, self.target
             ),
-            f"edge-{self.name}.service": self._filled("edge.service", digest),
-            "README.txt": self._filled("README.txt", digest),
-            **{s: self._filled(s, digest) for s in ("install.sh", "board.sh", "uninstall.sh")},
+            f"edge-{self.name}.service": self._fill_template("edge.service", digest),
+            "README.txt": self._fill_template("README.txt", digest),
+            **{
+                s: self._fill_template(s, digest)
+                for s in ("install.sh", "board.sh", "uninstall.sh")
+            },
         }
         for wheel in (*self.wheels.values(), self.full.pip):
             parts[f"wheels/{wheel.path.name}"] = wheel.path.read_bytes()
             parts |= _licence_parts(wheel)
         return parts
 
-    def _filled(self, template: str, digest: str) -> bytes:
-        """A file of the folder ``board``, with this kit's values instead of ``@NAME@``."""
+    def _fill_template(self, template: str, digest: str) -> bytes:
+        """Return a file of the folder ``board``, with this kit's values instead of ``@NAME@``."""
         text = (
             files("edge_pipeline.packaging.kit")
             .joinpath("board", template)
@@ -273,7 +297,7 @@ class _Plan:
             "VERSION": str(self.manifest.version),
             "SHA256": digest,
             "TARGET": self.target.name,
-            "TOLD": self.target.told,
+            "DESCRIPTION": self.target.description,
             "MACHINE": self.target.machine,
             "PYTHON": self.target.python,
             "GLIBC": f"{glibc[0]}.{glibc[1]}",
@@ -285,8 +309,8 @@ class _Plan:
         }
         return re.sub(r"@([A-Z_0-9]+)@", lambda m: values.get(m[1], m[0]), text).encode()
 
-    def _told(self, digest: str) -> bytes:
-        told = {
+    def _metadata(self, digest: str) -> bytes:
+        metadata = {
             "format": FORMAT,
             "name": self.name,
             "model_version": self.manifest.version,
@@ -297,21 +321,16 @@ class _Plan:
             "runtime_id": self.runtime_id,
             "packages": {wheel.name: wheel.version for wheel in self.wheels.values()},
         }
-        return (json.dumps(told, indent=2) + "\n").encode()
+        return (json.dumps(metadata, indent=2) + "\n").encode()
 
 
-def _slimmed(wheels: Mapping[str, Wheel], wanted: Wanted, folder: Path) -> dict[str, Wheel]:
-    """The pruned wheels, without those that nothing needs any more."""
-    pruned = {name: slim_wheels.slim(wheel, folder) for name, wheel in wheels.items()}
-    root = Requirement(f"edge-runtime[{','.join(wanted.extras)}]")
-    return {name: pruned[name] for name in required_by([root], pruned, wanted.target.markers)}
-
-
-def _requirements(wheels: Mapping[str, Wheel]) -> str:
-    """Every distribution in one version, and its hash: what pip --require-hashes takes."""
-    return "".join(
-        f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels.values()
-    )
+def _prune_wheels(
+    wheels: Mapping[str, Wheel], request: WheelRequest, folder: Path
+) -> dict[str, Wheel]:
+    """Prune the wheels, and drop those that are no longer required."""
+    pruned = {name: prune_wheel(wheel, folder) for name, wheel in wheels.items()}
+    root = Requirement(f"edge-runtime[{','.join(request.extras)}]")
+    return {name: pruned[name] for name in required_by([root], pruned, request.target.markers)}
 
 
 def _package(wheel: Wheel, full: Wheel) -> KitPackage:
@@ -326,7 +345,7 @@ def _package(wheel: Wheel, full: Wheel) -> KitPackage:
 
 
 def _licence_parts(wheel: Wheel) -> dict[str, bytes]:
-    """The licence files of a wheel, in a folder of their own."""
+    """Return the licence files of a wheel, below a folder of its name."""
     folder = f"licences/{wheel.name}-{wheel.version}"
     return {
         f"{folder}/{re.sub(r'[^A-Za-z0-9_.+-]', '_', name.partition('/')[2] or name)}": raw
@@ -335,14 +354,14 @@ def _licence_parts(wheel: Wheel) -> dict[str, bytes]:
 
 
 def _needed_glibc(wheel: Wheel) -> tuple[int, int]:
-    """The oldest glibc that one of the wheel's tags is content with (PEP 600)."""
-    found = [re.match(r"manylinux_(\d+)_(\d+)_", tag) for tag in wheel.tags]
-    exact = [(int(match[1]), int(match[2])) for match in found if match]
+    """Return the oldest glibc that one of the wheel's tags allows (PEP 600)."""
+    matches = [re.match(r"manylinux_(\d+)_(\d+)_", tag) for tag in wheel.tags]
+    exact = [(int(match[1]), int(match[2])) for match in matches if match]
     return min(exact, default=(2, 17) if any("manylinux" in t for t in wheel.tags) else (0, 0))
 
 
 def _needed_kb(wheels: Mapping[str, Wheel]) -> int:
-    """Disk space that the installed packages take, in whole blocks, with Python's caches."""
+    """Estimate the disk space of the installed packages, in whole blocks, with Python's caches."""
     unpacked = sum(wheel.unpacked_bytes for wheel in wheels.values())
     blocks = sum(wheel.n_files for wheel in wheels.values()) * _BLOCK_BYTES // 2
     return int(unpacked * (1 + _CACHES) + blocks + _ENVIRONMENT_BYTES) // 1024

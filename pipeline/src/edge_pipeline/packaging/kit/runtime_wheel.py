@@ -1,8 +1,8 @@
-"""The edge-runtime that is installed here in, a wheel of the very same files out.
+"""Build a wheel from the files of the installed edge-runtime.
 
-The wheel is put together from the installed files: that needs no network, no build tool and no
-checkout, is the same for an editable install, and what a model was verified with is what goes to
-the board.  A file that is not as its installer recorded it is refused.
+So the board gets the code that the model was verified with.  This needs no network, no build tool
+and no checkout, and works for an editable install too.  A file that differs from the installer's
+record is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WHEEL = "Wheel-Version: 1.0\nGenerator: edge-pipeline\nRoot-Is-Purelib: true\nT
 # Caches: Python's, and those of tools that ran in a checkout.
 _SKIPPED = re.compile(r"(^|/)(__pycache__|\.[^/]*)/|\.pyc$")
 
-# What an installer writes beside the wheel's own files.
+# Files that an installer adds to those of the wheel.
 _INSTALLERS = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 
 
@@ -36,7 +36,8 @@ def runtime_wheel(folder: Path) -> Wheel:
     Raises
     ------
     KitError
-        It is not installed as a distribution, has another version than its code, or was changed.
+        edge-runtime is not installed as a distribution, its version differs from its code's, or a
+        file was changed.
     """
     try:
         installed = distribution("edge-runtime")
@@ -62,27 +63,27 @@ def runtime_wheel(folder: Path) -> Wheel:
 
 
 def _own_files(code: Path, installed: Distribution) -> list[Path]:
-    """What the installer recorded; of an editable install, what lies in the folder of the code."""
+    """List the recorded files of the code; for an editable install, the files of its folder."""
     recorded = [
         Path(str(installed.locate_file(listed)))
         for listed in installed.files or ()
         if listed.parts[0] in _TOP_LEVEL
     ]
     inside = (path for name in _TOP_LEVEL for path in (code / name, *(code / name).rglob("*")))
-    found = recorded or [path for path in inside if path.is_file()]
-    return [path for path in found if not _SKIPPED.search(path.relative_to(code).as_posix())]
+    paths = recorded or [path for path in inside if path.is_file()]
+    return [path for path in paths if not _SKIPPED.search(path.relative_to(code).as_posix())]
 
 
 def _metadata(installed: Distribution) -> dict[str, bytes]:
-    """The files of the dist-info folder that came with the wheel."""
-    found = {}
+    """Read the files of the dist-info folder that the wheel had."""
+    contents = {}
     for listed in installed.files or ():
         if not listed.parts[0].endswith(".dist-info") or listed.name in _INSTALLERS:
             continue
-        found["/".join(listed.parts[1:])] = Path(str(installed.locate_file(listed))).read_bytes()
-    if "METADATA" not in found:
+        contents["/".join(listed.parts[1:])] = Path(str(installed.locate_file(listed))).read_bytes()
+    if "METADATA" not in contents:
         raise KitError("the metadata of the installed edge-runtime is missing; install it again")
-    return found
+    return contents
 
 
 def _check_unchanged(installed: Distribution) -> None:

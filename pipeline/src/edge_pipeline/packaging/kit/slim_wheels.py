@@ -1,8 +1,8 @@
-"""Wheels in, wheels without what inference never opens out.
+"""Write wheels without the files that inference never opens.
 
-What goes is listed here, path by path; what is not listed stays.  A slim wheel has a local version
-label and a RECORD of its own, its licences, and metadata that asks for no more than it needs, so
-that pip, importlib.metadata and an audit see what is really there.
+``PRUNED`` lists the removed files; every other file stays.  A slim wheel has a local version label,
+a RECORD of its own and all licences.  Its metadata lists only the requirements that it still has,
+so that pip, importlib.metadata and an audit see the installed files.
 """
 
 from __future__ import annotations
@@ -22,34 +22,34 @@ from packaging.utils import canonicalize_name
 from edge_pipeline.errors import KitError
 from edge_pipeline.packaging.kit.wheels import Member, Wheel, is_licence, write_wheel
 
-__all__ = ["LABEL", "PRUNED", "Pruning", "slim"]
+__all__ = ["LABEL", "PRUNED", "Pruning", "prune_wheel"]
 
 LABEL = "slim"
-"""Local version label (PEP 440) of a wheel that was pruned."""
+"""Local version label (PEP 440) of a pruned wheel."""
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """What goes from one distribution's wheel.
+    """Files and requirements to remove from one distribution's wheel.
 
     Attributes
     ----------
-    gone
+    removed
         Pattern of paths to the reason; ``*`` also matches slashes.
-    kept
-        Paths that stay although a pattern of *gone* matches them, and why.
-    needless
-        Requirements that only what is gone imports.
+    exceptions
+        Paths that stay although a pattern of *removed* matches them, with the reason.
+    unused_requirements
+        Requirements that only the removed files import.
     """
 
-    gone: Mapping[str, str]
-    kept: Mapping[str, str] = field(default_factory=dict)
-    needless: frozenset[str] = frozenset()
+    removed: Mapping[str, str]
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    unused_requirements: frozenset[str] = frozenset()
 
 
 PRUNED: Mapping[str, Pruning] = {
     "onnxruntime": Pruning(
-        gone={
+        removed={
             "onnxruntime/capi/libonnxruntime.so*": "the engine a second time, for programs in C",
             "onnxruntime/transformers/*": "rewrites transformer models before they are deployed",
             "onnxruntime/quantization/*": "rewrites models to 8 bits before they are deployed",
@@ -57,13 +57,13 @@ PRUNED: Mapping[str, Pruning] = {
             "onnxruntime/datasets/*": "three example models",
             "onnxruntime/backend/*": "the test interface of the onnx package",
         },
-        kept={
+        exceptions={
             "onnxruntime/capi/libonnxruntime_providers_shared.so": "without it every import warns",
         },
-        needless=frozenset({"flatbuffers", "packaging", "protobuf"}),
+        unused_requirements=frozenset({"flatbuffers", "packaging", "protobuf"}),
     ),
     "numpy": Pruning(
-        gone={
+        removed={
             "numpy/*tests/*": "numpy's own tests",
             "numpy/_core/_*_tests.*.so": "parts of those tests",
             "numpy/_core/_simd.*.so": "a part of those tests",
@@ -81,26 +81,28 @@ PRUNED: Mapping[str, Pruning] = {
 """Every file that a slim kit leaves out."""
 
 
-def slim(wheel: Wheel, folder: Path) -> Wheel:
-    """Write *wheel* without what :data:`PRUNED` lists to *folder*; one not listed comes back as is.
+def prune_wheel(wheel: Wheel, folder: Path) -> Wheel:
+    """Write *wheel* to *folder* without the files that :data:`PRUNED` lists.
+
+    A wheel without an entry there is returned as it is.
 
     Raises
     ------
     KitError
-        The wheel cannot be read, or a pattern matches nothing: its layout has changed, and what it
-        now holds has to be looked at before it may be pruned.
+        The wheel cannot be read, or a pattern matches nothing.  Its layout has then changed, and
+        somebody must look at its files before it may be pruned.
     """
     pruning = PRUNED.get(wheel.name)
     if pruning is None:
         return wheel
     with zipfile.ZipFile(wheel.path) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/")]
-        gone = {name for name in names if _is_gone(name, pruning)}
+        removed = {name for name in names if _is_removed(name, pruning)}
         _check_patterns(wheel, names, pruning)
         members = {
             name: Member(archive.read(name), _mode(archive.getinfo(name)))
             for name in names
-            if name not in gone
+            if name not in removed
         }
     distribution, version, *tags = wheel.path.name.split("-")
     label = f"{version}.{LABEL}" if "+" in version else f"{version}+{LABEL}"
@@ -110,33 +112,35 @@ def slim(wheel: Wheel, folder: Path) -> Wheel:
         for name, member in members.items()
         if name != f"{old}RECORD"
     }
-    renamed[f"{new}METADATA"] = Member(_metadata(wheel, label, pruning.needless).encode())
+    renamed[f"{new}METADATA"] = Member(
+        _metadata(wheel, label, pruning.unused_requirements).encode()
+    )
     points = f"{new}entry_points.txt"
     if points in renamed:
         renamed[points] = Member(_entry_points(renamed[points].raw.decode(), renamed).encode())
     return write_wheel(folder / "-".join((distribution, label, *tags)), renamed)
 
 
-def _is_gone(name: str, pruning: Pruning) -> bool:
-    if name in pruning.kept or ".dist-info/" in name or is_licence(name):
+def _is_removed(name: str, pruning: Pruning) -> bool:
+    if name in pruning.exceptions or ".dist-info/" in name or is_licence(name):
         return False
-    return any(fnmatchcase(name, pattern) for pattern in pruning.gone)
+    return any(fnmatchcase(name, pattern) for pattern in pruning.removed)
 
 
 def _check_patterns(wheel: Wheel, names: Sequence[str], pruning: Pruning) -> None:
-    idle = [
+    unmatched = [
         pattern
-        for pattern in (*pruning.gone, *pruning.kept)
+        for pattern in (*pruning.removed, *pruning.exceptions)
         if not any(fnmatchcase(name, pattern) for name in names)
     ]
-    if idle and not set(idle) <= _OPTIONAL:
+    if unmatched and not set(unmatched) <= _OPTIONAL:
         raise KitError(
-            f"{wheel.path.name} holds nothing at {', '.join(sorted(set(idle) - _OPTIONAL))}: its "
-            "layout is not the one that --slim was proven on; make the kit without --slim"
+            f"{wheel.path.name} has no file {', '.join(sorted(set(unmatched) - _OPTIONAL))}: its "
+            "layout is not the one that --slim was tested with; make the kit without --slim"
         )
 
 
-# In some releases and not in others.
+# Patterns that some releases do not have.
 _OPTIONAL = {
     "numpy/_core/_simd.*.so",
     "numpy/_core/lib/*",
@@ -147,27 +151,27 @@ _OPTIONAL = {
 }
 
 
-def _metadata(wheel: Wheel, version: str, needless: frozenset[str]) -> str:
-    """The metadata with the new version, and without requirements of what is gone."""
+def _metadata(wheel: Wheel, version: str, unused: frozenset[str]) -> str:
+    """Return the metadata with the new version, without requirements of removed files."""
     head, blank, body = wheel.text("METADATA").partition("\n\n")
     lines = []
     for line in head.splitlines():
         name, _, value = line.partition(": ")
-        if name == "Requires-Dist" and _is_needless(value, needless):
+        if name == "Requires-Dist" and _is_unused(value, unused):
             continue
         lines.append(f"Version: {version}" if name == "Version" else line)
     return "\n".join(lines) + blank + body
 
 
-def _is_needless(text: str, needless: frozenset[str]) -> bool:
+def _is_unused(text: str, unused: frozenset[str]) -> bool:
     requirement = Requirement(text)
-    # An extra's requirement is for what is gone as well: the tools of onnxruntime.
+    # The extras of onnxruntime are requirements of its removed tools.
     marker = str(requirement.marker or "")
-    return canonicalize_name(requirement.name) in needless or "extra ==" in marker
+    return canonicalize_name(requirement.name) in unused or "extra ==" in marker
 
 
 def _entry_points(text: str, members: Mapping[str, Member]) -> str:
-    """Without commands and plug-ins whose module is gone."""
+    """Return the entry points whose module is still there."""
     points = ConfigParser(delimiters=("=",), interpolation=None)
     points.optionxform = str  # type: ignore[assignment,method-assign]
     points.read_string(text)
@@ -178,9 +182,9 @@ def _entry_points(text: str, members: Mapping[str, Member]) -> str:
                 points.remove_option(section, name)
         if not points.options(section):
             points.remove_section(section)
-    written = StringIO()
-    points.write(written)
-    return written.getvalue()
+    buffer = StringIO()
+    points.write(buffer)
+    return buffer.getvalue()
 
 
 def _mode(entry: zipfile.ZipInfo) -> int:

@@ -1,6 +1,6 @@
-"""The name of a board or platform in, a :class:`Target` that wheels can be chosen for out.
+"""Find the :class:`Target` that the name of a board or platform stands for.
 
-What no onnxruntime wheel exists for is refused here, by name and with the remedy.
+A target for which onnxruntime has no wheel is refused, with the reason and the remedy.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ BOARDS: Mapping[str, str] = {
     "4": "Raspberry Pi 4 (Cortex-A72)",
     "5": "Raspberry Pi 5 (Cortex-A76)",
 }
-"""Boards that kits are made for."""
+"""Boards for which kits can be made."""
 
 OLDEST_PYTHON = (3, 11)
 """Oldest Python that edge-runtime runs on; Raspberry Pi OS bookworm has it."""
 
 NEWEST_GLIBC = (2, 36)
-"""Newest glibc a wheel may ask for: that of Debian 12, whose Raspberry Pi OS has Python 3.11."""
+"""Newest glibc that a wheel may need: Debian 12 has it, the oldest system with Python 3.11."""
 
 _OLDEST_GLIBC = 17
 
-# Of the Cortex-A76 alone: what onnxruntime_versions asks of a CPU before it runs a release.
+# CPU features of the Cortex-A76 alone; onnxruntime_versions needs them for some releases.
 _HALF_PRECISION = frozenset({"asimdhp", "fphp"})
 
 _ARM32 = (
@@ -56,38 +56,38 @@ _REFUSED: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Target:
-    """What a kit is made for.
+    """A board or platform, with its Python version.
 
     Attributes
     ----------
     name
         ``zero2``, ``3``, ``4``, ``5`` or ``x86-64``.
-    told
-        The same for people.
+    description
+        The name for people, as ``Raspberry Pi 4 (Cortex-A72)``.
     machine
-        What ``uname -m`` says there.
+        Machine as ``uname -m`` prints it there.
     python
-        Its Python, as ``3.11``.
+        Python version, as ``3.11``.
     features
-        What its CPU can do beyond the others', in the words of /proc/cpuinfo.
+        CPU features beyond those of the other boards, named as in /proc/cpuinfo.
     """
 
     name: str
-    told: str
+    description: str
     machine: str
     python: str
     features: frozenset[str] = frozenset()
 
     @property
     def platforms(self) -> list[str]:
-        """Tags of the wheels that fit, the best first (PEP 600)."""
+        """Return the platform tags of wheels that run there, the best first (PEP 600)."""
         newest = NEWEST_GLIBC[1]
         tags = [f"manylinux_2_{minor}" for minor in range(newest, _OLDEST_GLIBC - 1, -1)]
         return [f"{tag}_{self.machine}" for tag in (*tags, "manylinux2014")]
 
     @property
     def markers(self) -> dict[str, str]:
-        """The environment of requirements' markers (PEP 508)."""
+        """Return the environment for the markers of requirements (PEP 508)."""
         return {
             "implementation_name": "cpython",
             "os_name": "posix",
@@ -101,12 +101,12 @@ class Target:
         }
 
     def check_onnxruntime(self, version: str, required: str) -> None:
-        """Refuse an onnxruntime that must not run here, before anything is copied to a board.
+        """Refuse an onnxruntime that must not run on this target.
 
         Raises
         ------
         UnsupportedRuntimeError
-            It is on the deny list, or too old for the model or the runtime.
+            The version is on the deny list, or too old for the model or edge-runtime.
         """
         check_version(version, self.machine, required, features=self.features)
 
@@ -114,12 +114,12 @@ class Target:
 def find_target(
     board: str | None = None, *, platform: str | None = None, python: str = "3.11"
 ) -> Target:
-    """The target that a board's or a platform's name stands for.
+    """Return the target of the board or platform of this name.
 
     Raises
     ------
     KitError
-        No kit can run there; the message says what can be done.
+        No kit can run there; the message has the remedy.
     """
     if (board is None) == (platform is None):
         raise KitError(f"name either a board ({', '.join(BOARDS)}) or the platform x86-64")
@@ -140,12 +140,12 @@ def find_target(
 
 
 def _checked_python(version: str) -> str:
-    found = re.fullmatch(r"(\d{1,2})\.(\d{1,3})(\.\d{1,3})?", version)
-    if found is None:
-        raise KitError(f"{version!r} is no version of Python; expected one as 3.11 or 3.13")
-    if (int(found[1]), int(found[2])) < OLDEST_PYTHON:
+    match = re.fullmatch(r"(\d{1,2})\.(\d{1,3})(\.\d{1,3})?", version)
+    if match is None:
+        raise KitError(f"{version!r} is not a Python version; expected one such as 3.11 or 3.13")
+    if (int(match[1]), int(match[2])) < OLDEST_PYTHON:
         raise KitError(
             f"Python {version} is too old, 3.11 or newer is needed; update the board's system: "
             "Raspberry Pi OS bookworm has 3.11, trixie 3.13"
         )
-    return f"{found[1]}.{found[2]}"
+    return f"{match[1]}.{match[2]}"

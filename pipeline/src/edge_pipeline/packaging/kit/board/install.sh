@@ -9,7 +9,7 @@
 set -eu
 
 kit_name='@NAME@'
-kit_target='@TOLD@'
+kit_target='@DESCRIPTION@'
 kit_machine='@MACHINE@'
 kit_python='@PYTHON@'
 kit_glibc='@GLIBC@'
