@@ -25,7 +25,7 @@ ROWS = "x\n1\n2\n"
 
 
 def wheels_for(machine: str, python: str) -> Path:
-    """Return a folder of the wheels that a kit needs on *machine*, in the versions installed here."""
+    """Return a folder of wheels for *machine*, in the versions installed here."""
     requirements = [
         f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "onnxruntime")
     ]

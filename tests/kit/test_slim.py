@@ -19,8 +19,7 @@ import kits
 import pytest
 from edge_pipeline.errors import KitError
 from edge_pipeline.packaging.kit.archive import read_kit
-from edge_pipeline.packaging.kit.slim_wheels import PRUNED
-from edge_pipeline.packaging.kit.slim_wheels import prune_wheel
+from edge_pipeline.packaging.kit.slim_wheels import PRUNED, prune_wheel
 from edge_pipeline.packaging.kit.wheels import Member, Wheel, write_wheel
 
 from .conftest import X86_64
