@@ -1,13 +1,13 @@
-"""Fuzz the device's readers with atheris, by coverage, for as long as one likes.
+"""Fuzz the readers of the device with atheris, guided by coverage.
 
     pip install atheris
     python tools/fuzz.py graph CORPUS-FOLDER -max_total_time=60
 
-Targets: ``file`` (bytes as they come), ``graph`` (the scan of a graph), ``manifest`` (a manifest's
-text).  What ends with another exception than a BundleError is written to ``crash-*``; put it into
-the target's folder in tests/data/fuzz, where tests/fuzz reads it from then on.  There lie, too, the
-files of a million inputs that between them reach every branch which any input reached; start
-from them: ``cp tests/data/fuzz/graph/* CORPUS-FOLDER``.
+Targets: ``file`` (a whole file), ``graph`` (the scan of a graph), ``manifest`` (the text of a
+manifest).  An input that raises anything but a BundleError is written to ``crash-*``.  Put it into
+the target's folder in tests/data/fuzz, which tests/fuzz reads.  That folder also holds a minimal
+corpus with the coverage of a million inputs; start from it:
+``cp tests/data/fuzz/graph/* CORPUS-FOLDER``.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 
 def targets() -> dict[str, tuple[Callable[[bytes], object], list[bytes]]]:
-    """Target name to what it calls, and the inputs to start from."""
+    """Return the targets: name to function and first inputs."""
     from device import models
     from device.hostile import TREE_OPSETS, body, described, loop, model, trees
     from device.tiny_onnx import tensor
 
     parts = [models.classifier(), models.mixed(), models.text()]
-    told = described(TREE_OPSETS)
+    manifest = described(TREE_OPSETS)
     looped = model([loop("n", body())], initializers=[tensor("n", 3)], opsets=TREE_OPSETS)
     tree = model([trees([1, 2, 0], [0, 0, 1])], opsets=TREE_OPSETS)
     return {
         "file": (unpack, [p.sealed() for p in parts]),
-        "graph": (lambda raw: scan(raw, told), [looped, tree, *(p.graph for p in parts)]),
+        "graph": (lambda raw: scan(raw, manifest), [looped, tree, *(p.graph for p in parts)]),
         "manifest": (Manifest.from_bytes, [p.manifest.to_bytes() for p in parts]),
     }
 
@@ -54,11 +54,11 @@ def main(arguments: list[str]) -> None:
     for index, seed in enumerate(seeds):
         (folder / f"seed-{index}").write_bytes(seed)
 
-    def one(raw: bytes) -> None:
+    def run_target(raw: bytes) -> None:
         with contextlib.suppress(BundleError):
             call(raw)
 
-    atheris.Setup([sys.argv[0], corpus, *options], one)
+    atheris.Setup([sys.argv[0], corpus, *options], run_target)
     atheris.Fuzz()
 
 

@@ -1,7 +1,7 @@
-"""Prove, with the interpreter that runs this, that nothing of the build machine can be imported.
+"""Check that this interpreter cannot import any package of the build machine.
 
-Run by `make demo` and `make test` inside the device's environments.  Prints one line for each
-fact; exits 1 with the offending module named.
+`make demo` and `make test` run it in the environments of the device.  It prints one line for each
+fact, and exits with 1 when a package can be imported.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ ABSENT = ("sklearn", "scipy", "pandas", "onnx", "skl2onnx", "edge_pipeline")
 
 
 def main() -> int:
-    """Try every import that a device must not need."""
-    # `python tools/prove_bare.py` puts only tools/ on the path, so what is imported here is
-    # what is installed.
+    """Import every package that a device must not have; return 1 if one is there."""
+    # `python tools/prove_bare.py` puts only tools/ on the path, so only installed packages can
+    # be imported.
     present = [name for name in ABSENT if _can_import(name)]
     if present:
         print(f"edge: {sys.prefix} holds {', '.join(present)}: not a device", file=sys.stderr)
         return 1
     print(f"not importable here: {', '.join(ABSENT)}")
     runtime = importlib.import_module("edge_runtime")
-    where = Path(str(runtime.__file__)).resolve()
-    if not where.is_relative_to(Path(sys.prefix).resolve()):
-        print(f"edge: edge_runtime comes from {where}, not from its wheel", file=sys.stderr)
+    location = Path(str(runtime.__file__)).resolve()
+    if not location.is_relative_to(Path(sys.prefix).resolve()):
+        print(f"edge: edge_runtime comes from {location}, not from its wheel", file=sys.stderr)
         return 1
-    print(f"edge_runtime comes from its wheel: {where.relative_to(Path(sys.prefix).resolve())}")
+    print(f"edge_runtime comes from its wheel: {location.relative_to(Path(sys.prefix).resolve())}")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Prove a slim runtime on this machine: golden rows bit for bit, and the device's whole suite.
+"""Test a slim runtime on this machine: golden rows bit for bit, and the tests of the device.
 
     python tools/prove_slim.py MODEL.onnx...
 
-Makes a slim kit for this machine and installs it.  Every model must answer its golden rows exactly
-as the full onnxruntime and numpy do that run this; then tests/device runs with the slim ones.
+Makes a slim kit for this machine and installs it.  Every model must predict its golden rows exactly
+as with the full onnxruntime and numpy of this Python.  Then tests/device runs on the slim runtime.
 Needs a package index.
 """
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 BORROWED = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 
-ANSWERS = """
+PREDICT_GOLDEN_ROWS = """
 import sys
 import edge_runtime
 from edge_runtime.bundle.manifest import cell_from_json
@@ -37,14 +37,14 @@ with edge_runtime.load(sys.argv[1]) as model:
 
 
 def main() -> int:
-    """Run both proofs; 1 if one fails."""
+    """Run both tests; return 1 if one fails."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = _install(folder, Path(sys.argv[1]))
         for model in sys.argv[1:]:
-            told = [_answers(program, model) for program in (Path(sys.executable), python)]
-            if told[0] != told[1]:
-                print(f"edge: {model} answers otherwise on the slim runtime", file=sys.stderr)
+            outputs = [_predictions(program, model) for program in (Path(sys.executable), python)]
+            if outputs[0] != outputs[1]:
+                print(f"edge: {model} predicts differently on the slim runtime", file=sys.stderr)
                 return 1
             print(f"{model}: golden rows equal bit for bit, full and slim")
         for module in BORROWED:
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def _install(folder: Path, model: Path) -> Path:
-    """The interpreter of a slim runtime."""
+    """Install a slim runtime, and return its interpreter."""
     kit = edge_pipeline.make_kit(
         model, folder / "kit.tar.gz", platform="x86-64", python=PYTHON, slim=True
     )
@@ -77,21 +77,21 @@ def _install(folder: Path, model: Path) -> Path:
     return folder / "edge/runtime/bin/python"
 
 
-def _answers(python: Path, model: str) -> str:
-    command: list[str | Path] = [python, "-c", ANSWERS, model]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout
+def _predictions(python: Path, model: str) -> str:
+    command: list[str | Path] = [python, "-c", PREDICT_GOLDEN_ROWS, model]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    return process.stdout
 
 
 def _borrow(module: str, folder: Path) -> None:
-    """Show pytest to the slim runtime without installing into it."""
+    """Link a module into *folder*, to import it in the slim runtime without installing it."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         return
     folder.mkdir(exist_ok=True)
-    found = Path(spec.origin)
-    found = found.parent if found.name == "__init__.py" else found
-    (folder / found.name).symlink_to(found)
+    path = Path(spec.origin)
+    path = path.parent if path.name == "__init__.py" else path
+    (folder / path.name).symlink_to(path)
 
 
 if __name__ == "__main__":

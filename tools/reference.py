@@ -1,8 +1,8 @@
-"""Write docs/reference.md from the code: public names, errors and commands of both packages.
+"""Write docs/reference.md: public names, errors and commands of both packages.
 
 Usage: reference.py [--check]
 
-With --check nothing is written; exit 1 if the page is not what the code says.
+With --check nothing is written; exit 1 if the page differs from the code.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/reference.md"
 
 WIDEST = 100
-"""Letters of a signature on one line."""
+"""Most characters of a signature on one line."""
 
 HEAD = """# Reference
 
@@ -35,7 +35,7 @@ the like have parameters and errors in full; [recipe.md](recipe.md) has the keys
 
 
 def main() -> int:
-    """Write the page, or compare it."""
+    """Write the page, or compare it with the code."""
     text = "\n".join([HEAD, *_package(edge_pipeline), *_package(edge_runtime), *_commands()])
     text = text.rstrip("\n") + "\n"
     if "--check" not in sys.argv[1:]:
@@ -43,7 +43,7 @@ def main() -> int:
         return 0
     if PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print("docs/reference.md is not what the code says; run: python tools/reference.py")
+    print("docs/reference.md differs from the code; run: python tools/reference.py")
     return 1
 
 
@@ -81,14 +81,14 @@ def _signature(name: str, member: object) -> str:
         if parameter.default in (None, True, False) or isinstance(parameter.default, int | float):
             default = f" = {parameter.default!r}"
         parts.append(f"{parameter.name}: {parameter.annotation}{default}")
-    answer = f") -> {signature.return_annotation}"
-    if len(flat := f"{name}({', '.join(parts)}{answer}") <= WIDEST:
+    returns = f") -> {signature.return_annotation}"
+    if len(flat := f"{name}({', '.join(parts)}{returns}") <= WIDEST:
         return flat
-    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + answer
+    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + returns
 
 
 def _summary(member: object) -> str:
-    """The first paragraph of the docstring, without its markup."""
+    """Return the first paragraph of the docstring, without its markup."""
     text = inspect.getdoc(member) or ""
     first = " ".join(text.partition("\n\n")[0].split())
     return re.sub(r":\w+:`~?\.?([^`]*)`", r"`\1`", first).replace("``", "`").replace("|", "\\|")
@@ -103,14 +103,14 @@ def _commands() -> Iterator[str]:
     for name in cli.list_commands(context):
         command = cli.get_command(context, name)
         yield f"| `edge-pipeline {name}` | {command.short_help if command else ''} |"
-    told = subprocess.run(
+    help_text = subprocess.run(
         [sys.executable, "-m", "edge_runtime.cli", "--help"],
         capture_output=True,
         text=True,
         check=True,
         env={"COLUMNS": "200"},
     ).stdout
-    for name, text in re.findall(r"^ {4}([a-z][a-z-]*) +(\S.*)$", told, re.MULTILINE):
+    for name, text in re.findall(r"^ {4}([a-z][a-z-]*) +(\S.*)$", help_text, re.MULTILINE):
         yield f"| `edge-runtime {name}` | {text} |"
 
 

@@ -110,13 +110,14 @@ def killed_at_every_step(
     shutil.rmtree(board.models / f"{name}-whole")
 
 
-def test_a_deployment_killed_at_any_command_of_the_board_leaves_a_version_that_answers(
+def test_a_deployment_killed_at_any_step_leaves_a_version(
     steps: Steps, served: Board, versions: dict[float, Path], fresh: str
 ) -> None:
+    """Each command of board.sh that changes files is killed once; a version always predicts."""
     killed_at_every_step(steps, served, fresh, arguments_of(versions[3.0]), 2.0, 3.0)
 
 
-def test_a_rollback_killed_at_any_command_of_the_board_leaves_a_version_that_answers(
+def test_a_rollback_killed_at_any_step_leaves_a_version(
     steps: Steps, served: Board, versions: dict[float, Path], fresh: str
 ) -> None:
     steps.run(*arguments_of(versions[3.0]), "--name", fresh)
@@ -168,7 +169,7 @@ def test_a_connection_that_is_cut_leaves_a_version_that_answers(
     assert served.prediction(fresh) == 3.0
 
 
-def test_a_connection_cut_while_a_runtime_is_installed_leaves_the_old_one_and_its_model(
+def test_a_connection_cut_during_installation_leaves_the_old_one(
     served: Board,
     versions: dict[float, Path],
     reach: Reach,

@@ -27,7 +27,7 @@ def forget(board: Board, model: Path) -> None:
     (board.models / ".parts" / digest).unlink(missing_ok=True)
 
 
-def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
+def test_an_empty_board_gets_runtime_and_model(
     served: Board, first: edge_pipeline.DeployResult, kit: Path
 ) -> None:
     assert served.prediction() == 2.0
@@ -38,7 +38,7 @@ def test_a_board_with_nothing_on_it_gets_runtime_and_model_and_answers(
     assert first.bench["timings"][0]["latency_us"]["p50"] > 0
 
 
-def test_what_is_there_is_not_copied_again(
+def test_parts_on_the_board_are_not_copied_again(
     served: Board, versions: dict[float, Path], kit: Path, reach: Reach, fresh: str
 ) -> None:
     # Once more than needed: a test before this one may have emptied the board's parts.
@@ -77,7 +77,7 @@ def test_the_version_before_is_kept_and_older_ones_go(
     assert served.prediction(fresh) == 3.0
 
 
-def test_nothing_to_roll_back_to_is_said(reach: Reach, fresh: str) -> None:
+def test_a_rollback_without_a_previous_version_is_refused(reach: Reach, fresh: str) -> None:
     (result,) = edge_pipeline.roll_back(fresh, ["board"])
     assert result.outcome == "failed"
     assert "no version before" in result.error
@@ -135,7 +135,7 @@ def test_a_board_with_another_python_is_told_which_kit_to_make(
     assert not (tmp_path / "empty").exists()
 
 
-def test_an_unknown_host_key_is_refused_whatever_the_configuration_says(
+def test_an_unknown_host_key_is_refused_in_any_configuration(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:
     lax = tmp_path / "lax"
@@ -168,9 +168,10 @@ def test_a_host_key_that_has_changed_is_refused(
     assert "find out why" in result.error
 
 
-def test_a_key_that_the_host_does_not_know_is_said_and_no_password_is_asked_for(
+def test_a_rejected_user_key_is_reported(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:
+    """ssh never asks for a password."""
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "mine"], check=True
     )
@@ -185,7 +186,7 @@ def test_a_key_that_the_host_does_not_know_is_said_and_no_password_is_asked_for(
 @pytest.mark.parametrize(
     "host", ["-oProxyCommand=touch x", "", "a b", "a;touch x", "$(touch x)", "a\nb", "'a'", "`x`"]
 )
-def test_what_is_no_host_never_reaches_ssh(
+def test_a_bad_address_never_reaches_ssh(
     versions: dict[float, Path], reach: Reach, tmp_path: Path, host: str
 ) -> None:
     reach("touch called; exit 255; ssh ")
@@ -225,7 +226,7 @@ def test_many_hosts_are_served_and_one_that_fails_stops_no_other(
         ('[hosts.a]\nssh = "-oProxyCommand=x"', "is not a host"),
     ],
 )
-def test_an_inventory_that_is_none_is_refused_by_its_key(
+def test_a_bad_inventory_is_refused_by_its_key(
     versions: dict[float, Path], tmp_path: Path, text: str, words: str
 ) -> None:
     (tmp_path / "hosts.toml").write_text(text)
@@ -265,7 +266,7 @@ def test_a_deployment_is_not_hindered_by_others_to_the_same_board(
     assert served.prediction(fresh) == 4.0
 
 
-def test_what_another_deployment_is_copying_is_left_alone(
+def test_parts_that_another_deployment_copies_stay(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:
     arriving = served.models / ".parts/.arriving-another"
@@ -281,7 +282,7 @@ def test_what_another_deployment_is_copying_is_left_alone(
     shutil.rmtree(arriving)
 
 
-def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(
+def test_a_folder_may_have_blanks_and_quotes_in_its_name(
     served: Board, versions: dict[float, Path], reach: Reach, tmp_path: Path, fresh: str
 ) -> None:
     odd = tmp_path / "it's here; touch *&"
@@ -292,7 +293,7 @@ def test_a_folder_with_blanks_and_quotes_is_written_to_as_it_is_called(
     assert served.prediction(fresh) == 2.0
 
 
-def test_a_folder_that_a_shell_would_read_is_refused_before_anything_is_copied(
+def test_a_folder_with_shell_syntax_is_refused_before_copying(
     versions: dict[float, Path], kit: Path, reach: Reach, tmp_path: Path
 ) -> None:
     folder = f"{tmp_path}/$(touch {tmp_path}/touched)"
@@ -302,9 +303,10 @@ def test_a_folder_that_a_shell_would_read_is_refused_before_anything_is_copied(
     assert {path.name for path in tmp_path.iterdir()} == {"first"}
 
 
-def test_the_command_prints_a_line_a_host_and_exits_1_if_one_failed(
+def test_the_command_prints_a_line_for_each_host(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:
+    """It exits with 1 if one failed."""
     command = [Path(sys.executable).with_name("edge-pipeline"), "deploy"]
     model = [versions[3.0], "--name", fresh]
     process = subprocess.run(

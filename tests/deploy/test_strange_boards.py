@@ -97,7 +97,7 @@ def test_no_board_commands_the_terminal(answering: Answering) -> None:
     assert not {c for c in printed if ord(c) < 32 or 127 <= ord(c) < 160}
 
 
-def test_nor_does_one_that_fails(answering: Answering) -> None:
+def test_a_failing_board_does_not_command_the_terminal(answering: Answering) -> None:
     (result,) = deploy(answering(r"printf 'edge: \033[2Jno' >&2; exit 3"), ["pi"])
     assert (result.outcome, result.error) == ("failed", "?[2Jno")
 

@@ -57,7 +57,7 @@ def copy(installed: Path, tmp_path: Path) -> Path:
     return tmp_path / "edge"
 
 
-def test_a_kit_installs_without_a_network_by_a_python_whose_pip_is_old(
+def test_a_kit_installs_without_a_network_and_with_an_old_pip(
     unpacked: Unpacked, tmp_path: Path
 ) -> None:
     """The kit brings its own pip, so the board's does not matter, nor whether there is one."""
@@ -87,9 +87,8 @@ def test_a_second_run_changes_nothing_and_says_so(unpacked: Unpacked, installed:
     assert tree(installed) == before
 
 
-def test_a_folder_may_have_blanks_and_what_lies_in_the_current_one_does_not_matter(
-    unpacked: Unpacked, tmp_path: Path
-) -> None:
+def test_a_folder_may_have_blanks_in_its_name(unpacked: Unpacked, tmp_path: Path) -> None:
+    """Modules in the current folder are not imported."""
     here = tmp_path / "where the owner's programs & notes are"
     here.mkdir()
     for module in ("signal.py", "struct.py", "fcntl.py"):  # the owner of a board has such files
@@ -105,7 +104,7 @@ def test_a_folder_may_have_blanks_and_what_lies_in_the_current_one_does_not_matt
 
 
 @pytest.mark.parametrize("name", ['a "b"', "$(touch touched)", "`touch touched`", "a\\b", "a:b"])
-def test_a_folder_in_which_no_environment_would_start_is_refused_by_both_scripts(
+def test_both_scripts_refuse_a_folder_that_venv_cannot_use(
     unpacked: Unpacked, tmp_path: Path, name: str
 ) -> None:
     for script in (["install.sh"], ["board.sh", "list"]):
@@ -126,7 +125,7 @@ def test_without_a_home_a_folder_must_be_named(unpacked: Unpacked) -> None:
         assert "--folder" in process.stderr
 
 
-def test_what_happens_to_an_unpacked_kit_afterwards_does_not_reach_the_installed_model(
+def test_changes_of_an_unpacked_kit_do_not_change_the_model(
     slim: edge_pipeline.Kit, installed: Path, tmp_path: Path
 ) -> None:
     mine = unpack(slim, tmp_path)
@@ -137,9 +136,10 @@ def test_what_happens_to_an_unpacked_kit_afterwards_does_not_reach_the_installed
     assert predictions(models) == [2.0, 4.0]
 
 
-def test_a_model_that_is_damaged_on_the_board_is_made_whole_and_the_way_back_stays(
+def test_installing_again_repairs_a_damaged_model(
     installed: Path, make: Callable[..., edge_pipeline.Kit], tmp_path: Path
 ) -> None:
+    """The previous release stays."""
     models = copy(installed, tmp_path)
     newer = unpack(make(kits.line(tmp_path, 3.0), slim=True), tmp_path)
     assert newer.install(models).returncode == 0
@@ -154,9 +154,7 @@ def test_a_model_that_is_damaged_on_the_board_is_made_whole_and_the_way_back_sta
     assert predictions(models) == [2.0, 4.0]
 
 
-def test_an_installation_that_was_cut_short_is_made_whole_by_the_next(
-    unpacked: Unpacked, tmp_path: Path
-) -> None:
+def test_an_interrupted_installation_can_be_repeated(unpacked: Unpacked, tmp_path: Path) -> None:
     models = tmp_path / "edge"
     half = models / ".runtimes" / unpacked.kit.runtime_id
     (half / "bin").mkdir(parents=True)
@@ -181,7 +179,7 @@ def test_a_newer_kit_shares_the_runtime_and_can_be_taken_back(
         assert predictions(models)[0] == slope
 
 
-def test_uninstalling_leaves_nothing_but_what_is_someone_elses(
+def test_uninstalling_removes_everything_but_foreign_files(
     unpacked: Unpacked, installed: Path, tmp_path: Path
 ) -> None:
     models = copy(installed, tmp_path)
@@ -228,7 +226,7 @@ def test_a_system_without_wheels_is_named_with_the_remedy(
     refused(process, tmp_path, *words)
 
 
-def test_a_32_bit_system_under_a_64_bit_kernel_is_told_to_take_the_64_bit_one(
+def test_a_32_bit_system_under_a_64_bit_kernel_is_refused(
     board_kit: edge_pipeline.Kit, tmp_path: Path
 ) -> None:
     board = unpack(board_kit, tmp_path)
@@ -244,7 +242,9 @@ def test_a_kit_of_a_raspberry_pi_is_refused_here_by_name(
     refused(process, tmp_path, "this machine is x86_64", "Raspberry Pi 4", "--platform x86-64")
 
 
-def test_another_python_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
+def test_another_python_version_is_reported_with_the_remedy(
+    unpacked: Unpacked, tmp_path: Path
+) -> None:
     path = tool(tmp_path / "bin", python3="echo cpython-3.9-64")
     process = unpacked.install(
         tmp_path / "edge", PATH=path, EDGE_PYTHON=str(tmp_path / "bin/python3")
@@ -252,13 +252,13 @@ def test_another_python_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: P
     refused(process, tmp_path, "is cpython-3.9-64", f"cpython-{kits.HERE}-64", "--python 3.9\n")
 
 
-def test_no_python_at_all_is_named_with_what_to_do(unpacked: Unpacked, tmp_path: Path) -> None:
+def test_a_missing_python_is_reported_with_the_remedy(unpacked: Unpacked, tmp_path: Path) -> None:
     process = unpacked.install(tmp_path / "edge", "--python", "no-such-python")
     refused(process, tmp_path, "no 'no-such-python'", "sudo apt install python3")
 
 
 @pytest.mark.parametrize("part", ["wheels/numpy*", "models/*", "requirements.txt", "install.sh"])
-def test_a_part_that_was_changed_is_named_and_nothing_is_installed(
+def test_a_changed_part_is_named_and_nothing_is_installed(
     slim: edge_pipeline.Kit, tmp_path: Path, part: str
 ) -> None:
     kit = unpack(slim, tmp_path)
@@ -317,7 +317,7 @@ shift
         ("400m", "300", ["the disk of", "is full", "nothing was changed"]),
     ],
 )
-def test_a_full_disk_is_said_with_what_is_needed(
+def test_a_full_disk_is_reported_with_the_space_needed(
     unpacked: Unpacked, tmp_path: Path, size: str, inodes: str, words: list[str]
 ) -> None:
     if not can_unshare():

@@ -32,7 +32,7 @@ def test_the_same_model_and_wheels_give_the_same_bytes(make: Make, line_file: Pa
     assert first.sha256 == hashlib.sha256(first.path.read_bytes()).hexdigest()
 
 
-def test_a_board_gets_aarch64_wheels_for_its_python_and_their_hashes(
+def test_a_board_kit_has_aarch64_wheels_and_their_hashes(
     board_kit: edge_pipeline.Kit,
 ) -> None:
     parts = read_kit(board_kit.path).parts
@@ -71,7 +71,7 @@ def test_a_32_bit_board_is_refused_by_name_with_the_remedy(line_file: Path, boar
         ("windows", "unknown; expected"),
     ],
 )
-def test_a_platform_without_wheels_is_refused_by_name_with_the_remedy(
+def test_a_platform_without_wheels_is_refused_by_name(
     line_file: Path, platform: str, words: str
 ) -> None:
     with pytest.raises(KitError, match=f"{platform}.*{words}"):
@@ -94,7 +94,7 @@ def test_a_platform_without_wheels_is_refused_by_name_with_the_remedy(
         ({"board": "4", "wheels": "no-such-folder"}, "no folder"),
     ],
 )
-def test_what_cannot_be_made_is_said_before_anything_is_fetched(
+def test_bad_arguments_are_refused_before_any_download(
     line_file: Path, tmp_path: Path, arguments: dict[str, object], words: str
 ) -> None:
     with pytest.raises(KitError, match=words):
@@ -103,14 +103,13 @@ def test_what_cannot_be_made_is_said_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize("board", ["zero2", "3", "4"])
-def test_the_onnxruntime_that_ends_a_cortex_a53_or_a72_is_refused_for_their_boards(
-    line_file: Path, board: str
-) -> None:
+def test_onnxruntime_1_21_0_is_refused_for_cortex_a53_and_a72(line_file: Path, board: str) -> None:
+    """onnxruntime 1.21.0 ends with an illegal instruction on these CPUs."""
     with pytest.raises(UnsupportedRuntimeError, match=r"illegal instruction.*1\.21\.1 or later"):
         edge_pipeline.make_kit(line_file, board=board, pins=["onnxruntime==1.21.0"])
 
 
-def test_for_the_board_whose_cpu_runs_it_that_onnxruntime_is_only_too_old(line_file: Path) -> None:
+def test_onnxruntime_1_21_0_is_only_too_old_for_a_cortex_a76(line_file: Path) -> None:
     with pytest.raises(UnsupportedRuntimeError, match=r"expected 1\.\d+.* or later"):
         edge_pipeline.make_kit(line_file, board="5", pins=["onnxruntime==1.21.0"])
 
@@ -134,13 +133,13 @@ def test_a_folder_without_the_wheels_is_named_with_what_it_lacks(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.onnx").write_bytes(b"x" * 1000)
     with pytest.raises(NotABundleError):
         edge_pipeline.make_kit(tmp_path / "x.onnx", board="4")
 
 
-def test_the_sbom_lists_every_wheel_and_the_model_with_their_digests(
+def test_the_sbom_lists_the_digests_of_wheels_and_model(
     board_kit: edge_pipeline.Kit,
 ) -> None:
     parts = read_kit(board_kit.path).parts
@@ -178,9 +177,7 @@ def test_the_licences_of_every_package_lie_in_the_kit(slim: edge_pipeline.Kit) -
     assert len(parts[notices]) > 100_000
 
 
-def test_the_runtimes_wheel_holds_what_its_build_tool_would_have_put_there(
-    root: Path, tmp_path: Path
-) -> None:
+def test_the_runtime_wheel_equals_that_of_the_build_tool(root: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
     process = subprocess.run(
         [*command, tmp_path, root / "edge_runtime"], capture_output=True, text=True, check=False
@@ -211,7 +208,7 @@ def test_a_kit_that_is_damaged_is_refused(
         read_kit(path)
 
 
-def test_a_kit_of_which_any_byte_was_changed_is_refused_or_is_the_same_kit(tmp_path: Path) -> None:
+def test_a_kit_with_any_changed_byte_is_refused_or_equal(tmp_path: Path) -> None:
     metadata_fields = dict.fromkeys(("name", "board", "machine", "python", "runtime_id"), "x") | {
         "format": 1
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_pipeline.packaging.kit.slim_wheels import PRUNED
 
 
-def test_the_page_lists_every_pattern_that_a_slim_kit_leaves_out_with_its_reason(
+def test_the_page_lists_every_pruned_pattern_with_its_reason(
     root: Path,
 ) -> None:
     page = (root / "docs/kit.md").read_text(encoding="utf-8")

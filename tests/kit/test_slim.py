@@ -50,9 +50,10 @@ def files_of(wheel: Wheel) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", PRUNED)
-def test_what_is_gone_is_what_the_list_says_and_all_else_is_as_it_was(
+def test_a_slim_wheel_lacks_the_listed_files_alone(
     pairs: dict[str, tuple[Wheel, Wheel]], name: str
 ) -> None:
+    """All other files are equal to those of the full wheel."""
     full, slim = map(files_of, pairs[name])
     removed = {path for path in full.keys() - slim.keys() if ".dist-info/" not in path}
     listed = PRUNED[name].removed
@@ -83,7 +84,7 @@ def test_the_record_of_a_slim_wheel_is_right(
 
 
 @pytest.mark.parametrize("name", PRUNED)
-def test_a_slim_wheel_says_so_in_its_version_and_keeps_every_licence(
+def test_a_slim_wheel_has_a_version_label_and_every_licence(
     pairs: dict[str, tuple[Wheel, Wheel]], name: str
 ) -> None:
     full, slim = pairs[name]

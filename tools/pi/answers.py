@@ -1,10 +1,10 @@
-"""On any machine: what the sealed models of a folder answer to the rows beside them.
+"""Predict with the sealed models of a folder, and print the predictions to the bit.
 
     python tools/pi/answers.py FOLDER... > answers.json
 
-Needs edge_runtime alone.  Loading a model replays its golden rows; a model without rows beside it
-is asked those once more, for their bits.  Floats are written as the bytes that they are, so that
-two machines can be compared to the bit.
+Needs edge_runtime alone.  Loading a model replays its golden rows.  The rows are those of the file
+NAME.rows.json beside the model, or its golden rows.  Floats are written as their bytes, so that two
+machines can be compared to the bit.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from edge_runtime.engine.self_test import golden_rows
 import edge_runtime
 
 N_SINGLE = 10
-"""Rows that are also asked one at a time, which another path and other kernels answer."""
+"""Rows that are also predicted one at a time, which uses other code and kernels."""
 
 
 def main() -> int:
-    """Print the answers of every model."""
-    found: dict[str, Any] = {}
+    """Print the predictions of every model."""
+    models: dict[str, Any] = {}
     for folder in sys.argv[1:]:
         for path in sorted(Path(folder).glob("*.onnx")):
             try:
-                found[path.stem] = _answers(path)
+                models[path.stem] = _predict(path)
             except edge_runtime.EdgeRuntimeError as error:
-                found[path.stem] = {"error": f"{type(error).__name__}: {error}"}
-    told = {
+                models[path.stem] = {"error": f"{type(error).__name__}: {error}"}
+    report = {
         "machine": platform.machine(),
         "python": platform.python_version(),
         "numpy": version("numpy"),
         "onnxruntime": version("onnxruntime"),
-        "models": found,
+        "models": models,
     }
-    print(json.dumps(told))
+    print(json.dumps(report))
     return 0
 
 
-def _answers(path: Path) -> dict[str, Any]:
-    asked = path.with_suffix(".rows.json")
+def _predict(path: Path) -> dict[str, Any]:
+    rows_file = path.with_suffix(".rows.json")
     with edge_runtime.load(path) as model, edge_runtime.load(path, threads=2) as threaded:
-        told: dict[str, Any] = {"golden_rows": len(model.manifest.golden.rows)}
-        if asked.exists():
-            rows = json.loads(asked.read_text(encoding="utf-8"))["rows"]
+        result: dict[str, Any] = {"golden_rows": len(model.manifest.golden.rows)}
+        if rows_file.exists():
+            rows = json.loads(rows_file.read_text(encoding="utf-8"))["rows"]
         else:
             cells = zip(*golden_rows(model.manifest), strict=True)
             rows = {
                 name: list(column) for name, column in zip(model.schema.names, cells, strict=True)
             }
-        told["answers"] = {name: _written(getattr(model, name)(rows)) for name in model.methods}
-        told["two_threads"] = {
-            name: _written(getattr(threaded, name)(rows)) for name in model.methods
+        result["answers"] = {name: _encode(getattr(model, name)(rows)) for name in model.methods}
+        result["two_threads"] = {
+            name: _encode(getattr(threaded, name)(rows)) for name in model.methods
         }
         if "predict" in model.methods:
             singles = [model.predict_one(row) for row in _single_rows(rows)]
-            told["answers"]["predict_one"] = _written(np.array(singles))
-    return told
+            result["answers"]["predict_one"] = _encode(np.array(singles))
+    return result
 
 
 def _single_rows(rows: Any) -> list[Any]:
@@ -73,13 +73,13 @@ def _single_rows(rows: Any) -> list[Any]:
     return list(rows[:N_SINGLE])
 
 
-def _written(answer: Any) -> Any:
-    if isinstance(answer, list):
-        return [_written(part) for part in answer]
-    if answer.dtype.kind == "f":
-        raw = np.ascontiguousarray(answer, dtype="<f8").tobytes()
+def _encode(output: Any) -> Any:
+    if isinstance(output, list):
+        return [_encode(part) for part in output]
+    if output.dtype.kind == "f":
+        raw = np.ascontiguousarray(output, dtype="<f8").tobytes()
         return {"floats": base64.b64encode(raw).decode("ascii")}
-    return {"labels": answer.tolist()}
+    return {"labels": output.tolist()}
 
 
 if __name__ == "__main__":

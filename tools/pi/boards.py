@@ -1,4 +1,4 @@
-"""The boards: which CPU QEMU plays, and what a Raspberry Pi's kernel says of that CPU."""
+"""Describe the boards: the CPU that QEMU emulates, and the kernel's files about that CPU."""
 
 from __future__ import annotations
 
@@ -84,16 +84,16 @@ BOARDS = {
 }
 
 MAX_CPUS = 4
-"""Cores of every board.  onnxruntime pins a thread to each that it sees, so never show too many."""
+"""Cores of every board.  onnxruntime pins a thread to each core, so there must not be more."""
 
 
 def cpu_count() -> int:
-    """How many cores the emulated board shows."""
+    """Return the number of cores of the emulated board."""
     return min(MAX_CPUS, len(os.sched_getaffinity(0)))
 
 
 def cpuinfo(board: Board, cpus: int) -> str:
-    """Text of /proc/cpuinfo on *board*."""
+    """Return the text of /proc/cpuinfo on *board*."""
     core = (
         "processor\t: {n}\nBogoMIPS\t: 108.00\n"
         f"Features\t: {board.features}\n"
@@ -107,7 +107,7 @@ def cpuinfo(board: Board, cpus: int) -> str:
 
 
 def make_hardware(board: Board, place: Path) -> Path:
-    """A folder with `cpuinfo` and `sys` of *board*, made under *place* once."""
+    """Return a folder with `cpuinfo` and `sys` of *board*, made once below *place*."""
     cpus = cpu_count()
     folder = place / f"{board.name}-{cpus}"
     if folder.exists():
@@ -121,7 +121,7 @@ def make_hardware(board: Board, place: Path) -> Path:
         file.write_text(text, encoding="ascii")
     try:
         new.rename(folder)
-    except OSError:  # another run was first
+    except OSError:  # another run has made it
         shutil.rmtree(new)
     return folder
 

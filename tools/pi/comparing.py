@@ -1,4 +1,4 @@
-"""Two machines' answers in, how far they are apart out: labels, units in the last place, bits."""
+"""Compare the predictions of two machines: labels, units in the last place, bits."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ EXACT = frozenset(
         "casts to whole numbers",
     }
 )
-"""Families that answer the same bits everywhere: they compare, choose, and add in a fixed order."""
+"""Families with equal bits everywhere: they compare, select, and add in a fixed order."""
 
 MOST_APART = 32 * 2.0**-52
-"""For all others, relative to an answer's largest magnitude: 32 units in its last place.  Products
-are added in another order on a CPU with other vectors (worst measured: docs/arm.md)."""
+"""Limit of all other families: 32 units in the last place of the largest output.  A CPU with other
+vectors adds products in another order (worst measured difference: docs/arm.md)."""
 
 
-def broken(told: Mapping[str, Any]) -> list[str]:
-    """Which promises of docs/arm.md one model's answers break; *told* is as `compared` gives."""
+def broken_promises(comparison: Mapping[str, Any]) -> list[str]:
+    """List the promises of docs/arm.md that one model breaks; *comparison* is from `compare`."""
     lines = []
-    if told["labels_apart"]:
-        lines.append(f"{told['labels_apart']} labels differ")
-    if told["family"] in EXACT and told["cells_apart"]:
-        lines.append(f"{told['cells_apart']} of {told['cells']} numbers differ, expected none")
-    if not told["relative"] <= MOST_APART:
-        lines.append(f"numbers differ by {told['relative']:.2e}, expected at most {MOST_APART:.2e}")
+    if comparison["labels_apart"]:
+        lines.append(f"{comparison['labels_apart']} labels differ")
+    if comparison["family"] in EXACT and comparison["cells_apart"]:
+        lines.append(
+            f"{comparison['cells_apart']} of {comparison['cells']} numbers differ, expected none"
+        )
+    if not comparison["relative"] <= MOST_APART:
+        lines.append(
+            f"numbers differ by {comparison['relative']:.2e}, expected at most {MOST_APART:.2e}"
+        )
     return lines
 
 
-def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """How two models' answers to the same questions differ.
+def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare the outputs of one model on two machines, for the same rows.
 
     Returns
     -------
@@ -43,39 +47,39 @@ def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, An
         ``labels_apart``, ``cells``, ``cells_apart``; ``ulp``, the worst distance in units in the
         last place; ``relative``, the worst difference over the largest magnitude of its array.
     """
-    told = {"labels_apart": 0, "cells": 0, "cells_apart": 0, "ulp": 0, "relative": 0.0}
+    comparison = {"labels_apart": 0, "cells": 0, "cells_apart": 0, "ulp": 0, "relative": 0.0}
     if ours.keys() != theirs.keys():
-        raise ValueError(f"other questions: {sorted(ours)} and {sorted(theirs)}")
-    for method, answer in ours.items():
-        for one, other in _pairs(answer, theirs[method]):
-            if "labels" in one:
-                told["labels_apart"] += _labels_apart(one["labels"], other["labels"])
+        raise ValueError(f"the methods differ: {sorted(ours)} and {sorted(theirs)}")
+    for method, outputs in ours.items():
+        for first, second in _pairs(outputs, theirs[method]):
+            if "labels" in first:
+                comparison["labels_apart"] += _labels_apart(first["labels"], second["labels"])
                 continue
-            a, b = _floats(one), _floats(other)
+            a, b = _floats(first), _floats(second)
             if a.shape != b.shape:
                 raise ValueError(f"{method} gives {a.size} numbers here and {b.size} there")
             apart = ~((a == b) | (np.isnan(a) & np.isnan(b)))
-            told["cells"] += a.size
-            told["cells_apart"] += int(apart.sum())
+            comparison["cells"] += a.size
+            comparison["cells_apart"] += int(apart.sum())
             if apart.any():
                 finite = np.isfinite(a) & np.isfinite(b)
                 scale = float(np.abs(a[finite]).max(initial=0.0)) or 1.0
                 worst = float(np.abs(a[apart] - b[apart]).max()) / scale
-                told["relative"] = max(told["relative"], worst)
-                told["ulp"] = max(told["ulp"], int(ulps(a[apart], b[apart]).max()))
-    return told
+                comparison["relative"] = max(comparison["relative"], worst)
+                comparison["ulp"] = max(comparison["ulp"], int(ulps(a[apart], b[apart]).max()))
+    return comparison
 
 
 def ulps(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """How many float64 lie between two of them, cell by cell; 0 and -0 are the same."""
+    """Return the distance in units in the last place, cell by cell; 0 and -0 are equal."""
     return np.array(
-        [abs(_place(x) - _place(y)) for x, y in zip(a.tolist(), b.tolist(), strict=True)],
+        [abs(_order(x) - _order(y)) for x, y in zip(a.tolist(), b.tolist(), strict=True)],
         dtype=np.uint64,
     )
 
 
-def _place(number: float) -> int:
-    """Its place in the order of all floats.  Their bits, but for the sign, are in that order."""
+def _order(number: float) -> int:
+    """Return the index of *number* in the order of all floats, from its bits."""
     bits = int(np.float64(abs(number)).view(np.int64))
     return -bits if number < 0 else bits
 
@@ -93,5 +97,5 @@ def _pairs(ours: Any, theirs: Any) -> Iterator[tuple[Any, Any]]:
         yield ours, theirs
 
 
-def _floats(written: Mapping[str, str]) -> NDArray[np.float64]:
-    return np.frombuffer(base64.b64decode(written["floats"]), dtype="<f8")
+def _floats(encoded: Mapping[str, str]) -> NDArray[np.float64]:
+    return np.frombuffer(base64.b64decode(encoded["floats"]), dtype="<f8")

@@ -1,7 +1,7 @@
-"""From a root and a board to a program that runs inside: namespaces, mounts, chroot, exec.
+"""Run a program on an emulated board: namespaces, mounts, chroot, exec.
 
-Everything that is mounted or registered here belongs to namespaces of this process and is gone
-with it.  The process keeps its id, so signals and the exit status pass through.
+All mounts and registrations belong to namespaces of this process, and end with it.  The process
+keeps its id, so signals and the exit status pass through.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SYSTEM_FOLDERS = ("bin", "dev", "etc", "lib", "proc", "sbin", "sys", "usr")
 
 @dataclass(frozen=True)
 class Stay:
-    """How a program stays inside."""
+    """The root, the board and the options of a program that runs inside."""
 
     root: Path
     qemu: Path
@@ -55,12 +55,12 @@ class Stay:
 
 
 def home_of(user: str) -> str:
-    """Where a user of the board lives."""
+    """Return the home of a user of the board."""
     return "/root" if user == "root" else f"/home/{user}"
 
 
 def enter(stay: Stay, command: Sequence[str]) -> None:
-    """Become *command*, inside; returns only by an exception."""
+    """Replace this process by *command* inside; return only by an exception."""
     _prepare(stay)
     os.chroot(stay.root)
     os.chdir(stay.folder)
@@ -81,16 +81,16 @@ def enter(stay: Stay, command: Sequence[str]) -> None:
 
 
 def can_enter(stay: Stay) -> str:
-    """Why this machine gives no namespaces to *stay* in; empty when it does."""
+    """Return why this machine has no namespaces for *stay*; an empty text if it has."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
             _prepare(stay)
-            told = ""
+            reason = ""
         except (OSError, UnavailableError) as error:
-            told = str(error) or type(error).__name__
-        os.write(writer, told.encode())
+            reason = str(error) or type(error).__name__
+        os.write(writer, reason.encode())
         os._exit(0)
     os.close(writer)
     os.waitpid(child, 0)
@@ -99,7 +99,7 @@ def can_enter(stay: Stay) -> str:
 
 
 def run_plain(stay: Stay, command: Sequence[str]) -> None:
-    """Become *command* under `qemu -L`: for one process, without any isolation or child."""
+    """Replace this process by *command* under `qemu -L`, without isolation and children."""
     tree = stay.scratch.parent / f"plain-{stay.root.name}-{stay.hardware.name}"
     tree.mkdir(exist_ok=True)
     for name, target in (
@@ -172,7 +172,7 @@ def _mount_root(stay: Stay) -> None:
 
 
 def _register(qemu: Path) -> None:
-    """Tell the kernel, for our namespace alone (Linux 6.7), which programs QEMU runs."""
+    """Register QEMU for arm64 programs, in our namespace alone (Linux 6.7)."""
     place = Path("/proc/sys/fs/binfmt_misc")
     _mount("binfmt_misc", place, "binfmt_misc", 0)
     here = Path.cwd()
@@ -183,7 +183,7 @@ def _register(qemu: Path) -> None:
 
 
 def _map_ids(pid: int) -> None:
-    """Give *pid* every user of the host when we are root, and otherwise root's name alone."""
+    """Map every user of the host for *pid* if we are root, otherwise ourselves to root."""
     proc = Path("/proc", str(pid))
     if os.geteuid() == 0:
         try:
@@ -209,7 +209,7 @@ def _become(uid: int) -> None:
 
 
 def _unshare(flags: int, *, then: Callable[[int], None] | None = None) -> None:
-    """Leave the namespaces of *flags*; *then* is called with our id by a child that stayed."""
+    """Leave the namespaces of *flags*; a child that stays calls *then* with our process id."""
     helper = _waiting_child(then) if then else None
     if _libc().unshare(flags):
         raise _error("unshare")
@@ -240,7 +240,7 @@ def _waiting_child(then: Callable[[int], None]) -> tuple[int, int]:
 
 
 def _raise_loopback() -> None:
-    """127.0.0.1 answers; no other address can be reached."""
+    """Switch on 127.0.0.1, the only address that can be reached."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         request = struct.pack("16sH14x", b"lo", 0)
         (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, _SIOCGIFFLAGS, request), 16)
@@ -248,10 +248,10 @@ def _raise_loopback() -> None:
 
 
 def _mount(source: str | Path, target: Path, kind: str, flags: int, options: str = "") -> None:
-    done = _libc().mount(
+    status = _libc().mount(
         str(source).encode(), str(target).encode(), kind.encode(), flags, options.encode()
     )
-    if done:
+    if status:
         raise _error(f"mount {kind or source} on {target}")
 
 
@@ -261,6 +261,6 @@ def _libc() -> ctypes.CDLL:
     return libc
 
 
-def _error(what: str) -> OSError:
+def _error(action: str) -> OSError:
     number = ctypes.get_errno()
-    return OSError(number, f"{what}: {os.strerror(number)}")
+    return OSError(number, f"{action}: {os.strerror(number)}")

@@ -1,6 +1,7 @@
-"""A wheel of edge-runtime in, an environment for the board out; the host's pip does the work.
+"""Make an environment for the board from a wheel of edge-runtime, with the host's pip.
 
-What the host fetches and unpacks need not be emulated; docs/raspberry-pi.md is run the long way.
+The host downloads and unpacks faster than an emulated board.  docs/raspberry-pi.md is run without
+this shortcut.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ ILLEGAL = "onnxruntime==1.21.0"
 
 
 def environment(python: str, wheel: Path) -> Path:
-    """A virtual environment of the board's Python with *wheel* and what tests it.
+    """Return a virtual environment of the board's Python with *wheel* and its test packages.
 
     Raises
     ------
     UnavailableError
-        The wheels cannot be had, or no board be emulated.
+        The wheels cannot be downloaded, or no board can be emulated.
     """
     folder = PLACE / f"venv-{python}"
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
@@ -44,14 +45,14 @@ def environment(python: str, wheel: Path) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     _pip("download", python, "--dest", wheels, *TESTED_WITH)
-    made = subprocess.run(
+    process = subprocess.run(
         [PI, "--python", python, "python3", "-m", "venv", "--without-pip", folder],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     if not (folder / "bin").is_dir():
         # Without namespaces: a folder that PYTHONPATH names is all that one process needs.
-        if made.returncode not in (0, 77):
-            raise UnavailableError(f"python3 -m venv failed: {made.stderr.strip()[-300:]}")
+        if process.returncode not in (0, 77):
+            raise UnavailableError(f"python3 -m venv failed: {process.stderr.strip()[-300:]}")
         folder.mkdir(parents=True, exist_ok=True)
     _pip(
         "install", python, "--no-index", "--find-links", wheels, "--no-compile",
@@ -62,12 +63,12 @@ def environment(python: str, wheel: Path) -> Path:
 
 
 def site(folder: Path, python: str) -> Path:
-    """Where an environment keeps its packages."""
+    """Return the folder of an environment's packages."""
     return folder / f"lib/python{python}/site-packages"
 
 
 def illegal(python: str) -> Path:
-    """A folder with the onnxruntime that a Raspberry Pi 4 cannot import, and nothing else."""
+    """Return a folder with only the onnxruntime that a Raspberry Pi 4 cannot import."""
     folder = PLACE / f"site-{python}-{ILLEGAL.replace('==', '-')}"
     if not folder.exists():
         _pip("install", python, "--no-deps", "--no-compile", "--target", folder, ILLEGAL)
@@ -82,10 +83,10 @@ def _pip(command: str, python: str, *arguments: str | Path) -> None:
         call += ["--platform", f"{platform}_aarch64"]
     if command == "install":
         call.append("--ignore-requires-python")  # pip 23 means the host's Python by it
-    done = _run([*call, *arguments])
-    if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise UnavailableError(f"pip {command}: {(told or ['failed'])[-1]}")
+    process = _run([*call, *arguments])
+    if process.returncode:
+        errors = [line for line in process.stderr.splitlines() if line.startswith("ERROR")]
+        raise UnavailableError(f"pip {command}: {(errors or ['failed'])[-1]}")
 
 
 def _run(call: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:

@@ -1,9 +1,9 @@
-"""On the build machine: an estimator of every family, sealed, beside rows that it did not see.
+"""Export an estimator of every family, with unseen rows and scikit-learn's labels for them.
 
     python tools/pi/families.py FOLDER
 
-Writes for each NAME.onnx and NAME.rows.json, which holds the rows and the labels that scikit-learn
-itself gives.  Data come with scikit-learn, or are drawn here; every seed is fixed.
+Runs on the build machine.  Writes NAME.onnx and NAME.rows.json, which has the rows and the labels.
+The data are those of scikit-learn, or random with a fixed seed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Case:
-    """One estimator, not yet fitted, and what it learns from."""
+    """An estimator that is not fitted, and its training data."""
 
     name: str
     family: str
@@ -62,13 +62,29 @@ class Case:
 
 
 def cases() -> Iterator[Case]:
-    """Every case, in the order of the table."""
+    """Yield every case."""
     classes = datasets.load_breast_cancer(return_X_y=True)
     numbers = datasets.load_diabetes(return_X_y=True)
     images = datasets.load_digits(return_X_y=True)
     for family, (X, y), estimators in (
-        ("linear", numbers, _linear()),
-        ("logistic", classes, _logistic()),
+        *_trees(classes, numbers, images),
+        *_linear_and_kernels(classes, numbers, images),
+        *_transformers(numbers, images),
+    ):
+        for estimator in estimators:
+            yield Case(_name_of(estimator), family, estimator, X, y)
+    yield _encoders()
+    yield from _texts()
+    for dtype in (np.int64, np.int32, np.uint8):
+        yield _casts(dtype)
+
+
+_Data = tuple[Any, Any]
+_Family = tuple[str, _Data, list[Any]]
+
+
+def _trees(classes: _Data, numbers: _Data, images: _Data) -> list[_Family]:
+    return [
         ("trees", numbers, [tree.DecisionTreeRegressor(random_state=SEED)]),
         ("trees", images, [tree.DecisionTreeClassifier(random_state=SEED)]),
         ("forests", numbers, _forests("Regressor")),
@@ -79,6 +95,13 @@ def cases() -> Iterator[Case]:
         ("gradient boosting", classes, [ensemble.AdaBoostClassifier(random_state=SEED)]),
         ("histogram boosting", numbers, [_histogram("Regressor")]),
         ("histogram boosting", classes, [_histogram("Classifier")]),
+    ]
+
+
+def _linear_and_kernels(classes: _Data, numbers: _Data, images: _Data) -> list[_Family]:
+    return [
+        ("linear", numbers, _linear()),
+        ("logistic", classes, _logistic()),
         ("support vectors", numbers, [_scaled(svm.SVR()), _scaled(svm.LinearSVR())]),
         ("support vectors", classes, [_scaled(svm.SVC()), _scaled(svm.NuSVC(nu=0.2))]),
         ("support vectors", classes, [_scaled(svm.OneClassSVM())]),
@@ -94,16 +117,15 @@ def cases() -> Iterator[Case]:
         ("discriminants", classes, _discriminants()),
         ("kernels", numbers, _kernels()),
         ("mixtures and clusters", classes, _clusters()),
+    ]
+
+
+def _transformers(numbers: _Data, images: _Data) -> list[_Family]:
+    return [
         ("projections", images, _projections()),
         ("scalers", numbers, _scalers()),
         ("isotonic", (numbers[0][:, 2], numbers[1]), [_isotonic()]),
-    ):  # fmt: skip
-        for estimator in estimators:
-            yield Case(_name_of(estimator), family, estimator, X, y)
-    yield _encoders()
-    yield from _texts()
-    for dtype in (np.int64, np.int32, np.uint8):
-        yield _casts(dtype)
+    ]
 
 
 def _linear() -> list[Any]:
@@ -224,12 +246,12 @@ def _texts() -> Iterator[Case]:
 
 
 def _casts(dtype: type[np.integer[Any]]) -> Case:
-    """Numbers that *dtype* cannot hold, which ARM and x86 cut to different ones."""
+    """Cast numbers out of the range of *dtype*, which ARM and x86 do differently."""
     wild = [1e30, -1e30, 2.0**63, -(2.0**63), 2.0**31, -1.5, 256.0, 255.5, 0.5, 300.7]
     X = np.tile(np.array(wild), 20)[: N_UNSEEN * 3].reshape(N_UNSEEN, 3)
     X = np.vstack([X, np.random.default_rng(SEED).uniform(0, 50, (100, 3))])
-    cut = preprocessing.FunctionTransformer(lambda x: x.astype(dtype))
-    return Case(f"to-{np.dtype(dtype).name}", "casts to whole numbers", cut, X, None)
+    caster = preprocessing.FunctionTransformer(lambda x: x.astype(dtype))
+    return Case(f"to-{np.dtype(dtype).name}", "casts to whole numbers", caster, X, None)
 
 
 def _scaled(estimator: Any) -> Any:
@@ -242,27 +264,27 @@ def _name_of(estimator: Any) -> str:
 
 
 def write(case: Case, folder: Path) -> None:
-    """Fit, export, and note the rows and scikit-learn's labels."""
-    seen, unseen = case.X[N_UNSEEN:], case.X[:N_UNSEEN]
+    """Fit and export the case; write the rows and scikit-learn's labels."""
+    training, unseen = case.X[N_UNSEEN:], case.X[:N_UNSEEN]
     if case.name == "IsotonicRegression":
-        seen, unseen = seen.reshape(-1, 1), unseen.reshape(-1, 1)
-    case.estimator.fit(seen, None if case.y is None else case.y[N_UNSEEN:])
-    edge_pipeline.export(case.estimator, seen, folder / f"{case.name}.onnx", name=case.name)
+        training, unseen = training.reshape(-1, 1), unseen.reshape(-1, 1)
+    case.estimator.fit(training, None if case.y is None else case.y[N_UNSEEN:])
+    edge_pipeline.export(case.estimator, training, folder / f"{case.name}.onnx", name=case.name)
     labels = None
     if hasattr(case.estimator, "predict"):
-        answers = np.asarray(case.estimator.predict(unseen))
-        labels = answers.tolist() if answers.dtype.kind != "f" else None
+        predictions = np.asarray(case.estimator.predict(unseen))
+        labels = predictions.tolist() if predictions.dtype.kind != "f" else None
     rows: Any = unseen
     if isinstance(unseen, pd.DataFrame):
         rows = unseen.to_dict("list")
     elif isinstance(unseen, np.ndarray):
         rows = unseen.tolist()
-    told = {"family": case.family, "rows": rows, "labels": labels}
-    (folder / f"{case.name}.rows.json").write_text(json.dumps(told), encoding="utf-8")
+    content = {"family": case.family, "rows": rows, "labels": labels}
+    (folder / f"{case.name}.rows.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def main() -> int:
-    """Write all cases into the folder that the command line names."""
+    """Write all cases to the folder of the command line."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*"):
@@ -270,10 +292,10 @@ def main() -> int:
     names = set()
     for case in cases():
         if case.name in names:
-            sys.exit(f"pi: two cases are called {case.name}")
+            sys.exit(f"pi: two cases have the name {case.name}")
         names.add(case.name)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # how well they learn is not the question here
+            warnings.simplefilter("ignore")  # convergence does not matter here
             write(case, folder)
     return 0
 

@@ -1,11 +1,11 @@
-"""Run docs/raspberry-pi.md word for word: on this machine, and on a board with a fresh card.
+"""Run the commands of docs/raspberry-pi.md here and on a board with a fresh card.
 
     python tools/pi/follow.py [--board 4] [--page docs/raspberry-pi.md]
 
-A block ```` ```sh build ```` runs in the repository, ```` ```sh board ```` on the board, and what
-```` ```sh carry ```` names by scp is laid onto the card.  The ```` ```text ```` after it is what it
-must print, line by line; `...` stands for anything, alone in its line for any number of lines.
-Exits with 1 at the first block that does otherwise.
+A block ```` ```sh build ```` runs in the repository, and ```` ```sh board ```` on the board.  The
+files of scp commands in ```` ```sh carry ```` are copied to the card.  A block ```` ```text ````
+is the expected output of the block before it.  There `...` stands for any text, and alone in a line
+for any number of lines.  Exits with 1 at the first block that fails or prints something else.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from run import EXIT_SKIPPED
 SECONDS = 1800
 _FENCE = re.compile(r"^```(sh build|sh board|sh carry|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ACTIVATE = ". .venv/bin/activate\n"
-"""Of a reader's shell; here the Python that runs this has its programs beside it."""
+"""Left out here: the programs beside this Python are already on the path."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Commands of one kind, and what they must print; None when the page does not say."""
+    """Commands of one kind, and their expected output; None when the page has none."""
 
     kind: str
     commands: str
@@ -40,7 +40,7 @@ class Block:
 
 
 def blocks(page: str) -> Iterator[Block]:
-    """The commands of a page, in their order."""
+    """Yield the commands of a page in order."""
     waiting: Block | None = None
     for kind, text in _FENCE.findall(page):
         if kind == "text" and waiting:
@@ -55,7 +55,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 def agrees(printed: str, expected: str) -> bool:
-    """Whether *printed* is what the page says, `...` standing for whatever differs."""
+    """Return whether *printed* matches the page, where `...` stands for any text."""
     pattern = ""
     for line in expected.splitlines():
         if line.strip() == "...":
@@ -67,40 +67,40 @@ def agrees(printed: str, expected: str) -> bool:
 
 
 def main() -> int:
-    """Run the page; 1 when a command fails or prints something else."""
+    """Run the page; return 1 when a command fails or prints something else."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--board", default="4")
     parser.add_argument("--page", type=Path, default=ROOT / "docs/raspberry-pi.md")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     card = PLACE / "card-of-the-page"
     shutil.rmtree(card, ignore_errors=True)
     # Without root on this machine there is no second user on the board.
     user = "pi" if os.geteuid() == 0 else "root"
-    on_board = [PI, "--board", chosen.board, "--card", card, "--alone", "--user", user]
-    first = _run([*on_board, "true"])
-    if first.returncode == EXIT_SKIPPED:
-        print(first.stderr, file=sys.stderr, end="")
+    on_board = [PI, "--board", arguments.board, "--card", card, "--alone", "--user", user]
+    probe = _run([*on_board, "true"])
+    if probe.returncode == EXIT_SKIPPED:
+        print(probe.stderr, file=sys.stderr, end="")
         return int(os.environ.get("PI_REQUIRED") == "1")
     home = card / "upper" / ("home/pi" if user == "pi" else "root")
-    for block in blocks(chosen.page.read_text(encoding="utf-8")):
+    for block in blocks(arguments.page.read_text(encoding="utf-8")):
         print(f"--- {block.kind}\n{block.commands}", end="", flush=True)
         if block.kind == "carry":
             _carry(block.commands, home)
             continue
         call = ["sh", "-eu", "-c", block.commands.replace(_ACTIVATE, "")]
-        done = _run([*on_board, *call] if block.kind == "board" else call)
-        print(done.stdout, end="", flush=True)
-        if done.returncode or (block.expected and not agrees(done.stdout, block.expected)):
-            print(f"pi: FAILED: exit {done.returncode}: {done.stderr}", file=sys.stderr)
+        process = _run([*on_board, *call] if block.kind == "board" else call)
+        print(process.stdout, end="", flush=True)
+        if process.returncode or (block.expected and not agrees(process.stdout, block.expected)):
+            print(f"pi: FAILED: exit {process.returncode}: {process.stderr}", file=sys.stderr)
             print(f"pi: expected:\n{block.expected}", file=sys.stderr)
             return 1
     shutil.rmtree(card, ignore_errors=True)
-    print(f"pi: {chosen.page.name} works as it is written")
+    print(f"pi: {arguments.page.name} works as it is written")
     return 0
 
 
 def _carry(commands: str, home: Path) -> None:
-    """Lay the files that scp names into the home on the card."""
+    """Copy the files of the scp commands to the home on the card."""
     home.mkdir(parents=True, exist_ok=True)
     for line in commands.splitlines():
         _, *patterns, _ = shlex.split(line)
@@ -112,10 +112,10 @@ def _carry(commands: str, home: Path) -> None:
 
 
 def _run(call: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    beside = Path(sys.executable).parent
+    programs = Path(sys.executable).parent
     return subprocess.run(
         call, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
-        env={**os.environ, "PATH": f"{beside}:{os.environ.get('PATH', '')}"},
+        env={**os.environ, "PATH": f"{programs}:{os.environ.get('PATH', '')}"},
         text=True, check=False, timeout=SECONDS,
     )  # fmt: skip
 

@@ -1,10 +1,10 @@
-"""Install kits on emulated Raspberry Pis without a network, and deploy to one through its own sshd.
+"""Install kits on emulated Raspberry Pis without a network, and deploy to one through its sshd.
 
     python tools/pi/kits.py MODEL.onnx [--wheels FOLDER]
 
-Makes kits here, on x86-64, as a board's owner would, and runs their installer inside; prints a line
-a step.  Exits with 1 when a step ends otherwise than it must.  Where no board can be emulated it
-says SKIPPED and exits with 0, or with 1 when PI_REQUIRED=1.
+Makes kits here, on x86-64, runs their installer on a board, and prints a line for each step.  Exits
+with 1 when a step fails.  Where no board can be emulated it prints SKIPPED and exits with 0, or
+with 1 when PI_REQUIRED=1.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ INSTALLED = (
     ("every part is as it was packed", "golden rows", "predict_one"),
     ("is installed already", "is current already"),
 )
-ANSWER = 'printf "x\\n1\\n2\\n" | ~/.local/share/edge/runtime/bin/edge-runtime predict line'
+PREDICT = 'printf "x\\n1\\n2\\n" | ~/.local/share/edge/runtime/bin/edge-runtime predict line'
 
 
 def main() -> int:
-    """Take every step; 1 if one ended otherwise than it must."""
+    """Run every step; return 1 if one failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--wheels", type=Path, help="folder of aarch64 wheels; else pip's index")
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     if subprocess.run([PI, "true"], check=False).returncode == EXIT_SKIPPED:
         print("SKIPPED: no board can be emulated here, no kit was installed", file=sys.stderr)
         return int(os.environ.get("PI_REQUIRED") == "1")
     with tempfile.TemporaryDirectory(dir=PLACE) as name:
-        steps = Steps(Path(name), chosen.wheels)
+        steps = Steps(Path(name), arguments.wheels)
         steps.install()
         steps.refuse()
         steps.deploy()
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 class Steps:
-    """One card of a Raspberry Pi 4, and what happens to it."""
+    """Steps on the card of one Raspberry Pi 4."""
 
     def __init__(self, folder: Path, wheels: Path | None) -> None:
         self.folder, self.wheels = folder, wheels
@@ -64,34 +64,36 @@ class Steps:
         self.unpacked = self._unpack(self.kit.path, "kit")
 
     def install(self) -> None:
-        """A fresh card, a user without rights, no network; twice."""
+        """Install twice on a fresh card, as an ordinary user, without a network."""
         for number, words in enumerate(INSTALLED, 1):
             self._step(f"install, run {number}", self._install(self.unpacked), 0, words)
-        done = self._on_card(ANSWER)
-        self._say("predict", _answers(done.stdout) == [2.0, 4.0], done.stdout + done.stderr)
+        process = self._on_card(PREDICT)
+        self._say(
+            "predict", _predictions(process.stdout) == [2.0, 4.0], process.stdout + process.stderr
+        )
         size = self._on_card("du -sm ~/.local/share/edge | cut -f 1")
         self._step("installed size, MB", size, 0, (size.stdout.strip(),), show=True)
         check = "~/.local/share/edge/runtime/bin/edge-runtime check line"
         self._step("check by name", self._on_card(check), 0, ("golden rows",))
 
     def refuse(self) -> None:
-        """What must not install, and says so; each on a card of its own."""
+        """Check that bad kits are refused, each on its own card."""
         tampered = self._unpack(self.kit.path, "tampered")
         wheel = next(tampered.glob("wheels/numpy*"))
         wheel.write_bytes(wheel.read_bytes()[:-1] + b"x")
-        done = self._install(tampered, kept=False)
-        self._step("a tampered wheel", done, 1, (wheel.name, "copy the kit here again"))
+        process = self._install(tampered, keep=False)
+        self._step("a tampered wheel", process, 1, (wheel.name, "copy the kit here again"))
         sums = tampered / SUMS
-        done = subprocess.run(["sha256sum", wheel], capture_output=True, text=True, check=True)
+        process = subprocess.run(["sha256sum", wheel], capture_output=True, text=True, check=True)
         lines = [line for line in sums.read_text().splitlines() if not line.endswith(wheel.name)]
-        lines.append(f"{done.stdout.split()[0]}  wheels/{wheel.name}")
+        lines.append(f"{process.stdout.split()[0]}  wheels/{wheel.name}")
         sums.write_text("\n".join(lines) + "\n")
-        done = self._install(tampered, kept=False)
-        self._step("a tampered wheel and its sum", done, 1, ("requirements.txt", "nothing was"))
-        done = self._install(self.unpacked, kept=False, python="3.13")
-        self._step("another Python", done, 1, ("cpython-3.13", "--python 3.13"))
-        done = self._install(self.unpacked, "--disk-mb", "40", kept=False)
-        self._step("a small disk", done, 1, ("MB are free", "MB are needed"))
+        process = self._install(tampered, keep=False)
+        self._step("a tampered wheel and its sum", process, 1, ("requirements.txt", "nothing was"))
+        process = self._install(self.unpacked, keep=False, python="3.13")
+        self._step("another Python", process, 1, ("cpython-3.13", "--python 3.13"))
+        process = self._install(self.unpacked, "--disk-mb", "40", keep=False)
+        self._step("a small disk", process, 1, ("MB are free", "MB are needed"))
         x86 = shutil.copytree(self.unpacked, self.folder / "x86")
         text = (
             (x86 / "install.sh")
@@ -99,18 +101,18 @@ class Steps:
             .replace("kit_machine='aarch64'", "kit_machine='x86_64'")
         )
         (x86 / "install.sh").write_text(text)
-        done = self._install(x86, kept=False)
-        self._step("a kit for another machine", done, 1, ("this machine is aarch64",))
+        process = self._install(x86, keep=False)
+        self._step("a kit for another machine", process, 1, ("this machine is aarch64",))
         try:
             self._kit("4", pins=["onnxruntime==1.21.0"])
         except EdgeRuntimeError as error:
-            told = str(error)
+            message = str(error)
         else:
-            told = "it was not refused"
-        self._say("onnxruntime 1.21.0 for board 4", "illegal instruction" in told, told)
+            message = "it was not refused"
+        self._say("onnxruntime 1.21.0 for board 4", "illegal instruction" in message, message)
 
     def deploy(self) -> None:
-        """Through an sshd that runs on the board, its network being the host's loopback."""
+        """Deploy through an sshd on the board, over the host's loopback."""
         port = _free_port()
         keys = self.folder / "keys"
         keys.mkdir()
@@ -168,15 +170,15 @@ class Steps:
         self._deployed("roll back", 2.0, edge_pipeline.roll_back("line", host), ssh)
 
     def _deployed(
-        self, what: str, slope: float, told: list[edge_pipeline.DeployResult], ssh: Path
+        self, step: str, slope: float, results: list[edge_pipeline.DeployResult], ssh: Path
     ) -> None:
-        """Say how a deployment ended, once the board has answered *slope* to 1."""
-        (done,) = told
-        answer = subprocess.run(
-            [ssh, "root@127.0.0.1", ANSWER], capture_output=True, text=True, check=False
+        """Print the result of a deployment; the board must predict *slope* for 1."""
+        (result,) = results
+        output = subprocess.run(
+            [ssh, "root@127.0.0.1", PREDICT], capture_output=True, text=True, check=False
         ).stdout
-        right = done.is_done and _answers(answer) == [slope, 2 * slope]
-        self._say(f"{what}, {done.board or done.host}", right, done.error or answer)
+        passed = result.is_done and _predictions(output) == [slope, 2 * slope]
+        self._say(f"{step}, {result.board or result.host}", passed, result.error or output)
 
     def _kit(
         self, board: str, *, slim: bool = False, pins: Sequence[str] = ()
@@ -192,9 +194,9 @@ class Steps:
         return self.folder / name / "line-kit"
 
     def _install(
-        self, kit: Path, *options: str, kept: bool = True, python: str = "3.11"
+        self, kit: Path, *options: str, keep: bool = True, python: str = "3.11"
     ) -> subprocess.CompletedProcess[str]:
-        where = ["--card", str(self.card)] if kept else []
+        where = ["--card", str(self.card)] if keep else []
         return self._pi(*where, "--python", python, *options, "sh", f"{kit}/install.sh")
 
     def _on_card(self, script: str) -> subprocess.CompletedProcess[str]:
@@ -208,34 +210,34 @@ class Steps:
 
     def _step(
         self,
-        what: str,
-        done: subprocess.CompletedProcess[str],
+        step: str,
+        process: subprocess.CompletedProcess[str],
         code: int,
         words: Sequence[str],
         *,
         show: bool = False,
     ) -> None:
-        told = done.stdout + done.stderr
-        right = done.returncode == code and all(word in told for word in words)
-        last = [line for line in done.stderr.splitlines() if line.startswith("edge: ")][-1:]
-        self._say(what, right, " ".join(last) if right and not show else told)
+        output = process.stdout + process.stderr
+        passed = process.returncode == code and all(word in output for word in words)
+        last = [line for line in process.stderr.splitlines() if line.startswith("edge: ")][-1:]
+        self._say(step, passed, " ".join(last) if passed and not show else output)
 
-    def _say(self, what: str, right: bool, told: str) -> None:
-        self.failed += not right
-        print(f"{'ok' if right else 'FAILED'}  {what}: {told.strip()}", flush=True)
+    def _say(self, step: str, passed: bool, output: str) -> None:
+        self.failed += not passed
+        print(f"{'ok' if passed else 'FAILED'}  {step}: {output.strip()}", flush=True)
 
 
 def _line(folder: Path, slope: float) -> Path:
-    """A model that answers *slope* times x."""
+    """Export a model that predicts *slope* times x."""
     X = pd.DataFrame({"x": [1.0, 2.0, 4.0]})
     path = folder / f"{slope:g}.onnx"
     edge_pipeline.export(LinearRegression().fit(X, slope * X["x"]), X, path, name="line")
     return path
 
 
-def _answers(told: str) -> list[float]:
-    """The last column; a linear model may be off by the last bit."""
-    return [round(float(row.rpartition(",")[2]), 9) for row in told.splitlines()[1:]]
+def _predictions(output: str) -> list[float]:
+    """Parse the last column, rounded, since a linear model may differ in the last bit."""
+    return [round(float(row.rpartition(",")[2]), 9) for row in output.splitlines()[1:]]
 
 
 def _free_port() -> int:
@@ -245,7 +247,7 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int) -> None:
-    """Until somebody listens; the first sshd has its root built before."""
+    """Wait until sshd listens; the first time, the root is built before."""
     for _ in range(600):
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

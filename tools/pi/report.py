@@ -1,9 +1,9 @@
-"""Put what `make pi` found into docs/arm.md, between its markers.
+"""Write the results of `make pi` into docs/arm.md, between its markers.
 
     python tools/pi/report.py [dist/arm.json]     # keep a new result, and rewrite the page
-    python tools/pi/report.py --check             # 1 when the page shows something else
+    python tools/pi/report.py --check             # exit 1 if the page is out of date
 
-An emulator tells nothing about time, so no time is in the result nor on the page.
+An emulator says nothing about time, so the results and the page have no times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Result = Mapping[str, Any]
 
 
 def boards(result: Result) -> str:
-    """What was asked where, and how it ended."""
+    """Return the table of boards: versions, models and tests."""
     lines = [["board", "CPU", "Python", "onnxruntime", "numpy", "models", "tests", "hostile files"]]
     for run in result["runs"]:
         board = BOARDS[run["board"]]
@@ -37,7 +37,7 @@ def boards(result: Result) -> str:
         lines.append(
             [
                 *(name, cpu, run["python"], run["onnxruntime"], run["numpy"]),
-                f"{len(run['models'])} answer",
+                f"{len(run['models'])} predict",
                 *(_outcome(tests["all"]), _outcome(tests["hostile"])),
             ]
         )
@@ -49,12 +49,12 @@ def boards(result: Result) -> str:
 
 
 def models(result: Result) -> str:
-    """The models of models/, on their golden rows."""
+    """Return the table of the models in models/, on their golden rows."""
     return _by_place(result, ["model", "golden rows"], _models)
 
 
 def families(result: Result) -> str:
-    """An estimator or more of each family, on rows that it did not see."""
+    """Return the table of estimators of each family, on unseen rows."""
     note = (
         f"Promised: the families {', '.join(sorted(EXACT))} to the bit; all others within "
         f"{MOST_APART / ULP:.0f} units."
@@ -63,7 +63,7 @@ def families(result: Result) -> str:
 
 
 def skipped(result: Result) -> str:
-    """Why the boards did not run every test."""
+    """Return the table of skipped tests, with the reasons."""
     reasons: dict[str, int] = {}
     for run in result["runs"]:
         for reason, n in run["tests"]["why_skipped"].items():
@@ -73,23 +73,23 @@ def skipped(result: Result) -> str:
 
 
 def denied(result: Result) -> str:
-    """What onnxruntime 1.21.0 does, alone and under edge_runtime."""
+    """Return the table of onnxruntime 1.21.0, alone and with edge_runtime."""
     lines = [["board", "`import onnxruntime`", "`edge-runtime check`"]]
-    for name, shown in result["denied"].items():
+    for name, outcome in result["denied"].items():
         board = BOARDS[name].model.partition(" Rev")[0]
-        lines.append([board, shown["alone"], shown["edge_runtime"]])
+        lines.append([board, outcome["alone"], outcome["edge_runtime"]])
     return _table(lines)
 
 
 def threads(result: Result) -> str:
-    """What a second thread changes on a board."""
+    """Return the table of differences between one thread and two."""
     worst: dict[str, float] = {}
     for run in result["runs"]:
-        for name, told in run["models"].items():
-            family = f"models/{name}" if told["family"] == "models" else told["family"]
-            worst[family] = max(worst.get(family, 0.0), told["two_threads"])
+        for name, comparison in run["models"].items():
+            family = f"models/{name}" if comparison["family"] == "models" else comparison["family"]
+            worst[family] = max(worst.get(family, 0.0), comparison["two_threads"])
     changed = {family: apart for family, apart in worst.items() if apart}
-    lines = [["answers of two threads differ from those of one", "by at most"]]
+    lines = [["outputs of two threads differ from those of one", "by at most"]]
     return _table(lines + [[family, f"{apart:.1e}"] for family, apart in sorted(changed.items())])
 
 
@@ -98,8 +98,8 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
 }
 
 
-def rendered(page: str, result: Result) -> str:
-    """The page with the tables of *result*."""
+def render(page: str, result: Result) -> str:
+    """Return the page with the tables of *result*."""
     for name, table in TABLES.items():
         before, mark, after = page.partition(f"<!-- {name} -->\n")
         _, end, after = after.partition("<!-- end -->")
@@ -110,15 +110,15 @@ def rendered(page: str, result: Result) -> str:
 
 
 def main() -> int:
-    """Rewrite the page, or with --check say whether that would change it."""
-    given = [Path(word) for word in sys.argv[1:] if word != "--check"]
-    for path in given:
+    """Rewrite the page; with --check, return 1 if it is out of date."""
+    new_results = [Path(word) for word in sys.argv[1:] if word != "--check"]
+    for path in new_results:
         shutil.copyfile(path, RESULT)
     page = PAGE.read_text(encoding="utf-8")
-    wanted = rendered(page, json.loads(RESULT.read_text(encoding="utf-8")))
+    updated = render(page, json.loads(RESULT.read_text(encoding="utf-8")))
     if "--check" in sys.argv:
-        return int(page != wanted)
-    PAGE.write_text(wanted, encoding="utf-8")
+        return int(page != updated)
+    PAGE.write_text(updated, encoding="utf-8")
     return 0
 
 
@@ -128,40 +128,42 @@ _Row = tuple[list[str], list[Mapping[str, Any]]]
 def _by_place(
     result: Result, titles: list[str], rows: Callable[[Sequence[Mapping[str, Any]]], Iterable[_Row]]
 ) -> str:
-    """A row for each model or family, and a column for each board and Python."""
+    """Return a table with a row for each model or family, and a column for each board."""
     runs = result["runs"]
     lines = [titles + [f"{run['board']}, {run['python']}" for run in runs]]
-    for names, told in rows([run["models"] for run in runs]):
-        lines.append(names + [_cell(one) for one in told])
+    for names, comparisons in rows([run["models"] for run in runs]):
+        lines.append(names + [_cell(comparison) for comparison in comparisons])
     return _table(lines)
 
 
 def _models(of_runs: Sequence[Mapping[str, Any]]) -> Iterable[_Row]:
-    for name, told in of_runs[0].items():
-        if told["family"] == "models":
-            yield [name, str(told["golden_rows"])], [run[name] for run in of_runs]
+    for name, comparison in of_runs[0].items():
+        if comparison["family"] == "models":
+            yield [name, str(comparison["golden_rows"])], [run[name] for run in of_runs]
 
 
 def _families(of_runs: Sequence[Mapping[str, Any]]) -> Iterable[_Row]:
     members: dict[str, list[str]] = {}
-    for name, told in of_runs[0].items():
-        if told["family"] != "models":
-            members.setdefault(told["family"], []).append(name)
+    for name, comparison in of_runs[0].items():
+        if comparison["family"] != "models":
+            members.setdefault(comparison["family"], []).append(name)
     for family, names in sorted(members.items()):
         yield [family, ", ".join(names)], [_worst([run[n] for n in names]) for run in of_runs]
 
 
-def _worst(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    worst = {name: max(one[name] for one in told) for name in ("ulp", "relative")}
-    return {**worst, "labels_apart": sum(one["labels_apart"] for one in told)}
+def _worst(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    worst = {
+        name: max(comparison[name] for comparison in comparisons) for name in ("ulp", "relative")
+    }
+    return {**worst, "labels_apart": sum(comparison["labels_apart"] for comparison in comparisons)}
 
 
-def _cell(told: Mapping[str, Any]) -> str:
-    if told["labels_apart"]:
-        return f"**{told['labels_apart']} labels differ**"
-    if not told["ulp"]:
+def _cell(comparison: Mapping[str, Any]) -> str:
+    if comparison["labels_apart"]:
+        return f"**{comparison['labels_apart']} labels differ**"
+    if not comparison["ulp"]:
         return "to the bit"
-    return f"{told['ulp']} ({told['relative'] / ULP:.1f})"
+    return f"{comparison['ulp']} ({comparison['relative'] / ULP:.1f})"
 
 
 def _outcome(counts: Mapping[str, int]) -> str:
@@ -169,8 +171,8 @@ def _outcome(counts: Mapping[str, int]) -> str:
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:
-    head, *rest = ("| " + " | ".join(line) + " |" for line in lines)
-    return "\n".join([head, "|" + "---|" * len(lines[0]), *rest])
+    head, *body = ("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join([head, "|" + "---|" * len(lines[0]), *body])
 
 
 if __name__ == "__main__":

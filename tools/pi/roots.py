@@ -1,7 +1,7 @@
-"""From Debian's archive to a folder that holds an arm64 system, without root and without Docker.
+"""Build a folder with an arm64 system from Debian's archive, without root and without Docker.
 
-The host's apt, with a state of its own and arm64 as its only architecture, computes and downloads
-the packages; dpkg-deb unpacks them.  No maintainer script runs, and nothing of the host changes.
+The host's apt resolves and downloads the packages, with its own state and arm64 as its only
+architecture; dpkg-deb unpacks them.  No maintainer script runs, and nothing of the host changes.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SUITES = {"3.11": "bookworm", "3.13": "trixie"}
-"""Raspberry Pi OS follows Debian; its Python decides for its release."""
+"""Python version to Debian release, which Raspberry Pi OS follows."""
 
 PACKAGES = (
     *("base-files", "bash", "coreutils", "dash", "findutils", "grep", "gzip", "hostname"),
     *("libc-bin", "libstdc++6", "mawk", "procps", "python3", "python3-venv", "sed", "tar"),
     "util-linux",
 )
-"""What Raspberry Pi OS Lite has of what our scripts may use; python3-venv brings pip's wheel."""
+"""Packages of Raspberry Pi OS Lite that our scripts may use; python3-venv has pip's wheel."""
 
 USER = "pi"
-"""Whom Raspberry Pi Imager suggests, with the id 1000."""
+"""User that Raspberry Pi Imager suggests, with the id 1000."""
 
 RECIPE = 2
-"""Raised when `_build` changes: roots made by an older recipe are made anew."""
+"""Increase it when `_build` changes: older roots are then built again."""
 
 SECONDS = 600
-"""For one call of apt-get, which takes 10 of them."""
+"""Time limit of one call of apt-get, which takes 10 s."""
 
 STAMP = "usr/share/pi/stamp"
 QEMU = "usr/share/pi/qemu"
@@ -42,9 +42,9 @@ class UnavailableError(Exception):
 
 
 def root_for(python: str, extra: Sequence[str], place: Path) -> Path:
-    """The root with *python* and the packages *extra*, built if it is not there.
+    """Return the root with *python* and the packages *extra*; build it if it is missing.
 
-    Roots with other packages are other folders, so none is replaced while a command runs in it.
+    Each set of packages has its own folder, so no root is replaced while a command runs in it.
     """
     suite = SUITES[python]
     root = place / "+".join((suite, *sorted(set(extra))))
@@ -60,7 +60,7 @@ def root_for(python: str, extra: Sequence[str], place: Path) -> Path:
 
 
 def qemu_of(root: Path) -> Path:
-    """The static QEMU that runs the programs of *root*."""
+    """Return the static QEMU that runs the programs of *root*."""
     installed = shutil.which("qemu-aarch64-static")
     return Path(installed) if installed else root / QEMU
 
@@ -146,22 +146,22 @@ Dir::Log "{work}/";
         )
 
     def run(self, *arguments: str, cwd: Path | None = None) -> None:
-        done = self._start("apt-get", "-qq", *self.options, *arguments, cwd=cwd)
+        process = self._start("apt-get", "-qq", *self.options, *arguments, cwd=cwd)
         # apt-get update warns of an unreachable source, and exits with 0.
-        unreachable = arguments[0] == "update" and "Failed to fetch" in done.stderr
-        if done.returncode or unreachable:
-            told = " ".join(done.stderr.split())[-400:] or "no reason given"
-            raise UnavailableError(f"apt-get {arguments[0]} failed: {told}")
+        unreachable = arguments[0] == "update" and "Failed to fetch" in process.stderr
+        if process.returncode or unreachable:
+            reason = " ".join(process.stderr.split())[-400:] or "no reason given"
+            raise UnavailableError(f"apt-get {arguments[0]} failed: {reason}")
 
     def use(self, suite: str) -> None:
-        """Turn to another Debian release at the mirrors that the host's own sources name."""
+        """Use another Debian release, from the mirrors of the host's sources."""
         host = _host_suite()
-        wanted = ("Created-By: Packages", "Origin: Debian", "Component: main")
-        told = self._start(
+        filters = ("Created-By: Packages", "Origin: Debian", "Component: main")
+        targets = self._start(
             "apt-get", "indextargets", "--format", "$(SITE) $(CODENAME)",
-            *wanted, "Architecture: arm64",
+            *filters, "Architecture: arm64",
         ).stdout  # fmt: skip
-        lines = sorted({line for line in told.splitlines() if line.split()[1:]})
+        lines = sorted({line for line in targets.splitlines() if line.split()[1:]})
         if not host or not lines:
             raise UnavailableError("apt's own sources name no Debian archive")
         keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -192,7 +192,7 @@ Dir::Log "{work}/";
 
 
 def _take_qemu(apt: _Apt, to: Path) -> None:
-    """Take one static binary out of a package of which the rest is 30 times larger."""
+    """Extract one static binary from a package that is 30 times larger."""
     to.parent.mkdir(parents=True)
     folder = apt.work / "qemu"
     # Up to bookworm the static programs have a package of their own.
@@ -208,9 +208,9 @@ def _take_qemu(apt: _Apt, to: Path) -> None:
             continue
         (deb,) = folder.glob("*.deb")
         _unpack(deb, folder, f"./usr/bin/{program}")
-        found = folder / "usr/bin" / program
-        if found.is_file() and b"qemu-aarch64" in _output([found, "--version"]).encode():
-            found.rename(to)
+        binary = folder / "usr/bin" / program
+        if binary.is_file() and b"qemu-aarch64" in _output([binary, "--version"]).encode():
+            binary.rename(to)
             return
     raise UnavailableError("no package with a static qemu-aarch64 in apt's sources")
 
@@ -229,16 +229,16 @@ def _unpack(package: Path, to: Path, *members: str) -> None:
     with subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE
     ) as source:
-        done = subprocess.run(
+        process = subprocess.run(
             ["tar", "-x", "--keep-directory-symlink", "--no-same-owner", "-C", str(to), *members],
             stdin=source.stdout, capture_output=True, text=True, check=False,
         )  # fmt: skip
-    if (done.returncode or source.returncode) and not members:
-        raise UnavailableError(f"cannot unpack {package.name}: {done.stderr.strip()[-300:]}")
+    if (process.returncode or source.returncode) and not members:
+        raise UnavailableError(f"cannot unpack {package.name}: {process.stderr.strip()[-300:]}")
 
 
 def _finish(new: Path) -> None:
-    """Do what the maintainer scripts would have done, as far as our commands need it."""
+    """Make the links and files that the maintainer scripts would make."""
     for link, target in (("sh", "dash"), ("awk", "mawk")):
         path = new / "usr/bin" / link
         if not path.exists():

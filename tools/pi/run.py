@@ -2,10 +2,11 @@
 
     tools/pi/pi [--board 4] [--python 3.11] [--card FOLDER] [OPTION ...] COMMAND [ARGUMENT ...]
 
-Builds a Debian arm64 root in .pi/ at the first call.  What the command writes to the root is gone
-afterwards, unless --card keeps it; the current folder is shown inside at its own path, writable,
-unless --alone.  The network is off unless --network.  Exits as the command does, and with 77 when
-this machine cannot emulate a board.  Not emulated: speed, memory, kernel, devices.  Time nothing.
+Builds a Debian arm64 root in .pi/ at the first call.  Changes of the root are lost afterwards,
+unless --card keeps them.  The current folder is visible inside at its own path, writable, unless
+--alone is given.  The network is off unless --network is given.  Exits as the command does, and
+with 77 when this machine cannot emulate a board.  Speed, memory, kernel and devices are those of
+the host, so do not measure time.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from roots import SUITES, UnavailableError, qemu_of, root_for
 
 PLACE = Path(__file__).resolve().parents[2] / ".pi"
 EXIT_SKIPPED = 77
-"""As automake's tests say that they could not run."""
+"""Exit status of a skipped test in automake."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Become the command; a number is returned only when that cannot be."""
-    chosen = _parser().parse_args(arguments)
+def main(words: Sequence[str] | None = None) -> int:
+    """Replace this process by the command; return an exit status only if that fails."""
+    arguments = _parser().parse_args(words)
     try:
-        _run(chosen)
+        _run(arguments)
     except UnavailableError as error:
         print(f"pi: SKIPPED: {error}", file=sys.stderr)
         return EXIT_SKIPPED
     except FileNotFoundError:
-        print(f"pi: {chosen.command[0]}: no such program on the board", file=sys.stderr)
+        print(f"pi: {arguments.command[0]}: no such program on the board", file=sys.stderr)
         return 127
     return 0
 
@@ -66,13 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(chosen: argparse.Namespace) -> None:
-    place = chosen.place.absolute()
-    root = root_for(chosen.python, chosen.packages, place)
-    if not chosen.command:
+def _run(arguments: argparse.Namespace) -> None:
+    place = arguments.place.absolute()
+    root = root_for(arguments.python, arguments.packages, place)
+    if not arguments.command:
         return
-    board = BOARDS[chosen.board]
-    shown = [path.absolute() for path in chosen.show]
+    board = BOARDS[arguments.board]
+    visible = [path.absolute() for path in arguments.show]
     here = Path.cwd()
     scratch = Path(place, "scratch")
     scratch.mkdir(exist_ok=True)
@@ -82,32 +83,32 @@ def _run(chosen: argparse.Namespace) -> None:
         board=board,
         hardware=make_hardware(board, place / "hardware"),
         scratch=scratch,
-        card=chosen.card and chosen.card.absolute(),
-        disk_mb=chosen.disk_mb,
-        show=shown if chosen.alone else [here, *shown],
-        folder=home_of(chosen.user) if chosen.alone else str(here),
-        user=chosen.user,
-        network=chosen.network,
-        environment=_environment(chosen.env),
+        card=arguments.card and arguments.card.absolute(),
+        disk_mb=arguments.disk_mb,
+        show=visible if arguments.alone else [here, *visible],
+        folder=home_of(arguments.user) if arguments.alone else str(here),
+        user=arguments.user,
+        network=arguments.network,
+        environment=_environment(arguments.env),
     )
-    why = can_enter(stay) if chosen.mode == "auto" else ""
-    if chosen.mode == "plain" or why:
-        if chosen.card or chosen.disk_mb or chosen.alone or chosen.user != "root":
+    reason = can_enter(stay) if arguments.mode == "auto" else ""
+    if arguments.mode == "plain" or reason:
+        if arguments.card or arguments.disk_mb or arguments.alone or arguments.user != "root":
             raise UnavailableError(
-                f"no namespaces for a board of its own here: {why or '--mode plain'}"
+                f"no namespaces for a board of its own here: {reason or '--mode plain'}"
             )
-        if why:
-            print(f"pi: no namespaces here ({why}): one plain process", file=sys.stderr)
-        run_plain(stay, chosen.command)
+        if reason:
+            print(f"pi: no namespaces here ({reason}): one plain process", file=sys.stderr)
+        run_plain(stay, arguments.command)
     try:
-        enter(stay, chosen.command)
+        enter(stay, arguments.command)
     except PermissionError as error:
         raise UnavailableError(f"no namespaces here: {error}") from error
 
 
-def _environment(given: Sequence[str]) -> dict[str, str]:
+def _environment(assignments: Sequence[str]) -> dict[str, str]:
     pairs = {}
-    for word in given:
+    for word in assignments:
         name, equals, value = word.partition("=")
         if equals:
             pairs[name] = value

@@ -1,11 +1,11 @@
-"""Ask emulated Raspberry Pis what the device must answer; `make pi` runs it.
+"""Test models and the device on emulated Raspberry Pis; `make pi` runs it.
 
     python tools/pi/suite.py WHEEL --models dist [--quick] [--only 4:3.11 ...] [--out JSON]
 
-On every board: the golden rows of every model, an estimator of each family compared with this
-machine, the device's own tests with the hostile files among them, and what the denied onnxruntime
-does there.  Exits with 1 when something fails.  Where no board can be emulated it says SKIPPED and
-exits with 0, or with 1 when PI_REQUIRED=1.
+On every board it predicts the golden rows of every model, and compares an estimator of each family
+with this machine.  It runs the tests of the device, hostile files included, and tries the denied
+onnxruntime.  Exits with 1 when something fails.  Where no board can be emulated it prints SKIPPED
+and exits with 0, or with 1 when PI_REQUIRED=1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from boards import BOARDS
-from comparing import broken, compared
+from comparing import broken_promises, compare
 from environments import PI, PLACE, ROOT, environment, illegal, site
 from roots import UnavailableError
 
@@ -39,17 +39,17 @@ QUICK_TESTS = (
     "tests/device/test_onnxruntime_versions.py",
 )
 TESTS = ("tests/device", "tests/fuzz")
-HOSTILE = ("test_device_scan", "test_device_contact", "test_fuzz")
-"""Test modules whose files try to harm whoever opens them."""
+HOSTILE = ("test_rules", "test_isolation", "test_fuzz")
+"""Test modules with hostile files."""
 
 SECONDS = 5400
 QUICK_SECONDS = 300
-"""Of a step, which takes a fraction of it on a machine of its own: what is too slow is skipped."""
+"""Time limit of a step, several times what it takes; a slower board is skipped."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A board with a Python, and the environment in which the device's code lies there."""
+    """A board with a Python, and the environment of the device's code."""
 
     board: str
     python: str
@@ -75,7 +75,7 @@ class Place:
 
 
 def main() -> int:
-    """Ask every board; 1 when one fails."""
+    """Test every board; return 1 when one fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path, help="of edge-runtime")
     parser.add_argument("--models", type=Path, default=ROOT / "dist", help="folder of bundles")
@@ -84,36 +84,44 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="one board, few tests")
     parser.add_argument("--jobs", type=int, default=2, help="boards at once")
     parser.add_argument("--out", type=Path, help="write JSON here")
-    chosen = parser.parse_args()
-    wanted = chosen.only or (QUICK_PLACES if chosen.quick else PLACES)
+    arguments = parser.parse_args()
+    names = arguments.only or (QUICK_PLACES if arguments.quick else PLACES)
     try:
-        seconds = QUICK_SECONDS if chosen.quick else SECONDS
-        places = [_place(name, chosen.wheel, seconds) for name in wanted]
-        folders = [chosen.models]
-        if chosen.families:
-            folders.append(_filled(chosen.families))
-        here = _answers([sys.executable], folders)
-        with ThreadPoolExecutor(chosen.jobs) as pool:
-            runs = list(pool.map(lambda place: _asked(place, folders, here, chosen.quick), places))
-        denied = {} if chosen.quick else _denied(places[0].python, places)
+        seconds = QUICK_SECONDS if arguments.quick else SECONDS
+        places = [_place(name, arguments.wheel, seconds) for name in names]
+        folders = [arguments.models]
+        if arguments.families:
+            folders.append(_export_families(arguments.families))
+        here = _predict([sys.executable], folders)
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            runs = list(
+                pool.map(lambda place: _test_board(place, folders, here, arguments.quick), places)
+            )
+        denied = {} if arguments.quick else _denied(places[0].python, places)
     except UnavailableError as error:
         return _skipped(str(error))
-    told = {
+    report = {
         "here": {k: v for k, v in here.items() if k != "models"},
         "runs": runs,
         "denied": denied,
     }
-    if chosen.out:
-        chosen.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    if arguments.out:
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    failed = _print_results(runs, denied)
+    if any(place.plain for place in places):
+        return max(failed, _skipped("no namespaces here: only golden rows were predicted"))
+    return int(failed)
+
+
+def _print_results(runs: Sequence[Mapping[str, Any]], denied: Mapping[str, Any]) -> bool:
+    """Print the result of every board; return whether one failed."""
     failed = [f"{run['board']}, {run['python']}: {line}" for run in runs for line in run["failed"]]
-    failed += [line for shown in denied.values() for line in shown["failed"]]
+    failed += [line for outcome in denied.values() for line in outcome["failed"]]
     for run in runs:
         print(_line(run))
     for line in failed:
         print(f"pi: FAILED: {line}", file=sys.stderr)
-    if any(place.plain for place in places):
-        return max(bool(failed), _skipped("no namespaces here: only golden rows were asked"))
-    return int(bool(failed))
+    return bool(failed)
 
 
 def _skipped(reason: str) -> int:
@@ -126,106 +134,108 @@ def _skipped(reason: str) -> int:
 
 
 def _place(name: str, wheel: Path, seconds: int) -> Place:
-    """Find out how a board can be had here, and make its environment.
+    """Choose how to emulate a board here, and make its environment.
 
     Raises
     ------
     UnavailableError
-        It cannot.
+        The board cannot be emulated.
     """
     board, _, python = name.partition(":")
     call: list[str | Path] = [PI, "--board", board, "--python", python, "--mode"]
     whole = _run([*call, "namespaces", "sh", "-c", "true"])
     plain = whole.returncode != 0
     if plain:
-        one = _run([*call, "plain", "python3", "-c", "import ctypes"])
-        if one.returncode:
-            raise UnavailableError(whole.stderr.strip() or one.stderr.strip())
+        probe = _run([*call, "plain", "python3", "-c", "import ctypes"])
+        if probe.returncode:
+            raise UnavailableError(whole.stderr.strip() or probe.stderr.strip())
     return Place(board, python, environment(python, wheel), plain, seconds)
 
 
-def _filled(folder: Path) -> Path:
-    """The folder, with an estimator of each family in it."""
+def _export_families(folder: Path) -> Path:
+    """Export an estimator of each family to *folder*."""
     print("pi: an estimator of each family, made here", file=sys.stderr)
-    done = _run([sys.executable, Path(__file__).with_name("families.py"), folder.absolute()])
-    if done.returncode:
-        raise RuntimeError(f"families.py failed: {done.stderr[-2000:]}")
+    process = _run([sys.executable, Path(__file__).with_name("families.py"), folder.absolute()])
+    if process.returncode:
+        raise RuntimeError(f"families.py failed: {process.stderr[-2000:]}")
     return folder
 
 
-def _asked(
+def _test_board(
     place: Place, folders: Sequence[Path], here: Mapping[str, Any], quick: bool
 ) -> dict[str, Any]:
     run: dict[str, Any] = {"board": place.board, "python": place.python, "failed": []}
     _say(place, "golden rows and families")
-    there = _answers(place, folders)
+    there = _predict(place, folders)
     run.update({name: there[name] for name in ("machine", "numpy", "onnxruntime")})
     run["models"] = {}
     for name, model in there["models"].items():
         if "error" in model:
             run["failed"].append(f"{name}: {model['error']}")
             continue
-        told = _answered(name, model, here["models"][name], folders)
-        run["models"][name] = told
-        run["failed"] += [f"{name}: {line}" for line in broken(told)]
+        comparison = _compare_model(name, model, here["models"][name], folders)
+        run["models"][name] = comparison
+        run["failed"] += [f"{name}: {line}" for line in broken_promises(comparison)]
     if not place.plain:
         _say(place, "tests")
-        run["tests"] = _tested(place, QUICK_TESTS if quick else TESTS, run["failed"])
+        run["tests"] = _run_tests(place, QUICK_TESTS if quick else TESTS, run["failed"])
     return run
 
 
-def _answers(where: Place | list[str], folders: Sequence[Path]) -> dict[str, Any]:
+def _predict(where: Place | list[str], folders: Sequence[Path]) -> dict[str, Any]:
     script = [ROOT / "tools/pi/answers.py", *(folder.absolute() for folder in folders)]
-    done = where.run(*script) if isinstance(where, Place) else _run([*where, *script])
-    if done.returncode:
-        raise RuntimeError(f"answers.py failed: {done.stderr[-2000:]}")
-    answers: dict[str, Any] = json.loads(done.stdout)
+    process = where.run(*script) if isinstance(where, Place) else _run([*where, *script])
+    if process.returncode:
+        raise RuntimeError(f"answers.py failed: {process.stderr[-2000:]}")
+    answers: dict[str, Any] = json.loads(process.stdout)
     return answers
 
 
-def _answered(
+def _compare_model(
     name: str, there: Mapping[str, Any], here: Mapping[str, Any], folders: Sequence[Path]
 ) -> dict[str, Any]:
-    """What a model's answers there have in common with those here, and with scikit-learn's."""
+    """Compare a model's outputs on the board with those here and with scikit-learn's labels."""
     files = [folder / f"{name}.rows.json" for folder in folders]
-    asked: dict[str, Any] = {"family": "models", "labels": None}
+    reference: dict[str, Any] = {"family": "models", "labels": None}
     for file in filter(Path.exists, files):
-        asked = json.loads(file.read_text(encoding="utf-8"))
-    told = {"family": asked["family"], "golden_rows": there["golden_rows"]}
-    told.update(compared(here["answers"], there["answers"]))
-    if asked["labels"] is not None:
-        found = there["answers"]["predict"]["labels"]
-        told["labels_apart"] += sum(a != b for a, b in zip(found, asked["labels"], strict=True))
+        reference = json.loads(file.read_text(encoding="utf-8"))
+    comparison = {"family": reference["family"], "golden_rows": there["golden_rows"]}
+    comparison.update(compare(here["answers"], there["answers"]))
+    if reference["labels"] is not None:
+        labels = there["answers"]["predict"]["labels"]
+        comparison["labels_apart"] += sum(
+            a != b for a, b in zip(labels, reference["labels"], strict=True)
+        )
     one_thread = {method: there["answers"][method] for method in there["two_threads"]}
-    told["two_threads"] = compared(one_thread, there["two_threads"])["relative"]
-    return told
+    comparison["two_threads"] = compare(one_thread, there["two_threads"])["relative"]
+    return comparison
 
 
-def _tested(place: Place, tests: Sequence[str], failed: list[str]) -> dict[str, Any]:
-    done = place.run(ROOT / "tools/prove_bare.py")
-    if done.returncode:
-        failed.append(f"not a bare device: {done.stderr.strip()}")
+def _run_tests(place: Place, tests: Sequence[str], failed: list[str]) -> dict[str, Any]:
+    process = place.run(ROOT / "tools/prove_bare.py")
+    if process.returncode:
+        failed.append(f"not a bare device: {process.stderr.strip()}")
     report = PLACE / f"tests-{place.board}-{place.python}.xml"
     report.unlink(missing_ok=True)
     options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-    done = place.run("-m", "pytest", *options, *tests)
-    if done.returncode or not report.exists():
-        failed.append(f"tests: {done.stdout[-4000:]}{done.stderr[-1000:]}")
-    return _counted(report) if report.exists() else {}
+    process = place.run("-m", "pytest", *options, *tests)
+    if process.returncode or not report.exists():
+        failed.append(f"tests: {process.stdout[-4000:]}{process.stderr[-1000:]}")
+    return _count_outcomes(report) if report.exists() else {}
 
 
-def _counted(report: Path) -> dict[str, Any]:
-    """Test outcomes, those of hostile files apart, and why tests were skipped."""
+def _count_outcomes(report: Path) -> dict[str, Any]:
+    """Count test outcomes, also of hostile files alone, and the reasons of skipped tests."""
     every: dict[str, Counter[str]] = {"all": Counter(), "hostile": Counter()}
     reasons: Counter[str] = Counter()
     for case in ElementTree.parse(report).iter("testcase"):
         outcome = "passed"
         for kind, name in (("skipped", "skipped"), ("failure", "failed"), ("error", "failed")):
-            found = case.find(kind)
-            if found is not None:
+            element = case.find(kind)
+            if element is not None:
                 outcome = name
                 if name == "skipped":
-                    reasons[str(found.get("message"))] += 1
+                    reasons[str(element.get("message"))] += 1
         every["all"][outcome] += 1
         if case.get("classname", "").rpartition(".")[2] in HOSTILE:
             every["hostile"][outcome] += 1
@@ -233,11 +243,11 @@ def _counted(report: Path) -> dict[str, Any]:
 
 
 def _denied(python: str, places: Sequence[Place]) -> dict[str, Any]:
-    """What the denied onnxruntime does on each board, and what edge_runtime says instead."""
+    """Import the denied onnxruntime on each board, alone and through edge_runtime."""
     if places[0].plain:
         return {}
     paths = {"PYTHONPATH": str(illegal(python))}
-    shown: dict[str, Any] = {}
+    outcomes: dict[str, Any] = {}
     for board in BOARDS:
         place = replace(places[0], board=board)
         _say(place, "the denied onnxruntime")
@@ -245,14 +255,14 @@ def _denied(python: str, places: Sequence[Place]) -> dict[str, Any]:
         model = next((ROOT / "dist").glob("*.onnx"))
         ours = place.run("-m", "edge_runtime.cli", "check", model, environment=paths)
         ended = alone.returncode in (-signal.SIGILL, 128 + signal.SIGILL)
-        what = "SIGILL" if ended else "runs" if alone.returncode == 0 else "fails"
+        outcome = "SIGILL" if ended else "runs" if alone.returncode == 0 else "fails"
         failed = []
-        if what != ("runs" if "asimdhp" in BOARDS[board].features else "SIGILL"):
-            failed.append(f"{board}: import onnxruntime 1.21.0: {what}: {alone.stderr[-300:]}")
+        if outcome != ("runs" if "asimdhp" in BOARDS[board].features else "SIGILL"):
+            failed.append(f"{board}: import onnxruntime 1.21.0: {outcome}: {alone.stderr[-300:]}")
         if ours.returncode != 1 or "onnxruntime 1.21.0" not in ours.stderr:
             failed.append(f"{board}: edge-runtime did not refuse it: {ours.stderr[-300:]}")
-        shown[board] = {"alone": what, "edge_runtime": ours.stderr.strip(), "failed": failed}
-    return shown
+        outcomes[board] = {"alone": outcome, "edge_runtime": ours.stderr.strip(), "failed": failed}
+    return outcomes
 
 
 def _line(run: Mapping[str, Any]) -> str:
@@ -260,17 +270,17 @@ def _line(run: Mapping[str, Any]) -> str:
     outcomes = ", ".join(f"{n} {name}" for name, n in tests.get("all", {}).items())
     return (
         f"board {run['board']}, Python {run['python']}, onnxruntime {run['onnxruntime']}: "
-        f"{len(run['models'])} models answer their golden rows; tests: {outcomes or 'not asked'}"
+        f"{len(run['models'])} models predict their golden rows; tests: {outcomes or 'not run'}"
         f"{'; FAILED' if run['failed'] else ''}"
     )
 
 
-def _say(place: Place, what: str) -> None:
-    print(f"pi: board {place.board}, Python {place.python}: {what}", file=sys.stderr)
+def _say(place: Place, step: str) -> None:
+    print(f"pi: board {place.board}, Python {place.python}: {step}", file=sys.stderr)
 
 
 def _run(call: Sequence[str | Path], seconds: int = SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run to its end or to the limit; whatever it started ends with it."""
+    """Run a command to its end or to the time limit; its children end with it."""
     with subprocess.Popen(
         call, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,

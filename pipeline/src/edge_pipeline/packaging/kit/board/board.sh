@@ -1,25 +1,25 @@
 #!/bin/sh
-# What changes the models of a board: install.sh calls it, edge-pipeline deploy sends it, and its owner
-# may call it without either:
+# Switches, lists and removes the models of a board.  install.sh calls it, edge-pipeline deploy sends
+# it, and the owner of the board can call it:
 #
-#   sh board.sh rollback --name NAME [--folder FOLDER]    the version before; again: back
-#   sh board.sh remove   --name NAME [--folder FOLDER]    everything of one model
+#   sh board.sh rollback --name NAME [--folder FOLDER]    the previous version; again: back
+#   sh board.sh remove   --name NAME [--folder FOLDER]    all files of one model
 #   sh board.sh list     [--folder FOLDER]
 #
 # In FOLDER ($EDGE_MODELS, or ~/.local/share/edge):
 #
-#   NAME/current -> releases/ID         switched by one rename: a reader sees the old or the new
-#   NAME/releases/ID/model.onnx         ID: digests of the model and of its runtime
-#   NAME/releases/ID/runtime -> ...     the environment that it was checked with
-#   NAME/releases/ID/previous -> ...    the version to go back to
+#   NAME/current -> releases/ID         switched by one rename: readers see the old or the new
+#   NAME/releases/ID/model.onnx         ID: digests of model and runtime
+#   NAME/releases/ID/runtime -> ...     the environment that checked it
+#   NAME/releases/ID/previous -> ...    the version of a rollback
 #   .runtimes/ID                        environments, shared by models
-#   .parts/SHA256                       what was copied here, by digest
+#   .parts/SHA256                       copied parts, by digest
 #
-# Everything stands in functions, called on the last line: a script that arrives cut short does nothing.
+# The last line calls the functions, so a script that is cut short does nothing.
 set -eu
 
 say() { [ -n "$machine" ] || printf 'edge: %s\n' "$*"; }
-tell() { [ -z "$machine" ] || printf '%s=%s\n' "$1" "$2"; }
+fact() { [ -z "$machine" ] || printf '%s=%s\n' "$1" "$2"; }
 stop() {
     printf 'edge: %s\n' "$*" >&2
     exit 1
@@ -29,70 +29,70 @@ lock() {
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
     [ -z "${EDGE_LOCKED:-}" ] || return 0
     exec 9>"$base/.lock"
-    found=${EDGE_PYTHON:-python3}
-    for other in "$base"/.runtimes/*/bin/python; do
-        command -v "$found" >/dev/null 2>&1 || found=$other
+    interpreter=${EDGE_PYTHON:-python3}
+    for candidate in "$base"/.runtimes/*/bin/python; do
+        command -v "$interpreter" >/dev/null 2>&1 || interpreter=$candidate
     done
-    command -v "$found" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
-    # Lets go of itself when this process and its children end, however they end.
-    "$found" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
+    command -v "$interpreter" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
+    # The lock ends with this process and its children.
+    "$interpreter" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
         stop "another installation has been running at $base for 5 minutes; end it, and try again"
 }
 
-# Not by name: sha256sum marks a line whose name has a backslash.
+# Reads stdin: sha256sum marks the line of a file name with a backslash.
 digest_of() { sha256sum <"$1" | cut -c 1-64; }
 
-# Points the link $2 to $1 by one rename.
+# Changes the link $2 to $1 by one rename.
 point() {
     rm -rf "$2.new"
     ln -s "$1" "$2.new"
     mv -T "$2.new" "$2"
 }
 
-# What the link $1 leads to, without folders; nothing if it leads nowhere.
+# Prints the name of the folder that the link $1 leads to; nothing if it leads nowhere.
 target_of() { if [ -d "$1" ]; then basename -- "$(readlink -- "$1")"; fi; }
 
-# Moves parts that arrived whole to their place; a connection that was cut left the others.
+# Moves the complete parts to .parts; a connection that was cut leaves incomplete ones.
 sort_arrivals() {
     for part in "$base"/.parts/.arriving*/*; do
         [ -f "$part" ] || continue
         digest=$(basename -- "$part")
         if [ "$(digest_of "$part")" = "$digest" ]; then mv "$part" "$base/.parts/$digest"; fi
     done
-    # Others may be copying here at this moment; what is this old was cut off.
+    # Another deployment may be copying now; a folder this old was abandoned.
     find "$base/.parts" -maxdepth 1 -name '.arriving*' -mmin +60 -exec rm -rf {} +
 }
 
-# Whether $1 was made or asked for within the hour: another deployment may be about to use it.
+# Tests whether $1 was made or requested within the hour: another deployment may need it.
 is_fresh() { [ -n "$(find "$1" -maxdepth 0 -mmin -60 2>/dev/null)" ]; }
 
-# Facts of this board, and which of the parts, named by digest, are not here.
+# Prints facts of this board, and the digests of missing parts.
 probe() {
-    tell machine "$(uname -m)"
-    tell bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
-    tell libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
-    tell board "$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
-    for found in 11 12 13 14 15 16; do
-        # Whoever names a Python there has one that no name tells the version of.
-        if [ -z "${EDGE_PYTHON:-}" ] && command -v "python3.$found" >/dev/null 2>&1; then tell python "3.$found"; fi
+    fact machine "$(uname -m)"
+    fact bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
+    fact libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
+    fact board "$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
+    for minor in 11 12 13 14 15 16; do
+        # EDGE_PYTHON names one interpreter, whose version its name does not show.
+        if [ -z "${EDGE_PYTHON:-}" ] && command -v "python3.$minor" >/dev/null 2>&1; then fact python "3.$minor"; fi
     done
-    tell folder "$base"
-    tell current "$(target_of "$base/$name/current")"
-    tell runtime "$(runtime_id)"
-    for found in "$base"/.runtimes/*/.complete; do
-        [ ! -f "$found" ] || tell installed "$(basename -- "$(dirname -- "$found")")"
+    fact folder "$base"
+    fact current "$(target_of "$base/$name/current")"
+    fact runtime "$(runtime_id)"
+    for mark in "$base"/.runtimes/*/.complete; do
+        [ ! -f "$mark" ] || fact installed "$(basename -- "$(dirname -- "$mark")")"
     done
     [ ! -d "$base/.parts" ] || sort_arrivals
-    for wanted in $parts; do
-        if [ ! -f "$base/.parts/$wanted" ] || [ "$(digest_of "$base/.parts/$wanted")" != "$wanted" ]; then
-            tell missing "$wanted"
+    for part in $parts; do
+        if [ ! -f "$base/.parts/$part" ] || [ "$(digest_of "$base/.parts/$part")" != "$part" ]; then
+            fact missing "$part"
         else
-            touch "$base/.parts/$wanted" 2>/dev/null || true
+            touch "$base/.parts/$part" 2>/dev/null || true
         fi
     done
 }
 
-# Puts a kit together from its parts, by the list of them, and installs its runtime.
+# Assembles a kit from its parts, by its SHA256SUMS, and installs its runtime.
 assemble() {
     kit=$base/.kits/$sha256
     rm -rf "$kit"
@@ -109,12 +109,11 @@ assemble() {
     exit "$status"
 }
 
-# The runtime that a model of this name is to run with, unless a kit brings one: the current one's,
-# or the one that was installed last.
+# Prints the runtime for a model without a kit: that of its current release, or the newest one.
 runtime_id() {
-    found=$(target_of "$base/$name/current/runtime")
-    [ -n "$found" ] || found=$(target_of "$base/runtime")
-    printf '%s' "$found"
+    used=$(target_of "$base/$name/current/runtime")
+    [ -n "$used" ] || used=$(target_of "$base/runtime")
+    printf '%s' "$used"
 }
 
 activate() {
@@ -130,49 +129,49 @@ activate() {
     old=$(target_of "$home/current")
     mkdir -p "$home/releases"
     make_release
-    told=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
-        printf '%s\n' "$told" >&2
-        # The version to go back to stays, whatever ails it now.
+    report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
+        printf '%s\n' "$report" >&2
+        # The current and the previous release stay, even if they are refused now.
         case $id in "$old" | "$(target_of "$home/current/previous")") ;; *) rm -rf "$release" ;; esac
-        if [ -n "$old" ]; then kept='the version before still answers'; else kept='nothing was switched'; fi
-        stop "the model is refused here, see above; $kept"
+        if [ -n "$old" ]; then state='the version before still answers'; else state='nothing was switched'; fi
+        stop "the model is refused here, see above; $state"
     }
-    [ -n "$machine" ] || printf '%s\n' "$told"
+    [ -n "$machine" ] || printf '%s\n' "$report"
     [ -z "$unit" ] || mv "$unit" "$home/edge-$name.service"
     if [ "$old" = "$id" ]; then
         say "$name: this version is current already"
-        tell outcome unchanged
+        fact outcome unchanged
     else
         [ -z "$old" ] || point "../$old" "$release/previous"
         switch_to "$id"
         say "$name: current is $id${old:+, the version before is kept}"
-        tell outcome deployed
+        fact outcome deployed
     fi
     point ".runtimes/$runtime" "$base/runtime"
     rm -f "$base/.runtimes/$runtime/.waiting"
     finish "$old"
 }
 
-# The folder of a release, whole before it has its name.
+# Makes the folder of a release under another name, and renames it when it is complete.
 make_release() {
     if [ -f "$release/model.onnx" ] && [ "$(digest_of "$release/model.onnx")" = "$sha256" ]; then return; fi
     rm -rf "$home/releases/.new"
     mkdir "$home/releases/.new"
-    # A second name only for what is ours: nobody writes into a part, somebody may into a kit's file.
+    # Links parts alone: nobody writes to a part, but the owner may write to the kit's file.
     case $model in "$base/.parts/"*) ln "$model" "$home/releases/.new/model.onnx" 2>/dev/null ;; *) false ;; esac ||
         cp "$model" "$home/releases/.new/model.onnx" || stop "cannot copy the model; nothing was switched"
     [ "$(digest_of "$home/releases/.new/model.onnx")" = "$sha256" ] ||
         stop "the model arrived damaged; deploy again"
     ln -s "../../../.runtimes/$runtime" "$home/releases/.new/runtime"
     printf '%s\n' "$sha256" >"$home/releases/.new/.parts"
-    # A damaged release is made anew; the way back from it stays.
+    # A damaged release is replaced; its link to the previous release stays.
     before=$(readlink -- "$release/previous" 2>/dev/null || true)
     [ -z "$before" ] || ln -s "$before" "$home/releases/.new/previous"
     [ ! -e "$release" ] || rm -rf "$release"
     mv -T "$home/releases/.new" "$release"
 }
 
-# The one step that readers see.
+# Switches readers to release $1.
 switch_to() {
     sync
     point "releases/$1" "$home/current"
@@ -186,21 +185,21 @@ rollback() {
     id=$(target_of "$home/current/previous")
     [ -n "$id" ] || stop "no version before $old is kept; deploy one"
     release=$home/releases/$id
-    told=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
-        printf '%s\n' "$told" >&2
+    report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
+        printf '%s\n' "$report" >&2
         stop "the version before is refused here, see above; nothing was switched"
     }
     point "../$old" "$release/previous"
     switch_to "$id"
     say "$name: back to $id; rollback again returns to $old"
-    tell outcome 'rolled back'
+    fact outcome 'rolled back'
     finish "$old"
 }
 
-# Cleans up, and lets the board say how fast it is.
+# Cleans up, and measures the model.
 finish() {
-    tell current "$id"
-    tell previous "$1"
+    fact current "$id"
+    fact previous "$1"
     prune || true
     flags='--rows 100'
     [ -z "$machine" ] || flags='--rows 1 --json'
@@ -208,7 +207,7 @@ finish() {
     figures=$("$home/current/runtime/bin/edge-runtime" bench $flags --seconds 0.2 "$home/current/model.onnx" 2>&1) ||
         say "$name is over one of its limits here"
     if [ -n "$machine" ]; then
-        tell bench "$(printf '%s' "$figures" | tr -d '\n')"
+        fact bench "$(printf '%s' "$figures" | tr -d '\n')"
         return
     fi
     printf '\n%s\n\n' "$figures"
@@ -217,25 +216,25 @@ finish() {
         say "check it at every start: systemctl --user enable --now $home/edge-$name.service"
 }
 
-# Removes releases that are neither current nor the one before, and what nothing refers to.
+# Removes all releases but the current and the previous one, and unused runtimes and parts.
 prune() {
     for home_of in "$base"/*/releases; do
         [ -d "$home_of" ] || continue
-        kept=$(target_of "$home_of/../current")
+        current=$(target_of "$home_of/../current")
         before=$(target_of "$home_of/../current/previous")
-        for found in "$home_of"/* "$home_of"/.new; do
-            case $(basename -- "$found") in "$kept" | "$before") ;; *) rm -rf "$found" ;; esac
+        for release in "$home_of"/* "$home_of"/.new; do
+            case $(basename -- "$release") in "$current" | "$before") ;; *) rm -rf "$release" ;; esac
         done
     done
     used=$(for link in "$base"/*/releases/*/runtime "$base/runtime"; do target_of "$link"; done)
-    for found in "$base"/.runtimes/*; do
-        case "$used" in *"$(basename -- "$found")"*) continue ;; esac
-        is_fresh "$found/.waiting" || rm -rf "$found"
+    for environment in "$base"/.runtimes/*; do
+        case "$used" in *"$(basename -- "$environment")"*) continue ;; esac
+        is_fresh "$environment/.waiting" || rm -rf "$environment"
     done
-    for found in "$base"/.parts/*; do
-        [ -f "$found" ] || continue
-        grep -qsF -- "$(basename -- "$found")" "$base"/*/releases/*/.parts "$base"/.runtimes/*/.parts ||
-            is_fresh "$found" || rm -f "$found"
+    for part in "$base"/.parts/*; do
+        [ -f "$part" ] || continue
+        grep -qsF -- "$(basename -- "$part")" "$base"/*/releases/*/.parts "$base"/.runtimes/*/.parts ||
+            is_fresh "$part" || rm -f "$part"
     done
 }
 
@@ -243,7 +242,7 @@ remove() {
     [ -d "$base/$name/releases" ] || stop "no model $name is at $base; see: board.sh list"
     rm -rf "${base:?}/$name"
     if [ -z "$(list)" ]; then
-        # Only what was made here: a folder that holds something else stays.
+        # Removes our own files only: a folder with other files stays.
         rm -rf "$base/.runtimes" "$base/.parts" "$base/.kits" "$base/runtime" "$base/.lock" \
             "$base/board.sh" "$base/uninstall.sh" "$base/.unit.new"
         rmdir "$base" 2>/dev/null || true
@@ -254,8 +253,8 @@ remove() {
 }
 
 list() {
-    for found in "$base"/*/current; do
-        [ ! -d "$found" ] || printf '%s  %s\n' "$(basename -- "$(dirname -- "$found")")" "$(target_of "$found")"
+    for link in "$base"/*/current; do
+        [ ! -d "$link" ] || printf '%s  %s\n' "$(basename -- "$(dirname -- "$link")")" "$(target_of "$link")"
     done
 }
 
@@ -281,7 +280,7 @@ main() {
     done
     [ "$base" != /.local/share/edge ] || [ -n "${HOME:-}" ] ||
         stop "HOME is not set; name the folder of the models: --folder FOLDER"
-    # A remote shell has not expanded the tilde of a quoted folder.
+    # A remote shell does not expand the tilde of a quoted folder.
     # shellcheck disable=SC2088
     case $base in /*) ;; '~/'*) base=$HOME/${base#'~/'} ;; *) base=$PWD/$base ;; esac
     case $base in *[\"\$\`\\:]*)

@@ -3,9 +3,9 @@
 #
 #   sh install.sh [--folder FOLDER] [--python PYTHON]
 #
-# FOLDER is where models live: $EDGE_MODELS, or ~/.local/share/edge.  Nothing outside it is written,
-# nothing needs root, and a second run changes nothing.  Until the very last step the version that
-# was there before keeps answering.
+# FOLDER is the folder of the models: $EDGE_MODELS, or ~/.local/share/edge.  The installer writes
+# nothing outside it, needs no root, and changes nothing in a second run.  The previous version stays
+# current until the last step.
 set -eu
 
 kit_name='@NAME@'
@@ -56,12 +56,12 @@ check_machine() {
     board=$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)
 }
 
-# Whether version $1, as 2.36, is $2 or newer.
+# Tests whether version $1, such as 2.36, is $2 or newer.
 at_least() {
     [ "${1%%.*}" -gt "${2%%.*}" ] && return 0
     minor=${1#*.}
-    wanted=${2#*.}
-    [ "${1%%.*}" -eq "${2%%.*}" ] && [ "${minor%%.*}" -ge "${wanted%%.*}" ]
+    minimum=${2#*.}
+    [ "${1%%.*}" -eq "${2%%.*}" ] && [ "${minor%%.*}" -ge "${minimum%%.*}" ]
 }
 
 find_python() {
@@ -71,17 +71,17 @@ find_python() {
     fi
     command -v "$python" >/dev/null 2>&1 ||
         stop "no '$python' on this system; Python $kit_python is needed: sudo apt install python3"
-    found=$("$python" -I -c 'import sys, struct, sysconfig as s
+    interpreter=$("$python" -I -c 'import sys, struct, sysconfig as s
 print("%s-%d.%d-%d%s" % (sys.implementation.name, *sys.version_info[:2], 8 * struct.calcsize("P"), "t" if s.get_config_var("Py_GIL_DISABLED") else ""))') ||
         stop "'$python' does not start; name another one: --python PYTHON"
-    version=${found#*-}
-    [ "$found" = "cpython-$kit_python-64" ] ||
-        stop "'$python' is $found, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${version%-*}"
+    version=${interpreter#*-}
+    [ "$interpreter" = "cpython-$kit_python-64" ] ||
+        stop "'$python' is $interpreter, the kit is for cpython-$kit_python-64; name another one (--python PYTHON), or make the kit with edge-pipeline kit --python ${version%-*}"
     "$python" -I -c 'import venv' 2>/dev/null ||
         stop "'$python' cannot make virtual environments; sudo apt install python3-venv"
 }
 
-# Kilobytes free where the first argument is, or will be.
+# Prints the free kilobytes of the disk of $1, which need not exist yet.
 free_kb() {
     place=$1
     while [ ! -e "$place" ]; do place=$(dirname -- "$place"); done
@@ -97,18 +97,18 @@ check_space() {
 }
 
 check_parts() {
-    told=$(cd "$kit" && sha256sum -c SHA256SUMS 2>&1) || {
-        bad=$(printf '%s\n' "$told" | sed -n 's/^\(.*\): FAILED.*$/\1/p' | head -n 1)
+    report=$(cd "$kit" && sha256sum -c SHA256SUMS 2>&1) || {
+        bad=$(printf '%s\n' "$report" | sed -n 's/^\(.*\): FAILED.*$/\1/p' | head -n 1)
         stop "a part of the kit is damaged or was changed: ${bad:-SHA256SUMS}; copy the kit here again"
     }
 }
 
-# Whether the environment of this kit is there, whole, and its Python still starts.
+# Tests whether the environment of this kit is complete and its Python starts.
 is_installed() {
     [ -f "$runtime/.complete" ] && "$runtime/bin/python" -I -c 'import edge_runtime' 2>/dev/null
 }
 
-# pip comes with the kit and stays outside: the board's own may be old, or missing.
+# Runs the kit's own pip from its wheel: the board's may be old, or missing.
 build_runtime() {
     "$python" -I -m venv --without-pip "$runtime" &&
         "$runtime/bin/python" "$kit/wheels/$kit_pip/pip" --isolated --quiet --no-cache-dir \
@@ -127,9 +127,9 @@ install_runtime() {
     fi
     mkdir -p "$base/.runtimes"
     rm -rf "$runtime"
-    told=$(build_runtime 2>&1) || {
+    output=$(build_runtime 2>&1) || {
         rm -rf "$runtime"
-        case $told in
+        case $output in
         *'No space left'* | *'Errno 28'* | *'quota exceeded'*)
             stop "the disk of $base is full; nothing was changed: free $((need_kb / 1024 + 1)) MB and run this again"
             ;;
@@ -137,7 +137,7 @@ install_runtime() {
             stop "a wheel is not the one that requirements.txt names; nothing was changed: copy the kit here again"
             ;;
         esac
-        printf '%s\n' "$told" >&2
+        printf '%s\n' "$output" >&2
         stop "pip could not install, see above; nothing was changed"
     }
     say "runtime $kit_runtime: installed @PACKAGES@"
@@ -168,7 +168,7 @@ main() {
         misuse "HOME is not set; name the folder of the models: --folder FOLDER"
     case $base in /*) ;; *) base=$PWD/$base ;; esac
     case $base in *[\"\$\`\\:]*)
-        # pip writes it into a line of shell, venv refuses the colon.
+        # pip writes the folder into a shell script, and venv refuses a colon.
         misuse "no environment can be made in $base: a folder's name must not have any of \" \$ \` \\ : in it; name another folder: --folder FOLDER"
         ;;
     esac
@@ -178,7 +178,7 @@ main() {
     check_machine
     find_python
     check_space
-    say "this machine: ${board:+$board, }$machine, glibc $libc, $found"
+    say "this machine: ${board:+$board, }$machine, glibc $libc, $interpreter"
     check_parts
     say "kit $kit_name for $kit_target: every part is as it was packed"
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
@@ -189,7 +189,7 @@ main() {
     fi
     install_runtime
     if [ "$only" = runtime ]; then
-        # Nothing refers to it yet: board.sh lets it wait for its model.
+        # No model uses it yet: board.sh keeps it for an hour.
         : >"$runtime/.waiting"
         exit 0
     fi
