@@ -82,7 +82,7 @@ def test_a_platform_without_wheels_is_refused_by_name(
     ("arguments", "words"),
     [
         ({"board": "4", "python": "3.9"}, "too old, 3.11 or newer"),
-        ({"board": "4", "python": "three"}, "no version of Python"),
+        ({"board": "4", "python": "three"}, "not a Python version"),
         ({}, "name either a board"),
         ({"board": "4", "platform": "x86-64"}, "name either a board"),
         ({"board": "6"}, "unknown; expected a board"),
@@ -91,7 +91,7 @@ def test_a_platform_without_wheels_is_refused_by_name(
         ({"board": "4", "pins": ["--index-url x"]}, "expected NAME==VERSION"),
         ({"board": "4", "name": "../x"}, "pass --name x"),
         ({"board": "4", "name": "runtime"}, "pass --name runtime-model"),
-        ({"board": "4", "wheels": "no-such-folder"}, "no folder"),
+        ({"board": "4", "wheels": "no-such-folder"}, "not a folder"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_download(

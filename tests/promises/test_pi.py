@@ -63,7 +63,7 @@ def test_the_promises_of_the_page_hold_in_the_result(result: Any, tool: Any) -> 
     families = set()
     for run in result["runs"]:
         for name, entry in run["models"].items():
-            assert comparing.broken(entry) == [], name
+            assert comparing.broken_promises(entry) == [], name
             families.add(entry["family"])
     assert families > comparing.EXACT
     assert len(families) >= 18
@@ -72,7 +72,7 @@ def test_the_promises_of_the_page_hold_in_the_result(result: Any, tool: Any) -> 
 
 
 def test_a_broken_promise_is_detected(tool: Any) -> None:
-    violations = tool("comparing").broken
+    violations = tool("comparing").broken_promises
     healthy = {"family": "trees", "labels_apart": 0, "cells": 9, "cells_apart": 0, "relative": 0.0}
     assert violations(healthy) == []
     assert violations({**healthy, "labels_apart": 1}) == ["1 labels differ"]

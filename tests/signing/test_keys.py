@@ -61,7 +61,7 @@ def test_a_key_is_read_back_with_its_password_and_by_its_owner_alone(key_file: P
 
 def test_a_key_is_never_written_over(key_file: Path, tmp_path: Path) -> None:
     before = key_file.read_bytes()
-    with pytest.raises(SigningError, match="never written over"):
+    with pytest.raises(SigningError, match="never overwritten"):
         make_signing_key(key_file, password=None)
     assert key_file.read_bytes() == before
     # Nor is a public key that others may have been given.
@@ -92,7 +92,7 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SigningError, match="expected Ed25519"):
         SigningKey.read(path)
     path.write_bytes(b"-----BEGIN PRIVATE KEY-----\nno\n")
-    with pytest.raises(SigningError, match="no private key in PEM"):
+    with pytest.raises(SigningError, match="not a private key in PEM"):
         SigningKey.read(path)
 
 
@@ -154,7 +154,7 @@ def test_the_commands_make_a_key_and_sign_with_it(line: Any, tmp_path: Path) -> 
     wrong = run("sign", model, "--key", key, password="another")
     assert (wrong.exit_code, "password is wrong" in wrong.stderr) == (1, True)
     again = run("keygen", "-o", key, password=PASSWORD)
-    assert (again.exit_code, "never written over" in again.stderr) == (1, True)
+    assert (again.exit_code, "never overwritten" in again.stderr) == (1, True)
     silent = run("sign", model, "--key", key)
     assert (silent.exit_code, "EDGE_KEY_PASSWORD" in silent.stderr) == (2, True)
     silent = run("keygen", "-o", tmp_path / "other.pem")
