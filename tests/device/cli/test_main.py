@@ -121,7 +121,7 @@ def test_extra_columns_are_ignored_by_choice(run: Run, bundle_file: Path) -> Non
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1000])
 def test_the_chunk_changes_no_answer(run: Run, bundle_file: Path, chunk: int) -> None:
     lines = [f"{i},{i % 5},{-i}" if i % 6 else "x,y,z" for i in range(50)]
-    stream = "\n".join(["x0,x1,x2", *lines]).encode()
+    stream = "\n".join(["x0,x1,x2", *lines, ""]).encode()
     code, out, err = run("predict", bundle_file, "--chunk", chunk, stdin=stream)
     valid_rows = [i for i in range(50) if i % 6]
     expected = models.labels([[i, i % 5, -i] for i in valid_rows]).tolist()

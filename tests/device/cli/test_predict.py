@@ -84,7 +84,7 @@ BAD_CSV = {
 @pytest.mark.parametrize("name", BAD_CSV)
 def test_a_bad_csv_row_does_not_end_the_stream(run: Run, bundle_file: Path, name: str) -> None:
     bad, words = BAD_CSV[name]
-    stream = b"x0,x1,x2\r\n1,2,3\r\n" + bad + b"\r\n4,0,-2\r\n-1,0.5,0"
+    stream = b"x0,x1,x2\r\n1,2,3\r\n" + bad + b"\r\n4,0,-2\r\n-1,0.5,0\r\n"
     code, out, err = run("predict", bundle_file, stdin=stream)
     assert code == 1
     assert rows_of(out)[1:] == [["2", LABELS[0]], ["4", LABELS[2]], ["5", LABELS[1]]]
@@ -125,7 +125,7 @@ MISSING = (
 
 def test_the_missing_values_of_pandas_are_missing(run: Run, mixed_file: Path) -> None:
     lines = [f'"{word}",{word},0,0,s' for word in MISSING]
-    stream = "\n".join(["height,city,children,smoker,street", *lines]).encode()
+    stream = "\n".join(["height,city,children,smoker,street", *lines, ""]).encode()
     code, out, err = run("predict", mixed_file, stdin=stream)
     assert (code, err) == (0, "")
     assert {row[1] for row in rows_of(out)[1:]} == {"5000.0"}
@@ -162,7 +162,7 @@ def test_a_numeric_cell_is_parsed_as_by_pandas(cell: str) -> None:
 def test_flags_are_spelt_as_pandas_spells_them(run: Run, mixed_file: Path) -> None:
     words = ["True", "TRUE", "true", "1", "False", "FALSE", "false", "0", "yes", "tRUE", "2"]
     lines = [f"0,x,0,{word},s" for word in words]
-    stream = "\n".join(["height,city,children,smoker,street", *lines]).encode()
+    stream = "\n".join(["height,city,children,smoker,street", *lines, ""]).encode()
     code, out, err = run("predict", mixed_file, stdin=stream)
     assert code == 1
     assert [row[1] for row in rows_of(out)[1:]] == ["100.0"] * 4 + ["0.0"] * 4
@@ -178,7 +178,8 @@ def test_bom_crlf_blank_lines_and_quoted_line_ends_are_read(run: Run, mixed_file
         b'"a ""quoted"" word, and a comma",1.5,Oslo,0,False'
     )
     code, out, err = run("predict", mixed_file, stdin=stream)
-    assert (code, err) == (0, "")
+    assert (code, len(err.splitlines())) == (0, 1)
+    assert "line 6, the last, has no line end" in err
     assert [row[0] for row in rows_of(out)[1:]] == ["2", "6"]
 
 
@@ -191,7 +192,7 @@ def test_one_stray_quote_does_not_swallow_the_rows_after_it(run: Run, bundle_fil
     lines = [b"x0,x1,x2", *([b"1,2,3"] * 500)]
     lines[10] = b'"1,2,3'
     lines[20] = b'1,2,"3'
-    code, out, err = run("predict", bundle_file, stdin=b"\n".join(lines))
+    code, out, err = run("predict", bundle_file, stdin=b"\n".join([*lines, b""]))
     assert code == 1
     assert [line.split(":")[0] for line in err.splitlines()] == [
         "line 11",

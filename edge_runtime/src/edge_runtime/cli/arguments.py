@@ -9,6 +9,7 @@ from typing import Any, NoReturn, get_args
 
 import edge_runtime
 from edge_runtime.bundle.manifest import METHODS
+from edge_runtime.cli.console import printable
 from edge_runtime.cli.model_names import bundle_path
 from edge_runtime.inputs.tables import ExtraColumns
 
@@ -50,7 +51,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         from edge_runtime.cli.hints import with_choice_hint
 
-        super().error(with_choice_hint(message))
+        super().error(printable(with_choice_hint(message)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_runtime.benchmark import Limit, Timing, compare_with_limits, measure, peak_memory_mb
-from edge_runtime.cli.console import number_of, print_json
+from edge_runtime.cli.console import number_of, print_json, print_line
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.loading import load
 from edge_runtime.onnxruntime_versions import installed_onnxruntime
@@ -58,22 +58,25 @@ def _timing_to_json(timing: Timing) -> dict[str, Any]:
 
 
 def _print_figures(figures: dict[str, Any], timings: list[Timing], limits: list[Limit]) -> None:
-    print(f"{figures['name']} version {figures['version']}, {figures['file_bytes']:,} bytes")
-    print(f"onnxruntime {figures['onnxruntime']}, Python {figures['python']}, {figures['machine']}")
-    print(f"load {figures['load_ms']:.1f} ms, peak memory {figures['peak_memory_mb']:.1f} MB")
+    print_line(f"{figures['name']} version {figures['version']}, {figures['file_bytes']:,} bytes")
+    print_line(
+        f"onnxruntime {figures['onnxruntime']}, Python {figures['python']}, {figures['machine']}"
+    )
+    print_line(f"load {figures['load_ms']:.1f} ms, peak memory {figures['peak_memory_mb']:.1f} MB")
     names = list(timings[0].latency_us)
-    print(f"\n{'microseconds a call':<20}{''.join(f'{name:>12}' for name in names)}{'calls':>9}")
+    print_line()
+    print_line(f"{'microseconds a call':<20}{''.join(f'{name:>12}' for name in names)}{'calls':>9}")
     for timing in timings:
         call = number_of(timing.rows, "row") if timing.rows else "predict_one"
         cells = "".join(f"{timing.latency_us[name]:12,.1f}" for name in names)
-        print(f"{call:<20}{cells}{timing.calls:9,}")
+        print_line(f"{call:<20}{cells}{timing.calls:9,}")
     if limits:
-        print()
+        print_line()
     for limit in limits:
         bound = f"at {'least' if limit.is_least else 'most'} {limit.limit:,.10g}"
         if limit.value is None:
-            print(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
+            print_line(f"{limit.name:<20} {bound}: NOT MEASURED, this runtime does not know it")
         else:
             verdict = "kept" if limit.is_met else "BROKEN"
             value = f"{limit.value:.4f}" if limit.is_least else f"{limit.value:,.1f}"
-            print(f"{limit.name:<20} {bound}, found {value}: {verdict}")
+            print_line(f"{limit.name:<20} {bound}, found {value}: {verdict}")

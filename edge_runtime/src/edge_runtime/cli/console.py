@@ -1,26 +1,89 @@
-"""Print results to standard output, and notes to standard error."""
+"""Print results to standard output and notes to standard error, through one filter.
+
+Names, labels and messages come from files that strangers may have written.  Raw, they could move a
+terminal's cursor, colour or reverse the text, or forge a line in a log.  No other module of the
+command prints.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
-__all__ = ["any_note_lost", "note", "number_of", "print_json", "print_table"]
+__all__ = [
+    "TerminalFilter",
+    "any_note_lost",
+    "json_text",
+    "note",
+    "number_of",
+    "print_json",
+    "print_line",
+    "print_table",
+    "printable",
+    "progress",
+]
 
 _lost_notes = [0]
 
 
-def note(message: str = "", *, end: str = "\n") -> None:
-    """Print *message* to standard error; count it as lost if that fails, and go on.
+def printable(text: str) -> str:
+    r"""Escape every character of *text* that is not printable, as Python's ``repr`` does.
 
-    A closed standard error is skipped: ``print(file=None)`` would print among the results.
+    These are control characters (C0, C1, U+007F), line ends (also U+0085, U+2028), marks that
+    reverse or hide text (bidi, zero width), surrogates and unassigned characters.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
     """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return *value* as JSON without any character that is not printable, but for line ends.
+
+    Escapes are a spelling of the same text, so that a reader gets the very same value.
+    """
+    if indent is None:
+        text = _encode(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return text if text.isprintable() else _NOT_PRINTABLE.sub(_json_escape, text)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_NOT_PRINTABLE = re.compile(r"[^\x20-\x7e\n]")
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    character = match[0]
+    return (
+        character
+        if character.isprintable()
+        else json.dumps(character)[1:-1].replace("\x7f", "\\u007f")
+    )
+
+
+def note(message: str) -> None:
+    """Print *message* as one line to standard error; count it as lost if that fails, and go on."""
+    _write_note(f"{printable(message)}\n")
+
+
+def progress(message: str | None) -> None:
+    """Show *message* in place of the last one; None ends the line."""
+    _write_note("\n" if message is None else f"\r{printable(message)}")
+
+
+def _write_note(text: str) -> None:
+    # A closed standard error is None, and print(file=None) would print among the results.
     if sys.stderr is None:
         return
     try:
-        print(message, end=end, file=sys.stderr, flush=True)
+        print(text, end="", file=sys.stderr, flush=True)
     except OSError:  # its disk is full, or its reader has gone
         _lost_notes[0] += 1
 
@@ -36,16 +99,37 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def print_line(text: str = "") -> None:
+    """Print *text* as one line of the result."""
+    print(printable(text))
+
+
 def print_table(lines: Iterable[tuple[str, str]]) -> None:
     """Print pairs of a name and a value in two columns."""
-    rows = list(lines)
+    rows = [(printable(name), value) for name, value in lines]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        line = f"{name:<{width}}  {value}"
-        # A name in the file may hold anything, also the control sequences of a terminal.
-        print("".join(letter if letter.isprintable() else "\ufffd" for letter in line))
+        print_line(f"{name:<{width}}  {value}")
 
 
 def print_json(value: Any) -> None:
     """Print *value* as indented JSON."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
+    print(json_text(value, indent=2))
+
+
+class TerminalFilter:
+    """Writes to a terminal: escapes what is not printable, keeps line ends.
+
+    Files and pipes get predictions as they are; a label that a model returns is data there.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write *text*, line by line."""
+        return self._stream.write("\n".join(map(printable, text.split("\n"))))
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        self._stream.flush()

@@ -58,6 +58,8 @@ def block_parser(schema: Schema, header: Sequence[str]) -> Callable[[list[str]],
             matrix = _parse_matrix(lines, width)
             if matrix is not None:
                 return matrix if is_in_order else np.ascontiguousarray(matrix[:, positions])
+        if "\0" in text:
+            return None
         try:
             rows = list(csv.reader(lines, strict=True))
         except csv.Error:

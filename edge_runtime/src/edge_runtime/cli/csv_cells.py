@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_runtime.bundle.schema import Column
 
-__all__ = ["MISSING_CELLS", "cell_parser"]
+__all__ = ["MISSING_CELLS", "cell_parser", "is_number"]
 
 MISSING_CELLS = frozenset(
     (
@@ -44,6 +44,11 @@ def cell_parser(column: Column) -> Callable[[str], Any]:
     return _parse_flag if column.type == "bool" else _parse_number
 
 
+def is_number(cell: str) -> bool:
+    """Return whether pandas reads *cell* as a number."""
+    return _NUMBER.fullmatch(cell) is not None
+
+
 def _parse_text(cell: str) -> str | None:
     return None if cell in MISSING_CELLS else cell
 
@@ -56,7 +61,7 @@ def _parse_flag(cell: str) -> Any:
 def _parse_number(cell: str) -> Any:
     if cell in MISSING_CELLS:
         return _NAN
-    if not _NUMBER.fullmatch(cell):
+    if not is_number(cell):
         return cell
     text = cell.strip()
     if len(text) > _DIGITS_ALWAYS_EXACT and text.lstrip("+-").isdigit():

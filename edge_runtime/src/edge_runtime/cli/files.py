@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
+from edge_runtime.cli.console import TerminalFilter
 from edge_runtime.errors import InputError
 
 __all__ = [
@@ -88,16 +90,21 @@ def open_target(path: str | None) -> Iterator[TextIO]:
     if path is None or _is_stdout(path):
         if sys.stdout is None:
             raise InputError("standard output is closed; name a file (-o)")
-        yield sys.stdout
+        yield _safe(sys.stdout)
         return
     old_status = _status(path)
     is_file = old_status is None or stat.S_ISREG(old_status.st_mode)
     if _is_open_already(path) or not is_file:
         with _closing(_open_in_place(path), path) as stream:
-            yield stream
+            yield _safe(stream)
         return
     with _replacement(path, old_status) as stream:
         yield stream
+
+
+def _safe(stream: TextIO) -> TextIO:
+    """Filter what goes to a terminal."""
+    return cast("TextIO", TerminalFilter(stream)) if stream.isatty() else stream
 
 
 @contextmanager
@@ -129,7 +136,7 @@ def _replacement(path: str, old_status: os.stat_result | None) -> Iterator[TextI
             yield stream
             try:
                 stream.flush()
-                os.fsync(stream.fileno())
+                _sync(stream.fileno())
                 _copy_owner_and_mode(old_status, stream.fileno())
             except OSError as error:
                 raise _with_path(error, path) from error
@@ -175,14 +182,28 @@ def _closing(stream: TextIO, path: str) -> Iterator[TextIO]:
 
 def _copy_owner_and_mode(old_status: os.stat_result | None, handle: int) -> None:
     """Give an open file the owner and mode of the file that it replaces, or of a new one."""
-    if old_status is None:
-        os.fchmod(handle, 0o666 & ~_umask())
-        return
-    status = os.fstat(handle)
-    if (status.st_uid, status.st_gid) != (old_status.st_uid, old_status.st_gid):
-        with suppress(OSError):  # only root may give files away
-            os.fchown(handle, old_status.st_uid, old_status.st_gid)
-    os.fchmod(handle, old_status.st_mode & 0o777)
+    mode = 0o666 & ~_umask()
+    if old_status is not None:
+        mode = old_status.st_mode & 0o777
+        status = os.fstat(handle)
+        if (status.st_uid, status.st_gid) != (old_status.st_uid, old_status.st_gid):
+            with suppress(OSError):  # only root may give files away
+                os.fchown(handle, old_status.st_uid, old_status.st_gid)
+    with suppress(OSError):  # FAT and exFAT have neither owner nor mode, and refuse to set them
+        os.fchmod(handle, mode)
+
+
+def _sync(handle: int) -> None:
+    """Wait until the file is on its disk, where the file system can tell."""
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+_UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS)
+"""What file systems say of a call that they do not have (network and FUSE file systems)."""
 
 
 def _umask() -> int:

@@ -25,7 +25,14 @@ number.  It is a constant, which JSON can spell in one way only; a string has ma
 class JsonLinesReader(RowReader):
     """Reads JSON lines: an object by column name, or an array in the order of the schema."""
 
-    def __init__(self, stream: TextIO, input_reader: InputReader, chunk_rows: int) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        input_reader: InputReader,
+        chunk_rows: int,
+        *,
+        is_parallel: bool = False,
+    ) -> None:
         schema = input_reader.schema
         super().__init__(Lines(stream), chunk_rows, len(schema.columns))
         self._ordered_cells = rows.RowReader(input_reader).cells
@@ -37,7 +44,7 @@ class JsonLinesReader(RowReader):
             return None
         n_lines = len(block.lines)
         text = f",{_SEPARATOR},".join(block.lines)
-        if text.count(_SEPARATOR) != n_lines - 1:
+        if text.count(_SEPARATOR) != n_lines - 1 or _ESCAPED_NUL in text:
             return None
         try:
             values = _BLOCK_DECODER.decode(f"[{text}]")
@@ -62,6 +69,8 @@ def _parse_row(number: int, text: str, ordered_cells: Callable[[Any], Any]) -> R
         value = json.loads(text, object_pairs_hook=_object_without_duplicates)
         if not isinstance(value, dict | list | str):
             raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
+        if _ESCAPED_NUL in text and _holds_nul(value):
+            raise ValueError("a text holds a NUL character")
         return Row(number, list(ordered_cells(value)))
     except InputError as error:
         return RefusedRow(number, f"{error}{_hint(number, text)}", error.column)
@@ -73,6 +82,14 @@ def _parse_row(number: int, text: str, ordered_cells: Callable[[Any], Any]) -> R
         # Python's own message about too many digits speaks of its settings.
         reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
     return RefusedRow(number, f"not a JSON row: {reason}{_hint(number, text)}")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for item in value.items() for part in item)
+    if isinstance(value, list):
+        return any(map(_holds_nul, value))
+    return isinstance(value, str) and "\0" in value
 
 
 def _hint(number: int, text: str) -> str:
@@ -89,6 +106,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
+_ESCAPED_NUL = "\\u0000"
 _SEPARATOR_VALUE = object()
 _CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), _SEPARATOR: _SEPARATOR_VALUE}
 _BLOCK_DECODER = json.JSONDecoder(

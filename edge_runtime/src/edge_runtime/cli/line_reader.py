@@ -40,6 +40,7 @@ class Lines:
         self._number = first - 1
         self._pieces: deque[str] = deque()
         self._pushed_back: deque[tuple[int, str | None]] = deque()
+        self._last: str | None = "\n"
 
     def __iter__(self) -> Lines:
         return self
@@ -50,6 +51,7 @@ class Lines:
         text = self._line()
         if text == "":
             raise StopIteration
+        self._last = text
         self._number += 1
         return self._number, text
 
@@ -69,7 +71,17 @@ class Lines:
             return None
         first = self._number + 1
         self._number += len(pieces)
+        self._last = pieces[-1]
         return first, pieces
+
+    @property
+    def unterminated_line(self) -> int | None:
+        """The number of the last line that was read, if it may be cut off: it has no end.
+
+        A quote at its end shows that it is whole.
+        """
+        is_whole = self._last is None or not self._last.strip() or self._last[-1] in '\r\n"'
+        return None if is_whole else self._number
 
     def push_back(self, lines: list[tuple[int, str | None]]) -> None:
         """Put *lines*, the last that were read, in front of the stream again."""

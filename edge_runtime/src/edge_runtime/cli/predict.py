@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
-from edge_runtime.cli.console import note, number_of
+from edge_runtime.cli.console import json_text, note, number_of, progress
 from edge_runtime.cli.csv_reader import CsvReader
 from edge_runtime.cli.files import (
     conflict_of_names,
@@ -27,7 +25,7 @@ from edge_runtime.cli.json_lines_reader import JsonLinesReader
 from edge_runtime.cli.prediction_writers import CsvWriter, JsonWriter
 from edge_runtime.cli.row_chunks import Chunk, ChunkResult, RefusedRow
 from edge_runtime.cli.trust import trusted_keys
-from edge_runtime.errors import InputError
+from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.loading import load
 from edge_runtime.model import Model
@@ -36,8 +34,6 @@ __all__ = ["PredictOptions", "predict"]
 
 PROGRESS_SECONDS = 0.5
 """Time between two lines of progress on a terminal."""
-
-_ReportRefusal: TypeAlias = Callable[[RefusedRow], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +83,34 @@ def _predict_stream(options: PredictOptions, model: Model) -> int:
         source = files.enter_context(open_source(options.source, options.encoding))
         target = files.enter_context(open_target(options.target))
         # Opened last and so closed first: if a refusal cannot be written, no output appears.
-        report_refusal = _refusal_reporter(options, files)
+        refusals = _RefusalReporter(options, files)
         reader = (JsonLinesReader if is_json else CsvReader)(
-            source, input_reader, options.chunk_rows
+            source, input_reader, options.chunk_rows, is_parallel=options.jobs > 1
         )
         predict_chunk = ChunkPredictor(input_reader, methods, reader)
         writer = (JsonWriter if options.as_json or is_json else CsvWriter)(model.manifest)
 
         def work(chunk: Chunk) -> ChunkResult:
             lines, predictions, refused = predict_chunk(chunk)
-            return ChunkResult(writer.text(lines, predictions), len(lines), refused)
+            late_header = writer.header(predictions) if header is None and lines else ""
+            text = writer.text(lines, predictions)
+            return ChunkResult(text, len(lines), refused, late_header)
 
-        write_text(writer.header(predict_chunk([])[1]), target, options.target)
+        header: str | None = None
+        with suppress(InferenceError):  # of a graph that takes no zero rows
+            header = writer.header(predict_chunk.no_predictions())
+        write_text(header or "", target, options.target)
+        needs_header = header is None
         tally = _Tally()
         for result in files.enter_context(_results(work, reader, options.jobs)):
-            for row in result.refused:
-                report_refusal(row)
-            write_text(result.text, target, options.target, flush=True)
+            refusals.report(result.refused)
+            late_header = result.header if needs_header else ""
+            needs_header = needs_header and not late_header
+            write_text(late_header + result.text, target, options.target, flush=True)
             tally.add(result.n_predicted, len(result.refused))
         code = tally.close()
+        for message in reader.notes(refusals.last_line):
+            note(f"edge-runtime: {message}")
         if tally.n_refused and replaces_input(options.source, options.target):
             raise InputError(
                 f"{options.target} is left as it was: it is INPUT, and its refused rows would be "
@@ -178,13 +183,13 @@ class _Tally:
         now = time.monotonic()
         is_due = now - self._last_progress >= PROGRESS_SECONDS
         if is_due and sys.stderr is not None and sys.stderr.isatty():
-            note(f"\r{number_of(self.n_predicted + self.n_refused, 'row')}", end="")
+            progress(number_of(self.n_predicted + self.n_refused, "row"))
             self._last_progress, self._has_progress = now, True
 
     def close(self) -> int:
         """Print the counts if rows were refused; return the exit code."""
         if self._has_progress:
-            note()
+            progress(None)
         if not self.n_refused:
             return 0
         note(
@@ -202,17 +207,31 @@ def _method_names(model: Model, options: PredictOptions) -> tuple[str, ...]:
     return ("predict",) if "predict" in model.methods else model.methods[:1]
 
 
-def _refusal_reporter(options: PredictOptions, files: ExitStack) -> _ReportRefusal:
-    stream = None if options.errors is None else files.enter_context(open_errors(options.errors))
+class _RefusalReporter:
+    """Writes refused rows to the file of ``--errors``, or to standard error."""
 
-    def report(row: RefusedRow) -> None:
+    def __init__(self, options: PredictOptions, files: ExitStack) -> None:
+        self._format = options.format
+        self._path = options.errors
+        self._stream = None
+        self.last_line = 0
+        if options.errors is not None:
+            self._stream = files.enter_context(open_errors(options.errors))
+
+    def report(self, rows: list[RefusedRow]) -> None:
+        """Report *rows*; they are flushed before the predictions of their chunk."""
+        if not rows:
+            return
         from edge_runtime.cli.hints import in_words_of_the_command  # which few streams need
 
-        message = in_words_of_the_command(row.message, options.format)
-        if stream is None:
-            note(f"line {row.line}: {message}")
-            return
-        record = {"line": row.line, "column": row.column, "message": message}
-        write_text(f"{json.dumps(record)}\n", stream, options.errors)
-
-    return report
+        self.last_line = max(row.line for row in rows)
+        text = []
+        for row in rows:
+            message = in_words_of_the_command(row.message, self._format)
+            if self._stream is None:
+                note(f"line {row.line}: {message}")
+            else:
+                record = {"line": row.line, "column": row.column, "message": message}
+                text.append(f"{json_text(record)}\n")
+        if self._stream is not None:
+            write_text("".join(text), self._stream, self._path, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import Manifest, cell_to_json
+from edge_runtime.cli.console import json_text
 
 __all__ = ["CsvWriter", "JsonWriter", "Predictions"]
 
@@ -73,7 +73,7 @@ class JsonWriter:
             {"line": line, **{name: values[i] for name, values in parts}}
             for i, line in enumerate(lines)
         ]
-        return "".join(f"{_json_text(row)}\n" for row in rows)
+        return "".join(f"{json_text(row)}\n" for row in rows)
 
 
 _NAMES = {
@@ -93,9 +93,6 @@ def _csv_columns(
     labels = _labels(manifest, method, target, flat.shape[1])
     ends = [f"_{label}" for label in labels] or [f".{i}" for i in range(flat.shape[1])]
     return [(name + end, column) for end, column in zip(ends, flat.T.tolist(), strict=True)]
-
-
-_json_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def _csv_text(rows: Iterable[Sequence[Any]]) -> str:

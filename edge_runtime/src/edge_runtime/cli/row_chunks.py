@@ -42,6 +42,7 @@ class Block(NamedTuple):
 
     first_line: int
     lines: list[str]
+    header: tuple[str, ...] = ()
 
 
 Chunk = Block | list[Row | RefusedRow]
@@ -58,17 +59,21 @@ class ChunkResult(NamedTuple):
         Number of rows in *text*.
     refused
         The other rows.
+    header
+        The header above *text*, if it could not be found before; else empty.
     """
 
     text: str
     n_predicted: int
     refused: list[RefusedRow]
+    header: str = ""
 
 
 class RowReader(ABC):
     """Iterates over the chunks of a stream.
 
-    A :class:`Block` can be parsed without the stream, so that any process can do it.
+    A :class:`Block` can be parsed without the stream, so that any process can do it.  It carries
+    the header that its lines follow.
 
     Parameters
     ----------
@@ -82,6 +87,7 @@ class RowReader(ABC):
 
     def __init__(self, lines: Lines, chunk_rows: int, row_cells: int) -> None:
         self._lines = lines
+        self.header: tuple[str, ...] = ()
         self._chunk_rows = max(1, min(chunk_rows, MAX_CHUNK_CELLS // row_cells))
 
     def __iter__(self) -> Iterator[Chunk]:
@@ -90,7 +96,7 @@ class RowReader(ABC):
         while True:
             block = lines.take(most) if most >= MIN_BLOCK_LINES else None
             if block and self._has_one_row_a_line(block[1]):
-                yield Block(*block)
+                yield Block(*block, self.header)
                 continue
             if block:
                 lines.push_back(list(enumerate(block[1], block[0])))
@@ -102,6 +108,10 @@ class RowReader(ABC):
     def rows(self, block: Block) -> list[Row | RefusedRow]:
         """Parse *block* row by row."""
         return list(self._rows(Lines(block.lines, block.first_line)))
+
+    def notes(self, last_refused: int) -> list[str]:
+        """Return notes about the whole stream; *last_refused* is the last refused line."""
+        return []
 
     @abstractmethod
     def table(self, block: Block) -> Any:

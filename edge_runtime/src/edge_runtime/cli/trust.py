@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edge_runtime.cli.console import note, print_json
+from edge_runtime.cli.console import note, print_json, print_line
 from edge_runtime.errors import TrustError
 from edge_runtime.trust.keys import TrustedKeys, TrustStore
 
@@ -52,14 +52,14 @@ def trusted_keys(folder: str | None) -> TrustedKeys | None:
 def add(path: str, store: TrustStore) -> int:
     """Run ``trust add``: trust the public key in a PEM file."""
     key = store.add(Path(path).read_bytes(), source=path)
-    print(f"{key.key_id}  trusted from now on, in {store.folders[0]}")
+    print_line(f"{key.key_id}  trusted from now on, in {store.folders[0]}")
     return 0
 
 
 def remove(key_id: str, store: TrustStore) -> int:
     """Run ``trust remove``; say so if no key is left, because nothing is checked then."""
     store.remove(key_id)
-    print(f"{key_id}  trusted no more")
+    print_line(f"{key_id}  trusted no more")
     if not store.read().keys:
         note("edge-runtime: no trusted keys are left: signatures are not checked from now on")
     return 0
@@ -68,7 +68,7 @@ def remove(key_id: str, store: TrustStore) -> int:
 def revoke(key_id: str, store: TrustStore) -> int:
     """Run ``trust revoke``: refuse whatever the key has signed."""
     store.revoke(key_id)
-    print(f"{key_id}  revoked, in {store.folders[0]}")
+    print_line(f"{key_id}  revoked, in {store.folders[0]}")
     return 0
 
 
@@ -84,9 +84,9 @@ def print_keys(store: TrustStore, *, as_json: bool) -> int:
         print_json({"keys": keys, "revoked": sorted(revoked)})
         return 0
     for path, key in places:
-        print(f"{key.key_id}  {'revoked' if key.key_id in revoked else 'trusted'}  {path}")
+        print_line(f"{key.key_id}  {'revoked' if key.key_id in revoked else 'trusted'}  {path}")
     for key_id in sorted(revoked - {key.key_id for _, key in places}):
-        print(f"{key_id}  revoked")
+        print_line(f"{key_id}  revoked")
     if not places:
         note("edge-runtime: no trusted keys: bundles are accepted unsigned, and with any signature")
     return 0
