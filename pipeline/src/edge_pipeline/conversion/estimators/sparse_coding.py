@@ -15,8 +15,8 @@ from edge_pipeline.conversion.context import Context, Converter, Methods
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.numeric.coordinate_descent import lasso_coordinate_descent
 from edge_pipeline.conversion.numeric.sparse_regression import (
-    lasso_coordinate_descent,
     least_angle_regression,
     orthogonal_matching_pursuit,
 )

@@ -204,10 +204,10 @@ def _added_columns(X: Tensor, total: Tensor | None, fused: bool) -> Tensor:
     return ops.expand_dims(_fused_dot(values, factors), 1)
 
 
-def _fused_dot(left: Tensor, right: Tensor) -> Tensor:
+def _fused_dot(x: Tensor, y: Tensor) -> Tensor:
     """Add products along the last axis from the left with fused multiply-add, as MatMul does."""
-    last = left.ndim
-    product = ops.matmul(ops.expand_dims(left, last - 1), ops.expand_dims(right, last))
+    last = x.ndim
+    product = ops.matmul(ops.expand_dims(x, last - 1), ops.expand_dims(y, last))
     return ops.squeeze(ops.squeeze(product, last), last - 1)
 
 

@@ -236,7 +236,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             x = expand_dims(x, axis)
         elif isinstance(item, slice):
             if item != slice(None):
-                x = _cut(x, axis, item)
+                x = _slice(x, axis, item)
         elif isinstance(item, int | np.integer):
             x = take(x, np.array(_position(x, axis, int(item)), dtype=np.int64), axis)
             continue
@@ -248,11 +248,11 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     return x
 
 
-def _cut(x: Tensor, axis: int, bounds_slice: slice) -> Tensor:
+def _slice(x: Tensor, axis: int, key: slice) -> Tensor:
     size = x.shape[axis]
     if size is None:
         raise ValueError("the rows of a batch cannot be sliced: an answer is a function of one row")
-    start, stop, step = bounds_slice.indices(size)
+    start, stop, step = key.indices(size)
     if step < 0:
         return take(x, np.arange(start, stop, step, dtype=np.int64), axis)
     shape = (*x.shape[:axis], len(range(start, stop, step)), *x.shape[axis + 1 :])

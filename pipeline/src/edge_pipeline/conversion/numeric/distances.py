@@ -239,12 +239,20 @@ _ELEMENTWISE: Mapping[str, Pairwise] = {
     "canberra": _canberra,
     "braycurtis": _bray_curtis,
     "haversine": _haversine,
-    "jaccard": _counts(lambda both, differ, width: _share(differ, both + differ)),
-    "dice": _counts(lambda both, differ, width: differ / (2.0 * both + differ)),
-    "rogerstanimoto": _counts(lambda both, differ, width: 2.0 * differ / (width + differ)),
-    "sokalmichener": _counts(lambda both, differ, width: 2.0 * differ / (width + differ)),
-    "russellrao": _counts(lambda both, differ, width: (width - both) / width),
-    "sokalsneath": _counts(lambda both, differ, width: differ / (0.5 * both + differ)),
+    "jaccard": _counts(
+        lambda n_both, n_differing, width: _share(n_differing, n_both + n_differing)
+    ),
+    "dice": _counts(lambda n_both, n_differing, width: n_differing / (2.0 * n_both + n_differing)),
+    "rogerstanimoto": _counts(
+        lambda n_both, n_differing, width: 2.0 * n_differing / (width + n_differing)
+    ),
+    "sokalmichener": _counts(
+        lambda n_both, n_differing, width: 2.0 * n_differing / (width + n_differing)
+    ),
+    "russellrao": _counts(lambda n_both, n_differing, width: (width - n_both) / width),
+    "sokalsneath": _counts(
+        lambda n_both, n_differing, width: n_differing / (0.5 * n_both + n_differing)
+    ),
 }
 
 _ALIASES = {"l2": "euclidean", "l1": "manhattan", "cityblock": "manhattan", "infinity": "chebyshev"}

@@ -1,4 +1,4 @@
-"""Sparse regressions of a batch of rows on the same atoms: OMP, least angles, coordinates.
+"""Code rows as sparse sums of atoms: orthogonal matching pursuit and least angle regression.
 
 All take ``gram`` (atoms times atoms) and the rows' products with the atoms, and carry the whole
 batch through one loop; a row that has finished holds still.  The inverse of the Gram matrix of a
@@ -9,16 +9,17 @@ of rank one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.loops import iterate
-from edge_pipeline.conversion.graph.tensor import Tensor, comparison
+from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["lasso_coordinate_descent", "least_angle_regression", "orthogonal_matching_pursuit"]
+__all__ = ["least_angle_regression", "orthogonal_matching_pursuit"]
 
 EPS = float(np.finfo(np.float64).eps)
 EQUAL_ALPHA = float(np.finfo(np.float32).eps)
@@ -41,7 +42,8 @@ def _outer(vectors: Tensor, scale: Tensor) -> Tensor:
     return ops.expand_dims(vectors, 2) * ops.expand_dims(vectors * scale, 1)
 
 
-def _any(rows: Tensor) -> Tensor:
+def any_row(rows: Tensor) -> Tensor:
+    """Tell whether any row of the batch is true; the loop goes on while one is."""
     return ops.sum_(rows, None) > np.int64(0)
 
 
@@ -95,7 +97,7 @@ def orthogonal_matching_pursuit(products: Tensor, gram: Any, n_nonzero: int) -> 
         active = ops.where(going, active + marker, active)
         inverse = ops.where(ops.expand_dims(going, 2), larger, inverse)
         solved = _solve_active(inverse, products, active, gram)
-        return [ops.where(going, solved, code), active, inverse, going], _any(going)
+        return [ops.where(going, solved, code), active, inverse, going], any_row(going)
 
     start = [zeros, zeros, _start_inverse(products), ops.full_rows(products, np.array([True]))]
     return iterate(start, once, limit=n_nonzero)[0]
@@ -111,7 +113,7 @@ def least_angle_regression(
     lasso: bool,
     positive: bool,
 ) -> Tensor:
-    """``lars_path`` to its end: along equal angles until the penalty is *alpha*.
+    """Compute ``lars_path`` to its end: along equal angles until the penalty is *alpha*.
 
     Parameters
     ----------
@@ -124,57 +126,127 @@ def least_angle_regression(
     lasso
         Whether an atom leaves when its coefficient changes sign.
     """
-    width = products.width
-    zeros = ops.full_rows(products, np.zeros(width))
+    path = _LeastAnglePath(products, gram, n_features, alpha, lasso, positive)
+    state = _PathState(*iterate(path.start(), path.step, limit=max_iter))
+    return path.polished(state) if lasso else state.code
 
-    def size(correlation: Tensor) -> Tensor:
-        return correlation if positive else abs(correlation)
 
-    def once(_: Graph, done: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        whole, signs, inverse, dropped, top, _level, going = state
-        code = ops.where(signs == 0.0, 0.0, whole)  # what left did so at 0 but for rounding
-        rest = products - code @ gram
-        best = ops.argmax(ops.where(signs == 0.0, size(rest), -np.inf), 1)
-        after_drop = ops.sum_(dropped, 1, True) > 0.0
-        chosen = ops.where(after_drop, 0.0, _marker(best, width))
-        next_signs = signs + (chosen if positive else chosen * ops.sign(rest))
-        grown = ops.where(
-            ops.expand_dims(after_drop, 2), inverse, _with_atom(inverse, chosen, gram)[0]
-        )
-        direction, length = _equal_angle(grown, next_signs, gram)
-        idle = next_signs == 0.0
-        left = dropped * ops.sign(rest)
-        reach = _reach(rest, top, direction @ gram, length, idle, left, positive=positive)
-        reach, flipped = _first_sign_change(code, direction, next_signs, reach, lasso=lasso)
-        moved = code + reach * direction
-        turned = ops.where(flipped > 0.0, 0.0 if lasso else -next_signs, next_signs)
-        next_top = _largest(size(products - moved @ gram), turned)
-        moved, level, ended = _stop_at_alpha(code, moved, top, next_top, alpha, n_features)
-        if lasso:  # what changes sign leaves, unless the way ends before
-            flips = (ops.sum_(flipped, 1, True) > 0.0) & ~ended
-            grown = ops.where(ops.expand_dims(flips, 2), _without_atom(grown, flipped), grown)
-            turned = ops.where(ended, next_signs, turned)
-        new = [moved, turned, grown, flipped, next_top, level]
-        held = [
-            ops.where(ops.expand_dims(going, 2) if n.ndim == 3 else going, n, s)
-            for n, s in zip(new, state[:-1], strict=True)
+class _PathState(NamedTuple):
+    """A batch of rows on their way along the path of least angles; one row a sample.
+
+    Attributes
+    ----------
+    code
+        Coefficients of the atoms.
+    signs
+        Sign with which an active atom correlates; 0 for an idle one.
+    inverse
+        Inverse of the Gram matrix of the active atoms, zero elsewhere.
+    dropped
+        1 for an atom that the last step dropped.
+    top
+        Correlation that all active atoms have.
+    level
+        Correlation at the place where the path ends.
+    going
+        Whether the row has not reached its end.
+    """
+
+    code: Tensor
+    signs: Tensor
+    inverse: Tensor
+    dropped: Tensor
+    top: Tensor
+    level: Tensor
+    going: Tensor
+
+
+@dataclass(frozen=True)
+class _LeastAnglePath:
+    """The steps of ``lars_path`` for a batch of rows (Efron et al. 2004)."""
+
+    products: Tensor
+    gram: Any
+    n_features: int
+    alpha: float
+    lasso: bool
+    positive: bool
+
+    def start(self) -> _PathState:
+        """No atom is active; rows whose penalty is *alpha* already have ended."""
+        products = self.products
+        zeros = ops.full_rows(products, np.zeros(products.width))
+        top = _largest(self._size(products), zeros)
+        going = ~(top / float(self.n_features) <= self.alpha + EQUAL_ALPHA)
+        return _PathState(zeros, zeros, _start_inverse(products), zeros, top, top, going)
+
+    def step(self, _: Graph, __: Tensor, tensors: Sequence[Tensor]) -> tuple[_PathState, Tensor]:
+        """Add an atom and walk to the next one; rows that have ended keep their state."""
+        state = _PathState(*tensors)
+        after, ended = self._walk(state)
+        tensors = [
+            ops.where(ops.expand_dims(state.going, 2) if new.ndim == 3 else state.going, new, old)
+            for new, old in zip(after[:-1], state[:-1], strict=True)
         ]
-        idle_left = ops.sum_(turned == 0.0, 1, True) > np.int64(0)
-        going = going & ~ended & idle_left
-        return [*held, going], _any(going)
+        has_idle_atom = ops.sum_(after.signs == 0.0, 1, True) > np.int64(0)
+        going = state.going & ~ended & has_idle_atom
+        return _PathState(*[*tensors, going]), any_row(going)
 
-    top = _largest(size(products), zeros)
-    going = ~(top / float(n_features) <= alpha + EQUAL_ALPHA)
-    start = [zeros, zeros, _start_inverse(products), zeros, top, top, going]
-    code, signs, inverse, _, top, level, _ = iterate(start, once, limit=max_iter)
-    if lasso:  # the equations of the last active set, which the way there only comes near to
-        # Where no idle atom correlates positively, lars_path interpolates with a penalty below zero
-        # and does not solve them either.
-        solves = abs(signs) * (top >= 0.0).astype(np.float64)
+    def _walk(self, state: _PathState) -> tuple[_PathState, Tensor]:
+        """Take one step, and tell whether the path ends there."""
+        gram, lasso, positive = self.gram, self.lasso, self.positive
+        # A dropped atom left at zero, but for rounding.
+        code = ops.where(state.signs == 0.0, 0.0, state.code)
+        correlations = self.products - code @ gram
+        signs, inverse = self._enter(state, correlations)
+        direction, length = _equal_angle(inverse, signs, gram)
+        idle = signs == 0.0
+        just_dropped = state.dropped * ops.sign(correlations)
+        reach = _reach(
+            correlations, state.top, direction @ gram, length, idle, just_dropped, positive=positive
+        )
+        reach, flipped = _first_sign_change(code, direction, signs, reach, lasso=lasso)
+        next_code = code + reach * direction
+        next_signs = ops.where(flipped > 0.0, 0.0 if lasso else -signs, signs)
+        top = _largest(self._size(self.products - next_code @ gram), next_signs)
+        next_code, level, ended = _stop_at_alpha(
+            code, next_code, state.top, top, self.alpha, self.n_features
+        )
+        if lasso:  # an atom that changes its sign is dropped, unless the path ends before
+            drops = (ops.sum_(flipped, 1, True) > 0.0) & ~ended
+            inverse = ops.where(ops.expand_dims(drops, 2), _without_atom(inverse, flipped), inverse)
+            next_signs = ops.where(ended, signs, next_signs)
+        after = state._replace(
+            code=next_code, signs=next_signs, inverse=inverse, dropped=flipped, top=top, level=level
+        )
+        return after, ended
+
+    def _enter(self, state: _PathState, correlations: Tensor) -> tuple[Tensor, Tensor]:
+        """Activate the idle atom that correlates most, unless the last step dropped one."""
+        size = self._size(correlations)
+        best = ops.argmax(ops.where(state.signs == 0.0, size, -np.inf), 1)
+        after_drop = ops.sum_(state.dropped, 1, True) > 0.0
+        marker = ops.where(after_drop, 0.0, _marker(best, self.products.width))
+        signs = state.signs + (marker if self.positive else marker * ops.sign(correlations))
+        keeps = ops.expand_dims(after_drop, 2)
+        larger, _ = _with_atom(state.inverse, marker, self.gram)
+        return signs, ops.where(keeps, state.inverse, larger)
+
+    def polished(self, state: _PathState) -> Tensor:
+        """Solve the equations of the last active set, to which the path only comes near.
+
+        Where no idle atom correlates positively, ``lars_path`` interpolates with a penalty below
+        zero and does not solve them either.
+        """
+        code = state.code
+        solves = abs(state.signs) * (state.top >= 0.0).astype(np.float64)
         for _ in range(POLISHES):
-            rest = products - level * signs - code @ gram
-            code = code + _times(inverse, rest * solves) * solves
-    return code
+            residual = self.products - state.level * state.signs - code @ self.gram
+            code = code + _times(state.inverse, residual * solves) * solves
+        return code
+
+    def _size(self, correlations: Tensor) -> Tensor:
+        return correlations if self.positive else abs(correlations)
 
 
 def _largest(correlations: Tensor, signs: Tensor) -> Tensor:
@@ -240,106 +312,3 @@ def _stop_at_alpha(
     share = (last - alpha) / (last - penalty)
     level = ops.where(beyond, alpha * n_features, next_top)
     return ops.where(beyond, before + share * (after - before), after), level, ended
-
-
-def lasso_coordinate_descent(
-    products: Tensor, squares: Tensor, gram: Any, *, penalty: float, max_iter: int, positive: bool
-) -> Tensor:
-    """``enet_coordinate_descent_gram``: sweeps over the atoms until the duality gap is small.
-
-    Parameters
-    ----------
-    squares
-        The rows' squared lengths, shape (n_samples, 1).
-    penalty
-        Of the sum of absolute coefficients.
-    """
-    tolerance = LASSO_TOLERANCE * squares
-    gram = np.asarray(gram, dtype=np.float64)
-    zeros = ops.full_rows(products, np.zeros(products.width))
-    gap, bound = _duality_gap(products, squares, zeros, zeros, penalty, positive)
-    going = ~((gap >= 0.0) & (gap <= tolerance))
-    usable = np.diag(gram) != 0.0
-    included = _screen(products, zeros, gap, bound, gram, penalty)
-    included = included & ops.full_rows(products, usable)
-
-    def sweep(
-        _: Graph, sweep_number: Tensor, state: Sequence[Tensor]
-    ) -> tuple[list[Tensor], Tensor]:
-        code, fitted, included, going = state
-        moving = included & going
-        swept = iterate(
-            [code, fitted],
-            _coordinate(products, gram, penalty, moving, positive),
-            limit=products.width,
-        )
-        largest = ops.max_(abs(swept[0]), 1, True)
-        # One visit an atom: the largest size met on the way is the largest at the end.
-        change = ops.max_(abs(swept[0] - code), 1, True)
-        look = (largest == 0.0) | (change / largest <= LASSO_TOLERANCE)
-        gap, bound = _duality_gap(products, squares, swept[0], swept[1], penalty, positive)
-        ended = look & (gap <= tolerance)
-        screens = going & look & ~ended
-        still_included = included & _screen(products, swept[1], gap, bound, gram, penalty)
-        included = still_included | (included & ~screens)
-        leaving = ops.where(included | ~screens, 0.0, swept[0])
-        return [swept[0] - leaving, swept[1] - leaving @ gram, included, going & ~ended], _any(
-            going & ~ended
-        )
-
-    if max_iter == 0:
-        return zeros
-    return iterate([zeros, zeros, included, going], sweep, limit=max_iter)[0]
-
-
-LASSO_TOLERANCE = 1e-8
-"""What ``sparse_encode`` hands to Lasso."""
-
-
-def _coordinate(products: Tensor, gram: Any, penalty: float, moving: Tensor, positive: bool) -> Any:
-    """The step of one atom: soft thresholding of what the others leave for it."""
-    diagonal = np.diag(gram)
-    safe = np.where(diagonal == 0.0, 1.0, diagonal)
-
-    def step(_: Graph, atom: Tensor, state: Sequence[Tensor]) -> tuple[list[Tensor], None]:
-        code, fitted = state
-        at = ops.reshape(atom, [1])
-        own, scale = ops.take(code, at, 1), ops.take(diagonal, at)
-        remainder = ops.take(products, at, 1) - ops.take(fitted, at, 1) + own * scale
-        shrunk = ops.maximum((remainder if positive else abs(remainder)) - penalty, 0.0)
-        value = (shrunk if positive else ops.sign(remainder) * shrunk) / ops.take(safe, at)
-        value = ops.where(ops.take(moving, at, 1), value, own)
-        change = value - own
-        is_atom = comparison("Equal", np.arange(len(diagonal)), at)
-        return [ops.where(is_atom, value, code), fitted + change * ops.take(gram, at)], None
-
-    return step
-
-
-def _duality_gap(
-    products: Tensor, squares: Tensor, code: Tensor, fitted: Tensor, penalty: float, positive: bool
-) -> tuple[Tensor, Tensor]:
-    """``gap_enet_gram``: the gap, and the dual norm that scales it."""
-    aligned = ops.sum_(code * products, 1, True)
-    residual = squares + ops.sum_(code * fitted, 1, True) - 2.0 * aligned
-    residual_products = products - fitted
-    if penalty == 0.0:
-        gradient = ops.sum_(residual_products * residual_products, 1, True)
-        return gradient, gradient
-    bound = ops.max_(residual_products if positive else abs(residual_products), 1, True)
-    scale = ops.where(bound > penalty, penalty / ops.where(bound == 0.0, 1.0, bound), 1.0)
-    primal = 0.5 * residual + penalty * ops.sum_(abs(code), 1, True)
-    dual = -0.5 * (scale * scale) * residual + scale * (squares - aligned)
-    return primal - dual, bound
-
-
-def _screen(
-    products: Tensor, fitted: Tensor, gap: Tensor, bound: Tensor, gram: Any, penalty: float
-) -> Tensor:
-    """Atoms that may still matter (Gap Safe rules, arXiv:1802.07481, equation 11)."""
-    if penalty == 0.0:
-        return ops.full_rows(products, np.ones(products.width, dtype=np.bool_))
-    radius = ops.sqrt(2.0 * abs(gap)) / penalty
-    angle = (products - fitted) / ops.maximum(bound, penalty)
-    lengths = np.sqrt(np.diag(gram))
-    return (1.0 - abs(angle)) / np.where(lengths == 0.0, 1.0, lengths) <= radius

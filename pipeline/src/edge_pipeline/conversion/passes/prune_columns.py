@@ -48,7 +48,7 @@ def prune_columns(
     stays = np.ones(schema.numbers_width, dtype=np.bool_)
     derived = []
     for block, (start, stop) in zip(schema.derived, pairwise(starts), strict=True):
-        columns = _kept(block, read[start:stop]) if _is_wide(block) else None
+        columns = _columns_to_keep(block, read[start:stop]) if _is_wide(block) else None
         if columns is None or not isinstance(block.placing, Hashing):
             derived.append(block)
             continue
@@ -65,7 +65,7 @@ def _is_wide(block: Derived) -> bool:
     return isinstance(block.placing, Hashing) and block.width >= MIN_WIDTH
 
 
-def _kept(block: Derived, read: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+def _columns_to_keep(block: Derived, read: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """The columns of *block* to keep; None when it is hardly worth it, or too many to list."""
     columns = np.flatnonzero(read) if read.any() else np.zeros(1, dtype=np.int64)
     listed = sum(len(str(column)) + 1 for column in columns.tolist())
