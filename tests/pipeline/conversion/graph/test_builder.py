@@ -11,7 +11,7 @@ from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.tensor import broadcast
 
 
-def built(graph: Graph) -> onnx.ModelProto:
+def model_of(graph: Graph) -> onnx.ModelProto:
     model = graph.to_model("test")
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -21,14 +21,14 @@ def test_an_operation_written_twice_is_one_node() -> None:
     graph = Graph()
     x = graph.input("x", np.float64, (None, 2))
     graph.output("y", ops.exp(x + 1.0) * ops.exp(x + 1.0))
-    assert [node.op_type for node in built(graph).graph.node] == ["Add", "Exp", "Mul"]
+    assert [node.op_type for node in model_of(graph).graph.node] == ["Add", "Exp", "Mul"]
 
 
-def test_equal_constants_are_kept_once_and_others_are_not_confused() -> None:
+def test_equal_constants_are_stored_once() -> None:
     graph = Graph()
     x = graph.input("x", np.float64, (None, 2))
     graph.output("y", x + np.array([1.0, 2.0]) - np.array([1.0, 2.0]) * np.array([1.0, -0.0]) - x)
-    assert len(built(graph).graph.initializer) == 2
+    assert len(model_of(graph).graph.initializer) == 2
     assert graph.constant(0.0) is not graph.constant(-0.0)
     assert graph.constant(np.array(["a\0", "b"])) is not graph.constant(np.array(["a", "\0b"]))
 
@@ -38,7 +38,7 @@ def test_what_no_output_needs_is_left_out() -> None:
     x = graph.input("x", np.float64, (None, 2))
     ops.exp(x * np.array([3.0, 4.0]))
     graph.output("y", -x)
-    model = built(graph)
+    model = model_of(graph)
     assert [node.op_type for node in model.graph.node] == ["Neg"]
     assert not model.graph.initializer
 
@@ -62,10 +62,10 @@ def test_a_body_uses_the_tensors_and_constants_around_it() -> None:
         body=graph.body(body),
     )
     graph.output("y", total)
-    session = onnxruntime.InferenceSession(built(graph).SerializeToString())
+    session = onnxruntime.InferenceSession(model_of(graph).SerializeToString())
     rows = np.array([[1.0, 2.0], [0.0, -1.0]])
-    (found,) = session.run(None, {"x": rows})
-    np.testing.assert_allclose(found, rows + 3 * (rows * [2.0, 3.0] + 0.5), rtol=1e-15)
+    (output,) = session.run(None, {"x": rows})
+    np.testing.assert_allclose(output, rows + 3 * (rows * [2.0, 3.0] + 0.5), rtol=1e-15)
 
 
 def test_the_same_calls_give_the_same_bytes() -> None:
@@ -93,7 +93,7 @@ def test_shapes_broadcast_as_numpys_do_with_the_rows_unknown(
     assert broadcast(*shapes) == expected  # type: ignore[misc]
 
 
-def test_shapes_that_do_not_broadcast_are_refused_when_the_graph_is_written() -> None:
+def test_shapes_that_do_not_broadcast_are_refused() -> None:
     x = Graph().input("x", np.float64, (None, 3))
     with pytest.raises(ValueError, match="do not broadcast"):
         x + np.ones(4)

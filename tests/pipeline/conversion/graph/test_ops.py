@@ -76,17 +76,17 @@ def run(build: Callable[..., Any], *values: Any) -> Any:
 )
 def test_an_operation_answers_as_numpy_does(build: Any, expected: Any) -> None:
     with np.errstate(all="ignore"):
-        wanted = expected(X)
-    found = run(build, X)
-    assert found.shape == wanted.shape
-    assert found.dtype == wanted.dtype
-    np.testing.assert_allclose(found, wanted, rtol=1e-14, atol=1e-15)
+        expected_output = expected(X)
+    output = run(build, X)
+    assert output.shape == expected_output.shape
+    assert output.dtype == expected_output.dtype
+    np.testing.assert_allclose(output, expected_output, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_an_operation_answers_for_no_rows_and_for_one(rows: int) -> None:
-    found = run(lambda x: ops.softmax(ops.concatenate([x, x])) @ np.ones((8, 2)), X[:rows])
-    np.testing.assert_allclose(found, np.ones((rows, 2)), rtol=1e-15)
+    output = run(lambda x: ops.softmax(ops.concatenate([x, x])) @ np.ones((8, 2)), X[:rows])
+    np.testing.assert_allclose(output, np.ones((rows, 2)), rtol=1e-15)
 
 
 @settings(max_examples=50, deadline=None)
@@ -95,19 +95,19 @@ def test_softplus_keeps_its_precision_where_x_is_very_negative(x: Any) -> None:
     np.testing.assert_allclose(run(ops.softplus, x), np.logaddexp(0, x), rtol=4e-15, atol=5e-324)
 
 
-def test_lookup_finds_nan_and_gives_the_default_for_what_it_does_not_know() -> None:
+def test_lookup_finds_nan_and_defaults_for_unknown_keys() -> None:
     x = np.array([[1.7, np.nan], [-0.0, 9.0]])
-    found = run(lambda t: ops.lookup(t, [0.0, 1.7, np.nan], [10, 11, 12], -1), x)
-    np.testing.assert_array_equal(found, [[11, 12], [10, -1]])
+    output = run(lambda t: ops.lookup(t, [0.0, 1.7, np.nan], [10, 11, 12], -1), x)
+    np.testing.assert_array_equal(output, [[11, 12], [10, -1]])
 
 
 def test_equal_strings_are_found_whatever_their_script() -> None:
     x = np.array([["straße", "東京"], ["", "a b"]])
-    found = run(lambda t: ops.lookup(t, ["東京", "", "straße"], [0, 1, 2], -1), x)
-    np.testing.assert_array_equal(found, [[2, 0], [1, -1]])
+    output = run(lambda t: ops.lookup(t, ["東京", "", "straße"], [0, 1, 2], -1), x)
+    np.testing.assert_array_equal(output, [[2, 0], [1, -1]])
 
 
-def test_rows_cannot_be_picked_because_an_answer_is_a_function_of_one_row() -> None:
+def test_rows_of_the_batch_cannot_be_picked() -> None:
     x = Graph().input("x", np.float64, (None, 3))
     for pick in (lambda: x[0], lambda: x[1:], lambda: ops.mean(x, 0)):
         with pytest.raises(ValueError, match="function of one row"):

@@ -33,7 +33,7 @@ CASES = {
 }
 
 
-def asked(function, *inputs):
+def run_function(function, *inputs):
     graph = Graph()
     tensors = [graph.input(f"x{i}", np.float64, (None,)) for i in range(len(inputs))]
     graph.output("answer", function(*tensors))
@@ -46,17 +46,17 @@ def test_every_value_is_within_a_few_units_of_the_last_place(name):
     x, oracle = CASES[name]
     with np.errstate(all="ignore"):
         expected = oracle(x)
-    found = asked(getattr(special_functions, name, None) or getattr(ops, name), x)
-    np.testing.assert_allclose(found, expected, rtol=4e-15 if name != "erfc" else 1e-13, atol=0)
+    output = run_function(getattr(special_functions, name, None) or getattr(ops, name), x)
+    np.testing.assert_allclose(output, expected, rtol=4e-15 if name != "erfc" else 1e-13, atol=0)
 
 
 def test_logaddexp_keeps_infinities_and_does_not_overflow():
     x = np.array([np.inf, -np.inf, np.nan, -np.inf, 1000.0, 1.0, -1000.0])
     y = np.array([np.inf, -np.inf, 1.0, 3.0, 999.0, 1.0, 1000.0])
-    found = asked(special_functions.logaddexp, x, y)
+    output = run_function(special_functions.logaddexp, x, y)
     with np.errstate(invalid="ignore"):
         expected = np.logaddexp(x, y)
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
+    np.testing.assert_allclose(output, expected, rtol=1e-15)
 
 
 def test_a_table_too_coarse_for_its_function_is_refused():

@@ -21,7 +21,7 @@ def test_a_sum_is_numpys_to_the_last_bit(n):
 @pytest.mark.parametrize(
     "width", [1, 3, 20, 127, row_norms.ONE_BLOCK, row_norms.ONE_BLOCK + 1, 300]
 )
-def test_squared_distances_are_the_three_terms_added_one_after_the_other(width):
+def test_squared_distances_add_three_terms_in_order(width):
     rng = np.random.default_rng(width)
     X, Y = rng.normal(size=(40, width)), rng.normal(size=(30, width))
     X[:10] = Y[:10] * 1e3  # where nearly all digits cancel, rounding is all that is left
@@ -31,7 +31,7 @@ def test_squared_distances_are_the_three_terms_added_one_after_the_other(width):
     own = np.einsum("ij,ij->i", Y, Y)
     expected = ops.maximum(x @ (-2.0 * Y.T) + lengths + own, 0.0)
     graph.output("expected", expected)
-    graph.output("found", row_norms.euclidean_squares(x, Y, row_norms.numpy_lengths))
+    graph.output("squares", row_norms.euclidean_squares(x, Y, row_norms.numpy_lengths))
     session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
     for rows in (X, X[:1]):
         np.testing.assert_array_equal(*session.run(None, {"x": rows}))

@@ -20,7 +20,7 @@ X[0] = 0.0  # cosine divides by lengths, chi2 by sums
 X[3, 1] = Y[2, 1] = 0.0
 
 
-def asked(metric, rows, **params):
+def run_kernel(metric, rows, **params):
     graph = Graph()
     context = Context(graph, converters_of, fallback)
     tensor = graph.input("numbers", np.float64, (None, 4))
@@ -38,9 +38,9 @@ def of_two_rows(x, y):
 )
 @pytest.mark.parametrize("n_rows", [0, 1, 7])
 def test_a_kernel_is_scikit_learns_for_any_number_of_rows(metric, n_rows):
-    found = asked(metric, X[:n_rows])
+    output = run_kernel(metric, X[:n_rows])
     expected = pairwise_kernels(X, Y, metric=metric)[:n_rows]
-    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(output, expected, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_kernel_is_scikit_learns_for_any_number_of_rows(metric, n_rows):
 )
 def test_a_kernels_parameters_are_used(metric, params):
     expected = pairwise_kernels(X, Y, metric=metric, **params)
-    np.testing.assert_allclose(asked(metric, X, **params), expected, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(run_kernel(metric, X, **params), expected, rtol=1e-14, atol=1e-15)
 
 
 def test_distances_cancel_as_scikit_learns_do():
@@ -66,13 +66,13 @@ def test_distances_cancel_as_scikit_learns_do():
     tensor = graph.input("numbers", np.float64, (None, 4))
     graph.output("answer", squared_distances(tensor, Y + 1e6))
     session = onnxruntime.InferenceSession(graph.to_model("1").SerializeToString())
-    found = np.exp(-session.run(None, {"numbers": far})[0])
-    np.testing.assert_allclose(found, expected, atol=2e-2)
+    output = np.exp(-session.run(None, {"numbers": far})[0])
+    np.testing.assert_allclose(output, expected, atol=2e-2)
 
 
 def test_an_unknown_kernel_is_refused_by_name():
     with pytest.raises(UnsupportedEstimatorError, match="kernel='cubic'"):
-        asked("cubic", X)
+        run_kernel("cubic", X)
 
 
 def test_a_function_that_has_no_nodes_is_refused_by_name():
@@ -80,4 +80,4 @@ def test_a_function_that_has_no_nodes_is_refused_by_name():
         return float(x[0]) + y[0]
 
     with pytest.raises(UnsupportedEstimatorError, match="of_its_own"):
-        asked(of_its_own, X)
+        run_kernel(of_its_own, X)

@@ -72,9 +72,9 @@ def strange():
 def test_categories_become_the_weights_that_they_select(model, encoder):
     X = table()
     pipeline = fitted(make_pipeline(columns(encoder), model), X, classes(X))
-    found = operators(pipeline, X)
-    assert not {"Equal", "Sub", "Div"} & set(found)
-    assert found.count("Concat") == 2  # words with years, then numbers with weights
+    op_types = operators(pipeline, X)
+    assert not {"Equal", "Sub", "Div"} & set(op_types)
+    assert op_types.count("Concat") == 2  # words with years, then numbers with weights
     assert_same(pipeline, X, strange(), tolerance=1e-13)
 
 
@@ -85,22 +85,22 @@ def test_a_word_counts_in_its_own_column_alone():
         make_pipeline(columns(OneHotEncoder(handle_unknown="ignore")), model), X, X["y"]
     )
     model.coef_ = np.arange(1.0, len(model.coef_) + 1.0) * 1000.0
-    asked = X.iloc[:2].copy()
-    asked["one"], asked["two"] = ["a", "rare"], ["rare", "a"]  # "a" is no word of the first
+    unseen = X.iloc[:2].copy()
+    unseen["one"], unseen["two"] = ["a", "rare"], ["rare", "a"]  # "a" is no word of the first
     assert "GatherElements" in operators(pipeline, X)
-    assert_same(pipeline, X, asked, tolerance=1e-14)
+    assert_same(pipeline, X, unseen, tolerance=1e-14)
 
 
 @pytest.mark.parametrize(
     "model", [LogisticRegression(), MLPClassifier((8,), max_iter=50, random_state=0)], ids=repr
 )
-def test_several_columns_of_weights_keep_the_ones_and_zeros_and_take_up_the_scaler(model):
+def test_several_weight_columns_keep_one_hot_and_fold_the_scaler(model):
     X = table()
     encoder = OneHotEncoder(handle_unknown="ignore")
     pipeline = fitted(make_pipeline(columns(encoder, MinMaxScaler()), model), X, classes(X, 3))
-    found = operators(pipeline, X)
-    assert "Equal" in found
-    assert "Mul" not in found
+    op_types = operators(pipeline, X)
+    assert "Equal" in op_types
+    assert "Mul" not in op_types
     assert_same(pipeline, X, strange(), tolerance=1e-12)
 
 
@@ -112,7 +112,7 @@ def test_a_table_of_more_cells_than_the_limit_is_not_made(monkeypatch):
     assert "Equal" in operators(pipeline, X)
 
 
-def test_columns_of_a_transformer_that_something_else_reads_are_left_alone():
+def test_columns_that_another_node_reads_are_not_folded():
     X = table()
     doubled = FunctionTransformer(lambda Z: np.hstack([Z, Z * Z]), check_inverse=False)
     encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
@@ -126,9 +126,9 @@ def test_a_shift_that_would_cancel_stays_with_its_own_columns():
     X["x"] += 1e8
     encoder = OneHotEncoder(handle_unknown="ignore")
     pipeline = fitted(make_pipeline(columns(encoder), LogisticRegression()), X, classes(X))
-    found = operators(pipeline, X)
-    assert "Sub" in found
-    assert "Equal" not in found
-    asked = strange()
-    asked["x"] += 1e8
-    assert_same(pipeline, X, asked)
+    op_types = operators(pipeline, X)
+    assert "Sub" in op_types
+    assert "Equal" not in op_types
+    unseen = strange()
+    unseen["x"] += 1e8
+    assert_same(pipeline, X, unseen)

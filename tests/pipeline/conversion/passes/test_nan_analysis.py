@@ -30,9 +30,9 @@ def tracks(model):
     """Whether any tree of the graph has a way for NaN."""
     graph = onnx.load_from_string(model.graph).graph
     return any(
-        given.name == "nodes_missing_value_tracks_true"
+        attribute.name == "nodes_missing_value_tracks_true"
         for node in graph.node
-        for given in node.attribute
+        for attribute in node.attribute
     )
 
 
@@ -52,7 +52,7 @@ def tracks(model):
     ids=lambda value: type(value).__name__,
 )
 @pytest.mark.filterwarnings("ignore:invalid value encountered in sqrt")
-def test_a_way_for_nan_is_written_where_nan_may_come_and_the_proof_knows(estimator, X, has_tracks):
+def test_nan_tracks_are_written_where_nan_may_come(estimator, X, has_tracks):
     fitted(estimator, X, y)
     model = convert(estimator, X, missing="as-trained")
     assert tracks(model) == has_tracks
@@ -63,7 +63,7 @@ def test_a_way_for_nan_is_written_where_nan_may_come_and_the_proof_knows(estimat
     assert_same(estimator, X, X[::3] * 1.25, tolerance=1e-14)
 
 
-def asked(build, *, full):
+def may_hold_nan(build, *, full):
     graph = Graph()
     return graph.may_hold_nan(build(graph.input("numbers", np.float64, (None, 4), full=full)))
 
@@ -79,8 +79,8 @@ def asked(build, *, full):
     ],
 )
 def test_moved_and_shifted_numbers_hold_nan_as_the_input_does(build):
-    assert not asked(build, full=True)
-    assert asked(build, full=False)
+    assert not may_hold_nan(build, full=True)
+    assert may_hold_nan(build, full=False)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_moved_and_shifted_numbers_hold_nan_as_the_input_does(build):
     ],
 )
 def test_of_numbers_with_gaps_only_filled_ones_hold_none(build, may):
-    assert asked(build, full=False) == may
+    assert may_hold_nan(build, full=False) == may

@@ -17,7 +17,7 @@ W, B = RNG.normal(size=(4, 3)), RNG.normal(size=3)
 X = rows()
 
 
-def written(build):
+def model_of(build):
     graph = Graph()
     build(graph, graph.input("numbers", np.float64, (None, 4)))
     return graph.to_model("1")
@@ -34,22 +34,22 @@ def answers(model, table):
 
 @pytest.mark.parametrize("bias", [B, np.array(2.0), np.array([2.0])])
 def test_a_product_and_a_sum_are_one_node_to_the_last_bits(bias):
-    model = written(lambda graph, x: graph.output("answer", x @ W + bias))
+    model = model_of(lambda graph, x: graph.output("answer", x @ W + bias))
     assert operators(model) == ["Gemm"]
     np.testing.assert_allclose(answers(model, X)[0], X @ W + bias, rtol=1e-14)
     assert answers(model, X[:0])[0].shape == (0, 3)
 
 
 def test_a_product_that_is_wanted_itself_stays():
-    def both(graph, x):
+    def add_and_product(graph, x):
         graph.output("product", x @ W)
         graph.output("sum", x @ W + B)
 
-    assert operators(written(both)) == ["MatMul", "Add"]
+    assert operators(model_of(add_and_product)) == ["MatMul", "Add"]
 
 
 def test_a_sum_with_what_is_no_row_stays():
-    model = written(lambda graph, x: graph.output("answer", x @ W + x[:, :1]))
+    model = model_of(lambda graph, x: graph.output("answer", x @ W + x[:, :1]))
     assert "Gemm" not in operators(model)
 
 
@@ -78,10 +78,10 @@ def test_a_scaled_table_that_is_used_twice_stays():
         graph.output("scaled", scaled)
         graph.output("answer", scaled @ W + B)
 
-    assert operators(written(twice)) == ["Sub", "Div", "Gemm"]
+    assert operators(model_of(twice)) == ["Sub", "Div", "Gemm"]
 
 
-def test_outputs_are_named_where_they_are_made_even_when_others_read_them():
+def test_outputs_are_named_at_the_node_that_computes_them():
     def several(graph, x):
         double = x * 2.0
         graph.output("double", double)
@@ -90,14 +90,14 @@ def test_outputs_are_named_where_they_are_made_even_when_others_read_them():
         graph.output("same", x)
         graph.output("constant", graph.constant(np.array([1.0])))
 
-    model = written(several)
+    model = model_of(several)
     onnx.checker.check_model(model, full_check=True)
     assert operators(model) == ["Mul", "Add"]
     assert len(model.graph.node) == 5
-    for found, expected in zip(
+    for output, expected in zip(
         answers(model, X), [X * 2.0, X * 2.0, X * 2.0 + X, X, np.ones(1)], strict=True
     ):
-        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(output, expected)
 
 
 def test_an_output_that_a_body_reads_is_named_in_the_body_too():

@@ -172,8 +172,8 @@ def test_xgboost_without_probabilities_classifies_alike(objective: str) -> None:
 
 
 def test_xgboost_several_targets_and_forests_answer_alike() -> None:
-    both = np.column_stack([CODES % 2, FULL[:, 0] > 0]).astype(int)
-    assert_same(extreme("XGBClassifier").fit(X, both), X, UNSEEN, tolerance=FLOAT32)
+    targets = np.column_stack([CODES % 2, FULL[:, 0] > 0]).astype(int)
+    assert_same(extreme("XGBClassifier").fit(X, targets), X, UNSEEN, tolerance=FLOAT32)
     two = np.column_stack([Y, -Y])
     assert_same(extreme("XGBRegressor").fit(X, two), X, UNSEEN, tolerance=FLOAT32)
     assert_same(extreme("XGBRFClassifier").fit(X, CODES), X, UNSEEN, tolerance=FLOAT32)
@@ -237,7 +237,7 @@ def test_catboost_classifies_alike(y: Any, settings: dict[str, Any]) -> None:
     assert_same(cat("CatBoostClassifier", **settings).fit(X, y), X, UNSEEN, tolerance=SUMS)
 
 
-def test_catboost_one_against_all_and_several_targets_answer_alike() -> None:
+def test_catboost_one_vs_all_and_several_targets_agree() -> None:
     fitted = cat("CatBoostClassifier", loss_function="MultiClassOneVsAll").fit(X, LABELS)
     assert_same(fitted, X, UNSEEN, tolerance=SUMS)
     fitted = cat("CatBoostRegressor", loss_function="MultiRMSE").fit(X, np.column_stack([Y, -Y]))

@@ -137,7 +137,7 @@ def test_sums_add_tree_after_tree(n_trees: int) -> None:
     np.testing.assert_array_equal(run(mean, X), expected / n_trees)
 
 
-def test_leaves_of_one_kind_are_one_node_whatever_their_number_of_columns() -> None:
+def test_leaves_with_one_nonzero_value_need_one_node() -> None:
     rng = np.random.default_rng(0)
     forest, X = random_forest(rng, 40), rows(rng, 20)
     pure = np.eye(3)[rng.integers(0, 3, forest.n_nodes)]
@@ -180,8 +180,8 @@ def test_rows_of_a_table_are_told_apart_by_every_bit() -> None:
     rng = np.random.default_rng(7)
     forest, X = random_forest(rng, 5), rows(rng, 20)
     values = rng.choice([0.1, np.nextafter(0.1, 1), 0.0], (forest.n_nodes, 2))
-    found, table = leaf_rows(on_numbers(), forest, values)
-    np.testing.assert_array_equal(table[run(found, X)], values[walked(forest, X)])
+    leaf_row, table = leaf_rows(on_numbers(), forest, values)
+    np.testing.assert_array_equal(table[run(leaf_row, X)], values[walked(forest, X)])
     assert len(table) == len(np.unique(table, axis=0)) <= 9
 
 
@@ -189,9 +189,11 @@ def test_trees_ask_about_the_columns_that_they_were_given() -> None:
     rng = np.random.default_rng(8)
     forest, X = random_forest(rng, 9), rows(rng, 20)
     values = rng.normal(size=forest.n_nodes)
-    moved = forest.with_features([2, 0, 1])
+    with_other_columns = forest.with_features([2, 0, 1])
     expected = values[walked(forest, X[:, [2, 0, 1]])]
-    np.testing.assert_array_equal(run(value_per_tree(on_numbers(), moved, values), X), expected)
+    np.testing.assert_array_equal(
+        run(value_per_tree(on_numbers(), with_other_columns, values), X), expected
+    )
 
 
 floats32 = st.floats(width=32, allow_nan=False)
@@ -217,9 +219,7 @@ def test_a_split_decides_as_the_threshold_does_for_float32(
 
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.floats(allow_nan=False), floats32), floats32)
-def test_a_split_cast_to_float32_decides_alike_for_input_cast_to_float32(
-    threshold: float, x: float
-) -> None:
+def test_float32_splits_decide_as_float32_input_does(threshold: float, x: float) -> None:
     with np.errstate(over="ignore"):
         split = np.float32(float32_splits([threshold])[0])
     near = np.float32(threshold) if abs(threshold) < 3e38 else np.float32(0)

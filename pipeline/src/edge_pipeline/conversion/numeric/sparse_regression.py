@@ -1,6 +1,6 @@
 """Code rows as sparse sums of atoms: orthogonal matching pursuit and least angle regression.
 
-All take ``gram`` (atoms times atoms) and the rows' products with the atoms, and carry the whole
+Both take ``gram`` (atoms times atoms) and the rows' products with the atoms, and carry the whole
 batch through one loop; a row that has finished holds still.  The inverse of the Gram matrix of a
 row's active atoms is kept as a full matrix with zeros elsewhere: one atom more or less is a matrix
 of rank one.
