@@ -316,3 +316,44 @@ def test_openssl_writes_the_same_public_key(tmp_path: Path) -> None:
     except FileNotFoundError:
         pytest.skip("openssl is not installed: the format of our key files was not compared")
     assert process.stdout == KEY.to_pem(), sys.platform
+
+
+def _double(point: tuple[int, int]) -> tuple[int, int]:
+    """Add a point of Edwards25519 to itself (RFC 8032, section 5.1.4, in affine coordinates)."""
+    p = 2**255 - 19
+    d = -121665 * pow(121666, -1, p) % p
+    x, y = point
+    t = d * x * x * y * y % p
+    return 2 * x * y * pow(1 + t, -1, p) % p, (y * y + x * x) * pow(1 - t, -1, p) % p
+
+
+def _x_of(y: int) -> int | None:
+    """Find an x for *y*, if the curve has one."""
+    p = 2**255 - 19
+    d = -121665 * pow(121666, -1, p) % p
+    square = (y * y - 1) * pow(d * y * y + 1, -1, p) % p
+    root = pow(square, (p + 3) // 8, p)
+    if root * root % p != square:
+        root = root * pow(2, (p - 1) // 4, p) % p
+    return root if root * root % p == square else None
+
+
+def test_points_of_small_order_are_refused(healthy_bundle: bytes) -> None:
+    """Anybody can sign for a point whose order divides 8, however it is spelled."""
+    p = 2**255 - 19
+    eighth = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+    small = {0, 1, p - 1, eighth, p - eighth}
+    for y in small:
+        x = _x_of(y)
+        assert x is not None
+        point = x, y
+        for _ in range(3):
+            point = _double(point)
+        assert point == (0, 1)
+    spellings = small | {y + p for y in small if y + p < 2**255} | {p + 2, p + 18}
+    for y in spellings:
+        for sign in (0, 1):
+            raw = (y | sign << 255).to_bytes(32, "little")
+            pem = PublicKey(raw).to_pem()
+            with pytest.raises(TrustError, match="anybody can sign"):
+                edge_runtime.load(healthy_bundle, trusted_keys=[pem])

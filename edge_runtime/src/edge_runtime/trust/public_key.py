@@ -23,6 +23,11 @@ MAX_KEY_FILE_BYTES = 4096
 # SubjectPublicKeyInfo of Ed25519 (RFC 8410, section 10.1), up to the 32 bytes of the key.
 _HEAD = bytes.fromhex("302a300506032b6570032100")
 _KEY_BYTES = 32
+# The field of Curve25519, and the y coordinates of the eight points whose order divides 8
+# (RFC 8032, section 5.1): anybody can make signatures that such a "key" accepts.
+_P = 2**255 - 19
+_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER = frozenset({0, 1, _P - 1, _ORDER_8, _P - _ORDER_8})
 _PEM = re.compile(
     rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]{1,200})-----END PUBLIC KEY-----"
 )
@@ -46,7 +51,7 @@ class PublicKey:
         Raises
         ------
         TrustError
-            It holds something else, a private key say.
+            It holds something else, a private key say, or a point for which anybody can sign.
         """
         if b"PRIVATE KEY" in pem:
             raise TrustError(
@@ -63,7 +68,14 @@ class PublicKey:
                 f"{source} is no Ed25519 public key in PEM; expected the .pub.pem that "
                 "edge-pipeline keygen writes"
             )
-        return cls(der[len(_HEAD) :])
+        raw = der[len(_HEAD) :]
+        y = int.from_bytes(raw, "little") % 2**255  # the highest bit is the sign of x
+        if y >= _P or y in _SMALL_ORDER:
+            raise TrustError(
+                f"{source} is a public key for which anybody can sign; expected one that "
+                "edge-pipeline keygen made"
+            )
+        return cls(raw)
 
     def to_pem(self) -> bytes:
         """Write the PEM as OpenSSL does."""

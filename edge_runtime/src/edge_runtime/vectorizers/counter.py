@@ -18,6 +18,7 @@ from typing import Any
 
 from edge_runtime.bundle.schema import MISSING_STRING
 from edge_runtime.errors import IntegrityError
+from edge_runtime.vectorizers.pattern_safety import compile_safely
 from edge_runtime.vectorizers.specification import (
     Characters,
     Derived,
@@ -166,12 +167,7 @@ def _without_marks(text: str) -> str:
 
 
 def _word_splitter(reading: Words) -> Callable[[str], Sequence[str]]:
-    try:
-        pattern = re.compile(reading.pattern)
-    except re.error as error:
-        raise IntegrityError(
-            f"manifest: {reading.pattern!r} is no regular expression of this Python: {error}"
-        ) from error
+    pattern = compile_safely(reading.pattern)
     if pattern.groups > 1:
         raise IntegrityError(f"manifest: {reading.pattern!r} has more than one group")
     find, stop_words = pattern.findall, frozenset(reading.stop_words)

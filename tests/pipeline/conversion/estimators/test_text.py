@@ -204,6 +204,7 @@ class Stemmer(CountVectorizer):
         (CountVectorizer(analyzer=str.split), "analyzer='split'"),
         (TfidfVectorizer(strip_accents=str.strip), "strip_accents='strip'"),
         (Stemmer(), "build_analyzer"),
+        (CountVectorizer(token_pattern=r"(?:[a-z]+)+"), "could take for ever"),
     ],
     ids=repr,
 )

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from edge_runtime.errors import IntegrityError
+from edge_runtime.vectorizers.pattern_safety import compile_safely
 from edge_runtime.vectorizers.specification import (
     Accents,
     Characters,
@@ -54,6 +56,10 @@ def _reading(context: Context, vectorizer: Any) -> Reading:
     if vectorizer.analyzer != "word":
         return Characters(vectorizer.analyzer == "char_wb", lowercase, accents, (low, high))
     stop_words = tuple(sorted(map(str, vectorizer.get_stop_words() or ())))
+    try:
+        compile_safely(vectorizer.token_pattern)
+    except IntegrityError as error:
+        raise context.refuse(str(error).removeprefix("manifest: ")) from error
     return Words(vectorizer.token_pattern, lowercase, accents, (low, high), stop_words)
 
 
