@@ -182,7 +182,7 @@ def test_a_store_that_is_not_understood_trusts_nobody(tmp_path: Path) -> None:
 def test_a_folder_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
     TrustStore(tmp_path).add(KEY.to_pem())
     tmp_path.chmod(0o777)
-    with pytest.raises(TrustError, match="chmod o-w"):
+    with pytest.raises(TrustError, match="chmod go-w"):
         TrustStore(tmp_path).read()
     tmp_path.chmod(0o755)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable
 
 from edge_runtime.bundle.layout import check_parts, unpack
 from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.regular_file import open_regular
 from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, Seal, read_seal
 from edge_runtime.errors import NotABundleError
 from edge_runtime.records import record
@@ -73,10 +73,8 @@ def open_bundle(
         _check_size(len(source))
         bundle = unpack(source, verify=verify)
         return LoadedBundle(bytes(bundle.graph), bundle.manifest, bundle.seal, len(source))
-    with open(source, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise NotABundleError(f"{os.fspath(source)} is no regular file; expected a bundle")
+    file, status = open_regular(source, lambda text: NotABundleError(f"{text}; expected a bundle"))
+    with file:
         _check_size(status.st_size)
         file.seek(max(0, status.st_size - SEAL_ENTRY_BYTES))
         seal = read_seal(file.read(SEAL_ENTRY_BYTES))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_runtime.cli.console import note, print_json, print_line
 from edge_runtime.errors import TrustError
-from edge_runtime.trust.keys import TrustedKeys, TrustStore
+from edge_runtime.trust.keys import TrustedKeys, TrustStore, read_key_file
 
 __all__ = ["SYSTEM_FOLDER", "add", "print_keys", "remove", "revoke", "store_of", "trusted_keys"]
 
@@ -51,7 +51,7 @@ def trusted_keys(folder: str | None) -> TrustedKeys | None:
 
 def add(path: str, store: TrustStore) -> int:
     """Run ``trust add``: trust the public key in a PEM file."""
-    key = store.add(Path(path).read_bytes(), source=path)
+    key = store.add(read_key_file(path), source=path)
     print_line(f"{key.key_id}  trusted from now on, in {store.folders[0]}")
     return 0
 

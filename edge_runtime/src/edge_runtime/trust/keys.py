@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.bundle.atomic_file import write_whole
+from edge_runtime.bundle.regular_file import read_regular
 from edge_runtime.errors import TrustError, UnsignedError, UntrustedKeyError
+from edge_runtime.trust.ownership import check_ownership
 from edge_runtime.trust.public_key import MAX_KEY_FILE_BYTES, PublicKey
 
 if TYPE_CHECKING:
     from edge_runtime.bundle.seal import Seal
 
-__all__ = ["MAX_KEYS", "TrustStore", "TrustedKeys", "as_trusted_keys"]
+__all__ = ["MAX_KEYS", "TrustStore", "TrustedKeys", "as_trusted_keys", "read_key_file"]
 
 MAX_KEYS = 1000
 """Most key files in one folder."""
+
+MAX_REVOKED_BYTES = 1 << 20
+"""Most bytes of a list of revoked keys: 60,000 ids."""
 
 _REVOKED = "revoked.txt"
 _KEY_ID = re.compile(r"[0-9a-f]{16}")
@@ -95,7 +99,8 @@ class TrustStore:
         Raises
         ------
         TrustError
-            A file is no public key or no list of key ids, or any user may write to a folder.
+            A file is no public key or no list of key ids, or another user may write to it or to a
+            folder on its path.
         OSError
             A file cannot be read.
         """
@@ -103,7 +108,7 @@ class TrustStore:
         revoked: set[str] = set()
         for folder in self.folders:
             for path in _key_files(folder):
-                key = PublicKey.from_pem(_small_file(path), source=str(path))
+                key = _read_key(path)
                 keys[key.key_id] = key
             revoked |= _read_revoked(folder)
         return TrustedKeys(keys, frozenset(revoked))
@@ -112,7 +117,7 @@ class TrustStore:
         """Iterate over the key files and their keys."""
         for folder in self.folders:
             for path in _key_files(folder):
-                yield path, PublicKey.from_pem(_small_file(path), source=str(path))
+                yield path, _read_key(path)
 
     def add(self, pem: bytes, *, source: str = "the key") -> PublicKey:
         """Trust a key.
@@ -154,7 +159,12 @@ class TrustStore:
         write_whole(text.encode("ascii"), self.folders[0] / _REVOKED)
 
     def _make_folder(self) -> None:
-        self.folders[0].mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder = self.folders[0]
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            # Not parents=True: it would let a group write where the umask lets it.
+            path.mkdir(mode=0o755, exist_ok=True)
+        check_ownership(folder)
 
 
 def as_trusted_keys(
@@ -176,10 +186,7 @@ def as_trusted_keys(
         raise TypeError("trusted_keys must be a list of PEM files, or a TrustStore")
     else:
         public_keys = [
-            PublicKey.from_pem(key)
-            if isinstance(key, bytes)
-            else PublicKey.from_pem(_small_file(Path(key)), source=os.fspath(key))
-            for key in keys
+            PublicKey.from_pem(key) if isinstance(key, bytes) else _read_key(key) for key in keys
         ]
         trusted_keys = TrustedKeys({key.key_id: key for key in public_keys})
     if not trusted_keys.keys:
@@ -187,14 +194,31 @@ def as_trusted_keys(
     return trusted_keys
 
 
+def read_key_file(path: str | os.PathLike[str]) -> bytes:
+    """Read a file that should be a key; refuse pipes, devices and large files.
+
+    Raises
+    ------
+    TrustError
+        It is no regular file, or too large.
+    OSError
+        It cannot be read.
+    """
+    return read_regular(path, max_bytes=MAX_KEY_FILE_BYTES, error=_no_key)
+
+
+def _read_key(path: str | os.PathLike[str]) -> PublicKey:
+    """Read a key that nobody but root and this user can have written."""
+    check_ownership(path)
+    return PublicKey.from_pem(read_key_file(path), source=os.fspath(path))
+
+
 def _key_files(folder: Path) -> list[Path]:
     try:
-        status = folder.stat()
+        check_ownership(folder)
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".pem")
     except FileNotFoundError:
         return []
-    if status.st_mode & stat.S_IWOTH:
-        raise TrustError(f"{folder}: any user may write to it; chmod o-w {folder}")
-    paths = sorted(path for path in folder.iterdir() if path.suffix == ".pem")
     if len(paths) > MAX_KEYS:
         raise TrustError(f"{folder} has {len(paths)} keys, this runtime reads up to {MAX_KEYS}")
     return paths
@@ -203,9 +227,11 @@ def _key_files(folder: Path) -> list[Path]:
 def _read_revoked(folder: Path) -> frozenset[str]:
     path = folder / _REVOKED
     try:
-        text = path.read_text(encoding="ascii", errors="replace")
+        check_ownership(path)
+        raw = read_regular(path, max_bytes=MAX_REVOKED_BYTES, error=TrustError)
     except FileNotFoundError:
         return frozenset()
+    text = raw.decode("ascii", "replace")
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
     revoked_ids = frozenset(filter(None, lines))
     for revoked_id in sorted(revoked_ids):
@@ -214,11 +240,10 @@ def _read_revoked(folder: Path) -> frozenset[str]:
     return revoked_ids
 
 
+def _no_key(reason: str) -> TrustError:
+    return TrustError(f"{reason}; expected a public key in PEM")
+
+
 def _check_id(key_id: str, *, source: str = "") -> None:
     if not _KEY_ID.fullmatch(key_id):
         raise TrustError(f"{source}{key_id!r:.60} is no key id; expected 16 digits 0-9 and a-f")
-
-
-def _small_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_KEY_FILE_BYTES)
