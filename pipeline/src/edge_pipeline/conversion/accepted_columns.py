@@ -167,6 +167,13 @@ def spread_values(
     ]
     n_rows = max(1, min(len(changes), max_rows), max(map(len, values), default=1))
     rows = table.iloc[np.arange(n_rows) % len(table)].reset_index(drop=True)
+    if all(dtype == np.float64 for dtype in table.dtypes):
+        # One array: assigning thousands of columns one by one costs pandas seconds.
+        numbers = rows.to_numpy().copy()
+        positions = dict(zip(table.columns, range(table.shape[1]), strict=True))
+        for i, (column, value) in enumerate(changes):
+            numbers[i % n_rows, positions[column.name]] = np.nan if value is None else value
+        return pd.DataFrame(numbers, columns=table.columns)
     cells: dict[str, Any] = {}
     for i, (column, value) in enumerate(changes):
         if column.name not in cells:

@@ -52,13 +52,14 @@ def threshold_rows(graph: bytes, sample: Sample, rng: np.random.Generator) -> pd
         sides = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     rows = start.iloc[np.tile(row, 3) % len(start)].reset_index(drop=True)
     new_values, changed_columns = np.concatenate(sides), np.tile(column, 3)
-    for i, position in enumerate(numeric):
-        described = sample.schema.columns[position]
+    changed = {int(i) for i in changed_columns[np.isfinite(new_values)]}
+    for i in sorted(changed):
+        described = sample.schema.columns[numeric[i]]
         if described.type != "float64":
             continue  # whole numbers lie on one side or the other
         values = rows[described.name].to_numpy(dtype=np.float64).copy()
-        changed = (changed_columns == i) & np.isfinite(new_values)
-        values[changed] = new_values[changed]
+        replaced = (changed_columns == i) & np.isfinite(new_values)
+        values[replaced] = new_values[replaced]
         rows[described.name] = values
     return rows
 
