@@ -1,7 +1,8 @@
 """Read JSON from an untrusted file.
 
-Refused before any value is created: nesting that could exhaust the stack, a repeated key, numbers
-beyond float64 or 64-bit integers, and text that is not Unicode.
+Refused before any value is created: nesting that could exhaust the stack, more values than a board
+of 512 MB could hold, a repeated key, numbers beyond float64 or 64-bit integers, and text that is
+not Unicode.
 """
 
 from __future__ import annotations
@@ -13,10 +14,20 @@ import numpy as np
 
 from edge_runtime.errors import IntegrityError
 
-__all__ = ["MAX_DEPTH", "read_json"]
+__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "MAX_VALUES", "read_json"]
 
 MAX_DEPTH = 64
 """Deepest nesting of lists and objects; a manifest has eight levels, nested rows a few more."""
+
+MAX_VALUES = 1_000_000
+"""Most commas.  A table of 60,000 columns has 900,000.  The worst million of values, names and
+numbers in one object, makes the process grow to 290 MB (test_manifest_limits.py)."""
+
+MAX_CONTAINERS = 250_000
+"""Most lists and objects: each takes 64 to 232 bytes, for two characters of the text."""
+
+MAX_STRINGS = 1_500_000
+"""Most strings, names of fields included: a column's description has ten."""
 
 MAX_DIGITS = 20
 """Most digits of a whole number: 64 bits need 20, with the sign."""
@@ -39,9 +50,12 @@ def read_json(raw: bytes, *, name: str) -> Any:
     IntegrityError
         *raw* is not canonical JSON, or exceeds the limits of this module.
     """
+    _check_count(name, "strings", raw.count(b'"') // 2, MAX_STRINGS)
     # Without an escape, every second piece between quotes is a string: five times as fast.
     skeleton = _without_strings(raw, name) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
     brackets = np.frombuffer(skeleton.translate(None, _NO_BRACKET), np.uint8)
+    _check_count(name, "lists and objects", len(brackets) // 2, MAX_CONTAINERS)
+    _check_count(name, "values", skeleton.count(b","), MAX_VALUES)
     depth = int(np.cumsum(_DEPTH_OF[brackets], dtype=np.int64).max(initial=0))
     if depth > MAX_DEPTH:
         raise IntegrityError(f"{name} is nested {depth} deep, this runtime reads {MAX_DEPTH}")
@@ -53,6 +67,11 @@ def read_json(raw: bytes, *, name: str) -> Any:
         return _parse(raw.decode("utf-8"), are_large)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{name} is not canonical JSON: {error}") from error
+
+
+def _check_count(name: str, noun: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise IntegrityError(f"{name} has {count:,} {noun}, this runtime reads up to {limit:,}")
 
 
 def _without_strings(raw: bytes, name: str) -> bytes:
