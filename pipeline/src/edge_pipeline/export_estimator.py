@@ -33,7 +33,6 @@ from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
-from edge_pipeline.training.search_results import SearchResult
 from edge_pipeline.verification.unverified_manifest import EXACT, requirements
 from edge_pipeline.verification.verify import (
     NO_REFUSED_ROWS,
@@ -43,6 +42,7 @@ from edge_pipeline.verification.verify import (
 
 if TYPE_CHECKING:
     from edge_pipeline.evaluation.report.write_report import ReportFiles
+    from edge_pipeline.training.search_results import SearchResult
 
 __all__ = ["ExportResult", "export"]
 

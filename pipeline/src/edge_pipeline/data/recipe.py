@@ -20,12 +20,14 @@ from edge_pipeline.data.imports import (
     join_names,
     modules_from,
 )
+from edge_pipeline.data.limits_table import LimitsTable
 from edge_pipeline.data.recipe_schema import (
     TABLE,
     DataTable,
     EstimatorTable,
     ExportTable,
     PreprocessingTable,
+    ReportTable,
     SearchTable,
     SplitTable,
     Task,
@@ -33,8 +35,6 @@ from edge_pipeline.data.recipe_schema import (
     ValidationTable,
 )
 from edge_pipeline.errors import RecipeError
-from edge_pipeline.evaluation.limits import LimitsTable
-from edge_pipeline.evaluation.report.evaluation import ReportTable
 
 __all__ = ["BUNDLED_DATASETS", "FILE_NAME", "Recipe", "read_recipe"]
 

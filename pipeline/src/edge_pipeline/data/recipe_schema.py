@@ -5,6 +5,7 @@ docs/recipe.md explains every key; :mod:`edge_pipeline.data.recipe` checks the t
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ __all__ = [
     "ExportTable",
     "PreprocessingTable",
     "Range",
+    "ReportTable",
     "SearchTable",
     "SplitTable",
     "Task",
@@ -249,3 +251,23 @@ class ExportTable(BaseModel):
 
     tolerance: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-9
     metrics: Words | None = None
+
+
+class ReportTable(BaseModel):
+    """Hold the recipe's table ``[report]``.
+
+    Attributes
+    ----------
+    date
+        Date of the training.  A build never reads the clock, so that its bytes stay the same.
+    description
+        The purpose of the model, in the user's words.
+    groups
+        Columns for which the report shows errors by group.
+    """
+
+    model_config = TABLE
+
+    date: datetime.date | str | None = None
+    description: str | None = None
+    groups: Annotated[tuple[str, ...], Field(strict=False)] = ()

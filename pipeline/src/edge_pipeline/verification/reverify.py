@@ -10,8 +10,8 @@ from typing import Any
 from edge_runtime.bundle.layout import Bundle, unpack
 from edge_runtime.bundle.manifest import LEVELS, Manifest, OutputEvidence, Parity
 
-from edge_pipeline.build_from_recipe import estimator_and_sample
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
+from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.progress import SILENT, ProgressListener
 from edge_pipeline.verification.verify import RefusedRows, verify_model

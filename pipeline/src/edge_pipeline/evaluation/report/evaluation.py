@@ -5,12 +5,10 @@ pydantic checks every value.  ``Evaluation.read(path)`` returns what ``Evaluatio
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
-from typing import Annotated
 
 from edge_runtime.bundle.atomic_file import write_whole
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_pipeline.errors import MeasurementError
 
@@ -24,7 +22,6 @@ __all__ = [
     "Group",
     "Importance",
     "Measurements",
-    "ReportTable",
     "Residuals",
     "Score",
     "Source",
@@ -37,26 +34,6 @@ FORMAT = 1
 _VALUE = ConfigDict(extra="forbid", frozen=True)
 
 Floats = tuple[float, ...]
-
-
-class ReportTable(BaseModel):
-    """Hold the recipe's table ``[report]``.
-
-    Attributes
-    ----------
-    date
-        Date of the training.  A build never reads the clock, so that its bytes stay the same.
-    description
-        The purpose of the model, in the user's words.
-    groups
-        Columns for which the report shows errors by group.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    date: datetime.date | str | None = None
-    description: str | None = None
-    groups: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class Source(BaseModel):

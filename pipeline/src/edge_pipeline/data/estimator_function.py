@@ -1,0 +1,76 @@
+"""Call the user's function that returns a fitted estimator, and read a sample of its input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_pipeline.data.imports import ImportingError, did_you_mean, find_function, modules_from
+from edge_pipeline.data.tables import plain_columns, read_table
+from edge_pipeline.errors import DatasetError, TrainingError
+
+__all__ = ["estimator_and_sample"]
+
+
+def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any, Any]:
+    """Call the function *reference*; return a fitted estimator and a sample of its input.
+
+    Raises
+    ------
+    TrainingError, DatasetError, OSError
+        As :func:`export_function`.
+    """
+    result = _call(reference)
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    estimator, X = result if is_pair else (result, None)
+    if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
+        raise TrainingError(
+            f"{reference} returned a {type(estimator).__name__}; expected a fitted estimator, "
+            "or (estimator, X)"
+        )
+    if table is not None:
+        X = _read_sample(estimator, Path(table))
+    if X is None:
+        raise DatasetError(
+            f"{reference} returned no sample of the training input; return (estimator, X), "
+            "or name a table"
+        )
+    return estimator, X
+
+
+def _call(reference: str) -> Any:
+    location, _, function = reference.rpartition(":")
+    folder, module = Path(), location
+    if location.endswith(".py"):
+        folder, module = Path(location).parent, Path(location).stem
+        if not Path(location).is_file():
+            raise FileNotFoundError(2, "No such file", location)
+    with modules_from(folder):
+        try:
+            return find_function(f"{module}:{function}")()
+        except ImportingError as error:
+            raise TrainingError(str(error)) from error
+        except Exception as error:
+            # The function is the user's own code, and may raise anything.
+            raise TrainingError(f"{reference} failed: {type(error).__name__}: {error}") from error
+
+
+def _read_sample(estimator: Any, file: Path) -> Any:
+    """Read the columns on which *estimator* was fitted, in its training container."""
+    frame = plain_columns(read_table(file), {}, str(file))
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        for name in names:
+            if name not in frame.columns:
+                raise DatasetError(
+                    f"{file}: column {name!r} is missing; the estimator was fitted on it"
+                    f"{did_you_mean(str(name), frame.columns)}"
+                )
+        return frame[list(names)]
+    count = getattr(estimator, "n_features_in_", frame.shape[1])
+    if count != frame.shape[1]:
+        raise DatasetError(
+            f"{file}: {frame.shape[1]} columns, the estimator was fitted on {count} without "
+            "names; remove the other columns from the table"
+        )
+    return frame.to_numpy()
