@@ -13,7 +13,7 @@ import numpy as _numpy  # noqa: F401, I001
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.bundle.schema import Column, Schema
+from edge_runtime.bundle.schema import Column, InputLimits, Schema
 from edge_runtime.errors import (
     BundleError,
     IsolationError,
@@ -26,6 +26,7 @@ from edge_runtime.errors import (
     ModelClosedError,
     NotABundleError,
     NotEnoughMemoryError,
+    OutsideTrainingWarning,
     SelfTestError,
     SignatureError,
     TrustError,
@@ -38,6 +39,7 @@ from edge_runtime.loading import load
 from edge_runtime.model import Model
 
 if TYPE_CHECKING:
+    from edge_runtime.inputs.flags import Flag
     from edge_runtime.isolation import IsolationLimits
     from edge_runtime.trust.keys import TrustStore
 
@@ -47,9 +49,11 @@ __all__ = [
     "BundleError",
     "Column",
     "EdgeRuntimeError",
+    "Flag",
     "FormatVersionError",
     "InferenceError",
     "InputError",
+    "InputLimits",
     "IntegrityError",
     "IsolationError",
     "IsolationLimits",
@@ -59,6 +63,7 @@ __all__ = [
     "ModelClosedError",
     "NotABundleError",
     "NotEnoughMemoryError",
+    "OutsideTrainingWarning",
     "Schema",
     "SelfTestError",
     "SignatureError",
@@ -74,6 +79,7 @@ __all__ = [
 
 # Imported on first use: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
 _LAZY_EXPORTS = {
+    "Flag": "edge_runtime.inputs.flags",
     "IsolationLimits": "edge_runtime.isolation",
     "TrustStore": "edge_runtime.trust.keys",
 }

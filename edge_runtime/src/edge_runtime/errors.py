@@ -21,6 +21,8 @@
     ├── MethodNotAvailableError  the trained estimator had no such method
     └── ModelClosedError         the model was used after close()
 
+    OutsideTrainingWarning       a warning: predicted rows lie outside the training data
+
 ``OSError`` passes through unchanged: a missing file raises FileNotFoundError.
 """
 
@@ -38,6 +40,7 @@ __all__ = [
     "ModelClosedError",
     "NotABundleError",
     "NotEnoughMemoryError",
+    "OutsideTrainingWarning",
     "SelfTestError",
     "SignatureError",
     "TrustError",
@@ -161,3 +164,7 @@ class MethodNotAvailableError(EdgeRuntimeError, AttributeError):
 
 class ModelClosedError(EdgeRuntimeError):
     """The model was used after it was closed."""
+
+
+class OutsideTrainingWarning(UserWarning):
+    """Predicted rows lie outside the training data (``load(..., outside="warn")``)."""

@@ -14,6 +14,7 @@ from edge_runtime.records import record
 if TYPE_CHECKING:
     from edge_runtime.inputs.tables import ExtraColumns
     from edge_runtime.isolation import IsolationLimits
+    from edge_runtime.outside_training import Outside
     from edge_runtime.trust.keys import TrustedKeys, TrustStore
 
 __all__ = ["Origin", "load"]
@@ -24,6 +25,7 @@ def load(
     *,
     extra_columns: ExtraColumns = "refuse",
     threads: int = 1,
+    outside: Outside = "answer",
     trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
     isolate: bool | IsolationLimits = False,
 ) -> Model:
@@ -41,6 +43,10 @@ def load(
         Whether a column that the schema does not name is refused or ignored.
     threads
         Threads that one call may use; one suits single rows and small devices.
+    outside
+        The treatment of rows outside the training data (see :meth:`Model.check_rows`): ``answer``
+        predicts them, ``warn`` also gives one OutsideTrainingWarning a call, ``refuse`` raises
+        InputError with row and column.
     trusted_keys
         Public keys (PEM files or their bytes, or a TrustStore), one of which must have signed the
         file.  None: no signature is checked, and the digest alone finds damage, not malice.
@@ -80,12 +86,14 @@ def load(
             extra_columns,
             threads,
             keys,
+            outside,
         )
         return Model.from_parts(
             opened.graph,
             opened.manifest,
             extra_columns=extra_columns,
             threads=threads,
+            outside=outside,
             origin=origin,
         )
     except BundleError:
@@ -107,7 +115,7 @@ class Origin:
         Absolute path of the file, or its bytes.
     sha256
         The digest in its seal.
-    extra_columns, threads, trusted_keys
+    extra_columns, threads, trusted_keys, outside
         As passed to :func:`load`.
     """
 
@@ -116,6 +124,7 @@ class Origin:
     extra_columns: ExtraColumns
     threads: int
     trusted_keys: TrustedKeys | None
+    outside: Outside = "answer"
 
     def load(self) -> Model:
         """Load the same model again, with the same checks.
@@ -129,6 +138,7 @@ class Origin:
             self.source,
             extra_columns=self.extra_columns,
             threads=self.threads,
+            outside=self.outside,
             trusted_keys=self.trusted_keys,
         )
         if model.origin is None or model.origin.sha256 != self.sha256:

@@ -18,7 +18,9 @@ from edge_runtime.lifecycle import ClosedModel, check_threads, never_destroy, wa
 
 if TYPE_CHECKING:
     from edge_runtime.engine.batch import Predictions
+    from edge_runtime.inputs.flags import Flag, Flagger
     from edge_runtime.loading import Origin
+    from edge_runtime.outside_training import Outside
 
 __all__ = ["Model"]
 
@@ -66,9 +68,14 @@ class Model:
         *,
         extra_columns: ExtraColumns,
         threads: int,
+        outside: Outside = "answer",
         origin: Origin | None = None,
     ) -> None:
         check_threads(threads)
+        if outside != "answer":
+            from edge_runtime.outside_training import check_outside  # which few programs need
+
+            check_outside(outside)
         self._input_reader = InputReader(manifest.schema, extra_columns=extra_columns)
         onnxruntime_versions.check_version(
             onnxruntime_versions.installed_onnxruntime(),
@@ -83,8 +90,9 @@ class Model:
         from edge_runtime.engine.single_row import row_predictor
 
         self.manifest = manifest
-        self._threads = threads
+        self._threads, self._outside = threads, outside
         self.origin = origin
+        self._lazy_flagger: Flagger | None = None
         self._planner = QueryPlanner(graph, main, manifest, threads=threads)
         self._tables: dict[str, Callable[[Any], Predictions]] = {}
         predict, proba = (self._outputs.get(m, ()) for m in ("predict", "predict_proba"))
@@ -95,6 +103,12 @@ class Model:
             self._one = row_predictor(self._planner, self._input_reader, predict)
             if len(proba) == 1:
                 self._proba_one = row_predictor(self._planner, self._input_reader, predict + proba)
+        self._row_predictors = self._one, self._proba_one
+        if outside != "answer":
+            from edge_runtime.outside_training import guard_row
+
+            self._one = guard_row(self._one, self._flagger(), outside)
+            self._proba_one = guard_row(self._proba_one, self._flagger(), outside)
         watch_forks(self)
 
     @classmethod
@@ -105,6 +119,7 @@ class Model:
         *,
         extra_columns: ExtraColumns = "refuse",
         threads: int = 1,
+        outside: Outside = "answer",
         origin: Origin | None = None,
     ) -> Model:
         """Make a model from a graph and a manifest that are not sealed yet, on the build machine.
@@ -114,7 +129,14 @@ class Model:
         """
         from edge_runtime.engine.self_test import replay
 
-        model = cls(graph, manifest, extra_columns=extra_columns, threads=threads, origin=origin)
+        model = cls(
+            graph,
+            manifest,
+            extra_columns=extra_columns,
+            threads=threads,
+            outside=outside,
+            origin=origin,
+        )
         replay(manifest, model._planner.predict_all)
         return model
 
@@ -215,6 +237,46 @@ class Model:
             return label, dict(enumerate(probabilities))
         return label, dict(zip(self._classes, probabilities, strict=True))
 
+    def predict_one_with_flags(self, row: Any) -> tuple[Any, tuple[Flag, ...]]:
+        """Predict for one row, and flag its cells that lie outside the training data.
+
+        Parameters
+        ----------
+        row
+            As for :meth:`predict_one`.
+
+        Returns
+        -------
+        tuple
+            The result of :meth:`predict_one`, and the flags as :meth:`check_rows` gives them.
+        """
+        flags = self._flagger().flag_row(row)
+        return self._one(row), flags
+
+    def check_rows(self, X: Any) -> list[tuple[Flag, ...]]:
+        """Flag the cells of *X* that lie outside the training data, without a prediction.
+
+        A flag does not mean that the prediction is wrong.  It means that training has not seen
+        such a value: a number outside the training range, an unseen category, or a missing value
+        in a column that always had one.
+
+        Parameters
+        ----------
+        X
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        list of tuple of Flag
+            One tuple for each row, in the order of the columns; empty for an ordinary row.
+
+        Raises
+        ------
+        InputError
+            The model refuses *X* or a row of it, as :meth:`predict` would.
+        """
+        return self._flagger().flag_rows(X)
+
     def warm_up(self) -> None:
         """Make every session and buffer now, not in the first two calls of a method.
 
@@ -226,7 +288,7 @@ class Model:
         row = golden_row(self.manifest)
         if row is None:
             return
-        for predict_row in (self._one, self._proba_one):
+        for predict_row in self._row_predictors:  # a golden row may lie outside the training data
             # The second call makes the final session and buffers.
             for _ in range(2):
                 with suppress(MethodNotAvailableError):
@@ -293,13 +355,26 @@ class Model:
     def _end(self, message: str) -> None:
         closed: Any = ClosedModel(message)
         self._planner = self._one = self._proba_one = closed
+        self._row_predictors = closed, closed
         self._tables = dict.fromkeys(self._outputs, closed)
 
     def _table(self, method: str) -> Callable[[Any], Predictions]:
         from edge_runtime.engine.batch import table_predictor  # not needed for single rows
 
         predictor = table_predictor(self._planner, self._input_reader, self._outputs[method])
+        if self._outside != "answer":
+            from edge_runtime.outside_training import guard_table
+
+            predictor = guard_table(predictor, self._flagger(), self._outside)
         return self._tables.setdefault(method, predictor)
+
+    def _flagger(self) -> Flagger:
+        from edge_runtime.inputs.flags import Flagger  # which few programs need
+
+        self._planner.check_open()
+        if self._lazy_flagger is None:
+            self._lazy_flagger = Flagger(self._input_reader)
+        return self._lazy_flagger
 
     def _check_available(self, method: str) -> None:
         if method not in self._outputs:

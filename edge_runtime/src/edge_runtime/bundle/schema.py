@@ -31,6 +31,7 @@ __all__ = [
     "STRINGS",
     "Column",
     "ColumnType",
+    "InputLimits",
     "Schema",
     "SchemaKind",
 ]
@@ -59,6 +60,63 @@ SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists"]
 
 
 @record(frozen=True, slots=True)
+class InputLimits:
+    """Hard limits of one column: the user sets them at the build, the device enforces them.
+
+    Attributes
+    ----------
+    minimum, maximum
+        Smallest and largest number allowed; None for no limit on that side.
+    values
+        The only values allowed, sorted; None for any.
+    """
+
+    minimum: float | None = None
+    maximum: float | None = None
+    values: tuple[str | float, ...] | None = None
+
+    def __str__(self) -> str:
+        if self.values is not None:
+            return f"one of {', '.join(map(repr, self.values))}"
+        if self.minimum is None:
+            return f"up to {self.maximum!r}"
+        return f"from {self.minimum!r} " + ("up" if self.maximum is None else f"to {self.maximum!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; ``InputLimits.from_json(i.to_json()) == i``."""
+        return {
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "values": None if self.values is None else list(self.values),
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> InputLimits:
+        """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
+        match value:
+            case {"minimum": low, "maximum": high, "values": values} if len(value) == 3:
+                limits = cls(_bound(low), _bound(high), _values(values))
+                if limits.faults():
+                    raise IntegrityError(f"manifest: {limits.faults()}")
+                return limits
+        raise IntegrityError(f"manifest: not the limits of a column: {value!r:.200}")
+
+    def faults(self) -> str:
+        """Describe why no value can be meant by these limits; empty when they are consistent."""
+        low, high = self.minimum, self.maximum
+        if self.values is None:
+            if low is None and high is None:
+                return "the limits of a column need a minimum, a maximum or values"
+            if low is not None and high is not None and not low <= high:
+                return f"the minimum {low!r} of a column exceeds its maximum {high!r}"
+        elif low is not None or high is not None:
+            return "the limits of a column have a range or values, not both"
+        elif not self.values:
+            return "the limits of a column allow no value"
+        return ""
+
+
+@record(frozen=True, slots=True)
 class Column:
     """One column of the training table.
 
@@ -82,6 +140,8 @@ class Column:
     closed
         Whether other values are refused, as the trained estimator refuses them: values outside
         ``categories``, or outside ``minimum`` to ``maximum`` when ``categories`` is None.
+    limits
+        Hard limits that the user set at the build; None when there are none.
     """
 
     name: str
@@ -92,6 +152,7 @@ class Column:
     categories: tuple[str | float, ...] | None = None
     closed: bool = False
     missing_in_training: bool = False
+    limits: InputLimits | None = None
 
     @property
     def is_string(self) -> bool:
@@ -114,6 +175,8 @@ class Column:
             "categories": None if self.categories is None else list(self.categories),
             "closed": self.closed,
             "missing_in_training": self.missing_in_training,
+            # Absent where there are none: a reader that does not enforce limits must refuse them.
+            **({} if self.limits is None else {"limits": self.limits.to_json()}),
         }
 
     @classmethod
@@ -129,7 +192,7 @@ class Column:
                 "categories": categories,
                 "closed": bool(closed),
                 "missing_in_training": bool(missing_in_training),
-            } if len(value) == 8:
+            } if len(value) == 8 + ("limits" in value):
                 return cls(
                     name,
                     type_,
@@ -139,6 +202,7 @@ class Column:
                     _values(categories),
                     closed,
                     missing_in_training,
+                    _limits(type_, value["limits"]) if "limits" in value else None,
                 )
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 
@@ -250,6 +314,17 @@ def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
     from edge_runtime.vectorizers.specification import Derived
 
     return tuple(Derived.from_json(block) for block in blocks)
+
+
+def _limits(column_type: ColumnType, value: Any) -> InputLimits:
+    limits = InputLimits.from_json(value)
+    kind: Any = str if column_type == "string" else int | float
+    is_number = column_type in ("float64", "int64", "bool")
+    if (limits.values is None and not is_number) or not all(
+        isinstance(item, kind) for item in limits.values or ()
+    ):
+        raise IntegrityError(f"manifest: a {column_type} column cannot have the limits {value!r}")
+    return limits
 
 
 def _bound(value: Any) -> float | None:

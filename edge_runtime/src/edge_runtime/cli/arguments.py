@@ -128,6 +128,11 @@ def _add_predict(commands: Any) -> None:
     )
     predict.add_argument("--json", action="store_true", help="print JSON lines")
     predict.add_argument(
+        "--flags",
+        action="store_true",
+        help="add a column that says which cells lie outside the training data",
+    )
+    predict.add_argument(
         "--errors",
         metavar="FILE",
         type=_errors_name,

@@ -90,6 +90,8 @@ def _column_line(column: Column) -> str:
     if column.categories is not None:
         parts.append(_shortened(column.categories))
     parts.append("may be missing" if column.missing else "never missing")
+    if column.limits is not None:
+        parts.append(f"limits {column.limits}")
     return ", ".join(parts)
 
 

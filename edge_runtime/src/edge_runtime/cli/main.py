@@ -172,6 +172,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             chunk_rows=arguments.chunk,
             encoding=arguments.encoding,
             jobs=arguments.jobs,
+            flags=arguments.flags,
         )
     )
 

@@ -22,7 +22,7 @@ from edge_runtime.cli.files import (
     write_text,
 )
 from edge_runtime.cli.json_lines_reader import JsonLinesReader
-from edge_runtime.cli.prediction_writers import CsvWriter, JsonWriter
+from edge_runtime.cli.prediction_writers import FLAGS, CsvWriter, JsonWriter, flags_to_array
 from edge_runtime.cli.row_chunks import Chunk, ChunkResult, RefusedRow
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.errors import InferenceError, InputError
@@ -53,6 +53,7 @@ class PredictOptions:
     chunk_rows: int
     encoding: str
     jobs: int = 1
+    flags: bool = False
 
 
 def predict(options: PredictOptions) -> int:
@@ -77,6 +78,8 @@ def predict(options: PredictOptions) -> int:
 
 def _predict_stream(options: PredictOptions, model: Model) -> int:
     methods = {name: getattr(model, name) for name in _method_names(model, options)}
+    if options.flags:
+        methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
     input_reader = InputReader(model.schema, extra_columns=options.extra_columns)
     is_json = options.format == "jsonl"
     with ExitStack() as files:

@@ -7,7 +7,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,24 @@ from numpy.typing import NDArray
 from edge_runtime.bundle.manifest import Manifest, cell_to_json
 from edge_runtime.cli.console import json_text
 
-__all__ = ["CsvWriter", "JsonWriter", "Predictions"]
+if TYPE_CHECKING:
+    from edge_runtime.inputs.flags import Flag
+
+__all__ = ["FLAGS", "CsvWriter", "JsonWriter", "Predictions", "flags_to_array"]
+
+FLAGS = "flags"
+"""Name of the column of flags, beside the names of methods."""
 
 Predictions = Mapping[str, Sequence[NDArray[Any]]]
 """Method to its arrays: one, or one for each target."""
+
+
+def flags_to_array(flags: Sequence[tuple[Flag, ...]]) -> NDArray[Any]:
+    """Convert the flags of rows to one array, as a method's predictions are one."""
+    array = np.empty(len(flags), dtype=object)
+    for row, flags_of_row in enumerate(flags):
+        array[row] = flags_of_row
+    return array
 
 
 class CsvWriter:
@@ -87,6 +101,8 @@ def _csv_columns(
     manifest: Manifest, method: str, target: int | None, array: NDArray[Any]
 ) -> Iterable[tuple[str, list[Any]]]:
     name = _NAMES.get(method, (method, method))[0] + ("" if target is None else f".{target}")
+    if method == FLAGS:
+        return [(name, ["; ".join(map(str, flags)) for flags in array])]
     if array.ndim == 1:
         return [(name, array.tolist())]
     flat = array.reshape(len(array), math.prod(array.shape[1:]))  # -1 fails without rows
@@ -119,6 +135,8 @@ _NEEDS_QUOTES = frozenset(',"\r\n')
 
 def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]) -> list[Any]:
     """Return one value for each row."""
+    if method == FLAGS:
+        return [[flag.to_json() for flag in flags] for flags in arrays[0]]
     per_target = []
     for i, array in enumerate(arrays):
         target = i if len(arrays) > 1 else None

@@ -1,9 +1,11 @@
-"""Refuse values outside the categories or the range of training, as the estimator refuses them."""
+"""Refuse values that the estimator refuses, or that are beyond the limits set at the build."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,17 +19,34 @@ __all__ = ["AllowedValues"]
 
 _MOST_LISTED_VALUES = 5
 
+_Refuse: TypeAlias = Callable[[Any, "int | None"], InputError]
+"""Makes the error for a value and its row."""
+
 
 class AllowedValues:
-    """The values that a schema's closed columns allow.
+    """The values that a schema's closed columns and its columns with limits allow.
 
     A missing value passes: the check of the cells comes before this one.
     """
 
     def __init__(self, schema: Schema) -> None:
-        self._numeric = _categories(schema, schema.numeric)
-        self._textual = _categories(schema, schema.textual)
-        self._ranges = _ranges(schema)
+        numeric = [(place, schema.columns[i]) for place, i in enumerate(schema.numeric)]
+        textual = [(place, schema.columns[i]) for place, i in enumerate(schema.textual)]
+        self._numeric = [
+            (place, frozenset(values), refuse)
+            for place, column in numeric
+            for values, refuse in _allowed_values(column)
+        ]
+        self._textual = [
+            (place, frozenset((*values, MISSING_STRING)), refuse)
+            for place, column in textual
+            for values, refuse in _allowed_values(column)
+        ]
+        self._ranges = [
+            (place, low, high, refuse)
+            for place, column in numeric
+            for low, high, refuse in _allowed_ranges(column)
+        ]
 
     def __bool__(self) -> bool:
         return bool(self._numeric or self._textual or self._ranges)
@@ -40,65 +59,70 @@ class AllowedValues:
         InputError
             With the row and the column.
         """
-        for place, column, categories in self._numeric:
+        for place, values, refuse in self._numeric:
             cells = feeds[NUMBERS][:, place]
-            is_unseen = ~(np.isin(cells, np.array(list(categories))) | np.isnan(cells))
-            if is_unseen.any():
-                row = int(np.argmax(is_unseen))
-                raise _unseen_category(float(cells[row]), column, row)
-        for place, column, low, high in self._ranges:
+            is_refused = ~(np.isin(cells, np.array(list(values))) | np.isnan(cells))
+            if is_refused.any():
+                row = int(np.argmax(is_refused))
+                raise refuse(float(cells[row]), row)
+        for place, low, high, refuse in self._ranges:
             cells = feeds[NUMBERS][:, place]
-            is_outside = (cells < low) | (cells > high)
-            if is_outside.any():
-                row = int(np.argmax(is_outside))
-                raise _out_of_range(float(cells[row]), column, row)
-        for place, column, categories in self._textual:
-            cells = feeds[STRINGS][:, place].tolist()
-            if not categories.issuperset(cells):
-                row = next(i for i, cell in enumerate(cells) if cell not in categories)
-                raise _unseen_category(cells[row], column, row)
+            is_refused = (cells < low) | (cells > high)
+            if is_refused.any():
+                row = int(np.argmax(is_refused))
+                raise refuse(float(cells[row]), row)
+        for place, values, refuse in self._textual:
+            texts = feeds[STRINGS][:, place].tolist()
+            if not values.issuperset(texts):
+                row = next(i for i, text in enumerate(texts) if text not in values)
+                raise refuse(texts[row], row)
 
     def check_row(self, numbers: NDArray[Any], text: NDArray[Any]) -> None:
         """Refuse a value of one row, passed as the only row of each block."""
-        for place, column, categories in self._numeric:
+        for place, values, refuse in self._numeric:
             cell = numbers[place]
-            if cell not in categories and cell == cell:
-                raise _unseen_category(float(cell), column, None)
-        for place, column, low, high in self._ranges:
+            if cell not in values and cell == cell:
+                raise refuse(float(cell), None)
+        for place, low, high, refuse in self._ranges:
             if numbers[place] < low or numbers[place] > high:
-                raise _out_of_range(float(numbers[place]), column, None)
-        for place, column, categories in self._textual:
-            if text[place] not in categories:
-                raise _unseen_category(text[place], column, None)
+                raise refuse(float(numbers[place]), None)
+        for place, values, refuse in self._textual:
+            if text[place] not in values:
+                raise refuse(text[place], None)
 
 
-def _categories(
-    schema: Schema, positions: tuple[int, ...]
-) -> list[tuple[int, Column, frozenset[str | float]]]:
-    """List place in the block, column and categories of every closed column at *positions*."""
-    columns = [(place, schema.columns[i]) for place, i in enumerate(positions)]
-    return [
-        (place, column, frozenset((*column.categories, MISSING_STRING)))
-        if column.is_string
-        else (place, column, frozenset(column.categories))
-        for place, column in columns
-        if column.closed and column.categories is not None
-    ]
+def _allowed_values(column: Column) -> Iterable[tuple[tuple[str | float, ...], _Refuse]]:
+    """Yield each list of the only values that *column* allows, the user's limits first."""
+    if column.limits is not None and column.limits.values is not None:
+        yield column.limits.values, partial(_beyond_limits, column)
+    if column.closed and column.categories is not None:
+        yield column.categories, partial(_unseen_category, column)
 
 
-def _ranges(schema: Schema) -> list[tuple[int, Column, float, float]]:
-    """List place in the block, column, minimum and maximum of closed columns without categories."""
-    return [
-        (place, column, column.minimum, column.maximum)
-        for place, column in enumerate(schema.columns[i] for i in schema.numeric)
-        if column.closed
-        and column.categories is None
-        and column.minimum is not None
-        and column.maximum is not None
-    ]
+def _allowed_ranges(column: Column) -> Iterable[tuple[float, float, _Refuse]]:
+    """Yield each range that *column* allows, the user's limits first."""
+    limits = column.limits
+    if limits is not None and limits.values is None:
+        least = -math.inf if limits.minimum is None else limits.minimum
+        most = math.inf if limits.maximum is None else limits.maximum
+        yield least, most, partial(_beyond_limits, column)
+    low, high = column.minimum, column.maximum
+    if column.closed and column.categories is None and low is not None and high is not None:
+        yield low, high, partial(_out_of_range, column)
 
 
-def _out_of_range(value: float, column: Column, row: int | None) -> InputError:
+def _beyond_limits(column: Column, value: str | float, row: int | None) -> InputError:
+    noun = "a number " if column.limits is not None and column.limits.values is None else ""
+    return InputError(
+        f"expected {noun}{str(column.limits):.200}, the limits set at the build, found "
+        f"{value!r:.60}; check the source of this value, and pass a missing value (NaN or None) "
+        "or leave the row out",
+        row=row,
+        column=column.name,
+    )
+
+
+def _out_of_range(column: Column, value: float, row: int | None) -> InputError:
     return InputError(
         f"expected a number from {column.minimum!r} to {column.maximum!r}, found {value!r}, for "
         "which the model has no prediction",
@@ -107,14 +131,16 @@ def _out_of_range(value: float, column: Column, row: int | None) -> InputError:
     )
 
 
-def _unseen_category(value: str | float, column: Column, row: int | None) -> InputError:
-    categories = column.categories or ()
-    listing = ", ".join(repr(item)[:40] for item in categories[:_MOST_LISTED_VALUES])
-    n_more = len(categories) - _MOST_LISTED_VALUES
-    more = f" and {n_more} more" if n_more > 0 else ""
+def _unseen_category(column: Column, value: str | float, row: int | None) -> InputError:
     return InputError(
-        f"expected one of the values known from training, {listing}{more}; found {value!r:.60}, "
-        "for which the model has no prediction",
+        f"expected one of the values known from training, {_listed(column.categories or ())}; "
+        f"found {value!r:.60}, for which the model has no prediction",
         row=row,
         column=column.name,
     )
+
+
+def _listed(values: tuple[str | float, ...]) -> str:
+    listing = ", ".join(repr(value)[:40] for value in values[:_MOST_LISTED_VALUES])
+    n_more = len(values) - _MOST_LISTED_VALUES
+    return f"{listing} and {n_more} more" if n_more > 0 else listing

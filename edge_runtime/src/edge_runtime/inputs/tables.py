@@ -69,7 +69,7 @@ class InputReader:
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
         self.allowed_values: AllowedValues | None = None
-        if any(column.closed for column in schema.columns):
+        if any(column.closed or column.limits is not None for column in schema.columns):
             from edge_runtime.inputs.allowed_values import AllowedValues  # which few models need
 
             self.allowed_values = AllowedValues(schema)
