@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from device import models
 from edge_runtime.model import Model
+from edge_runtime.trust.keys import TrustedKeys
 from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
@@ -76,7 +77,7 @@ def test_unpickling_refuses_a_file_that_was_replaced(model: Model, bundle_file: 
 
 def test_unpickling_checks_the_trusted_keys_again(model: Model) -> None:
     assert model.origin is not None
-    keys = edge_runtime.trust.keys.TrustedKeys({"0" * 16: PublicKey(bytes(32))})
+    keys = TrustedKeys({"0" * 16: PublicKey(bytes(32))})
     travelling = pickle.loads(pickle.dumps(replace(model.origin, trusted_keys=keys)))
     with pytest.raises((UntrustedKeyError, edge_runtime.UnsignedError)):
         travelling.load()

@@ -80,14 +80,8 @@ def load(
 
             limits = isolate if isinstance(isolate, IsolationLimits) else None
             try_in_child(opened.graph, opened.manifest, limits)
-        origin = Origin(
-            source if isinstance(source, bytes) else os.path.abspath(source),
-            opened.seal.sha256,
-            extra_columns,
-            threads,
-            keys,
-            outside,
-        )
+        location = source if isinstance(source, bytes) else os.path.abspath(source)
+        origin = Origin(location, opened.seal.sha256, extra_columns, threads, keys, outside)
         return Model.from_parts(
             opened.graph,
             opened.manifest,

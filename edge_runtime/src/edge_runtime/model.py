@@ -72,10 +72,6 @@ class Model:
         origin: Origin | None = None,
     ) -> None:
         check_threads(threads)
-        if outside != "answer":
-            from edge_runtime.outside_training import check_outside  # which few programs need
-
-            check_outside(outside)
         self._input_reader = InputReader(manifest.schema, extra_columns=extra_columns)
         onnxruntime_versions.check_version(
             onnxruntime_versions.installed_onnxruntime(),
@@ -105,10 +101,7 @@ class Model:
                 self._proba_one = row_predictor(self._planner, self._input_reader, predict + proba)
         self._row_predictors = self._one, self._proba_one
         if outside != "answer":
-            from edge_runtime.outside_training import guard_row
-
-            self._one = guard_row(self._one, self._flagger(), outside)
-            self._proba_one = guard_row(self._proba_one, self._flagger(), outside)
+            self._guard_rows(outside)
         watch_forks(self)
 
     @classmethod
@@ -375,6 +368,13 @@ class Model:
         if self._lazy_flagger is None:
             self._lazy_flagger = Flagger(self._input_reader)
         return self._lazy_flagger
+
+    def _guard_rows(self, outside: Outside) -> None:
+        from edge_runtime.outside_training import check_outside, guard_row
+
+        check_outside(outside)
+        self._one = guard_row(self._one, self._flagger(), outside)
+        self._proba_one = guard_row(self._proba_one, self._flagger(), outside)
 
     def _check_available(self, method: str) -> None:
         if method not in self._outputs:

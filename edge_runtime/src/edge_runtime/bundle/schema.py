@@ -80,7 +80,9 @@ class InputLimits:
             return f"one of {', '.join(map(repr, self.values))}"
         if self.minimum is None:
             return f"up to {self.maximum!r}"
-        return f"from {self.minimum!r} " + ("up" if self.maximum is None else f"to {self.maximum!r}")
+        return f"from {self.minimum!r} " + (
+            "up" if self.maximum is None else f"to {self.maximum!r}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; ``InputLimits.from_json(i.to_json()) == i``."""

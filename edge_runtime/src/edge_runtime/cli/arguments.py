@@ -128,9 +128,7 @@ def _add_predict(commands: Any) -> None:
     )
     predict.add_argument("--json", action="store_true", help="print JSON lines")
     predict.add_argument(
-        "--flags",
-        action="store_true",
-        help="add a column that says which cells lie outside the training data",
+        "--flags", action="store_true", help="add a column that names cells outside training"
     )
     predict.add_argument(
         "--errors",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
 from edge_runtime.cli.console import json_text, note, number_of, progress
@@ -77,9 +78,7 @@ def predict(options: PredictOptions) -> int:
 
 
 def _predict_stream(options: PredictOptions, model: Model) -> int:
-    methods = {name: getattr(model, name) for name in _method_names(model, options)}
-    if options.flags:
-        methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
+    methods = _methods(model, options)
     input_reader = InputReader(model.schema, extra_columns=options.extra_columns)
     is_json = options.format == "jsonl"
     with ExitStack() as files:
@@ -200,6 +199,14 @@ class _Tally:
             f"{self.n_refused:,} refused"
         )
         return 1
+
+
+def _methods(model: Model, options: PredictOptions) -> dict[str, Callable[[Any], Any]]:
+    """Return the calls that give the output's columns, by name."""
+    methods = {name: getattr(model, name) for name in _method_names(model, options)}
+    if options.flags:
+        methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
+    return methods
 
 
 def _method_names(model: Model, options: PredictOptions) -> tuple[str, ...]:

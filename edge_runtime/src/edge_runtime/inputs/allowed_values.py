@@ -114,7 +114,7 @@ def _allowed_ranges(column: Column) -> Iterable[tuple[float, float, _Refuse]]:
 def _beyond_limits(column: Column, value: str | float, row: int | None) -> InputError:
     noun = "a number " if column.limits is not None and column.limits.values is None else ""
     return InputError(
-        f"expected {noun}{str(column.limits):.200}, the limits set at the build, found "
+        f"expected {noun}{column.limits!s:.200}, the limits set at the build, found "
         f"{value!r:.60}; check the source of this value, and pass a missing value (NaN or None) "
         "or leave the row out",
         row=row,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from edge_runtime.bundle.manifest import cell_to_json
-from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Column, Schema
+from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Column
 from edge_runtime.inputs.rows import RowBuffers, row_writer
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.records import record
@@ -77,7 +78,7 @@ class Flagger:
     def __init__(self, input_reader: InputReader) -> None:
         schema = input_reader.schema
         # Without derived columns, which no flag reads.
-        self._schema = Schema(schema.kind, schema.columns)
+        self._schema = replace(schema, derived=())
         self._reader = InputReader(self._schema, extra_columns=input_reader.extra_columns)
         self._write = row_writer(self._reader)
         self._buffers: list[RowBuffers] = []
@@ -142,13 +143,15 @@ class Flagger:
             numbers, numeric = blocks[NUMBERS], self._schema.numeric
             for row, place in np.argwhere(self._numbers_outside(numbers)).tolist():
                 yield row, numeric[place], numbers[row, place].item()
-        for place, i, seen in self._textual:
+        for place, i, seen_texts in self._textual:
             texts = blocks[STRINGS][:, place].tolist()
-            if seen is None:
+            if seen_texts is None:
                 if not self._schema.columns[i].missing_in_training:
                     yield from ((r, i, t) for r, t in enumerate(texts) if t == MISSING_STRING)
-            elif not seen.issuperset(texts):
-                yield from ((row, i, text) for row, text in enumerate(texts) if text not in seen)
+            elif not seen_texts.issuperset(texts):
+                for row, text in enumerate(texts):
+                    if text not in seen_texts:
+                        yield row, i, text
 
     def _numbers_outside(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
         is_outside = ~((numbers >= self._lows) & (numbers <= self._highs))  # True for NaN
