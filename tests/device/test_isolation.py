@@ -3,13 +3,16 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from device import models
 from device.hostile import (
     IDENTITY_OUTPUT,
+    ROWS,
     described,
     graph,
     node,
@@ -22,6 +25,8 @@ from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import GoldenRows
 from edge_runtime.graph_safety.rules import MAX_STEPS
 from edge_runtime.isolation import try_in_child
+from edge_runtime.model import Model
+from edge_runtime.schema_rows import extreme_rows, typical_rows
 
 import edge_runtime
 from edge_runtime import EdgeRuntimeError, IntegrityError, IsolationError, IsolationLimits
@@ -108,6 +113,65 @@ def test_a_loop_of_hours_is_ended_by_a_time_limit(patience: int) -> None:
         with pytest.raises(IsolationError, match=words):
             edge_runtime.load(raw, isolate=limits)
         assert time.monotonic() - started < 60 * patience
+
+
+def test_rows_of_the_schema_are_tried_without_golden_rows(patience: int) -> None:
+    """A file without golden rows would otherwise pass, whatever its rows do."""
+    without_rows = replace(described(), golden=GoldenRows((), {}))
+    steps = tensor("steps", np.array(MAX_STEPS))
+    raw = pack(_only(_endless(), [steps]), without_rows)
+    started = time.monotonic()
+    with pytest.raises(IsolationError, match="more than 1 s of processor time"):
+        edge_runtime.load(raw, isolate=IsolationLimits(cpu_seconds=1))
+    assert time.monotonic() - started < 60 * patience
+
+
+def test_a_graph_that_fails_for_many_rows_is_refused() -> None:
+    """It predicts each golden row, alone."""
+    one = replace(described(), golden=GoldenRows((ROWS[0],), {"predict": [ROWS[0]]}))
+    shape = tensor("shape", np.array([1, 3]))
+    raw = pack(_only([node("Reshape", ["numbers", "shape"], ["predict"])], [shape]), one)
+    edge_runtime.load(raw).close()
+    with pytest.raises(IsolationError, match="fails on rows within the ranges of its own schema"):
+        edge_runtime.load(raw, isolate=True)
+
+
+@pytest.mark.native(NO_LIMITS)
+def test_memory_that_grows_with_a_power_of_the_rows_is_contained() -> None:
+    fourth = [
+        node("Shape", ["numbers"], ["n"], number("start", 0), number("end", 1)),
+        node("Mul", ["n", "n"], ["n2"]),
+        node("Mul", ["n2", "n2"], ["n4"]),
+        node("ConstantOfShape", ["n4"], ["large"]),
+        node("ReduceSum", ["large"], ["sum"]),
+        node("Cast", ["sum"], ["float"], _to_float64()),
+        node("Add", ["numbers", "float"], ["predict"]),
+    ]
+    raw = pack(_only(fourth, []), described())
+    edge_runtime.load(raw).close()
+    with pytest.raises(IsolationError, match="bytes of memory"):
+        edge_runtime.load(raw, isolate=True)
+
+
+def test_the_model_says_what_was_tried(bundle_file: Path) -> None:
+    with edge_runtime.load(bundle_file) as loaded:
+        assert loaded.trial is None
+    with edge_runtime.load(bundle_file, isolate=True) as loaded:
+        assert loaded.trial is not None
+        rows = loaded.trial["rows"]
+    assert rows == {"golden": 3, "typical": 3, "extreme": 12, "at_once": 256, "refused": 0}
+
+
+@pytest.mark.parametrize("make", [models.mixed, models.text, models.two_targets, models.regressor])
+def test_typical_rows_are_accepted(make: Callable[[], Parts]) -> None:
+    """Rows made from a schema pass its input validation."""
+    parts = make()
+    with Model.from_parts(parts.graph, parts.manifest) as model:
+        typical = typical_rows(model.schema)
+        assert len(model.predict(typical)) == len(typical) > 1
+        for row in extreme_rows(model.schema):
+            model.predict([row])
+    assert try_in_child(parts.graph, parts.manifest)["rows"]["refused"] == 0
 
 
 @pytest.mark.native(NO_LIMITS)

@@ -12,14 +12,29 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime import errors
 from edge_runtime.bundle.manifest import Manifest
-from edge_runtime.errors import EdgeRuntimeError, IsolationError
+from edge_runtime.errors import (
+    EdgeRuntimeError,
+    InferenceError,
+    InputError,
+    IsolationError,
+    MethodNotAvailableError,
+)
 
-__all__ = ["IsolationLimits", "try_in_child"]
+if TYPE_CHECKING:
+    from edge_runtime.model import Model
+
+__all__ = ["MANY_ROWS", "IsolationLimits", "try_in_child"]
+
+MANY_ROWS = 256
+"""Rows that the child predicts at once."""
 
 BASE_BYTES = 256 * 1024 * 1024
 """Python, numpy, onnxruntime and a small session take 106 MB of data (measured)."""
@@ -50,17 +65,22 @@ class IsolationLimits:
 def try_in_child(
     graph: bytes, manifest: Manifest, limits: IsolationLimits | None = None
 ) -> dict[str, Any]:
-    """Load a graph and replay its golden rows in a child process.
+    """Load a graph in a child process, replay its golden rows, and predict rows of its schema.
+
+    The schema's rows are typical and extreme ones, one by one and :data:`MANY_ROWS` at once, with
+    every method.  A graph may still fail on other rows.
 
     Returns
     -------
     dict
-        ``peak_bytes`` and ``cpu_seconds`` of the child.
+        ``peak_bytes`` and ``cpu_seconds`` of the child, and ``rows``: how many rows were tried, by
+        kind (``golden``, ``typical``, ``extreme``, ``at_once``), and how many were ``refused``,
+        because input validation or onnxruntime raised an error for them.
 
     Raises
     ------
     IsolationError
-        The child crashed, or exceeded *limits*.
+        The child crashed or exceeded *limits*, or the graph fails on typical rows.
     EdgeRuntimeError
         The error that the child raised, and that this process would raise without it.
     """
@@ -120,7 +140,7 @@ def serve() -> None:
     _prefer_oom_kill()
     result: dict[str, Any]
     try:
-        _load_and_replay(settings["graph_bytes"])
+        rows = _try_model(settings["graph_bytes"])
     except MemoryError:  # also as NotEnoughMemoryError
         result = {"error": "MemoryError"}
     except EdgeRuntimeError as error:
@@ -128,7 +148,8 @@ def serve() -> None:
     else:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         peak = _peak_kilobytes() or usage.ru_maxrss
-        result = {"peak_bytes": peak * 1024, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+        seconds = usage.ru_utime + usage.ru_stime
+        result = {"peak_bytes": peak * 1024, "cpu_seconds": seconds, "rows": rows}
     os.write(1, json.dumps(result).encode())
     # Skip the destructors: the graph may have damaged the heap.
     os._exit(0)
@@ -141,11 +162,54 @@ def _lowered_limit(maximum: int, hard: int) -> tuple[int, int]:
     return lower, lower
 
 
-def _load_and_replay(graph_bytes: int) -> None:
+def _try_model(graph_bytes: int) -> dict[str, int]:
+    """Load the model, replay its golden rows, and predict rows of its schema; count the rows."""
     from edge_runtime.model import Model
+    from edge_runtime.schema_rows import extreme_rows, typical_rows
 
     graph = sys.stdin.buffer.read(graph_bytes)
-    Model.from_parts(graph, Manifest.from_bytes(sys.stdin.buffer.read())).close()
+    model = Model.from_parts(graph, Manifest.from_bytes(sys.stdin.buffer.read()))
+    typical, extreme = typical_rows(model.schema), extreme_rows(model.schema)
+    n_refused = 0
+    for row in typical:
+        n_refused += not _predicts(model, row, [row], raises=True)
+    many = list(islice(cycle(typical), MANY_ROWS))
+    n_refused += not _predicts(model, typical[0], many, raises=True)
+    for row in extreme:
+        n_refused += not _predicts(model, row, [row], raises=False)
+    _predicts(model, extreme[0], list(islice(cycle(extreme), MANY_ROWS)), raises=False)
+    return {
+        "golden": len(model.manifest.golden.rows),
+        "typical": len(typical),
+        "extreme": len(extreme),
+        "at_once": MANY_ROWS,
+        "refused": n_refused,
+    }
+
+
+def _predicts(model: Model, row: Any, table: list[Any], *, raises: bool) -> bool:
+    """Whether the model predicts *row*, and *table* by every method.
+
+    Raises
+    ------
+    IsolationError
+        With *raises*, when onnxruntime fails on rows that input validation accepts.
+    """
+    calls = [partial(getattr(model, method), table) for method in model.methods]
+    calls += [partial(model.predict_one, row), partial(model.predict_proba_one, row)]
+    try:
+        for call in calls:
+            with suppress(MethodNotAvailableError):
+                call()
+    except InputError:
+        return False
+    except InferenceError as error:
+        if raises:
+            raise IsolationError(
+                f"the file fails on rows within the ranges of its own schema: {error}; {_REMEDY}"
+            ) from error
+        return False
+    return True
 
 
 def _peak_kilobytes() -> int | None:

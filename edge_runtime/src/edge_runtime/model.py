@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -59,6 +59,9 @@ class Model:
         The manifest in the bundle.
     origin
         Where the model was loaded from; None when it was made from parts.
+    trial
+        With ``isolate``, what the child process tried and took, see
+        :func:`edge_runtime.isolation.try_in_child`; otherwise None.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Model:
         self._threads, self._outside = threads, outside
         self.origin = origin
         self._lazy_flagger: Flagger | None = None
+        self.trial: Mapping[str, Any] | None = None
         self._planner = QueryPlanner(graph, main, manifest, threads=threads)
         self._tables: dict[str, Callable[[Any], Predictions]] = {}
         predict, proba = (self._outputs.get(m, ()) for m in ("predict", "predict_proba"))

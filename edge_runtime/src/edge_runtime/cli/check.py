@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 from edge_runtime.bundle.bundle_file import LoadedBundle, open_bundle
@@ -23,23 +24,26 @@ def print_check(
     """Load the bundle as a program would, and print the result of every check."""
     keys = trusted_keys(store)
     bundle = open_bundle(path, verify=keys.check if keys else None)
-    with load(path, trusted_keys=keys, isolate=isolate):
-        pass
+    with load(path, trusted_keys=keys, isolate=isolate) as model:
+        trial = model.trial
     if as_json:
-        print_json(_check_to_json(bundle, keys, isolate))
+        print_json(_check_to_json(bundle, keys, trial))
     else:
-        print_table(_check_lines(bundle, keys, isolate))
+        print_table(_check_lines(bundle, keys, trial))
     return 0
 
 
-def _check_to_json(bundle: LoadedBundle, keys: TrustedKeys | None, isolate: bool) -> dict[str, Any]:
+def _check_to_json(
+    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None
+) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
         "name": manifest.name,
         "version": manifest.version,
         "sha256": bundle.seal.sha256,
         **signature_to_json(bundle.seal, keys),
-        "isolated": isolate,
+        "isolated": trial is not None,
+        "trial": trial,
         "onnxruntime": installed_onnxruntime(),
         "machine": platform.machine(),
         "golden_rows": len(manifest.golden.rows),
@@ -50,16 +54,15 @@ def _check_to_json(bundle: LoadedBundle, keys: TrustedKeys | None, isolate: bool
 
 
 def _check_lines(
-    bundle: LoadedBundle, keys: TrustedKeys | None, isolate: bool
+    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None
 ) -> list[tuple[str, str]]:
     manifest, seal = bundle.manifest, bundle.seal
     outputs = ", ".join(output.name for output in manifest.outputs)
-    isolation = "a process of its own loaded it and predicted, within its limits"
     return [
         ("model", f"{manifest.name} version {manifest.version} ({manifest.task})"),
         ("seal", f"all {bundle.file_bytes:,} bytes are as sealed, SHA-256 {seal.sha256}"),
         ("signature", signature_line(seal, keys)),
-        *([("isolation", isolation)] if isolate else []),
+        *([("isolation", _trial_line(trial))] if trial else []),
         (
             "runtime",
             f"onnxruntime {installed_onnxruntime()} on {platform.machine()}; "
@@ -70,6 +73,18 @@ def _check_lines(
         ("at the build", parity_line(manifest)),
         *evidence_lines(manifest),
     ]
+
+
+def _trial_line(trial: Mapping[str, Any]) -> str:
+    """Say what the child process tried."""
+    rows = trial["rows"]
+    line = (
+        f"a process of its own loaded it and predicted {rows['golden']} golden, "
+        f"{rows['typical']} typical and {rows['extreme']} extreme rows, and {rows['at_once']} at "
+        f"once, within {trial['peak_bytes'] / 2**20:.0f} MiB"
+    )
+    refused = rows["refused"]
+    return f"{line}; {number_of(refused, 'row')} refused with an error" if refused else line
 
 
 def _golden_line(manifest: Manifest) -> str:
