@@ -95,7 +95,7 @@ def test_a_future_format_says_to_update(healthy_bundle: bytes) -> None:
     entry = healthy_bundle[head : head + SEAL_ENTRY_BYTES - len(text)]
     with pytest.raises(FormatVersionError, match="update edge-runtime") as caught:
         edge_runtime.load(healthy_bundle[:head] + entry + text)
-    assert (caught.value.found, caught.value.supported) == (FORMAT + 1, FORMAT)
+    assert (caught.value.format_version, caught.value.supported) == (FORMAT + 1, FORMAT)
     assert Seal.from_text(seal.to_text()) == seal
 
 

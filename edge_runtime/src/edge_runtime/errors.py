@@ -72,16 +72,16 @@ class FormatVersionError(BundleError):
 
     Attributes
     ----------
-    found, supported
+    format_version, supported
         Format version of the bundle, and the highest version that this runtime reads.
     """
 
-    def __init__(self, found: int, supported: int) -> None:
+    def __init__(self, format_version: int, supported: int) -> None:
         super().__init__(
-            f"bundle has format {found}, this runtime reads up to {supported}; "
+            f"bundle has format {format_version}, this runtime reads up to {supported}; "
             "update edge-runtime on the device"
         )
-        self.found = found
+        self.format_version = format_version
         self.supported = supported
 
 

@@ -203,7 +203,7 @@ def _with_report(
     evaluation.write(sidecar_of(result.path))
     report_files = write_report.report(result.path)
     seconds = {**result.seconds, "report": time.perf_counter() - start}
-    return replace(result, written=report_files, seconds=seconds)
+    return replace(result, report_files=report_files, seconds=seconds)
 
 
 def _output_path(output: Path | str | None, name: str) -> Path:

@@ -87,10 +87,10 @@ class UnsupportedEstimatorError(ConversionError):
         the estimator has others.
     """
 
-    def __init__(self, message: str, *, path: str = "", drawn: bool = False) -> None:
+    def __init__(self, message: str, *, path: str = "", is_random: bool = False) -> None:
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
-        self.drawn = drawn
+        self.is_random = is_random
 
 
 class ParityError(EdgePipelineError):
@@ -117,15 +117,15 @@ class LimitError(EdgePipelineError):
 
     Attributes
     ----------
-    limit, allowed, found
+    limit, allowed, measured_value
         Name of the first limit broken, the value that it allows, and the measured value.
     """
 
-    def __init__(self, message: str, *, limit: str, allowed: float, found: float) -> None:
+    def __init__(self, message: str, *, limit: str, allowed: float, measured_value: float) -> None:
         super().__init__(message)
         self.limit = limit
         self.allowed = allowed
-        self.found = found
+        self.measured_value = measured_value
 
 
 class MeasurementError(EdgePipelineError):

@@ -80,11 +80,11 @@ class ExportResult:
         Notes about the evidence; empty when nothing is noteworthy.
     refused
         Rows compared that scikit-learn refuses, and how many of them the device predicts.
-    measured
+    benchmark
         Speed and memory, when a limit needs them.
     search
         The candidates of the search, when the recipe has one.
-    written
+    report_files
         The report and the model card of the file, when a build wrote them.
     """
 
@@ -95,9 +95,9 @@ class ExportResult:
     key_id: str | None = None
     notes: tuple[str, ...] = ()
     refused: RefusedRows = NO_REFUSED_ROWS
-    measured: BenchResult | None = None
+    benchmark: BenchResult | None = None
     search: SearchResult | None = None
-    written: ReportFiles | None = None
+    report_files: ReportFiles | None = None
 
     @property
     def name(self) -> str:
@@ -111,8 +111,8 @@ class ExportResult:
 
     def _repr_html_(self) -> str:
         """Show the report in a notebook, or the manifest where there is no report."""
-        if self.written is not None:
-            return self.written._repr_html_()
+        if self.report_files is not None:
+            return self.report_files._repr_html_()
         from edge_runtime.notebook_html import as_html, table
 
         file = [
@@ -131,7 +131,7 @@ class ExportResult:
             "key_id": self.key_id,
             **{field: manifest[field] for field in fields},
             "notes": list(self.notes),
-            "report": None if self.written is None else str(self.written.page),
+            "report": None if self.report_files is None else str(self.report_files.page),
             "refused": self.refused._asdict(),
             **({} if self.search is None else {"search": self.search.to_json()}),
             "seconds": {stage: round(value, 3) for stage, value in self.seconds.items()},
@@ -253,7 +253,7 @@ def export(
         key_id=None if key is None else key.key_id,
         notes=(*infinity_notes, *dtype_notes, *verified.notes),
         refused=verified.refused,
-        measured=bench_result,
+        benchmark=bench_result,
     )
 
 

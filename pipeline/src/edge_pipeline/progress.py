@@ -26,21 +26,21 @@ class ProgressListener:
     def epoch(self, number: int, loss: float) -> None:
         """Receive the loss at the end of one pass over the training rows."""
 
-    def candidate(self, done: int, total: int | None, score: float, best: float) -> None:
+    def candidate(self, count: int, total: int | None, score: float, best: float) -> None:
         """Receive the score of one more candidate of a search.
 
         Parameters
         ----------
-        done, total
+        count, total
             Number of candidates so far, and of all candidates where that is known.
         score, best
             Score of the last candidate, NaN when it could not be fitted, and the best score so far.
         """
 
-    def weighed(self, done: int, total: int) -> None:
+    def candidate_measured(self, count: int, total: int) -> None:
         """Receive the number of candidates exported and measured, and of all candidates."""
 
-    def part(self, done: int, total: int) -> None:
+    def part(self, count: int, total: int) -> None:
         """Receive the number of rows learnt, and of all rows, of a table that is read in parts."""
 
     def fitted(self, model: FittedModel) -> None:

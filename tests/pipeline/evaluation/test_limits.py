@@ -74,7 +74,7 @@ def test_a_broken_limit_fails_the_build_and_nothing_is_written(
     assert "nothing was written" in message
     assert caught.value.allowed == float(bound)
     assert caught.value.limit == name.replace("min_score", "min_accuracy")
-    assert (caught.value.found > caught.value.allowed) == name.startswith("max_")
+    assert (caught.value.measured_value > caught.value.allowed) == name.startswith("max_")
     assert sorted(path.name for path in folder.iterdir()) == ["penguins.csv", "recipe.toml"]
 
 
@@ -100,8 +100,8 @@ def test_limits_are_in_the_file_and_checked_on_the_device(
         "max_peak_memory_mb": 500.0,
         "min_accuracy": 0.5,
     }
-    assert export.measured is not None
-    assert export.measured.model_bytes == export.bundle_bytes
+    assert export.benchmark is not None
+    assert export.benchmark.model_bytes == export.bundle_bytes
     edge_runtime = Path(sys.executable).with_name("edge-runtime")
     command = [edge_runtime, "bench", export.path, "--json", "--seconds", "0.01", "--rows", "10"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -119,7 +119,7 @@ def test_without_limits_nothing_is_measured(folder: Path) -> None:
     (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     export = edge_pipeline.build(folder, folder / "bills.onnx")
     assert export.manifest.limits == {}
-    assert export.measured is None
+    assert export.benchmark is None
 
 
 def test_build_reports_a_broken_limit_in_one_line(folder: Path) -> None:

@@ -104,21 +104,21 @@ class Progress(ProgressListener):
         cells = round(BAR_CELLS * min(1.0, loss / self._first_loss)) if self._first_loss else 0
         self._line(f"  epoch {number:4d}   loss {loss:.6f}   {'█' * max(cells, 1)}")
 
-    def candidate(self, done: int, total: int | None, score: float, best: float) -> None:
+    def candidate(self, count: int, total: int | None, score: float, best: float) -> None:
         """Advance the bar, and print every new best score."""
-        self._show_bar(f"searching, best {best:.4f}", done, total)
+        self._show_bar(f"searching, best {best:.4f}", count, total)
         if best > self._best:
             self._best = best
             of = "" if total is None else f" of {total}"
-            self._line(f"  candidate {done}{of}   best score {best:.4f}")
+            self._line(f"  candidate {count}{of}   best score {best:.4f}")
 
-    def weighed(self, done: int, total: int) -> None:
+    def candidate_measured(self, count: int, total: int) -> None:
         """Advance the bar."""
-        self._show_bar("exporting and measuring", done, total)
+        self._show_bar("exporting and measuring", count, total)
 
-    def part(self, done: int, total: int) -> None:
+    def part(self, count: int, total: int) -> None:
         """Advance the bar."""
-        self._show_bar("learning row by row", done, total)
+        self._show_bar("learning row by row", count, total)
 
     def fitted(self, model: FittedModel) -> None:
         """Store the model for the result, and print its warnings."""
@@ -274,7 +274,7 @@ def file_lines(result: ExportResult) -> list[tuple[str, str]]:
         *refused_lines(result.refused),
         *signature,
         (str(result.path), f"{result.bundle_bytes:,} bytes"),
-        *([("report", str(result.written.page))] if result.written else []),
+        *([("report", str(result.report_files.page))] if result.report_files else []),
     ]
 
 
@@ -286,7 +286,7 @@ def refused_lines(refused: RefusedRows) -> list[tuple[str, str]]:
         (
             "refused",
             f"by scikit-learn: {refused.rows} of the rows compared; the device accepts "
-            f"{refused.answered} of them",
+            f"{refused.predicted} of them",
         )
     ]
 

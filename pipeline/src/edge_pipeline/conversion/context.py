@@ -342,7 +342,7 @@ class Context:
                 "e.g. with OneHotEncoder in a ColumnTransformer"
             ) from error
 
-    def refuse(self, reason: str, *, drawn: bool = False) -> UnsupportedEstimatorError:
+    def refuse(self, reason: str, *, is_random: bool = False) -> UnsupportedEstimatorError:
         """Make the error for the current estimator: which parameter, and the remedy.
 
         Parameters
@@ -350,7 +350,7 @@ class Context:
         drawn
             scikit-learn draws the output of this method at random; other methods may convert.
         """
-        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), drawn=drawn)
+        return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), is_random=is_random)
 
     def mark_ambiguous(self, rows: Tensor) -> None:
         """Mark the rows for which scikit-learn's own prediction is ambiguous.

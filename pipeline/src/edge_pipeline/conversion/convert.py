@@ -301,7 +301,7 @@ def _tensors_of_methods(
         try:
             tensors = context.call(estimator, method, X)
         except UnsupportedEstimatorError as error:
-            if not error.drawn:
+            if not error.is_random:
                 raise
             random_method = random_method or error
         else:

@@ -81,7 +81,7 @@ def check_limits(raw: bytes, manifest: Manifest, rows: Any, estimator: Any) -> B
         f"{'; '.join(reasons)}; nothing was written",
         limit=broken_limits[0].name,
         allowed=broken_limits[0].limit,
-        found=float(broken_limits[0].value or 0.0),
+        measured_value=float(broken_limits[0].value or 0.0),
     )
 
 

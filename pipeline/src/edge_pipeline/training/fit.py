@@ -181,7 +181,7 @@ def _search_and_fit(
             _fit(recipe, dataset, estimator, SILENT)
         return estimator
 
-    result, fitted = select_candidate(recipe, dataset, scores, fit, watcher.weighed)
+    result, fitted = select_candidate(recipe, dataset, scores, fit, watcher.candidate_measured)
     if fitted is None:
         fitted = scores.estimators[result.chosen.number]
         _fit(recipe, dataset, fitted, watcher)

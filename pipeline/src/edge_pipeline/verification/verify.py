@@ -53,7 +53,7 @@ class RefusedRows(NamedTuple):
     """The number of rows that scikit-learn refuses, and how many of them the device predicts."""
 
     rows: int
-    answered: int
+    predicted: int
 
 
 NO_REFUSED_ROWS = RefusedRows(0, 0)

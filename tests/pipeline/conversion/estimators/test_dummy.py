@@ -51,7 +51,7 @@ def test_a_strategy_that_draws_is_refused_with_that_reason(strategy):
     estimator = fitted(DummyClassifier(strategy=strategy, random_state=0), X, labels(X, [0, 1]))
     with pytest.raises(UnsupportedEstimatorError, match="draws a random number") as caught:
         convert(estimator, X)
-    assert caught.value.drawn
+    assert caught.value.is_random
 
 
 def test_a_uniform_classifier_keeps_its_probabilities_alone():

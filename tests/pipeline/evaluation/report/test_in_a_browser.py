@@ -52,10 +52,10 @@ def test_the_page_fits_its_window_and_follows_the_theme(
     browser: Browser, name: str, width: int, dark: bool, request: pytest.FixtureRequest
 ) -> None:
     export: edge_pipeline.ExportResult = request.getfixturevalue(name)
-    assert export.written is not None
+    assert export.report_files is not None
     browser.messages.clear()
     browser.requested_urls.clear()
-    browser.open(export.written.page, width=width, dark=dark)
+    browser.open(export.report_files.page, width=width, dark=dark)
     layout = browser.value(MEASURE_LAYOUT)
     assert layout["page"] <= layout["window"]
     assert layout["paper"] == ("rgb(20, 23, 27)" if dark else "rgb(255, 255, 255)")
@@ -66,14 +66,14 @@ def test_the_page_fits_its_window_and_follows_the_theme(
         assert drawing["outside"] == 0
         assert drawing["smallest"] > 7
     assert browser.messages == []
-    assert browser.requested_urls == [export.written.page.as_uri()]
+    assert browser.requested_urls == [export.report_files.page.as_uri()]
 
 
 def test_paper_is_white_whatever_the_screen_is(
     browser: Browser, hostile: edge_pipeline.ExportResult
 ) -> None:
-    assert hostile.written is not None
-    browser.open(hostile.written.page, width=800, dark=True, media="print")
+    assert hostile.report_files is not None
+    browser.open(hostile.report_files.page, width=800, dark=True, media="print")
     assert browser.value(MEASURE_LAYOUT)["paper"] == "rgb(255, 255, 255)"
 
 

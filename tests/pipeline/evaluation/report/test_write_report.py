@@ -57,8 +57,8 @@ class Elements(HTMLParser):
 
 
 def page_of(export: edge_pipeline.ExportResult) -> str:
-    assert export.written is not None
-    return export.written.page.read_text(encoding="utf-8")
+    assert export.report_files is not None
+    return export.report_files.page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["hostile", "fuel"])
@@ -91,8 +91,8 @@ def test_names_from_the_table_are_shown_and_never_markup(
 def test_hostile_names_do_not_break_the_tables_of_the_card(
     hostile: edge_pipeline.ExportResult,
 ) -> None:
-    assert hostile.written is not None
-    card = hostile.written.card.read_text(encoding="utf-8")
+    assert hostile.report_files is not None
+    card = hostile.report_files.card.read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```", "", card, flags=re.MULTILINE | re.DOTALL)
     assert "<" not in prose.replace("\\<", "")
     assert r"a\|b" in prose
@@ -136,8 +136,8 @@ def test_the_page_shows_the_measurements_of_the_build(
 
 
 def test_the_figures_are_those_of_the_sealed_file(hostile: edge_pipeline.ExportResult) -> None:
-    assert hostile.written is not None
-    evaluation = hostile.written.evaluation
+    assert hostile.report_files is not None
+    evaluation = hostile.report_files.evaluation
     accuracy = next(score for score in evaluation.scores if score.name == "accuracy")
     assert accuracy.value == hostile.manifest.metrics["accuracy"]
     assert accuracy.low < accuracy.value < accuracy.high
@@ -276,9 +276,9 @@ def test_labelled_rows_give_the_figures_without_the_build(
 def test_an_evaluation_reads_back_as_it_was_written(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
-    assert hostile.written is not None
-    hostile.written.evaluation.write(tmp_path / "e.json")
-    assert Evaluation.read(tmp_path / "e.json") == hostile.written.evaluation
+    assert hostile.report_files is not None
+    hostile.report_files.evaluation.write(tmp_path / "e.json")
+    assert Evaluation.read(tmp_path / "e.json") == hostile.report_files.evaluation
 
 
 X, Y = load_iris(return_X_y=True)
@@ -313,9 +313,9 @@ def test_the_report_of_every_task_names_missing_sections(
 
 def test_a_missing_section_has_its_reason(tmp_path: Path, root: Path) -> None:
     export = edge_pipeline.build(root / "models/linear", tmp_path / "line.onnx", report=True)
-    assert export.written is not None
+    assert export.report_files is not None
     assert "no row was kept for testing" in Elements(page_of(export)).text
-    assert export.written.evaluation.scores == ()
+    assert export.report_files.evaluation.scores == ()
 
 
 def test_the_commands_write_the_page_and_print_its_path(
@@ -326,7 +326,7 @@ def test_the_commands_write_the_page_and_print_its_path(
     assert (result.exit_code, result.stderr) == (0, "")
     assert str(tmp_path / "p.html") in result.stdout
     evaluation = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
-    assert evaluation["sha256"] == hostile.written.evaluation.sha256  # type: ignore[union-attr]
+    assert evaluation["sha256"] == hostile.report_files.evaluation.sha256  # type: ignore[union-attr]
     build = ["build", str(root / "models/linear"), "-q", "-o", str(tmp_path / "x.onnx")]
     result = CliRunner().invoke(cli, build)
     assert f"{tmp_path / 'x.report.html'}" in result.stdout
@@ -353,8 +353,8 @@ def test_several_targets_are_evaluated_together(task: str, estimator: str, tmp_p
     )
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
     export = edge_pipeline.build(tmp_path, tmp_path / "both.onnx", report=True)
-    assert export.written is not None
-    evaluation = export.written.evaluation
+    assert export.report_files is not None
+    evaluation = export.report_files.evaluation
     assert evaluation.scores[0].value > 0.9 > evaluation.scores[0].dummy
     assert len(evaluation.residuals) == (2 if task == "regression" else 0)
     assert "scores" not in evaluation.left_out
@@ -375,15 +375,15 @@ max_depth = [1, 2, 4]
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
     rows().to_csv(tmp_path / "rows.csv", index=False)
     export = edge_pipeline.build(tmp_path, tmp_path / "s.onnx", report=True)
-    assert export.written is not None
+    assert export.report_files is not None
     assert export.search is not None
-    evaluation = export.written.evaluation
+    evaluation = export.report_files.evaluation
     assert len(evaluation.tried) == 3
     assert [item.score for item in evaluation.tried] == [c.score for c in export.search.candidates]
     assert sum(item.chosen for item in evaluation.tried) == 1
     assert sum(item.front for item in evaluation.tried) == len(export.search.front) >= 1
     assert "Pareto front" in Elements(page_of(export)).text
-    assert "max\\_depth=1" in export.written.card.read_text("utf-8")
+    assert "max\\_depth=1" in export.report_files.card.read_text("utf-8")
 
 
 def test_the_digest_of_a_frame_follows_its_values() -> None:

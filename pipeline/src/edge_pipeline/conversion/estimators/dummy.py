@@ -81,7 +81,7 @@ def _random(context: Context, strategy: str) -> Exception:
         f"strategy={strategy!r}: scikit-learn draws a random number for each row when it predicts, "
         "so the prediction does not depend on the values of the row; use 'prior', "
         "'most_frequent' or 'constant'",
-        drawn=True,
+        is_random=True,
     )
 
 

@@ -92,7 +92,7 @@ def _pseudo_likelihood(context: Context, machine: Any, X: Tensor) -> Tensor:
     raise context.refuse(
         "score_samples flips a random feature of each row, so its result is not a function of the "
         "row",
-        drawn=True,
+        is_random=True,
     )
 
 

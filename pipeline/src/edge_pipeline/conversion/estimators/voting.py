@@ -45,7 +45,7 @@ def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
         raise context.refuse(
             "parameter flatten_transform=False: transform returns a block for each estimator, not "
             "a row for each row; set_params(flatten_transform=True) needs no new training",
-            drawn=True,
+            is_random=True,
         )
     return ops.concatenate(call_each(context, meta, X, "predict_proba"), 1)
 
