@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from edge_runtime import onnxruntime_versions
+from edge_runtime import runtime_check
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.engine.methods import class_labels, outputs_by_method
@@ -15,6 +14,7 @@ from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.lifecycle import ClosedModel, check_threads, never_destroy, watch_forks
+from edge_runtime.onnxruntime_versions import check_opsets
 
 if TYPE_CHECKING:
     from edge_runtime.engine.batch import Predictions
@@ -76,15 +76,13 @@ class Model:
     ) -> None:
         check_threads(threads)
         self._input_reader = InputReader(manifest.schema, extra_columns=extra_columns)
-        onnxruntime_versions.check_version(
-            onnxruntime_versions.installed_onnxruntime(),
-            platform.machine(),
-            manifest.requires.onnxruntime,
-        )
-        onnxruntime_versions.check_opsets(manifest.requires.opsets)
+        required = manifest.requires.onnxruntime
+        runtime_check.check_installed(required)
+        check_opsets(manifest.requires.opsets)
         self._outputs = outputs_by_method(manifest)
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
+        runtime_check.check_imported(required)
         from edge_runtime.engine.planner import QueryPlanner
         from edge_runtime.engine.single_row import row_predictor
 

@@ -22,6 +22,7 @@ __all__ = [
     "check_opsets",
     "check_version",
     "cpu_features",
+    "installed_distributions",
     "installed_onnxruntime",
 ]
 
@@ -166,16 +167,14 @@ def installed_onnxruntime() -> str:
     UnsupportedRuntimeError
         onnxruntime is not installed.
     """
-    # PathFinder first: importlib.util takes 0.3 ms to import.
-    spec = PathFinder.find_spec("onnxruntime") or _find_spec("onnxruntime")
-    if spec is None or not spec.submodule_search_locations:
+    package = _package_folder()
+    if package is None:
         raise UnsupportedRuntimeError("onnxruntime is not installed; pip install onnxruntime")
-    # The name of the dist-info folder has the version.  importlib.metadata would read it too, but
-    # its import takes longer than making a small session (15 ms against 3 ms).
-    site = os.path.dirname(spec.submodule_search_locations[0])
-    versions = [version for name in os.listdir(site) if (version := _version_in(name))]
-    if len(versions) == 1:
-        return versions[0]
+    distributions = _distributions_beside(package)
+    if len(distributions) == 1:
+        return distributions[0][1]
+    if distributions and (version := _version_in_source(package)):
+        return version  # several lie over each other: the files that are there count
     from importlib import metadata
 
     try:
@@ -184,6 +183,36 @@ def installed_onnxruntime() -> str:
         raise UnsupportedRuntimeError(
             "the installed onnxruntime has no version; pip install onnxruntime"
         ) from error
+
+
+def installed_distributions() -> list[tuple[str, str]]:
+    """List name and version of the distributions of onnxruntime beside the one that is imported."""
+    package = _package_folder()
+    return [] if package is None else _distributions_beside(package)
+
+
+def _package_folder() -> str | None:
+    # PathFinder first: importlib.util takes 0.3 ms to import.
+    spec = PathFinder.find_spec("onnxruntime") or _find_spec("onnxruntime")
+    locations = spec and spec.submodule_search_locations
+    return locations[0] if locations else None
+
+
+def _distributions_beside(package: str) -> list[tuple[str, str]]:
+    # The name of the dist-info folder has the version.  importlib.metadata would read it too, but
+    # its import takes longer than making a small session (15 ms against 3 ms).
+    folders = sorted(os.listdir(os.path.dirname(package)))
+    return [(name.partition("-")[0], version) for name in folders if (version := _version_in(name))]
+
+
+def _version_in_source(package: str) -> str:
+    """Read ``__version__`` in the package's source; empty if there is none."""
+    try:
+        with open(os.path.join(package, "__init__.py"), encoding="utf-8", errors="replace") as file:
+            match = re.search(r'^__version__ = "([^"]+)"', file.read(1 << 16), re.MULTILINE)
+    except OSError:
+        return ""
+    return match[1] if match else ""
 
 
 def _find_spec(name: str) -> Any:

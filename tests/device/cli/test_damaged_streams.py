@@ -222,10 +222,10 @@ def test_a_batch_that_fails_is_halved_down_to_rows(
     code, out, err = run("predict", path, "--format", form, *options, stdin=stream)
     assert code == 1
     header = form == "csv"
-    found = predictions(out) if header else {r["line"]: r["prediction"] for r in _records(out)}
+    labels = predictions(out) if header else {r["line"]: r["prediction"] for r in _records(out)}
     expected = dict(enumerate(models.labels(X).tolist(), 1 + header))
     del expected[8 + header], expected[34 + header]
-    assert [*found.items()] == [*expected.items()]
+    assert [*labels.items()] == [*expected.items()]
     assert [line.split(":")[0] for line in err.splitlines()[:2]] == [
         f"line {8 + header}",
         f"line {34 + header}",

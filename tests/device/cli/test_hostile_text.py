@@ -129,9 +129,9 @@ def test_only_a_terminal_gets_labels_escaped(tmp_path: Path) -> None:
     subprocess.run(call, stdout=end, check=True)
     os.close(end)
     with os.fdopen(terminal, "rb") as stream:
-        shown = stream.read1(1000)
-    assert b"\x1b" not in shown
-    assert rb"\x1b[2J" in shown
+        terminal_text = stream.read1(1000)
+    assert b"\x1b" not in terminal_text
+    assert rb"\x1b[2J" in terminal_text
 
 
 @pytest.mark.parametrize("text", ["é", "日本", "🐧", 'a"b\\', ""])

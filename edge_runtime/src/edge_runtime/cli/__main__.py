@@ -1,7 +1,7 @@
-"""``python -m edge_runtime.cli``: the command where its script is not on the path."""
+"""Run the command as ``python -m edge_runtime.cli``, where its script is not on the path."""
 
 import sys
 
-from edge_runtime.cli.main import main
+from edge_runtime_command import main
 
 sys.exit(main())

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     info = _with_bundle(commands, "info", "print the manifest of a bundle")
     info.add_argument("--json", action="store_true", help="print JSON")
     _add_check(commands)
+    _add_doctor(commands)
     _add_trust_commands(commands)
     _add_bench(commands)
     _add_predict(commands)
@@ -86,6 +87,17 @@ def _add_check(commands: Any) -> None:
         "--isolate",
         action="store_true",
         help="try the bundle in a child process first, within limits of memory and time",
+    )
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="check versions, onnxruntime and this machine, and say what to do"
+    )
+    doctor.set_defaults(command="doctor", parser=doctor)
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument(
+        "--trust-store", metavar="FOLDER", help="trust the keys in this folder alone"
     )
 
 

@@ -49,6 +49,7 @@ def _check_to_json(
         "golden_rows": len(manifest.golden.rows),
         "outputs": [output.name for output in manifest.outputs],
         "tolerance": manifest.parity.tolerance,
+        "verdict": "ok" if manifest.golden.rows else "not compared",
         "levels": {name: e.level for name, e in manifest.parity.outputs.items()},
     }
 
@@ -72,6 +73,7 @@ def _check_lines(
         ("golden rows", _golden_line(manifest)),
         ("at the build", parity_line(manifest)),
         *evidence_lines(manifest),
+        ("verdict", _verdict(manifest)),
     ]
 
 
@@ -85,6 +87,12 @@ def _trial_line(trial: Mapping[str, Any]) -> str:
     )
     refused = rows["refused"]
     return f"{line}; {number_of(refused, 'row')} refused with an error" if refused else line
+
+
+def _verdict(manifest: Manifest) -> str:
+    if not manifest.golden.rows:
+        return f"NOT COMPARED: {manifest.name} loads, but the bundle has no golden rows"
+    return f"OK: {manifest.name} predicts on this machine as scikit-learn did"
 
 
 def _golden_line(manifest: Manifest) -> str:

@@ -78,7 +78,7 @@ class ChunkPredictor:
             lines += row_lines
             parts.append(predictions)
         refused.sort(key=lambda row: row.line)
-        return lines, _joined(parts), refused
+        return lines, _join(parts), refused
 
     def _predict_halves(
         self, rows: list[Row], refused: list[RefusedRow]
@@ -128,7 +128,7 @@ def _refusal(row: Row, error: Exception) -> RefusedRow:
     return RefusedRow(row.line, str(error))
 
 
-def _joined(parts: list[Predictions]) -> Predictions:
+def _join(parts: list[Predictions]) -> Predictions:
     """Join the predictions of consecutive rows."""
     if len(parts) <= 1:
         return parts[0] if parts else {}

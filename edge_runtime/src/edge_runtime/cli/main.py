@@ -67,8 +67,10 @@ def _run(argv: Sequence[str] | None) -> int:
         _silence(sys.stdout)
         path = f": {error.filename}" if error.filename else ""
         return _refuse(f"{error.strerror or error}{path}")
-    except MemoryError:
-        return _refuse("not enough memory; try a smaller --chunk")
+    except (ImportError, MemoryError) as error:
+        from edge_runtime_command import explain_import_error
+
+        return _refuse(explain_import_error(error))
     except KeyboardInterrupt:
         return INTERRUPTED
     return code
@@ -142,6 +144,12 @@ def _check(arguments: argparse.Namespace) -> int:
     )
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.doctor import print_doctor
+
+    return print_doctor(as_json=arguments.json, store=arguments.trust_store)
+
+
 def _bench(arguments: argparse.Namespace) -> int:
     from edge_runtime.cli.bench import print_bench
 
@@ -184,6 +192,7 @@ def _format_of(name: str) -> str:
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": _info,
     "check": _check,
+    "doctor": _doctor,
     "trust": _trust,
     "bench": _bench,
     "predict": _predict,

@@ -10,7 +10,7 @@ import errno
 import os
 import re
 
-__all__ = ["bundle_path"]
+__all__ = ["bundle_path", "models_folder"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -25,7 +25,7 @@ def bundle_path(argument: str) -> str:
     """
     if os.path.lexists(argument) or not _NAME.fullmatch(argument):
         return argument
-    folder = _models_folder()
+    folder = models_folder()
     path = os.path.join(folder, argument, "current", "model.onnx")
     if os.path.isfile(path):
         return path
@@ -37,7 +37,8 @@ def bundle_path(argument: str) -> str:
     return argument
 
 
-def _models_folder() -> str:
+def models_folder() -> str:
+    """Return the folder that kits and deployments write models to."""
     if configured := os.environ.get("EDGE_MODELS"):
         return configured
     shared = os.environ.get("XDG_DATA_HOME", "")

@@ -22,7 +22,10 @@ from edge_runtime.records import record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Session", "Signature", "inference_error"]
+__all__ = ["VERSION", "Session", "Signature", "inference_error"]
+
+VERSION: str = getattr(onnxruntime, "get_version_string", lambda: onnxruntime.__version__)()
+"""Version of the library that runs, which the installed package may not name correctly."""
 
 _NO_FOLDER = "/dev/null/no-external-data"
 """A folder that nobody can create: /dev/null is no directory, not even for root.
