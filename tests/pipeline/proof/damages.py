@@ -1,4 +1,8 @@
-"""Kinds of damage: each spoils one thing of a graph, or tells that the graph has none."""
+"""Damage graphs on purpose, in one way at a time.
+
+A damage changes a graph in place and returns True, or returns False where the graph has nothing of
+the kind.  :data:`DAMAGES` lists them by name.
+"""
 
 from __future__ import annotations
 
@@ -10,101 +14,104 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Damage = Callable[[onnx.GraphProto], bool]
-"""Spoils a graph; False where there is nothing of the kind."""
+"""Changes a graph; returns False where the graph has nothing of the kind."""
 
 
-def _trees(spoil: Callable[[dict[str, Any]], Any]) -> Damage:
-    """Spoil the attributes of the first ensemble, as lists and arrays."""
+def _trees(change: Callable[[dict[str, Any]], Any]) -> Damage:
+    """Change the attributes of the first TreeEnsemble, given as lists and arrays."""
 
     def damage(graph: onnx.GraphProto) -> bool:
         node = next((n for n in graph.node if n.op_type == "TreeEnsemble"), None)
         if node is None:
             return False
-        told = {}
+        attributes = {}
         for attribute in node.attribute:
             value = helper.get_attribute_value(attribute)
             is_tensor = isinstance(value, TensorProto)
-            told[attribute.name] = numpy_helper.to_array(value).copy() if is_tensor else value
+            attributes[attribute.name] = numpy_helper.to_array(value).copy() if is_tensor else value
             if isinstance(value, list):
-                told[attribute.name] = list(value)
-        if spoil(told) is False:
+                attributes[attribute.name] = list(value)
+        if change(attributes) is False:
             return False
         del node.attribute[:]
-        for name, value in told.items():
-            given = numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
-            node.attribute.append(helper.make_attribute(name, given))
+        for name, value in attributes.items():
+            is_array = isinstance(value, np.ndarray)
+            new_value = numpy_helper.from_array(value) if is_array else value
+            node.attribute.append(helper.make_attribute(name, new_value))
         return True
 
     return damage
 
 
 def _nudge(name: str, direction: float) -> Callable[[dict[str, Any]], Any]:
-    def spoil(told: dict[str, Any]) -> None:
-        values = told[name]
+    def change(attributes: dict[str, Any]) -> None:
+        values = attributes[name]
         at = int(np.flatnonzero(np.isfinite(values) & (values != 0))[0])
         values[at] = np.nextafter(values[at], values.dtype.type(direction))
 
-    return spoil
+    return change
 
 
-def _flip_nan(told: dict[str, Any]) -> None:
-    flags = told.setdefault("nodes_missing_value_tracks_true", [0] * len(told["nodes_modes"]))
-    # All, since the first may ask of a column that has no gaps.
+def _flip_nan(attributes: dict[str, Any]) -> None:
+    flags = attributes.setdefault(
+        "nodes_missing_value_tracks_true", [0] * len(attributes["nodes_modes"])
+    )
+    # All, since the first may belong to a column without missing values.
     flags[:] = [1 - flag for flag in flags]
 
 
-def _less(told: dict[str, Any]) -> Any:
-    at = np.flatnonzero(told["nodes_modes"] == 0)
-    told["nodes_modes"][at[0]] = 1
+def _less(attributes: dict[str, Any]) -> Any:
+    at = np.flatnonzero(attributes["nodes_modes"] == 0)
+    attributes["nodes_modes"][at[0]] = 1
 
 
-def _swap_leaves(told: dict[str, Any]) -> Any:
-    weights, targets = told["leaf_weights"], told["leaf_targetids"]
-    other = next(
+def _swap_leaves(attributes: dict[str, Any]) -> Any:
+    weights, targets = attributes["leaf_weights"], attributes["leaf_targetids"]
+    second = next(
         (i for i in range(1, len(weights)) if (weights[i], targets[i]) != (weights[0], targets[0])),
         None,
     )
-    if other is None:
+    if second is None:
         return False
-    weights[[0, other]] = weights[[other, 0]]
-    targets[0], targets[other] = targets[other], targets[0]
+    weights[[0, second]] = weights[[second, 0]]
+    targets[0], targets[second] = targets[second], targets[0]
     return None
 
 
-def _other_aggregate(told: dict[str, Any]) -> Any:
-    if len(told["tree_roots"]) < 2:
+def _other_aggregate(attributes: dict[str, Any]) -> Any:
+    if len(attributes["tree_roots"]) < 2:
         return False
-    told["aggregate_function"] = 1 - told["aggregate_function"]
+    attributes["aggregate_function"] = 1 - attributes["aggregate_function"]
     return None
 
 
-def _drop_tree(told: dict[str, Any]) -> Any:
-    if len(told["tree_roots"]) < 2:
+def _drop_tree(attributes: dict[str, Any]) -> Any:
+    if len(attributes["tree_roots"]) < 2:
         return False
-    told["tree_roots"] = told["tree_roots"][:-1]
+    attributes["tree_roots"] = attributes["tree_roots"][:-1]
     return None
 
 
-def _double_tree(told: dict[str, Any]) -> None:
-    told["tree_roots"] = [*told["tree_roots"], told["tree_roots"][-1]]
+def _double_tree(attributes: dict[str, Any]) -> None:
+    attributes["tree_roots"] = [*attributes["tree_roots"], attributes["tree_roots"][-1]]
 
 
-def _reorder_trees(told: dict[str, Any]) -> Any:
-    if len(told["tree_roots"]) < 2:
+def _reorder_trees(attributes: dict[str, Any]) -> Any:
+    if len(attributes["tree_roots"]) < 2:
         return False
-    told["tree_roots"] = told["tree_roots"][::-1]
+    attributes["tree_roots"] = attributes["tree_roots"][::-1]
     return None
 
 
-def _other_feature(told: dict[str, Any]) -> None:
-    features = told["nodes_featureids"]
+def _other_feature(attributes: dict[str, Any]) -> None:
+    features = attributes["nodes_featureids"]
     features[0] = next(i for i in (0, 1) if i != features[0])
 
 
-def _other_member(told: dict[str, Any]) -> Any:
-    if "membership_values" not in told:
+def _other_member(attributes: dict[str, Any]) -> Any:
+    if "membership_values" not in attributes:
         return False
-    values = told["membership_values"]
+    values = attributes["membership_values"]
     values[0] = next(
         v for v in (0.0, 1.0, 2.0, 3.0) if v not in values[: np.argmax(values != values)]
     )
@@ -115,14 +122,14 @@ def _constant(graph: onnx.GraphProto, name: str) -> TensorProto | None:
     return next((t for t in graph.initializer if t.name == name), None)
 
 
-def _change(tensor: TensorProto, how: Callable[[Any], Any]) -> None:
+def _change(tensor: TensorProto, change: Callable[[Any], Any]) -> None:
     values = numpy_helper.to_array(tensor)
     values = values.astype(object) if values.dtype == object else values.copy()
-    tensor.CopyFrom(numpy_helper.from_array(how(values), tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(change(values), tensor.name))
 
 
-def _operand(ops: tuple[str, ...], position: int, how: Callable[[Any], Any]) -> Damage:
-    """Change the constant that an operator has at *position*."""
+def _operand(ops: tuple[str, ...], position: int, change: Callable[[Any], Any]) -> Damage:
+    """Change the first constant at input *position* of one of the operators *ops*."""
 
     def damage(graph: onnx.GraphProto) -> bool:
         for node in graph.node:
@@ -130,7 +137,7 @@ def _operand(ops: tuple[str, ...], position: int, how: Callable[[Any], Any]) -> 
                 tensor = _constant(graph, node.input[position])
                 if tensor is not None and tensor.data_type == TensorProto.DOUBLE:
                     before = numpy_helper.to_array(tensor)
-                    after = how(before.copy())
+                    after = change(before.copy())
                     if after.shape == before.shape and not np.array_equal(after, before):
                         _change(tensor, lambda _, after=after: after)
                         return True
@@ -165,30 +172,33 @@ def _rows_swapped(values: Any) -> Any:
     )
 
 
-def _labels(how: Callable[[Any], Any]) -> Damage:
-    """Change constants of text that are no keys of a table."""
+def _labels(change: Callable[[Any], Any]) -> Damage:
+    """Change the class labels: the last list of texts, or the texts of the last Where."""
 
     def damage(graph: onnx.GraphProto) -> bool:
         texts = [t for t in graph.initializer if t.data_type == TensorProto.STRING]
-        listed = [t for t in texts if np.prod(t.dims) > 1]
-        if listed:
-            _change(listed[-1], how)
+        lists = [t for t in texts if np.prod(t.dims) > 1]
+        if lists:
+            _change(lists[-1], change)
             return True
-        where = [n for n in graph.node if n.op_type == "Where" and _constant(graph, n.input[1])]
-        where = [n for n in where if _constant(graph, n.input[2])]
-        if where:
-            where[-1].input[1], where[-1].input[2] = where[-1].input[2], where[-1].input[1]
-        return bool(where)
+        choices = [n for n in graph.node if n.op_type == "Where"]
+        choices = [n for n in choices if all(_constant(graph, name) for name in n.input[1:])]
+        if choices:
+            _, if_true, if_false = choices[-1].input
+            choices[-1].input[1:] = [if_false, if_true]
+        return bool(choices)
 
     return damage
 
 
-def _encoder(name: str, how: Callable[[Any], Any]) -> Damage:
+def _encoder(name: str, change: Callable[[Any], Any]) -> Damage:
+    """Change an attribute of the first LabelEncoder."""
+
     def damage(graph: onnx.GraphProto) -> bool:
         for node in graph.node:
             for attribute in node.attribute:
                 if node.op_type == "LabelEncoder" and attribute.name == name:
-                    _change(attribute.t, how)
+                    _change(attribute.t, change)
                     return True
         return False
 
@@ -210,7 +220,7 @@ def _one_more(values: Any) -> Any:
 
 
 def _operator(old: str, new: str, **attributes: Any) -> Damage:
-    """Make the first node of one operator another, or give it other attributes."""
+    """Replace the first node of one operator by another operator, or change its attributes."""
 
     def damage(graph: onnx.GraphProto) -> bool:
         node = next((n for n in graph.node if n.op_type == old), None)
@@ -218,16 +228,16 @@ def _operator(old: str, new: str, **attributes: Any) -> Damage:
             return False
         node.op_type = new
         for name, value in attributes.items():
-            kept = [a for a in node.attribute if a.name != name]
+            unchanged = [a for a in node.attribute if a.name != name]
             del node.attribute[:]
-            node.attribute.extend([*kept, helper.make_attribute(name, value)])
+            node.attribute.extend([*unchanged, helper.make_attribute(name, value)])
         return True
 
     return damage
 
 
-def _bare(old: str, new: str) -> Damage:
-    """The same without attributes."""
+def _operator_without_attributes(old: str, new: str) -> Damage:
+    """Replace the first node of one operator by another operator without attributes."""
 
     def damage(graph: onnx.GraphProto) -> bool:
         node = next((n for n in graph.node if n.op_type == old), None)
@@ -240,14 +250,14 @@ def _bare(old: str, new: str) -> Damage:
 
 
 def _before_numbers(*nodes: Any, constants: tuple[TensorProto, ...] = ()) -> Damage:
-    """Put nodes between the input of numbers and whoever reads it."""
+    """Put nodes between the numeric input and the nodes that read it."""
 
     def damage(graph: onnx.GraphProto) -> bool:
-        given = [i for i in graph.input if i.name == "numbers"]
-        if not given or given[0].type.tensor_type.shape.dim[1].dim_value < 2:
+        inputs = [i for i in graph.input if i.name == "numbers"]
+        if not inputs or inputs[0].type.tensor_type.shape.dim[1].dim_value < 2:
             return False
         for node in graph.node:
-            node.input[:] = ["spoilt" if name == "numbers" else name for name in node.input]
+            node.input[:] = ["changed" if name == "numbers" else name for name in node.input]
         graph.initializer.extend(constants)
         for node in reversed(nodes):
             graph.node.insert(0, node)
@@ -257,15 +267,15 @@ def _before_numbers(*nodes: Any, constants: tuple[TensorProto, ...] = ()) -> Dam
 
 
 def _swapped_columns(graph: onnx.GraphProto) -> bool:
-    size = next((i for i in graph.input if i.name == "numbers"), None)
-    wide = size.type.tensor_type.shape.dim[1].dim_value if size is not None else 0
-    order = numpy_helper.from_array(np.array([1, 0, *range(2, wide)]), "order")
-    node = helper.make_node("Gather", ["numbers", "order"], ["spoilt"], axis=1)
+    numbers = next((i for i in graph.input if i.name == "numbers"), None)
+    width = numbers.type.tensor_type.shape.dim[1].dim_value if numbers is not None else 0
+    order = numpy_helper.from_array(np.array([1, 0, *range(2, width)]), "order")
+    node = helper.make_node("Gather", ["numbers", "order"], ["changed"], axis=1)
     return _before_numbers(node, constants=(order,))(graph)
 
 
 def _backward_output(graph: onnx.GraphProto) -> bool:
-    """The columns of the last answer of several columns in reverse."""
+    """Reverse the columns of the last output that has several."""
     for output in reversed(graph.output):
         dims = output.type.tensor_type.shape.dim
         if len(dims) == 2 and dims[1].dim_value > 1:
@@ -274,8 +284,8 @@ def _backward_output(graph: onnx.GraphProto) -> bool:
             for node in graph.node:
                 node.output[:] = ["forward" if n == output.name else n for n in node.output]
                 node.input[:] = ["forward" if n == output.name else n for n in node.input]
-            made = helper.make_node("Gather", ["forward", "backward"], [output.name], axis=1)
-            graph.node.append(made)
+            gather = helper.make_node("Gather", ["forward", "backward"], [output.name], axis=1)
+            graph.node.append(gather)
             return True
     return False
 
@@ -284,15 +294,15 @@ def _one_neighbour_less(graph: onnx.GraphProto) -> bool:
     for node in graph.node:
         tensor = _constant(graph, node.input[1]) if node.op_type == "TopK" else None
         if tensor is not None and numpy_helper.to_array(tensor)[0] > 1:
-            made = numpy_helper.from_array(numpy_helper.to_array(tensor) - 1, "fewer")
-            graph.initializer.append(made)
+            fewer = numpy_helper.from_array(numpy_helper.to_array(tensor) - 1, "fewer")
+            graph.initializer.append(fewer)
             node.input[1] = "fewer"
             return True
     return False
 
 
 def _moved_row(graph: onnx.GraphProto) -> bool:
-    """A training row or support vector moved: the largest constant of two dimensions."""
+    """Move the training rows or support vectors: the largest constant of two dimensions."""
     tables = [t for t in graph.initializer if len(t.dims) == 2 and max(t.dims) > 10]
     tables = [t for t in tables if t.data_type == TensorProto.DOUBLE]
     tables = [t for t in tables if not np.isin(numpy_helper.to_array(t), (0.0, 1.0)).all()]
@@ -305,7 +315,7 @@ def _moved_row(graph: onnx.GraphProto) -> bool:
 
 _CASTS = (
     helper.make_node("Cast", ["numbers"], ["single"], to=TensorProto.FLOAT),
-    helper.make_node("Cast", ["single"], ["spoilt"], to=TensorProto.DOUBLE),
+    helper.make_node("Cast", ["single"], ["changed"], to=TensorProto.DOUBLE),
 )
 _PRODUCTS = ("MatMul", "Gemm")
 
@@ -338,7 +348,7 @@ DAMAGES: Mapping[str, Damage] = {
     "float32 put in": _before_numbers(*_CASTS),
     "columns swapped": _swapped_columns,
     "softmax over rows": _operator("Softmax", "Softmax", axis=0),
-    "logistic for softmax": _bare("Softmax", "Sigmoid"),
+    "logistic for softmax": _operator_without_attributes("Softmax", "Sigmoid"),
     "smallest for largest": _operator("ArgMax", "ArgMin"),
     "last of equals": _operator("ArgMax", "ArgMax", select_last_index=1),
     "other activation": _operator("Relu", "Tanh"),

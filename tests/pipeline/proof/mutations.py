@@ -1,4 +1,4 @@
-"""Damage to a correct graph, kind by kind and family by family, and who notices.
+"""Damage a correct graph of each family, and record which check detects the damage.
 
 ``python -m pipeline.proof.mutations``, in ``tests/``, writes the table into docs/proof.md.
 """
@@ -50,22 +50,22 @@ def numbers() -> Any:
     return table()[["a", "c"]].to_numpy()
 
 
-def gaps() -> Any:
+def with_missing() -> Any:
     return table()[["a", "b", "c"]].to_numpy()
 
 
-def three() -> Any:
+def three_classes() -> Any:
     X = table()
     return np.array(["low", "mid", "top"])[np.digitize(X["a"] * 30 + X["c"], [120, 190])]
 
 
-def two() -> Any:
-    return np.where(three() == "mid", "in", "out")
+def two_classes() -> Any:
+    return np.where(three_classes() == "mid", "in", "out")
 
 
 def by_kind() -> Any:
     high = (table()["a"] > 5).to_numpy()
-    return np.where(high ^ table()["kind"].isin(["oak", "yew"]).to_numpy(), two(), "none")
+    return np.where(high ^ table()["kind"].isin(["oak", "yew"]).to_numpy(), two_classes(), "none")
 
 
 def target() -> Any:
@@ -89,13 +89,21 @@ def categorical() -> Any:
 
 
 FAMILIES: Mapping[str, tuple[Callable[[], Any], Callable[[], Any], Callable[[], Any]]] = {
-    "tree": (lambda: tree.DecisionTreeClassifier(max_depth=4, random_state=0), gaps, three),
+    "tree": (
+        lambda: tree.DecisionTreeClassifier(max_depth=4, random_state=0),
+        with_missing,
+        three_classes,
+    ),
     "forest": (
         lambda: ensemble.RandomForestClassifier(6, max_depth=4, random_state=0),
-        gaps,
-        three,
+        with_missing,
+        three_classes,
     ),
-    "votes": (lambda: ensemble.RandomForestClassifier(6, random_state=0), gaps, two),
+    "votes": (
+        lambda: ensemble.RandomForestClassifier(6, random_state=0),
+        with_missing,
+        two_classes,
+    ),
     "boosting": (lambda: ensemble.GradientBoostingRegressor(n_estimators=6), numbers, target),
     "histogram": (
         lambda: ensemble.HistGradientBoostingClassifier(max_iter=6, min_samples_leaf=5),
@@ -103,19 +111,19 @@ FAMILIES: Mapping[str, tuple[Callable[[], Any], Callable[[], Any], Callable[[], 
         by_kind,
     ),
     "linear": (LinearRegression, numbers, target),
-    "logistic": (LogisticRegression, numbers, three),
-    "logistic of two": (LogisticRegression, numbers, two),
-    "scaler": (StandardScaler, numbers, three),
-    "range scaler": (lambda: MinMaxScaler(clip=True), numbers, three),
-    "one-hot, logistic": (lambda: mixed(LogisticRegression()), table, three),
+    "logistic": (LogisticRegression, numbers, three_classes),
+    "logistic of two": (LogisticRegression, numbers, two_classes),
+    "scaler": (StandardScaler, numbers, three_classes),
+    "range scaler": (lambda: MinMaxScaler(clip=True), numbers, three_classes),
+    "one-hot, logistic": (lambda: mixed(LogisticRegression()), table, three_classes),
     "one-hot, forest": (
         lambda: mixed(ensemble.RandomForestClassifier(6, random_state=0)),
         table,
-        two,
+        two_classes,
     ),
-    "network": (lambda: MLPClassifier((5,), max_iter=200, random_state=0), numbers, three),
-    "neighbours": (KNeighborsClassifier, numbers, three),
-    "support vectors": (SVC, numbers, three),
+    "network": (lambda: MLPClassifier((5,), max_iter=200, random_state=0), numbers, three_classes),
+    "neighbours": (KNeighborsClassifier, numbers, three_classes),
+    "support vectors": (SVC, numbers, three_classes),
 }
 
 
@@ -131,36 +139,38 @@ def healthy(family: str) -> tuple[Any, OnnxModel, Sample]:
     return estimator, model, replace(sample, schema=model.schema)
 
 
-def noticed(family: str, damage: str) -> str:
-    """Who notices, in the marks of docs/proof.md; ``-`` where there is nothing to spoil."""
+def detection(family: str, damage: str) -> str:
+    """Return the marks of docs/proof.md: the checks that detect *damage* to the graph of *family*.
+
+    ``-`` where the graph has nothing of the kind.
+    """
     estimator, model, sample = healthy(family)
     proto = onnx.load_model_from_string(model.graph)
     if not DAMAGES[damage](proto.graph):
         return "-"
-    spoilt = replace(model, graph=proto.SerializeToString())
+    damaged = replace(model, graph=proto.SerializeToString())
     before = prove(model.graph, estimator, model.schema, model.outputs)
-    after = prove(spoilt.graph, estimator, model.schema, model.outputs)
+    after = prove(damaged.graph, estimator, model.schema, model.outputs)
     marks = ""
     if any(proof.contradicted for proof in after.values()):
         marks += "P"
     elif any(after[name].level != proof.level for name, proof in before.items()):
         marks += "L"
     try:
-        # A tolerance that lets a contradiction pass: here rows alone decide.
-        verify_model(spoilt, estimator, sample, tolerance=2 * EXACT)
+        # At this tolerance a contradiction passes, and only the rows decide.
+        verify_model(damaged, estimator, sample, tolerance=2 * EXACT)
     except ParityError:
         marks += "R"
     except (EdgePipelineError, EdgeRuntimeError):
         marks += "S"
-    if marks or not _answers_change(model, spoilt, sample):
+    if marks or not _predictions_change(model, damaged, sample):
         return marks or "="
-    kept = all(proof.level != "proven" for proof in after.values())
-    return "w" if kept else "!"
+    return "!" if any(proof.level == "proven" for proof in after.values()) else "w"
 
 
-def _answers_change(model: OnnxModel, spoilt: OnnxModel, sample: Sample) -> bool:
+def _predictions_change(model: OnnxModel, damaged: OnnxModel, sample: Sample) -> bool:
     names = [output.name for output in model.outputs]
-    before, after = Session(model.graph), Session(spoilt.graph)
+    before, after = Session(model.graph), Session(damaged.graph)
     for group in probe_groups(sample, None, model.graph):
         blocks = sample.blocks(group.table)
         for x, y in zip(before.run(names, blocks), after.run(names, blocks), strict=True):
@@ -174,11 +184,17 @@ def _equal(x: Any, y: Any) -> bool:
 
 
 _KEY = """
-P: the proof contradicts it, and the build stops. R: a row asked shows it, and the build stops. L:
-the level is lost; `verify` refuses a file that says more. S: onnxruntime or the device's scan
-refuses the graph. =: no answer to any row asked changes. w: some answer changes by less than the
-file's bound or tolerance, which stay true. Empty: the graph has nothing of the kind. An answer that
-changes against what the file promises would be !, and is a failed test.
+Each row is a damage, each column a family of estimators. The marks say which check detects it:
+
+- **P**: the proof contradicts the graph, and the build stops.
+- **R**: the prediction of a row differs, and the build stops.
+- **L**: the level of evidence falls, and `verify` refuses a file that promises more.
+- **S**: onnxruntime or the device's scan refuses the graph.
+- **=**: no prediction of any row changes.
+- **w**: a prediction changes by less than the bound or tolerance in the file, which stays true.
+- empty: the graph has nothing of the kind.
+
+A change beyond what the file promises would be **!**, and is a failed test.
 """
 
 
@@ -186,7 +202,7 @@ def rendered() -> str:
     """The table, in Markdown, below what its marks mean."""
     lines = ["| damage | " + " | ".join(FAMILIES) + " |", "|---|" + "---|" * len(FAMILIES)]
     for damage in DAMAGES:
-        cells = [noticed(family, damage) for family in FAMILIES]
+        cells = [detection(family, damage) for family in FAMILIES]
         lines.append(f"| {damage} | " + " | ".join("" if c == "-" else c for c in cells) + " |")
     return "## The verifier is tested by damage\n" + _KEY + "\n" + "\n".join(lines)
 
@@ -195,8 +211,8 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     page = Path(__file__).resolve().parents[2] / PAGE
     text = page.read_text(encoding="utf-8")
-    head, _, rest = text.partition("<!-- mutations -->\n")
-    _, _, tail = rest.partition("<!-- /mutations -->")
-    made = rendered()
-    page.write_text(f"{head}<!-- mutations -->\n{made}\n<!-- /mutations -->{tail}", "utf-8")
-    print(made)
+    before, _, after = text.partition("<!-- mutations -->\n")
+    _, _, after = after.partition("<!-- /mutations -->")
+    section = rendered()
+    page.write_text(f"{before}<!-- mutations -->\n{section}\n<!-- /mutations -->{after}", "utf-8")
+    print(section)

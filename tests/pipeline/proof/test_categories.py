@@ -1,4 +1,4 @@
-"""Histogram boosters over categories of every dtype are proven, and refused for none of them."""
+"""Histogram boosters over categories of every dtype are proven."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ CATEGORIES: dict[str, Any] = {
 }
 
 
-def frame(categories: Any, *, gaps: bool = False) -> pd.DataFrame:
+def frame(categories: Any, *, missing: bool = False) -> pd.DataFrame:
     column = pd.Series(pd.Categorical.from_codes(codes(len(categories)), pd.Index(categories)))
-    if gaps:
+    if missing:
         column[::7] = None
     return pd.DataFrame({"kind": column, "size": [float(i % 7) for i in range(ROWS)]})
 
@@ -60,8 +60,8 @@ def booster() -> Any:
     return HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3)
 
 
-def proven(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
-    """What is proven; and the verifier, which asks rows too, must let it pass."""
+def proofs_of(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
+    """Fit, convert, verify on rows too, and return the proofs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator.fit(X, y)
@@ -72,20 +72,20 @@ def proven(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
     return dict(prove(model.graph, estimator, model.schema, model.outputs))
 
 
-@pytest.mark.parametrize("gaps", [False, True], ids=["full", "with gaps"])
+@pytest.mark.parametrize("missing", [False, True], ids=["full", "with missing"])
 @pytest.mark.parametrize("name", CATEGORIES)
-def test_categories_of_any_dtype_are_proven(name: str, gaps: bool) -> None:
-    X = frame(CATEGORIES[name], gaps=gaps)
-    assert {p.level for p in proven(booster(), X, labels(len(CATEGORIES[name]))).values()} == {
+def test_categories_of_any_dtype_are_proven(name: str, missing: bool) -> None:
+    X = frame(CATEGORIES[name], missing=missing)
+    assert {p.level for p in proofs_of(booster(), X, labels(len(CATEGORIES[name]))).values()} == {
         "proven"
     }
 
 
-def test_a_category_that_training_lists_and_never_shows_is_proven() -> None:
+def test_a_listed_category_without_training_rows_is_proven() -> None:
     X = frame(np.array([4, 2, 9, 7]))
     X["kind"] = X["kind"].where(X["kind"] != 9, 4)
-    found = proven(booster(), X, labels(4))
-    assert found["predict"].bound == 0.0
+    proofs = proofs_of(booster(), X, labels(4))
+    assert proofs["predict"].bound == 0.0
 
 
 @pytest.mark.parametrize("textual", [False, True])
@@ -99,7 +99,7 @@ def test_categories_behind_an_imputer_and_an_encoder_are_proven(textual: bool) -
     kind = make_pipeline(fill, OrdinalEncoder())
     columns = make_column_transformer((kind, ["kind"]), ("passthrough", ["size"]))
     model = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3, categorical_features=[0])
-    proven(make_pipeline(columns, model), X, labels(3))
+    proofs_of(make_pipeline(columns, model), X, labels(3))
 
 
 def test_categories_behind_an_imputer_alone_are_proven() -> None:
@@ -107,7 +107,9 @@ def test_categories_behind_an_imputer_alone_are_proven() -> None:
     X["kind"] = X["kind"].astype(int).astype(float)
     X.loc[::9, "kind"] = np.nan
     model = HistGradientBoostingClassifier(max_iter=3, min_samples_leaf=3, categorical_features=[0])
-    proven(make_pipeline(SimpleImputer(strategy="most_frequent"), model), X.to_numpy(), labels(3))
+    proofs_of(
+        make_pipeline(SimpleImputer(strategy="most_frequent"), model), X.to_numpy(), labels(3)
+    )
 
 
 def test_a_category_is_the_number_in_its_cell_whatever_its_type() -> None:
@@ -118,7 +120,7 @@ def test_a_category_is_the_number_in_its_cell_whatever_its_type() -> None:
     assert lookup(word, {"1": True}, False).key != lookup(word, {"1.0": True}, False).key
 
 
-def test_another_set_of_categories_is_told_by_its_category() -> None:
+def test_another_set_of_categories_names_the_category() -> None:
     X = frame(np.array([1, 2, 3]))
     estimator = booster().fit(X, labels(3))
     sample = sample_for(estimator, X)
@@ -126,8 +128,7 @@ def test_another_set_of_categories_is_told_by_its_category() -> None:
     for predictors in estimator._predictors:
         for predictor in predictors:
             predictor.raw_left_cat_bitsets[...] ^= np.uint32(1)
-    found = prove(model.graph, estimator, replace(model.schema), model.outputs)
-    told = found["predict"]
-    assert told.contradicted
-    assert "at 1.0 of column 'kind' where scikit-learn has" in told.reason
-    assert "(question" in told.reason
+    proof = prove(model.graph, estimator, replace(model.schema), model.outputs)["predict"]
+    assert proof.contradicted
+    assert "at 1.0 of column 'kind' where scikit-learn has" in proof.reason
+    assert "(question" in proof.reason

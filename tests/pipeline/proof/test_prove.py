@@ -1,4 +1,4 @@
-"""What the prover calls equal is equal, and what it says of an estimator is true of its answers."""
+"""Expressions that are equal are the same function, and proofs hold for the estimator's results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_pipeline.conversion.trees.ensemble import float32_splits
 from edge_pipeline.proof.expressions import apply, lookup, take, tree_sum, where
 from edge_pipeline.proof.prove import Proof, prove
 from edge_pipeline.proof.scalars import SELF, constant, make, variable
-from edge_pipeline.proof.trees import Splits, canonical_trees, last_before_float32
+from edge_pipeline.proof.trees import Splits, canonical_trees, largest_float64
 from edge_runtime.model import Model
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +75,7 @@ def proofs(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
     return dict(prove(model.graph, estimator, model.schema, model.outputs))
 
 
-def both(rows: int = 150) -> Any:
+def two_targets(rows: int = 150) -> Any:
     return np.stack([classes(rows), two(rows).astype(str)], axis=1)
 
 
@@ -107,8 +107,8 @@ TREES = {
     "ada of numbers": (ensemble.AdaBoostRegressor(**few), target),
     "bagging": (ensemble.BaggingClassifier(max_features=0.5, **few), classes),
     "bagging of numbers": (ensemble.BaggingRegressor(**few), target),
-    "tree of two targets": (tree.DecisionTreeClassifier(), both),
-    "forest of two targets": (ensemble.RandomForestClassifier(**few), both),
+    "tree of two targets": (tree.DecisionTreeClassifier(), two_targets),
+    "forest of two targets": (ensemble.RandomForestClassifier(**few), two_targets),
     "extra forest of two targets": (ensemble.ExtraTreesRegressor(**few), targets),
     "bagging of two targets": (ensemble.BaggingRegressor(**few), targets),
     "boosting by the absolute error": (
@@ -121,12 +121,12 @@ TREES = {
 
 
 @pytest.mark.parametrize("name", TREES)
-def test_trees_of_every_kind_are_proven_and_labels_bit_for_bit(name: str) -> None:
+def test_trees_of_every_kind_are_proven(name: str) -> None:
     estimator, y = TREES[name]
-    found = proofs(estimator, numbers(), y())
-    assert {proof.level for proof in found.values()} == {"proven"}, found
-    assert found.get("predict", Proof("proven", 0.0)).bound == 0.0
-    assert all(proof.bound is not None and proof.bound < 1e-14 for proof in found.values())
+    results = proofs(estimator, numbers(), y())
+    assert {proof.level for proof in results.values()} == {"proven"}, results
+    assert results.get("predict", Proof("proven", 0.0)).bound == 0.0
+    assert all(proof.bound is not None and proof.bound < 1e-14 for proof in results.values())
 
 
 def test_trees_behind_encoders_and_imputers_are_proven() -> None:
@@ -134,13 +134,14 @@ def test_trees_behind_encoders_and_imputers_are_proven() -> None:
     assert {p.level for p in proofs(forest, table(), classes()).values()} == {"proven"}
 
 
-def test_trees_behind_a_binarizer_are_proven_whatever_way_training_gave_to_nan() -> None:
+def test_trees_behind_a_binarizer_are_proven() -> None:
     X = numbers()
     model = make_pipeline(Binarizer(threshold=0.3), tree.ExtraTreeClassifier(random_state=0))
-    found = proofs(model, X, two())
-    walked = model[-1].tree_
-    assert (walked.missing_go_to_left[walked.children_left >= 0] == 1).any()
-    assert {p.level for p in found.values()} == {"proven"}, found
+    """The branch that training gave to NaN does not matter, since a Binarizer gives none."""
+    proofs_by_output = proofs(model, X, two())
+    nodes = model[-1].tree_
+    assert (nodes.missing_go_to_left[nodes.children_left >= 0] == 1).any()
+    assert {p.level for p in proofs_by_output.values()} == {"proven"}, proofs_by_output
 
 
 def test_categories_of_a_histogram_booster_are_proven() -> None:
@@ -150,8 +151,8 @@ def test_categories_of_a_histogram_booster_are_proven() -> None:
     y = np.char.add(X["kind"].astype(str).to_numpy(dtype=str), two().astype(str))
     model, _ = converted(booster, X, y)
     assert b"membership_values" in model.graph
-    found = prove(model.graph, booster, model.schema, model.outputs)
-    assert {proof.level for proof in found.values()} == {"proven"}
+    results = prove(model.graph, booster, model.schema, model.outputs)
+    assert {proof.level for proof in results.values()} == {"proven"}
 
 
 @pytest.mark.parametrize(
@@ -168,8 +169,8 @@ def test_a_bound_holds_for_rows_within_the_ranges(estimator: Any) -> None:
     X = numbers()
     y = target() if isinstance(last(estimator), LinearRegression) else classes()
     model, _ = converted(estimator, X, y)
-    found = prove(model.graph, estimator, model.schema, model.outputs)
-    assert {proof.level for proof in found.values()} == {"bounded"}
+    results = prove(model.graph, estimator, model.schema, model.outputs)
+    assert {proof.level for proof in results.values()} == {"bounded"}
     rng = np.random.default_rng(7)
     rows = rng.uniform(X.min(axis=0), X.max(axis=0), size=(2000, 2))
     rows[:4] = [X.min(axis=0), X.max(axis=0), [X[:, 0].min(), X[:, 1].max()], X[0]]
@@ -180,7 +181,7 @@ def test_a_bound_holds_for_rows_within_the_ranges(estimator: Any) -> None:
             expected = getattr(estimator, output.method)(rows)
             if expected.dtype.kind == "f":
                 gap = np.abs(expected - getattr(device, output.method)(rows)).max()
-                assert gap <= found[output.name].bound
+                assert gap <= results[output.name].bound
 
 
 def last(estimator: Any) -> Any:
@@ -195,51 +196,51 @@ def last(estimator: Any) -> Any:
         make_pipeline(columns(), PCA(2), LogisticRegression()),
     ],
 )
-def test_what_has_no_formula_is_probed_and_says_why(estimator: Any) -> None:
+def test_an_estimator_without_formula_is_probed_with_a_reason(estimator: Any) -> None:
     mixed = hasattr(estimator, "steps") and len(estimator) == 3
     X = table() if mixed else numbers()
-    found = proofs(estimator, X, classes())
-    assert {proof.level for proof in found.values()} == {"probed"}
-    assert all(proof.reason and not proof.contradicted for proof in found.values())
+    results = proofs(estimator, X, classes())
+    assert {proof.level for proof in results.values()} == {"probed"}
+    assert all(proof.reason and not proof.contradicted for proof in results.values())
 
 
-def test_single_precision_columns_are_proven_for_trees_alone() -> None:
+def test_float32_columns_are_proven_for_trees_alone() -> None:
     X = pd.DataFrame(numbers().astype(np.float32), columns=["b", "c"])
     for estimator, level in (
         (tree.DecisionTreeClassifier(), "proven"),
         (StandardScaler(), "probed"),
     ):
         model, sample = converted(estimator, X, classes())
-        found = prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
-        assert {proof.level for proof in found.values()} == {level}
+        results = prove(model.graph, estimator, model.schema, model.outputs, dtypes=sample.dtypes)
+        assert {proof.level for proof in results.values()} == {level}
 
 
 @given(st.floats(allow_nan=False))
 def test_the_last_float64_before_a_float32_threshold_is_the_last(threshold: float) -> None:
-    last = last_before_float32(np.array([threshold]))[0]
+    last = largest_float64(np.array([threshold]))[0]
     with np.errstate(over="ignore"):
         assert np.float64(np.float32(last)) <= threshold
         if last < np.inf:
             assert not np.float64(np.float32(np.nextafter(last, np.inf))) <= threshold
 
 
-def test_prover_and_converter_find_the_same_last_float64_each_in_its_way() -> None:
+def test_prover_and_converter_find_the_same_float64_threshold() -> None:
     bits = np.random.default_rng(0).integers(-(2**63), 2**63 - 1, size=20_000)
     largest = float(np.finfo(np.float32).max)
     ends = [0.0, 1e-45, 5e-324, largest, np.nextafter(largest, np.inf), 1e39, np.inf]
     thresholds = np.concatenate([bits.view(np.float64), ends, np.negative(ends)])
     thresholds = thresholds[~np.isnan(thresholds)]
-    found, expected = last_before_float32(thresholds), float32_splits(thresholds)
-    np.testing.assert_array_equal(found, expected)
+    actual, expected = largest_float64(thresholds), float32_splits(thresholds)
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_table_of_a_table_is_one_table() -> None:
-    gaps = lookup(word, {"": "oak"}, SELF)
-    hot = lookup(gaps, {"oak": 1.0}, 0.0)
+    imputed = lookup(word, {"": "oak"}, SELF)
+    hot = lookup(imputed, {"oak": 1.0}, 0.0)
     assert hot.key == lookup(word, {"": 1.0, "oak": 1.0}, 0.0).key
-    code = lookup(gaps, {"ash": 0, "oak": 1}, -1)
+    code = lookup(imputed, {"ash": 0, "oak": 1}, -1)
     assert apply("to float", apply("equal", code, constant(1))).key == hot.key
-    assert where(apply("equal", word, constant("")), constant("oak"), word).key == gaps.key
+    assert where(apply("equal", word, constant("")), constant("oak"), word).key == imputed.key
     assert lookup(word, {"oak": 1.0}, 0.0).key != hot.key
 
 
@@ -255,14 +256,14 @@ def test_a_text_that_spells_nan_is_no_missing_number() -> None:
     assert filled.key != lookup(x, {0.0: 5.0}, SELF).key
 
 
-def stump(threshold: float = 0.0, *, turned: bool = False) -> Any:
+def stump(threshold: float = 0.0, *, negated: bool = False) -> Any:
     ways = (np.array([-1]), np.array([-2]))
-    yes, no = ways[::-1] if turned else ways
+    yes, no = ways[::-1] if negated else ways
     splits = Splits(np.array([0]), np.array([threshold]), np.array([False]), yes, no)
     return canonical_trees(splits, np.array([0]), [x])[0][0]
 
 
-def test_votes_of_ones_and_zeros_are_counted_either_way() -> None:
+def test_votes_are_counted_by_ones_or_by_zeros() -> None:
     trees = [stump(float(i)) for i in range(3)]
     second = [np.array([0.0, 1.0])] * 3
     ones = tree_sum(zip(trees, second, strict=True))
@@ -272,7 +273,7 @@ def test_votes_of_ones_and_zeros_are_counted_either_way() -> None:
     assert apply("div", ones, constant(3.0)).key != looked_up.key
 
 
-def test_a_tree_with_one_answer_is_a_constant_and_the_order_of_others_counts() -> None:
+def test_a_tree_with_equal_leaves_is_a_constant() -> None:
     first, second = stump(1.0), stump(2.0)
     a, b = np.array([0.5, 1.5]), np.array([2.5, 3.5])
     assert tree_sum([(first, np.array([2.0, 2.0]))]).value == 2.0
@@ -288,6 +289,6 @@ def test_the_rewritten_spellings_are_the_same_float64(value: float, c: float) ->
         assert np.float64(value) / 8.0 == np.float64(value) * 0.125
         assert -(np.float64(value) + c) == (-np.float64(value)) + (-c)
     y = make("sum", [x, x])
-    for op, other in (("div", "div"), ("mul", "mul")):
+    for op in ("div", "mul"):
         negated = apply("neg", apply(op, y, constant(abs(c))))
-        assert negated.key == apply(other, apply("neg", y), constant(abs(c))).key
+        assert negated.key == apply(op, apply("neg", y), constant(abs(c))).key

@@ -1,4 +1,4 @@
-"""Sums of multiples: which expressions are one, and their coefficients in exact arithmetic."""
+"""Recognise weighted sums, and compute their coefficients in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_pipeline.proof.scalars import Expr, Table
 
 __all__ = [
     "Affine",
+    "WeightedSum",
     "combined",
-    "direct",
     "has_dot",
     "is_affine",
-    "is_rest_of_one",
+    "is_one_minus",
     "is_shift",
-    "other_numbers",
+    "weighted_sum",
     "without_tables",
 ]
 
 
 @dataclass(frozen=True)
 class Affine:
-    """``sum(coefficients[x] * x) + bias`` in exact arithmetic, and what computing it costs.
+    """``sum(coefficients[x] * x) + bias`` in exact arithmetic, with the error of computing it.
 
     Attributes
     ----------
     error
-        Largest rounding error of computing it within the ranges.
+        Largest rounding error of computing the sum within the ranges.
     """
 
     atoms: Mapping[bytes, tuple[Expr, Fraction]]
@@ -39,7 +39,7 @@ class Affine:
 
 
 def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: float) -> Affine:
-    """Multiples of sums, added to *bias*; *error* is that of adding them."""
+    """Add multiples of sums to *bias*; *error* is the rounding error of this addition."""
     atoms: dict[bytes, tuple[Expr, Fraction]] = {}
     for part, weight in parts:
         bias += part.bias * weight
@@ -51,71 +51,74 @@ def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: fl
 
 
 def without_tables(
-    found: Affine, expected: Affine, *, roundings: Fraction
+    actual: Affine, expected: Affine, *, roundings: Fraction
 ) -> tuple[Affine, Affine, Fraction, Fraction]:
-    """Both without what is looked up from a category, where that adds up to the same.
+    """Remove the tables of a category from both sums where they add up to the same.
 
-    A weight of every category is the sum of the weights times ones and zeros that tell categories;
-    a scaler that comes after the table, or is folded into the weights, shifts and stretches it.
-    What a table adds to every category alike becomes part of the bias.
+    A graph may list one weight for each category.  scikit-learn multiplies one-hot columns by the
+    weights and adds them up.  A scaler after the table, or folded into the weights, shifts and
+    scales its values.  A part that is the same for every category joins the bias.
 
     Parameters
     ----------
     roundings
-        Largest difference that is one of rounding, relative to the sizes of what is added.
+        Largest difference that rounding explains, relative to the sizes of the terms.
 
     Returns
     -------
-    found, expected
-        What is left of them.
-    gap, size
-        Largest difference of what left, and the sizes that were added up in it.
+    actual, expected
+        The remaining terms.
+    difference, size
+        Largest difference of the removed tables, and the sum of the magnitudes of their values.
     """
-    tables = [_tables(each) for each in (found, expected)]
-    sums, gap, size = [found, expected], Fraction(0), Fraction(0)
-    for source in tables[0].keys() & tables[1].keys():
-        pair = [told[source] for told in tables]
-        tokens = [OTHERS, *{token for each in pair for token in each.values}]
-        room = max(sum(each.size(token) for each in pair) for token in tokens)
-        apart = max(abs(pair[0].moved(token) - pair[1].moved(token)) for token in tokens)
-        if apart <= roundings * room:
-            gap, size = gap + apart, size + room
-            sums = [_without(affine, each) for affine, each in zip(sums, pair, strict=True)]
-    return sums[0], sums[1], gap, size
+    actual_tables, expected_tables = _table_sums(actual), _table_sums(expected)
+    total_difference, total_size = Fraction(0), Fraction(0)
+    for source in actual_tables.keys() & expected_tables.keys():
+        a, e = actual_tables[source], expected_tables[source]
+        tokens = [UNLISTED, *a.values, *e.values]
+        size = max(a.size(token) + e.size(token) for token in tokens)
+        difference = max(abs(a.deviation(token) - e.deviation(token)) for token in tokens)
+        if difference <= roundings * size:
+            total_difference, total_size = total_difference + difference, total_size + size
+            actual, expected = _without(actual, a), _without(expected, e)
+    return actual, expected, total_difference, total_size
 
 
-def _without(affine: Affine, told: _Sum) -> Affine:
-    kept = {key: atom for key, atom in affine.atoms.items() if key not in told.atoms}
-    return replace(affine, atoms=kept, bias=affine.bias + told.values[OTHERS][0])
+def _without(affine: Affine, tables: _TableSum) -> Affine:
+    atoms = {key: atom for key, atom in affine.atoms.items() if key not in tables.atoms}
+    return replace(affine, atoms=atoms, bias=affine.bias + tables.values[UNLISTED][0])
 
 
-OTHERS: Any = ("others", None)
+UNLISTED: Any = ("others", None)
 """Stands for every category that a table does not list."""
 
 
 @dataclass(frozen=True)
-class _Sum:
-    """What several tables of one category add up to.
+class _TableSum:
+    """The sum of several tables of one category.
 
     Attributes
     ----------
     values
-        Of a category: the sum, and that of the magnitudes.
+        Category to the sum of its values, and the sum of their magnitudes.
+    atoms
+        Keys of the tables.
     """
 
     values: Mapping[Any, tuple[Fraction, Fraction]]
     atoms: frozenset[bytes]
 
-    def moved(self, token: Any) -> Fraction:
-        """The sum for a category without what every category has."""
-        return self.values.get(token, self.values[OTHERS])[0] - self.values[OTHERS][0]
+    def deviation(self, token: Any) -> Fraction:
+        """Return the sum for a category minus the sum for an unlisted one."""
+        return self.values.get(token, self.values[UNLISTED])[0] - self.values[UNLISTED][0]
 
     def size(self, token: Any) -> Fraction:
-        """Sum of the magnitudes that make :meth:`moved`."""
-        return self.values.get(token, self.values[OTHERS])[1] + self.values[OTHERS][1]
+        """Return the sum of the magnitudes of the terms of :meth:`deviation`."""
+        return self.values.get(token, self.values[UNLISTED])[1] + self.values[UNLISTED][1]
 
 
-def _tables(affine: Affine) -> dict[bytes, _Sum]:
+def _table_sums(affine: Affine) -> dict[bytes, _TableSum]:
+    """Group the tables in *affine* by the expression that they are looked up from."""
     groups: dict[bytes, dict[bytes, tuple[Expr, Fraction]]] = {}
     for key, (x, c) in affine.atoms.items():
         if x.op == "map" and _is_finite(x.value):
@@ -125,13 +128,16 @@ def _tables(affine: Affine) -> dict[bytes, _Sum]:
         tokens = {token for x, _ in group.values() for token in x.value.tokens}
         values = {
             token: [
-                c * Fraction(x.value.default if token == OTHERS else x.value.at(token))
+                c * Fraction(x.value.default if token == UNLISTED else x.value.at(token))
                 for x, c in group.values()
             ]
-            for token in (OTHERS, *tokens)
+            for token in (UNLISTED, *tokens)
         }
-        told = {t: (sum(v, Fraction(0)), sum(map(abs, v), Fraction(0))) for t, v in values.items()}
-        sums[source] = _Sum(told, frozenset(group))
+        totals = {
+            token: (sum(terms, Fraction(0)), sum(map(abs, terms), Fraction(0)))
+            for token, terms in values.items()
+        }
+        sums[source] = _TableSum(totals, frozenset(group))
     return sums
 
 
@@ -141,7 +147,7 @@ def _is_finite(table: Table) -> bool:
 
 
 def is_shift(expr: Expr) -> bool:
-    """Whether *expr* adds a constant to something, or multiplies it by one."""
+    """Return whether *expr* adds a constant to an expression, or multiplies it by one."""
     return (
         expr.op in ("add", "sub", "mul", "div")
         and expr.args[1].op == "const"
@@ -152,18 +158,18 @@ def is_shift(expr: Expr) -> bool:
 
 
 def is_affine(expr: Expr) -> bool:
-    """Whether *expr* is a product with constants, a number, or a shift of something."""
+    """Return whether *expr* is a weighted sum, a number, a shift or a multiple."""
     is_number = expr.op == "const" and isinstance(expr.value, float) and math.isfinite(expr.value)
     return expr.op == "dot" or is_number or is_shift(expr)
 
 
-def is_rest_of_one(expr: Expr) -> bool:
-    """Whether *expr* is one minus something."""
+def is_one_minus(expr: Expr) -> bool:
+    """Return whether *expr* is one minus another expression."""
     return expr.op == "sub" and expr.args[0].op == "const" and expr.args[0].value == 1.0
 
 
 def has_dot(*exprs: Expr) -> bool:
-    """Whether a product is in one of *exprs*, below shifts."""
+    """Return whether one of *exprs* is a weighted sum, or a shift or multiple of one."""
     for expr in exprs:
         while is_shift(expr):
             expr = expr.args[0]
@@ -172,8 +178,16 @@ def has_dot(*exprs: Expr) -> bool:
     return False
 
 
-def direct(expr: Expr) -> Any:
-    """Arguments, coefficients and bias of one product of what is no shift, or None."""
+class WeightedSum(NamedTuple):
+    """Keys of the terms, coefficients and bias of one ``dot`` without folded scalers."""
+
+    terms: list[bytes]
+    coefficients: list[float]
+    bias: float
+
+
+def weighted_sum(expr: Expr) -> WeightedSum | None:
+    """Return the parts of one ``dot`` whose terms are no shifts, or None."""
     bias = None
     if expr.op == "add" and expr.args[1].op == "const":
         bias, expr = expr.args[1].value, expr.args[0]
@@ -182,10 +196,5 @@ def direct(expr: Expr) -> Any:
     weights, inner = expr.value
     if bias is not None and inner is not None:
         return None
-    told = bias if inner is None else inner
-    return [x.key for x in expr.args], weights.tolist(), (told or 0.0) + 0.0
-
-
-def other_numbers(found: Any, expected: Any) -> bool:
-    """Whether two results of :func:`direct` differ by their numbers alone."""
-    return bool(found[0] == expected[0] and found[1:] != expected[1:])
+    total = (bias if inner is None else inner) or 0.0
+    return WeightedSum([x.key for x in expr.args], weights.tolist(), total + 0.0)

@@ -1,11 +1,14 @@
-"""Two expressions in, the largest difference of what two machines make of them out.
+"""Bound the difference between the graph's expression and scikit-learn's.
 
-Both machines round every operation as IEEE 754 says.  They may differ in the order in which they
-add up a product, where the bound is that of Higham, Accuracy and Stability of Numerical Algorithms
-(2002), section 3.1: each is within gamma(n) of the exact sum of n terms, and gamma(n) = n u /
-(1 - n u) with u = 2**-53 whatever the order; and in their libraries' exp, pow and tanh, where it is
-what tests/pipeline/proof/test_assumptions.py measures.  Magnitudes come from the ranges of the
-schema: a bound holds for rows within them.
+Both sides round every operation as IEEE 754 says.  They may differ in two ways.
+
+- In the order in which they add up a product.  In any order, each side is within gamma(n) of the
+  exact sum of n terms.  gamma(n) = n u / (1 - n u) with u = 2**-53 is from Higham, Accuracy and
+  Stability of Numerical Algorithms (2002), section 3.1.
+- In exp, pow and tanh of their libraries.  tests/pipeline/proof/test_assumptions.py measures these
+  differences.
+
+Magnitudes come from the ranges of the schema, so a bound holds for rows within them.
 """
 
 from __future__ import annotations
@@ -14,272 +17,225 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from edge_runtime.bundle.schema import NUMBERS, Schema
+from edge_runtime.bundle.schema import Schema
 
 from edge_pipeline.proof.affine import (
     Affine,
-    combined,
-    direct,
     has_dot,
     is_affine,
-    is_rest_of_one,
-    is_shift,
-    other_numbers,
+    is_one_minus,
+    weighted_sum,
     without_tables,
 )
-from edge_pipeline.proof.counterexample import Contradicted, Telling
+from edge_pipeline.proof.counterexample import Contradicted, Explainer
+from edge_pipeline.proof.expression_ranges import ExpressionRanges
 from edge_pipeline.proof.expressions import apply
-from edge_pipeline.proof.intervals import ANY, RANGES, Interval, hull, numeric, up
+from edge_pipeline.proof.intervals import up
 from edge_pipeline.proof.rules import EXACT, LIBRARIES, LIBRARY, RULES, UNIT
-from edge_pipeline.proof.scalars import SELF, Expr, NotUnderstood
+from edge_pipeline.proof.scalars import Expr, NotUnderstood
 
 __all__ = ["Bounds"]
 
 FOLDED = 4
-"""Roundings that a scaler folded into a coefficient may take: a coefficient further away from the
-exact quotient than so many units is another coefficient."""
+"""Roundings by which folding a scaler may change a coefficient.
+
+A coefficient that is further from the exact quotient is another coefficient."""
 
 FOLDED_TABLE = 16
-"""The same of a looked-up number, relative to what was subtracted and multiplied to make it."""
+"""The same for a value of a table, relative to the numbers that it was computed from."""
 
 
 class Bounds:
-    """Compares expressions, for rows within the ranges of *schema*."""
+    """Compares expressions, for rows within the ranges of *schema*.
+
+    Attributes
+    ----------
+    has_sums
+        Whether an expression compared so far has a sum in an order of the library's own.
+    libraries
+        The operations met so far whose last bits differ between libraries.
+    """
 
     def __init__(self, schema: Schema) -> None:
-        self._ranges: dict[int, Interval] = {}
-        for i, at in enumerate(schema.numeric):
-            low, high = schema.columns[at].minimum, schema.columns[at].maximum
-            if low is not None and high is not None:
-                self._ranges[i] = low, high
-        self._telling = Telling(schema)
-        self._known: dict[tuple[bytes, bytes], float] = {}
-        self._intervals: dict[bytes, Interval] = {}
-        self._affine: dict[bytes, Affine] = {}
-        self.sums = False
+        self._ranges = ExpressionRanges(schema)
+        self._explainer = Explainer(schema)
+        self._differences: dict[tuple[bytes, bytes], float] = {}
+        self.has_sums = False
         self.libraries: set[str] = set()
 
-    def difference(self, found: Expr, expected: Expr) -> float:
-        """Largest difference; of a truth value or a choice, the margin beyond which it is equal.
+    def difference(self, actual: Expr, expected: Expr) -> float:
+        """Return the largest difference.
+
+        For a boolean or a choice, return the margin beyond which both sides agree.
 
         Raises
         ------
         NotUnderstood
             The expressions differ in a way that has no rule, or the difference has no bound.
         Contradicted
-            They differ by a number where nothing explains it.
+            They differ by a number, and nothing explains it.
         """
-        pair = found.key, expected.key
-        if pair not in self._known:
-            self._known[pair] = self._difference(found, expected)
-        return self._known[pair]
+        pair = actual.key, expected.key
+        if pair not in self._differences:
+            self._differences[pair] = self._difference(actual, expected)
+        return self._differences[pair]
 
-    def _difference(self, found: Expr, expected: Expr) -> float:
-        if is_affine(found) and is_affine(expected) and has_dot(found, expected):
-            return self._affine_difference(found, expected)
-        logistic = self._logistic(found, expected)
-        if logistic is None:
-            logistic = self._logistic_choice(found, expected)
-        if logistic is not None:
-            return logistic
-        if found.op != expected.op or len(found.args) != len(expected.args):
-            told = self._telling.apart(found, expected)
-            raise (Contradicted if _are_other(found, expected) else NotUnderstood)(told)
-        gaps = [self.difference(f, e) for f, e in zip(found.args, expected.args, strict=True)]
-        if found.key != expected.key and found.op == "trees":
-            self._telling.compare_trees(found, expected, self.difference)
-        if found.key != expected.key and not _same_value(found, expected):
-            raise Contradicted(self._telling.apart(found, expected))
-        if found.op == "trees":
-            self._routed(found)
-        if not any(gaps) and found.op in EXACT:
+    def _difference(self, actual: Expr, expected: Expr) -> float:
+        for rule in (self._affine, self._logistic, self._logistic_choice):
+            difference = rule(actual, expected)
+            if difference is not None:
+                return difference
+        return self._same_operation(actual, expected)
+
+    def _same_operation(self, actual: Expr, expected: Expr) -> float:
+        """Bound the difference of one operation on both sides by that of its arguments."""
+        if actual.op != expected.op or len(actual.args) != len(expected.args):
+            message = self._explainer.difference(actual, expected)
+            raise (Contradicted if _are_different(actual, expected) else NotUnderstood)(message)
+        differences = [
+            self.difference(a, e) for a, e in zip(actual.args, expected.args, strict=True)
+        ]
+        if actual.op == "trees":
+            self._check_trees(actual, expected)
+        elif actual.key != expected.key and not _same_value(actual, expected):
+            raise Contradicted(self._explainer.difference(actual, expected))
+        if not any(differences) and actual.op in EXACT:
             return 0.0
-        rule = RULES.get(found.op)
+        rule = RULES.get(actual.op)
         if rule is None:
-            raise NotUnderstood(f"no bound is known for {self._telling.shown(found)}")
-        if found.op in LIBRARIES:
-            self.libraries.add(found.op)
-        gap = rule(self, found, gaps)
-        if not math.isfinite(gap):
+            raise NotUnderstood(f"no bound is known for {self._explainer.describe(actual)}")
+        if actual.op in LIBRARIES:
+            self.libraries.add(actual.op)
+        bound = rule(self._ranges, actual, differences)
+        if not math.isfinite(bound):
             raise NotUnderstood(
-                f"{self._telling.shown(found)} has no bound within the ranges of the columns"
+                f"{self._explainer.describe(actual)} has no bound within the ranges of the columns"
             )
-        return gap
+        return bound
 
-    def _logistic(self, found: Expr, expected: Expr) -> float | None:
-        """Two spellings of the logistic function s: 1 - s(x) is s(-x), and softmax of 0 and x."""
-        first = is_rest_of_one(expected)
-        inner = expected.args[1] if first else expected
-        if inner.op != "sigmoid":
-            return None
-        x = inner.args[0]
-        if found.op == "sigmoid" and first:
-            gap = self.difference(found.args[0], apply("neg", x))
-        elif found.op == "softmax" and len(found.args) == 2 and found.value == 1 - first:
-            zero, score = found.args
-            if self.interval(zero) != (0.0, 0.0):
-                return None
-            gap = self.difference(score, x)
-        else:
-            return None
-        self.libraries.add("sigmoid")
-        return up(gap / 4 + 2 * LIBRARY)
-
-    def _logistic_choice(self, found: Expr, expected: Expr) -> float | None:
-        """Whether x is above zero, where s(x) is above 1/2: alike but for rounding near zero."""
-        if not found.op == expected.op == "greater":
-            return None
-        (x, zero), (score, half) = found.args, expected.args
-        if score.op != "sigmoid" or (zero.op, half.op, zero.value, half.value) != (
-            "const",
-            "const",
-            0.0,
-            0.5,
-        ):
-            return None
-        return up(self.difference(x, score.args[0]) + 8 * LIBRARY)
-
-    def _routed(self, trees: Expr) -> None:
-        """A tree needs its questions answered alike, so what they are about must be equal."""
-        for tree, _ in trees.value:
+    def _check_trees(self, actual: Expr, expected: Expr) -> None:
+        """Check that two sums of trees are equal, and that rounding changes no branch."""
+        if actual.key != expected.key:
+            self._explainer.explain_trees(actual, expected, self.difference)
+        for tree, _ in expected.value:
             for x in () if tree is None else tree.inputs:
                 if self.difference(x, x):
                     raise NotUnderstood("trees that ask about sums, which rounding may turn")
 
-    def _affine_difference(self, found: Expr, expected: Expr) -> float:
-        self.sums = True
-        f, e = self._flat(found), self._flat(expected)
-        gap = f.error + e.error + self._mismatch(f, e)
-        plain = direct(found), direct(expected)
-        if None not in plain and other_numbers(*plain):
-            names = _product_of(found).args
-            raise Contradicted(self._telling.products_apart(*plain, names))
-        if not math.isfinite(gap):
-            raise NotUnderstood("a sum over columns that have no range")
-        return gap
+    def _logistic(self, actual: Expr, expected: Expr) -> float | None:
+        """Compare two spellings of the logistic function s.
 
-    def _mismatch(self, found: Affine, expected: Affine) -> float:
-        """Largest difference of the exact functions; coefficients may be a few roundings off."""
-        units = FOLDED_TABLE * Fraction(UNIT)
-        found, expected, total, room = without_tables(found, expected, roundings=units)
-        if len(found.atoms) != len(expected.atoms):
+        1 - s(x) is s(-x), and the softmax of 0 and x is 1 - s(x) and s(x).
+        """
+        is_first_class = is_one_minus(expected)
+        sigmoid = expected.args[1] if is_first_class else expected
+        if sigmoid.op != "sigmoid":
+            return None
+        x = sigmoid.args[0]
+        if actual.op == "sigmoid" and is_first_class:
+            difference = self.difference(actual.args[0], apply("neg", x))
+        elif _is_softmax_of_two(actual) and actual.value == 1 - is_first_class:
+            zero, score = actual.args
+            if self._ranges.interval(zero) != (0.0, 0.0):
+                return None
+            difference = self.difference(score, x)
+        else:
+            return None
+        self.libraries.add("sigmoid")
+        return up(difference / 4 + 2 * LIBRARY)
+
+    def _logistic_choice(self, actual: Expr, expected: Expr) -> float | None:
+        """Compare ``x > 0`` with ``s(x) > 1/2``, which differ only by rounding near zero."""
+        if not actual.op == expected.op == "greater":
+            return None
+        (x, zero), (score, half) = actual.args, expected.args
+        if score.op != "sigmoid" or not (_is_constant(zero, 0.0) and _is_constant(half, 0.5)):
+            return None
+        return up(self.difference(x, score.args[0]) + 8 * LIBRARY)
+
+    def _affine(self, actual: Expr, expected: Expr) -> float | None:
+        """Compare two weighted sums, whose order of addition is the library's."""
+        if not (is_affine(actual) and is_affine(expected) and has_dot(actual, expected)):
+            return None
+        self.has_sums = True
+        a, e = self._ranges.affine(actual), self._ranges.affine(expected)
+        difference = a.error + e.error + self._coefficient_difference(a, e)
+        self._check_coefficients(actual, expected)
+        if not math.isfinite(difference):
+            raise NotUnderstood("a sum over columns that have no range")
+        return difference
+
+    def _check_coefficients(self, actual: Expr, expected: Expr) -> None:
+        """Check that sums without folded scalers have the same numbers, bit by bit."""
+        a, e = weighted_sum(actual), weighted_sum(expected)
+        if a and e and a.terms == e.terms and a != e:
+            terms = (actual if actual.op == "dot" else actual.args[0]).args
+            raise Contradicted(self._explainer.sum_difference(a, e, terms))
+
+    def _coefficient_difference(self, actual: Affine, expected: Affine) -> float:
+        """Return the largest difference of the exact sums.
+
+        Coefficients may be a few roundings apart where a scaler was folded into them.
+        """
+        unit = Fraction(UNIT)
+        actual, expected, total, size = without_tables(
+            actual, expected, roundings=FOLDED_TABLE * unit
+        )
+        if len(actual.atoms) != len(expected.atoms):
             raise NotUnderstood("a sum of other things than scikit-learn's")
-        pairs = list(zip(found.atoms.values(), expected.atoms.values(), strict=True))
-        if found.atoms.keys() == expected.atoms.keys():
-            pairs = [(found.atoms[key], told) for key, told in expected.atoms.items()]
-        total += abs(found.bias - expected.bias)
-        room += abs(expected.bias) + abs(found.bias)
-        for (y, other), (x, coefficient) in pairs:
+        pairs = list(zip(actual.atoms.values(), expected.atoms.values(), strict=True))
+        if actual.atoms.keys() == expected.atoms.keys():
+            pairs = [(actual.atoms[key], atom) for key, atom in expected.atoms.items()]
+        total += abs(expected.bias - actual.bias)
+        size += abs(expected.bias) + abs(actual.bias)
+        for (y, actual_coefficient), (x, coefficient) in pairs:
             total += abs(coefficient) * Fraction(self.difference(y, x))
-            apart = abs(other - coefficient)
-            if apart > FOLDED * Fraction(UNIT) * abs(coefficient):
-                raise Contradicted(f"the coefficient of {self._telling.shown(x)} is another")
-            low, high = self.interval(x)
-            widest = max(abs(low), abs(high))
-            if not math.isfinite(widest):
+            error = abs(actual_coefficient - coefficient)
+            if error > FOLDED * unit * abs(coefficient):
+                raise Contradicted(f"the coefficient of {self._explainer.describe(x)} is another")
+            magnitude = max(map(abs, self._ranges.interval(x)))
+            if not math.isfinite(magnitude):
                 raise NotUnderstood("a sum over columns that have no range")
-            total += apart * Fraction(widest)
-            room += abs(coefficient) * Fraction(widest)
-        if abs(found.bias - expected.bias) > (2 * len(expected.atoms) + 4) * Fraction(UNIT) * room:
+            total += error * Fraction(magnitude)
+            size += abs(coefficient) * Fraction(magnitude)
+        if abs(actual.bias - expected.bias) > (2 * len(expected.atoms) + 4) * unit * size:
             raise Contradicted("the intercept is another")
         return up(float(total))
 
-    def _flat(self, expr: Expr) -> Affine:
-        if expr.key not in self._affine:
-            self._affine[expr.key] = self._flattened(expr)
-        return self._affine[expr.key]
 
-    def _flattened(self, expr: Expr) -> Affine:
-        if expr.op == "const":
-            return Affine({}, Fraction(expr.value), 0.0)
-        if not is_affine(expr) or (not has_dot(expr) and not is_shift(expr)):
-            return Affine({expr.key: (expr, Fraction(1))}, Fraction(0), 0.0)
-        if expr.op == "dot":
-            weights, bias = expr.value
-            parts = [
-                (self._flat(x), Fraction(float(w))) for x, w in zip(expr.args, weights, strict=True)
-            ]
-            size = sum(self._size(part) * abs(float(w)) for part, w in parts) + abs(bias or 0.0)
-            n = len(parts) + 1
-            error = up(size * n * UNIT / (1 - n * UNIT))
-            return combined(parts, Fraction(bias or 0.0), error)
-        x, c = expr.args
-        value = Fraction(float(c.value))
-        inner = self._flat(x)
-        made = {
-            "add": lambda: combined([(inner, Fraction(1))], value, 0.0),
-            "sub": lambda: combined([(inner, Fraction(1))], -value, 0.0),
-            "mul": lambda: combined([(inner, value)], Fraction(0), 0.0),
-            "div": lambda: combined([(inner, 1 / value)], Fraction(0), 0.0),
-        }[expr.op]()
-        more = 0.0 if value == (0 if expr.op in ("add", "sub") else 1) else UNIT * self._size(made)
-        return Affine(made.atoms, made.bias, up(made.error + more))
-
-    def _size(self, affine: Affine) -> float:
-        """Largest magnitude of its value, its error included."""
-        low = high = float(affine.bias)
-        for x, c in affine.atoms.values():
-            ends = [float(c) * end if c else 0.0 for end in self.interval(x)]
-            low, high = low + min(ends), high + max(ends)
-        return up(max(abs(low), abs(high)) + affine.error)
-
-    def interval(self, expr: Expr) -> Interval:
-        """Between which numbers the value lies, for rows within the ranges."""
-        if expr.key not in self._intervals:
-            self._intervals[expr.key] = self._interval(expr)
-        return self._intervals[expr.key]
-
-    def _interval(self, expr: Expr) -> Interval:
-        if expr.op == "var":
-            known = expr.value.block == NUMBERS
-            return self._ranges.get(expr.value.position, ANY) if known else ANY
-        if expr.op == "const":
-            return numeric([expr.value])
-        if expr.op == "map":
-            table = expr.value
-            inside = (
-                self.interval(expr.args[0]) if table.default is SELF else numeric([table.default])
-            )
-            return hull([inside, numeric(table.values)])
-        if expr.op == "trees":
-            ends = [numeric(values) for _, values in expr.value]
-            return sum(low for low, _ in ends), sum(high for _, high in ends)
-        if expr.op in ("count", "take"):
-            return numeric(expr.value)
-        if expr.op == "dot":
-            size = self._size(self._flat(expr))
-            return -size, size
-        rule = RANGES.get(expr.op)
-        return rule([self.interval(arg) for arg in expr.args]) if rule else ANY
+def _is_constant(expr: Expr, value: float) -> bool:
+    return expr.op == "const" and bool(expr.value == value)
 
 
-def _same_value(found: Expr, expected: Expr) -> bool:
-    """Whether what the operation holds, besides its arguments, is the same."""
-    if found.op in ("var", "const", "trees"):
+def _is_softmax_of_two(expr: Expr) -> bool:
+    return expr.op == "softmax" and len(expr.args) == 2
+
+
+def _same_value(actual: Expr, expected: Expr) -> bool:
+    """Return whether the tables, arrays or positions of two operations are the same."""
+    if actual.op in ("var", "const"):
         return False
-    a, b = found.value, expected.value
-    if found.op == "map":
+    a, e = actual.value, expected.value
+    if actual.op == "map":
         return repr((a.tokens, a.values.tolist(), a.default)) == repr(
-            (b.tokens, b.values.tolist(), b.default)
+            (e.tokens, e.values.tolist(), e.default)
         )
     if isinstance(a, np.ndarray):
-        return repr(a.tolist()) == repr(b.tolist())
-    return bool(a == b)
+        return repr(a.tolist()) == repr(e.tolist())
+    return bool(a == e)
 
 
-def _product_of(expr: Expr) -> Expr:
-    return expr if expr.op == "dot" else expr.args[0]
-
-
-def _are_other(found: Expr, expected: Expr) -> bool:
-    return {found.op, expected.op} in _OTHER_NUMBERS
-
-
-_OTHER_NUMBERS = (
+_DIFFERENT_OPERATIONS = (
     {"const", "map"},
     {"const", "count"},
     {"const", "trees"},
     {"count", "trees"},
 )
-"""Operations of which one cannot be another way to write the other: a table that says one thing of
-everything is a constant, votes of ones and zeros are counted."""
+
+
+def _are_different(actual: Expr, expected: Expr) -> bool:
+    """Return whether one operation cannot be another way to write the other.
+
+    A table with one value is a constant already, and a sum of ones and zeros is a count.
+    """
+    return {actual.op, expected.op} in _DIFFERENT_OPERATIONS

@@ -1,8 +1,7 @@
-"""What one number of an answer is, as a function of one row: expressions in a normal form.
+"""Build expressions in a normal form, in which two ways to write an encoder are equal.
 
-Whatever takes finitely many values, a looked-up category or the leaf of a tree, is a table of them,
-and operations on it are carried out on the table; so two ways to write an encoder come out as the
-same expression.
+An expression with finitely many values, such as a category's code or the leaf of a tree, is a table
+of these values.  An operation on it is carried out on the table.
 """
 
 from __future__ import annotations
@@ -34,62 +33,62 @@ __all__ = ["apply", "dot", "lookup", "lookup_token", "running_sums", "take", "tr
 
 
 def lookup(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
-    """*table* at *x*, *default* elsewhere (``SELF``: *x* itself)."""
+    """Look *x* up in *table*; elsewhere the result is *default*, or *x* itself for ``SELF``."""
     return lookup_token(x, {token_of(key): value for key, value in table.items()}, default)
 
 
 def lookup_token(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
-    """The same, of tokens; a table of a table is one."""
+    """Look *x* up in a table of tokens; a table of a table becomes one table."""
     if _is_number(x):
         table = {_as_number(token): value for token, value in table.items()}
 
-    def at(token: Any) -> Any:
+    def value_at(token: Any) -> Any:
         return table[token] if token in table else value_of(token) if default is SELF else default
 
     view = _Finite.of(x)
     if view is not None:
-        return view.replaced(array_of([at(token_of(value)) for value in view.outcomes]))
-    if x.op == "map":  # its default is SELF: a gap was filled
+        return view.replaced(array_of([value_at(token_of(value)) for value in view.outcomes]))
+    if x.op == "map":  # its default is SELF: an imputed column
         inner: Table = x.value
-        joined = {token: at(token_of(inner.at(token))) for token in inner.tokens}
-        joined |= {token: value for token, value in table.items() if token not in joined}
-        return _map(x.args[0], joined, default)
+        composed = {token: value_at(token_of(inner.at(token))) for token in inner.tokens}
+        return _map(x.args[0], dict(table) | composed, default)
     return _map(x, table, default)
 
 
 def _is_number(x: Expr) -> bool:
-    """Whether *x* is a cell of the numbers, which are float64; gaps may be filled."""
+    """Return whether *x* is a cell of the numeric block, imputed or not."""
     while x.op == "map" and x.value.default is SELF:
         x = x.args[0]
     return x.op == "var" and not x.value.textual
 
 
 def _as_number(token: Any) -> Any:
-    """A whole number or a truth value as the float64 that a cell holds in its place."""
+    """Convert an integer or a boolean to the float64 that the cell holds."""
     return token_of(float(token[1])) if token[0] in ("int", "bool") else token
 
 
 def _map(source: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
-    if source.op == "var" and not source.value.gap:
-        gap = token_of(MISSING_STRING if source.value.textual else math.nan)
-        table = {token: value for token, value in table.items() if token != gap}
-    kept = {
+    """Build a table without the entries that equal its default, in a fixed order."""
+    if source.op == "var" and not source.value.missing_marker:
+        missing = token_of(MISSING_STRING if source.value.textual else math.nan)
+        table = {token: value for token, value in table.items() if token != missing}
+    entries = {
         token: value
         for token, value in table.items()
         if token_of(value) != (token if default is SELF else token_of(default))
     }
-    if not kept:
+    if not entries:
         return source if default is SELF else constant(default)
-    tokens = tuple(sorted(kept, key=repr))
-    values = array_of([kept[token] for token in tokens])
-    told = repr([(t, token_of(kept[t])) for t in tokens]) + repr(
+    tokens = tuple(sorted(entries, key=repr))
+    values = array_of([entries[token] for token in tokens])
+    contents = repr([(t, token_of(entries[t])) for t in tokens]) + repr(
         "SELF" if default is SELF else token_of(default)
     )
-    return make("map", (source,), Table(tokens, values, default), told.encode())
+    return make("map", (source,), Table(tokens, values, default), contents.encode())
 
 
 def where(condition: Expr, x: Expr, y: Expr) -> Expr:
-    """*x* where *condition* holds, *y* elsewhere."""
+    """Return *x* where *condition* holds, *y* elsewhere."""
     if condition.op == "const":
         return x if condition.value else y
     if x.op == y.op == "const" and (x.value, y.value) == (1, 0):
@@ -98,16 +97,17 @@ def where(condition: Expr, x: Expr, y: Expr) -> Expr:
             return condition if kinds == {bool} else apply("to int", condition)
     if condition.op == "map":
         source = condition.args[0]
-        which, left, right = (_as_table(side, source) for side in (condition, x, y))
-        if which is not None and left is not None and right is not None:
-            tokens = dict.fromkeys(t for side in (which, left, right) for t in side.tokens)
-            table = {t: left.at(t) if which.at(t) else right.at(t) for t in tokens}
-            return _map(source, table, left.default if which.default else right.default)
+        holds: Table = condition.value
+        if_true, if_false = _as_table(x, source), _as_table(y, source)
+        if if_true is not None and if_false is not None:
+            tokens = dict.fromkeys([*holds.tokens, *if_true.tokens, *if_false.tokens])
+            table = {t: if_true.at(t) if holds.at(t) else if_false.at(t) for t in tokens}
+            return _map(source, table, if_true.default if holds.default else if_false.default)
     return apply("where", condition, x, y)
 
 
 def _as_table(expr: Expr, source: Expr) -> Table | None:
-    """*expr* as a function of *source* alone."""
+    """Return *expr* as a table of *source*, or None where it depends on another expression."""
     if expr.op == "const":
         return Table((), np.empty(0), expr.value)
     if expr.key == source.key:
@@ -119,7 +119,7 @@ def _as_table(expr: Expr, source: Expr) -> Table | None:
 
 
 def take(values: Sequence[Any] | NDArray[Any], index: Expr) -> Expr:
-    """``values[index]``."""
+    """Return ``values[index]``."""
     array = array_of(values)
     if index.op == "const":
         return constant(array[_within(int(index.value), len(array))])
@@ -132,8 +132,8 @@ def take(values: Sequence[Any] | NDArray[Any], index: Expr) -> Expr:
         return index
     if index.op == "to int" and len(array) == 2:
         return where(index.args[0], constant(array[1]), constant(array[0]))
-    told = repr([token_of(value) for value in array.tolist()])
-    return make("take", (index,), array, told.encode())
+    contents = repr([token_of(value) for value in array.tolist()])
+    return make("take", (index,), array, contents.encode())
 
 
 def _within(index: int, size: int) -> int:
@@ -143,7 +143,7 @@ def _within(index: int, size: int) -> int:
 
 
 def apply(op: str, *args: Expr) -> Expr:
-    """An operation on scalars, carried out where its arguments take finitely many values."""
+    """Apply an operation to scalars; carry it out where they take finitely many values."""
     fold = _FOLDS.get(op)
     if fold is not None:
         if all(arg.op == "const" for arg in args):
@@ -154,9 +154,9 @@ def apply(op: str, *args: Expr) -> Expr:
     if op == "isnan":
         return lookup_token(args[0], {("number", "nan"): True}, False)
     if op == "equal":
-        for x, other in (args, args[::-1]):
-            if other.op == "const" and other.value == other.value:
-                return lookup_token(x, {token_of(other.value): True}, False)
+        for x, constant_side in (args, args[::-1]):
+            if constant_side.op == "const" and constant_side.value == constant_side.value:
+                return lookup_token(x, {token_of(constant_side.value): True}, False)
     return _rewritten(op, args) or make(op, args)
 
 
@@ -164,15 +164,16 @@ _REVERSED = {"less": "greater", "less or equal": "greater or equal"}
 
 
 def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
-    """The same operation in its one spelling; every rule holds bit for bit.
+    """Rewrite an operation into its normal form; every rule holds bit for bit.
 
-    Rounding is symmetric, so a sign may move; a power of two divides as its reciprocal multiplies.
+    Rounding is symmetric, so a sign may move.  Dividing by a power of two is multiplying by its
+    reciprocal.
     """
     x, c = args[0], args[-1]
     if op in _REVERSED:
         return apply(_REVERSED[op], c, x)
     if op == "argmax" and len(args) == 2:
-        return apply("to int", apply("greater", c, x))  # the first of equals
+        return apply("to int", apply("greater", c, x))  # the first of equal scores
     if op == "neg":
         if x.op == "neg":
             return x.args[0]
@@ -182,8 +183,8 @@ def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
             weights, bias = x.value
             return dot(x.args, -weights, None if bias is None else 0.0 - bias)
         if x.op == "add" or (x.op in ("mul", "div") and x.args[1].op == "const"):
-            turned = [apply("neg", each) for each in x.args[: 2 if x.op == "add" else 1]]
-            return apply(x.op, *turned, *x.args[len(turned) :])
+            negated = [apply("neg", each) for each in x.args[: 2 if x.op == "add" else 1]]
+            return apply(x.op, *negated, *x.args[len(negated) :])
     if op == "mul" and x.op == "const" and c.op != "const":
         return apply("mul", c, x)
     if op in ("mul", "div") and c.op == "const" and isinstance(c.value, float):
@@ -197,29 +198,30 @@ def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
 
 
 def _pointwise(fold: Callable[..., NDArray[Any]], args: Sequence[Expr]) -> Expr | None:
-    views = [None if arg.op == "const" else _Finite.of(arg) for arg in args]
-    known = [view for view, arg in zip(views, args, strict=True) if arg.op != "const"]
-    first = known[0]
-    if first is None or not all(view is not None and view.selects_as(first) for view in known):
+    """Carry out *fold* where the same expression selects among the values of all *args*."""
+    views = [_Finite.of(arg) for arg in args if arg.op != "const"]
+    first = views[0]
+    if first is None or not all(view is not None and view.selects_as(first) for view in views):
         return None
-    aligned = first.aligned([view for view in known if view is not None])
-    size, filled, told = len(aligned[0]), iter(aligned), []
-    for arg in args:
-        told.append(array_of([arg.value] * size) if arg.op == "const" else next(filled))
+    aligned = first.aligned([view for view in views if view is not None])
+    n_outcomes, outcomes = len(aligned[0]), iter(aligned)
+    operands = [
+        array_of([arg.value] * n_outcomes) if arg.op == "const" else next(outcomes) for arg in args
+    ]
     with np.errstate(all="ignore"):
-        return first.merged(known).replaced(fold(*told))
+        return first.merged(views).replaced(fold(*operands))
 
 
 @dataclass(frozen=True, eq=False)
 class _Finite:
-    """An expression that takes finitely many values, and what selects among them.
+    """An expression with finitely many values, and the expression that selects among them.
 
     Attributes
     ----------
     kind, selector
-        ``map`` and the expression looked up; ``leaf`` and the tree; ``count`` and the sum.
+        ``map`` and the expression looked up, ``leaf`` and the tree, or ``count`` and the sum.
     tokens
-        Of a map, what the outcomes belong to; the default comes last.
+        The tokens of a map, in the order of its outcomes; the default comes last.
     outcomes
         The values.
     """
@@ -231,6 +233,7 @@ class _Finite:
 
     @staticmethod
     def of(expr: Expr) -> _Finite | None:
+        """View *expr* as such an expression; None where it takes more values."""
         if expr.op == "map" and expr.value.default is not SELF:
             table: Table = expr.value
             outcomes = array_of([*table.values, table.default])
@@ -245,30 +248,32 @@ class _Finite:
             return _Finite("count", expr.args[0], (), expr.value)
         return None
 
-    def selects_as(self, other: _Finite) -> bool:
-        return self.kind == other.kind and self.selector.key == other.selector.key
+    def selects_as(self, view: _Finite) -> bool:
+        """Return whether the same expression selects among the values of both."""
+        return self.kind == view.kind and bool(self.selector.key == view.selector.key)
 
     def aligned(self, views: Sequence[_Finite]) -> list[NDArray[Any]]:
-        """Every view's outcomes for the same cases."""
+        """Return the outcomes of every view, for the same cases."""
         if self.kind != "map":
             return [view.outcomes for view in views]
         tokens = self.merged(views).tokens
         result = []
         for view in views:
-            places = {token: i for i, token in enumerate(view.tokens)}
-            at = [places.get(token, len(view.tokens)) for token in tokens]
-            result.append(view.outcomes[[*at, len(view.tokens)]])
+            default = len(view.tokens)
+            positions = {token: i for i, token in enumerate(view.tokens)}
+            cases = [positions.get(token, default) for token in tokens]
+            result.append(view.outcomes[[*cases, default]])
         return result
 
     def merged(self, views: Sequence[_Finite | None]) -> _Finite:
-        """Cases that tell apart whatever one of *views* does."""
+        """Return cases that distinguish all outcomes of all *views*."""
         if self.kind != "map":
             return self
         tokens = dict.fromkeys(t for view in views if view is not None for t in view.tokens)
         return _Finite("map", self.selector, tuple(tokens), self.outcomes)
 
     def replaced(self, outcomes: NDArray[Any]) -> Expr:
-        """Other values for the same cases."""
+        """Return the expression with other values for the same cases."""
         if self.kind == "map":
             table = dict(zip(self.tokens, map(item_of, outcomes[:-1]), strict=True))
             return _map(self.selector, table, item_of(outcomes[-1]))
@@ -280,10 +285,10 @@ class _Finite:
 
 
 def tree_sum(terms: Iterable[tuple[Any, NDArray[Any]]]) -> Expr:
-    """Leaf values of trees, added to 0.0 one after the other.
+    """Add the leaf values of trees to 0.0, one after the other.
 
-    A tree whose leaves are all the same is that constant; a constant 0 adds nothing.  A sum of ones
-    and zeros is a whole number, and so is the sum of the ones that are left out.
+    A tree whose leaves are all equal is a constant, and a constant 0 is left out.  Ones and zeros
+    add up to a count, whether the ones or the zeros are counted.
 
     Parameters
     ----------
@@ -291,42 +296,45 @@ def tree_sum(terms: Iterable[tuple[Any, NDArray[Any]]]) -> Expr:
         A tree of :mod:`edge_pipeline.proof.trees` with a value for each of its leaves, or None
         with one value.
     """
-    kept: list[tuple[Any, NDArray[Any]]] = []
+    nonzero: list[tuple[Any, NDArray[Any]]] = []
     for tree, values in terms:
         values = array_of(values)
         if tree is not None and len(values) and (values == values[0]).all():
             tree, values = None, values[:1]
         if tree is None and values.dtype.kind == "f" and values[0] == 0.0:
             continue
-        kept.append((tree, values))
-    if all(tree is None for tree, _ in kept):
-        if len(kept) == 1:
-            return constant(kept[0][1][0])
-        return constant(float(sum((float(values[0]) for _, values in kept), 0.0)))
-    count = _counted(kept)
+        nonzero.append((tree, values))
+    if all(tree is None for tree, _ in nonzero):
+        if len(nonzero) == 1:
+            return constant(nonzero[0][1][0])
+        return constant(float(sum((float(values[0]) for _, values in nonzero), 0.0)))
+    count = _vote_count(nonzero)
     if count is not None:
         return count
-    told = [b"" if tree is None else tree.key for tree, _ in kept]
+    return _trees(nonzero)
+
+
+def _trees(terms: Sequence[tuple[Any, NDArray[Any]]]) -> Expr:
     parts = [
-        part for t, (_, values) in zip(told, kept, strict=True) for part in (t, bytes_of(values))
+        part
+        for tree, values in terms
+        for part in (b"" if tree is None else tree.key, bytes_of(values))
     ]
-    return make("trees", (), tuple(kept), *parts)
+    return make("trees", (), tuple(terms), *parts)
 
 
-def _counted(terms: list[tuple[Any, NDArray[Any]]]) -> Expr | None:
-    """A sum of several trees of ones and zeros, as a table of the number of ones."""
-    moving = [(tree, values) for tree, values in terms if tree is not None]
-    if len(moving) < 2 or not _is_count(terms):
+def _vote_count(terms: list[tuple[Any, NDArray[Any]]]) -> Expr | None:
+    """Return a sum of several trees of ones and zeros as a table of the number of ones."""
+    votes = [(tree, values) for tree, values in terms if tree is not None]
+    if len(votes) < 2 or not _is_count(terms):
         return None
     offset = float(sum(float(values[0]) for tree, values in terms if tree is None))
-    turned = moving[0][1][0] == 1.0
-    if turned:
-        moving = [(tree, 1.0 - values) for tree, values in moving]
-    parts = [part for tree, values in moving for part in (tree.key, bytes_of(values))]
-    base = make("trees", (), tuple(moving), *parts)
-    ones = np.arange(len(moving) + 1.0)
-    view = _Finite("count", base, (), ones)
-    return view.replaced(offset + (len(moving) - ones if turned else ones))
+    counts_zeros = votes[0][1][0] == 1.0
+    if counts_zeros:
+        votes = [(tree, 1.0 - values) for tree, values in votes]
+    ones = np.arange(len(votes) + 1.0)
+    view = _Finite("count", _trees(votes), (), ones)
+    return view.replaced(offset + (len(votes) - ones if counts_zeros else ones))
 
 
 def _is_count(terms: Iterable[tuple[Any, NDArray[Any]]]) -> bool:
@@ -337,14 +345,14 @@ def _is_count(terms: Iterable[tuple[Any, NDArray[Any]]]) -> bool:
 
 
 def dot(args: Sequence[Expr], weights: Sequence[float], bias: float | None = None) -> Expr:
-    """The sum of *args* times *weights* in an order of the library's own, and *bias*."""
+    """Add *args* times *weights*, and *bias*, in an order of the library's own."""
     coefficients = np.asarray(weights, dtype=np.float64)
     value = (coefficients, None if bias is None else float(bias))
     return make("dot", args, value, (coefficients + 0.0).tobytes(), repr(bias).encode())
 
 
 def running_sums(args: Sequence[Expr]) -> list[Expr]:
-    """The sums of the first one, two, three … of *args*, each made from the one before."""
+    """Return the sums of the first 1, 2, 3, ... of *args*, each computed from the one before."""
     if all(arg.op == "const" or (arg.op == "trees" and len(arg.value) == 1) for arg in args):
         terms = [
             (None, array_of([arg.value])) if arg.op == "const" else arg.value[0] for arg in args
@@ -394,4 +402,4 @@ _FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
     "round to float32": _float32,
     "argmax": lambda *xs: np.argmax(np.stack(xs), axis=0),
 }
-"""What may be carried out here as well as there: IEEE 754 leaves no choice of the result."""
+"""Operations that may be carried out here, since IEEE 754 fixes their result."""

@@ -1,7 +1,6 @@
-"""A graph's bytes in, every output as expressions of one row out.
+"""Read the bytes of a graph, and express every output by the cells of one row.
 
-Walks the ModelProto that will be sealed; an operator without a rule raises NotUnderstood for the
-outputs that need it.
+An operator without a rule raises NotUnderstood for the outputs that depend on it.
 """
 
 from __future__ import annotations
@@ -17,43 +16,43 @@ from edge_pipeline.proof.scalars import NotUnderstood, variable
 
 __all__ = ["Graph"]
 
-MOST_COLUMNS = 50_000
-"""Widest input read, in a third of a second; a hashed text has a million columns."""
+MAX_COLUMNS = 50_000
+"""Widest input that is read, in a third of a second.  Hashed text has a million columns."""
 
-MOST_SCALARS = 2_000_000
-"""A graph whose answers need more expressions is probed."""
+MAX_SCALARS = 2_000_000
+"""A graph whose outputs need more expressions is probed."""
 
 
 class Graph:
-    """The nodes of a graph by what they make; outputs are worked out when asked for.
+    """The nodes of a graph, run on expressions when an output is requested.
 
     Parameters
     ----------
     raw
-        A serialized ModelProto.
+        A serialized ModelProto, as it will be sealed.
     schema
-        Which cells may be missing.
+        Names the columns that may have missing values.
     """
 
     def __init__(self, raw: bytes, schema: Schema) -> None:
         proto = onnx.load_model_from_string(raw).graph
-        self._made = {name: node for node in proto.node for name in node.output if name}
-        self._order = {id(node): i for i, node in enumerate(proto.node)}
+        self._producers = {name: node for node in proto.node for name in node.output if name}
+        self._positions = {id(node): i for i, node in enumerate(proto.node)}
         self._nodes = proto.node
         self._values: dict[str, Any] = {
             tensor.name: constant_of(tensor) for tensor in proto.initializer
         }
         self._count = 0
-        for given in proto.input:
-            self._values.setdefault(given.name, _input(given, schema))
+        for graph_input in proto.input:
+            self._values.setdefault(graph_input.name, _cells(graph_input, schema))
 
     def output(self, name: str) -> NDArray[Any]:
-        """The expressions of one row's answer.
+        """Return the expressions of one row of the output *name*.
 
         Raises
         ------
         NotUnderstood
-            It depends on an operator, or on a use of one, that has no rule.
+            The output depends on an operator, or on a use of one, that has no rule.
         """
         for node in self._needed(name):
             self._run(node)
@@ -63,20 +62,20 @@ class Graph:
         return value.items
 
     def _needed(self, name: str) -> list[onnx.NodeProto]:
-        """The nodes that make *name*, in the order of the graph, without those done already."""
-        waiting, found = [name], set()
+        """Return the nodes that *name* depends on and that have not run, in the graph's order."""
+        waiting, positions = [name], set()
         while waiting:
-            wanted = waiting.pop()
-            if wanted in self._values or wanted == "":
+            value_name = waiting.pop()
+            if value_name in self._values or value_name == "":
                 continue
-            node = self._made.get(wanted)
+            node = self._producers.get(value_name)
             if node is None:
-                raise NotUnderstood(f"nothing makes {wanted}")
-            place = self._order[id(node)]
-            if place not in found:
-                found.add(place)
+                raise NotUnderstood(f"nothing makes {value_name}")
+            position = self._positions[id(node)]
+            if position not in positions:
+                positions.add(position)
                 waiting.extend(node.input)
-        return [self._nodes[place] for place in sorted(found)]
+        return [self._nodes[position] for position in sorted(positions)]
 
     def _run(self, node: onnx.NodeProto) -> None:
         rule = RULES.get((node.domain, node.op_type))
@@ -90,24 +89,29 @@ class Graph:
             if isinstance(result, Rows):
                 self._count += result.items.size
             self._values[name] = result
-        if self._count > MOST_SCALARS:
-            raise NotUnderstood(f"a row takes more than {MOST_SCALARS} expressions")
+        if self._count > MAX_SCALARS:
+            raise NotUnderstood(f"a row takes more than {MAX_SCALARS} expressions")
 
 
-def _input(given: onnx.ValueInfoProto, schema: Schema) -> Any:
-    tensor = given.type.tensor_type
+def _cells(graph_input: onnx.ValueInfoProto, schema: Schema) -> Any:
+    """Return one variable for each column of an input; None for an input of another kind."""
+    tensor = graph_input.type.tensor_type
     sizes = [dim.dim_value for dim in tensor.shape.dim]
-    kinds = {NUMBERS: onnx.TensorProto.DOUBLE, STRINGS: onnx.TensorProto.STRING}
-    if kinds.get(given.name) != tensor.elem_type or len(sizes) != 2 or sizes[1] > MOST_COLUMNS:
+    element_types = {NUMBERS: onnx.TensorProto.DOUBLE, STRINGS: onnx.TensorProto.STRING}
+    if (
+        element_types.get(graph_input.name) != tensor.elem_type
+        or len(sizes) != 2
+        or sizes[1] > MAX_COLUMNS
+    ):
         return None
-    textual = given.name == STRINGS
+    textual = graph_input.name == STRINGS
     full = {
         i
-        for i, at in enumerate(schema.textual if textual else schema.numeric)
-        if not schema.columns[at].missing
+        for i, position in enumerate(schema.textual if textual else schema.numeric)
+        if not schema.columns[position].missing
     }
     cells = [
-        variable(given.name, i, textual=textual, gap="" if i in full else "NaN")
+        variable(graph_input.name, i, textual=textual, missing_marker="" if i in full else "NaN")
         for i in range(sizes[1])
     ]
     return Rows(objects(cells, (sizes[1],)))

@@ -1,4 +1,4 @@
-"""Between which numbers a value lies: interval arithmetic, a little wider than it need be."""
+"""Compute intervals of values by interval arithmetic, rounded outwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Interval = tuple[float, float]
 
 
 def numeric(values: Sequence[object]) -> Interval:
-    """Of constants."""
+    """Return the interval of the constants *values*; NaN does not count."""
     array = np.asarray(values)
     if array.dtype.kind not in "fib" or not len(array):
         return ANY
@@ -25,7 +25,7 @@ ANY: Interval = (-math.inf, math.inf)
 
 
 def hull(intervals: Sequence[Interval]) -> Interval:
-    """All of *intervals*, and what lies between."""
+    """Return the smallest interval that contains all *intervals*."""
     return min(low for low, _ in intervals), max(high for _, high in intervals)
 
 
@@ -40,15 +40,16 @@ def _over(a: Interval, b: Interval) -> Interval:
     return _times(a, (1 / b[1], 1 / b[0]))
 
 
-def _grown(low: float, high: float) -> Interval:
+def _widened(low: float, high: float) -> Interval:
+    """Widen an interval by more than the rounding error of one operation."""
     return low - abs(low) * 1e-15, high + abs(high) * 1e-15
 
 
 RANGES: Mapping[str, Callable[[Sequence[Interval]], Interval]] = {
-    "add": lambda r: _grown(r[0][0] + r[1][0], r[0][1] + r[1][1]),
-    "sub": lambda r: _grown(r[0][0] - r[1][1], r[0][1] - r[1][0]),
-    "mul": lambda r: _grown(*_times(r[0], r[1])),
-    "div": lambda r: _grown(*_over(r[0], r[1])),
+    "add": lambda r: _widened(r[0][0] + r[1][0], r[0][1] + r[1][1]),
+    "sub": lambda r: _widened(r[0][0] - r[1][1], r[0][1] - r[1][0]),
+    "mul": lambda r: _widened(*_times(r[0], r[1])),
+    "div": lambda r: _widened(*_over(r[0], r[1])),
     "neg": lambda r: (-r[0][1], -r[0][0]),
     "relu": lambda r: (max(r[0][0], 0.0), max(r[0][1], 0.0)),
     "max": lambda r: (max(r[0][0], r[1][0]), max(r[0][1], r[1][1])),
@@ -60,7 +61,7 @@ RANGES: Mapping[str, Callable[[Sequence[Interval]], Interval]] = {
     "pow": lambda r: (0.0, _power(r)),
     "to float": lambda r: r[0],
     "to int": lambda r: r[0],
-    "round to float32": lambda r: _grown(r[0][0] * (1 + 1e-7), r[0][1] * (1 + 1e-7)),
+    "round to float32": lambda r: _widened(r[0][0] * (1 + 1e-7), r[0][1] * (1 + 1e-7)),
     "sorted": hull,
 }
 
@@ -75,5 +76,5 @@ def _power(ranges: Sequence[Interval]) -> float:
 
 
 def up(x: float) -> float:
-    """A little more, for the roundings of working the bound out."""
+    """Increase *x* slightly, to cover the rounding errors of computing a bound."""
     return x * (1 + 1e-9)

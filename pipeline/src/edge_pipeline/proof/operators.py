@@ -1,6 +1,6 @@
-"""A rule for every operator: its inputs as expressions in, its outputs as expressions out.
+"""Evaluate ONNX operators on expressions of one row.
 
-What only moves numbers about (Gather, Concat, Reshape) leaves no trace.
+Operators that only move numbers (Gather, Concat, Reshape) leave the expressions as they are.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Rows:
 
 
 class RowCount:
-    """A shape whose first size is the number of rows."""
+    """A shape whose first size is the number of rows; *sizes* are the others."""
 
     def __init__(self, sizes: tuple[int, ...] = ()) -> None:
         self.sizes = sizes
 
 
 def constant_of(tensor: onnx.TensorProto) -> NDArray[Any]:
-    """The values of an initializer."""
+    """Return the values of an initializer; text as Python strings."""
     values = numpy_helper.to_array(tensor)
     if tensor.data_type == onnx.TensorProto.STRING:
         texts = [item.decode() if isinstance(item, bytes) else str(item) for item in values.ravel()]
@@ -51,7 +51,7 @@ def constant_of(tensor: onnx.TensorProto) -> NDArray[Any]:
 
 
 def objects(values: Sequence[Any], shape: Sequence[int]) -> NDArray[Any]:
-    """*values* as an array of objects."""
+    """Return *values* as an array of objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array.reshape(shape)
@@ -61,7 +61,7 @@ _Rule = Callable[[Sequence[Any], Mapping[str, Any]], Sequence[Any]]
 
 
 def _expressions(value: Any, rank: int) -> NDArray[Any]:
-    """*value* as expressions of one row, for an operation on tensors of *rank* dimensions."""
+    """Return *value* as expressions of one row, for an operation on tensors of this rank."""
     if isinstance(value, Rows):
         if value.items.ndim + 1 != rank:
             raise NotUnderstood("tensors of different rank in one operation")
@@ -82,6 +82,8 @@ def _numbers(value: Any) -> NDArray[Any]:
 
 
 def _elementwise(op: Callable[..., Expr]) -> _Rule:
+    """Make the rule of an operator that broadcasts its inputs and applies *op* to each element."""
+
     def rule(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
         rank = max(v.items.ndim + 1 if isinstance(v, Rows) else np.ndim(v) for v in inputs)
         arrays = np.broadcast_arrays(*(_expressions(value, rank) for value in inputs))
@@ -91,7 +93,7 @@ def _elementwise(op: Callable[..., Expr]) -> _Rule:
     return rule
 
 
-def _named(op: str) -> _Rule:
+def _scalar_operation(op: str) -> _Rule:
     return _elementwise(lambda *args: apply(op, *args))
 
 
@@ -99,16 +101,16 @@ def _cast(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]
     op = _CASTS.get(attributes["to"])
     if op is None:
         raise NotUnderstood("a cast to an unusual type")
-    return _elementwise(lambda x: _casted(op, x))(inputs, attributes)
+    return _elementwise(lambda x: _cast_scalar(op, x))(inputs, attributes)
 
 
-def _casted(op: str, x: Expr) -> Expr:
-    """Rounded to single precision and back is one rounding; a float64 stays what it is."""
+def _cast_scalar(op: str, x: Expr) -> Expr:
+    """Cast one scalar; a cast of a float64 to float64 is none."""
     if x.op == "var" and x.value.textual:
         raise NotUnderstood("a number read from a text")
     if op == "to float" and x.op in ("round to float32", "var", "dot", "trees", "map"):
-        folded = apply(op, x)
-        return x if folded.op == "to float" else folded
+        result = apply(op, x)
+        return x if result.op == "to float" else result
     return apply(op, x)
 
 
@@ -120,14 +122,14 @@ _CASTS = {
 }
 
 
-def _move(inputs: Sequence[Any], how: Callable[[NDArray[Any]], NDArray[Any]]) -> Sequence[Any]:
-    """The same elements elsewhere; *how* is told an array with an axis for the rows."""
+def _move(inputs: Sequence[Any], function: Callable[[NDArray[Any]], NDArray[Any]]) -> Sequence[Any]:
+    """Rearrange elements with *function*, which gets an array whose first axis is the rows."""
     if not isinstance(inputs[0], Rows):
         raise NotUnderstood("a constant that is moved about")
-    moved = how(inputs[0].items[np.newaxis])
-    if moved.ndim == 0 or moved.shape[0] != 1:
+    result = function(inputs[0].items[np.newaxis])
+    if result.ndim == 0 or result.shape[0] != 1:
         raise NotUnderstood("the axis of the rows is moved")
-    return [Rows(moved.reshape(moved.shape[1:]))]
+    return [Rows(result.reshape(result.shape[1:]))]
 
 
 def _gather(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -138,17 +140,10 @@ def _gather(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[An
             raise NotUnderstood("a choice among the rows")
         return _move(inputs, lambda x: np.take(x, index, axis=axis))
     if isinstance(source, np.ndarray) and isinstance(index, Rows) and axis == 0:
-        rest = source.shape[1:]
         columns = source.reshape(len(source), -1).T
-        told = [columns_at(columns, each) for each in index.items.ravel()]
-        flat = [item for group in told for item in group]
-        return [Rows(objects(flat, (*index.items.shape, *rest)))]
+        flat = [take(column, each) for each in index.items.ravel() for column in columns]
+        return [Rows(objects(flat, (*index.items.shape, *source.shape[1:])))]
     raise NotUnderstood("Gather of rows by rows")
-
-
-def columns_at(columns: NDArray[Any], index: Expr) -> list[Expr]:
-    """Each of *columns* at *index*."""
-    return [take(column, index) for column in columns]
 
 
 def _gather_elements(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -157,19 +152,19 @@ def _gather_elements(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Se
         raise NotUnderstood("GatherElements by constants")
     if isinstance(source, np.ndarray) and attributes.get("axis", 0) == 0 and source.ndim == 2:
         columns = zip(_numbers(source).T, index.items, strict=False)
-        chosen = [take(column, each) for column, each in columns]
+        elements = [take(column, each) for column, each in columns]
     elif isinstance(source, Rows) and source.items.ndim == 1:
-        chosen = [make("select", [*source.items, each]) for each in index.items]
+        elements = [make("select", [*source.items, each]) for each in index.items]
     else:
         raise NotUnderstood("GatherElements of rows by columns")
-    return [Rows(objects(chosen, (len(chosen),)))]
+    return [Rows(objects(elements, (len(elements),)))]
 
 
 def _concat(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     axis = attributes["axis"]
     if isinstance(inputs[0], RowCount):
-        rest = [int(size) for value in inputs[1:] for size in _numbers(value)]
-        return [RowCount((*inputs[0].sizes, *rest))]
+        sizes = [int(size) for value in inputs[1:] for size in _numbers(value)]
+        return [RowCount((*inputs[0].sizes, *sizes))]
     ranks = {value.items.ndim + 1 for value in inputs if isinstance(value, Rows)}
     if len(ranks) != 1 or axis in (0, -next(iter(ranks))):
         raise NotUnderstood("rows under rows")
@@ -181,13 +176,13 @@ def _slice(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
     source, starts, stops, axes, *steps = inputs
     if not isinstance(source, Rows):
         raise NotUnderstood("a constant that is cut")
-    cuts: list[slice] = [slice(None)] * (source.items.ndim + 1)
-    every = steps[0] if steps else np.ones(len(axes), dtype=np.int64)
-    for start, stop, axis, step in zip(starts, stops, axes, every, strict=True):
-        if axis in (0, -len(cuts)) or step < 0:
+    slices: list[slice] = [slice(None)] * (source.items.ndim + 1)
+    step_sizes = steps[0] if steps else np.ones(len(axes), dtype=np.int64)
+    for start, stop, axis, step in zip(starts, stops, axes, step_sizes, strict=True):
+        if axis in (0, -len(slices)) or step < 0:
             raise NotUnderstood("rows that are cut")
-        cuts[axis] = slice(int(start), int(stop), int(step))
-    return _move(inputs, lambda x: x[tuple(cuts)])
+        slices[axis] = slice(int(start), int(stop), int(step))
+    return _move(inputs, lambda x: x[tuple(slices)])
 
 
 def _reshape(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
@@ -216,6 +211,7 @@ def _unsqueeze(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _product(X: Any, W: Any, bias: NDArray[Any] | None = None) -> Sequence[Any]:
+    """Multiply the row *X* by the constant matrix *W*."""
     if not isinstance(X, Rows) or X.items.ndim != 1 or not isinstance(W, np.ndarray):
         raise NotUnderstood("a product that is not of a row and a constant")
     if W.dtype != np.float64 or W.ndim > 2:
@@ -227,8 +223,8 @@ def _product(X: Any, W: Any, bias: NDArray[Any] | None = None) -> Sequence[Any]:
         else np.broadcast_to(np.ravel(bias), (columns.shape[1],)).tolist()
     )
     args = list(X.items)
-    made = [dot(args, column, b) for column, b in zip(columns.T, biases, strict=True)]
-    return [Rows(objects(made, () if W.ndim == 1 else (len(made),)))]
+    sums = [dot(args, column, b) for column, b in zip(columns.T, biases, strict=True)]
+    return [Rows(objects(sums, () if W.ndim == 1 else (len(sums),)))]
 
 
 def _matmul(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
@@ -247,8 +243,8 @@ def _softmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[A
     items = inputs[0].items
     if items.ndim != 1 or attributes.get("axis", -1) not in (-1, 1):
         raise NotUnderstood("Softmax over another axis than the columns")
-    made = [make("softmax", items, i, str(i).encode()) for i in range(len(items))]
-    return [Rows(objects(made, items.shape))]
+    probabilities = [make("softmax", items, i, str(i).encode()) for i in range(len(items))]
+    return [Rows(objects(probabilities, items.shape))]
 
 
 def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -257,9 +253,9 @@ def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[An
     if items.ndim != 1 or axis not in (-1, 1) or (last and len(items) != 2):
         raise NotUnderstood("ArgMax over another axis than the columns, or of the last of equals")
     if len(items) == 2:
-        about_zero = _is_zero(items[0]) or _is_negative_of(*items)
-        less = constant(0.0) if about_zero else items[0]
-        index = apply("to int", apply("greater or equal" if last else "greater", items[1], less))
+        compares_with_zero = _is_zero(items[0]) or _is_negative_of(*items)
+        first = constant(0.0) if compares_with_zero else items[0]
+        index = apply("to int", apply("greater or equal" if last else "greater", items[1], first))
     else:
         index = apply("argmax", *items)
     return [Rows(objects([index], (1,) if attributes.get("keepdims", 1) else ()))]
@@ -280,11 +276,11 @@ def _top_k(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any
     items = inputs[0].items
     if items.ndim != 1 or int(inputs[1][0]) != len(items) or attributes.get("largest", 1):
         raise NotUnderstood("TopK that is not a whole sort upwards")
-    places = [str(i).encode() for i in range(len(items))]
-    sides = [
-        [make(op, items, i, place) for i, place in enumerate(places)] for op in ("sorted", "order")
+    results = [
+        [make(op, items, i, str(i).encode()) for i in range(len(items))]
+        for op in ("sorted", "order")
     ]
-    return [Rows(objects(side, items.shape)) for side in sides]
+    return [Rows(objects(result, items.shape)) for result in results]
 
 
 def _cumsum(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -297,20 +293,17 @@ def _cumsum(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[An
     ):
         raise NotUnderstood("CumSum over another axis than the columns")
     columns = items.reshape(len(items), -1)
-    made = np.stack([objects(running_sums(list(column)), (len(items),)) for column in columns.T])
-    return [Rows(made.T.reshape(items.shape))]
+    sums = np.stack([objects(running_sums(list(column)), (len(items),)) for column in columns.T])
+    return [Rows(sums.T.reshape(items.shape))]
 
 
-def _reduce(op: str) -> _Rule:
-    def rule(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
-        items = inputs[0].items
-        if items.ndim != 1 or [int(axis) for axis in inputs[1]] not in ([1], [-1]):
-            raise NotUnderstood("a sum over another axis than the columns")
-        kept = [x for x in items if not _is_zero(x)] if op == "sum" else items
-        made = [kept[0] if len(kept) == 1 and op == "sum" else make(op, items)]
-        return [Rows(objects(made, (1,) if attributes.get("keepdims", 1) else ()))]
-
-    return rule
+def _reduce_sum(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
+    items = inputs[0].items
+    if items.ndim != 1 or [int(axis) for axis in inputs[1]] not in ([1], [-1]):
+        raise NotUnderstood("a sum over another axis than the columns")
+    terms = [x for x in items if not _is_zero(x)]
+    total = terms[0] if len(terms) == 1 else make("sum", items)
+    return [Rows(objects([total], (1,) if attributes.get("keepdims", 1) else ()))]
 
 
 def _label_encoder(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
@@ -318,7 +311,8 @@ def _label_encoder(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequ
     if set(attributes) != set(names):
         raise NotUnderstood("LabelEncoder with lists")
     keys, values, default = (constant_of(attributes[name]).tolist() for name in names)
-    table = dict(zip(reversed(keys), reversed(values), strict=True))  # the first of equals counts
+    # Of equal keys the first counts.
+    table = dict(zip(reversed(keys), reversed(values), strict=True))
     return _elementwise(lambda x: lookup(x, table, default[0]))(inputs, attributes)
 
 
@@ -332,13 +326,13 @@ def _expand(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
     source, shape = inputs
     if not isinstance(source, np.ndarray) or not isinstance(shape, RowCount):
         raise NotUnderstood("Expand of rows")
-    wide = np.broadcast_to(source, (1, *shape.sizes))[0]
-    return [Rows(objects([constant(item) for item in wide.ravel().tolist()], wide.shape))]
+    values = np.broadcast_to(source, (1, *shape.sizes))[0]
+    return [Rows(objects([constant(item) for item in values.ravel().tolist()], values.shape))]
 
 
 def _trees(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
-    made = tree_ensemble(list(inputs[0].items), attributes)
-    return [Rows(objects(made, (len(made),)))]
+    targets = tree_ensemble(list(inputs[0].items), attributes)
+    return [Rows(objects(targets, (len(targets),)))]
 
 
 def _is_infinite(x: Expr) -> Expr:
@@ -354,7 +348,7 @@ _NAMES = {
 }  # fmt: skip
 
 RULES: Mapping[tuple[str, str], _Rule] = {
-    **{("", op): _named(name) for op, name in _NAMES.items()},
+    **{("", op): _scalar_operation(name) for op, name in _NAMES.items()},
     ("", "Identity"): lambda inputs, _: inputs,
     ("", "Cast"): _cast,
     ("", "Where"): _elementwise(where),
@@ -372,7 +366,7 @@ RULES: Mapping[tuple[str, str], _Rule] = {
     ("", "ArgMax"): _argmax,
     ("", "TopK"): _top_k,
     ("", "CumSum"): _cumsum,
-    ("", "ReduceSum"): _reduce("sum"),
+    ("", "ReduceSum"): _reduce_sum,
     ("", "Shape"): _shape,
     ("", "Expand"): _expand,
     ("ai.onnx.ml", "LabelEncoder"): _label_encoder,

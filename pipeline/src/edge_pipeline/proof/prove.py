@@ -1,4 +1,4 @@
-"""``prove``: compare the graph's expressions with the estimator's, output by output."""
+"""Compare the expressions of the graph with those of the estimator, output by output."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import Schema
+from numpy.typing import NDArray
 
 from edge_pipeline.proof.bounds import Bounds
 from edge_pipeline.proof.counterexample import Contradicted
 from edge_pipeline.proof.formulas import boosting, linear, preprocessing, trees
-from edge_pipeline.proof.formulas.estimators import Oracle, expected
+from edge_pipeline.proof.formulas.registry import Formulas, expected_result
 from edge_pipeline.proof.graph_reader import Graph
 from edge_pipeline.proof.scalars import Expr, NotUnderstood
 
@@ -28,21 +29,21 @@ _FORMULAS = {
 
 
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""A graph or an estimator unlike any foreseen is not proven; it is no reason to refuse it."""
+"""An unforeseen graph or estimator is not proven; that is no reason to refuse it."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What is known of one output before any row is asked.
+    """The evidence for one output, without running the graph on any row.
 
     Attributes
     ----------
     level, bound, formula
         As in :class:`edge_runtime.bundle.manifest.OutputEvidence`.
     reason
-        Of ``probed``: what could not be followed.
+        Why the output is only ``probed``.
     contradicted
-        The graph has scikit-learn's formula with another number in it.
+        Whether the graph has scikit-learn's formula with another number in it.
     """
 
     level: str
@@ -59,64 +60,67 @@ def prove(
     outputs: Sequence[Output],
     *,
     dtypes: Sequence[Any] = (),
-    gaps: Sequence[Any] = (),
+    missing_markers: Sequence[Any] = (),
 ) -> Mapping[str, Proof]:
-    """What can be said of every output for every input.
+    """Prove that every output is scikit-learn's for every row, as far as the rules reach.
 
     Parameters
     ----------
     graph
         The ModelProto's bytes, as they are sealed.
     dtypes
-        Those that the estimator was trained on: of float32 columns scikit-learn computes in
-        float32, which only trees do in any case.
-    gaps
-        What stands for a missing value in each column that has some; NaN where this is left out.
+        Types of the training columns.  scikit-learn computes in float32 on float32 columns; trees
+        alone do so for every type.
+    missing_markers
+        The missing value of each column, None or NaN.  All are NaN where this is empty.
     """
     try:
-        read = Graph(graph, schema)
+        reader = Graph(graph, schema)
     except _SURPRISES as error:
         reason = f"the graph cannot be followed: {type(error).__name__}"
         return {output.name: Proof("probed", reason=reason) for output in outputs}
-    oracle = Oracle(_FORMULAS)
-    told: dict[str, Any] = {}
+    formulas = Formulas(_FORMULAS)
+    results: dict[str, Any] = {}
     proofs = {}
     for output in outputs:
         try:
             _check_precision(estimator, dtypes)
-            if output.method not in told:
-                told[output.method] = expected(oracle, estimator, output.method, schema, gaps)
-            wanted = told[output.method]
-            wanted = wanted if output.item is None else wanted[output.item]
-            proofs[output.name] = _proof(read.output(output.name), wanted, schema)
-        except NotUnderstood as why:
-            proofs[output.name] = Proof("probed", reason=str(why))
-        except Contradicted as why:
-            proofs[output.name] = Proof("probed", reason=str(why), contradicted=True)
+            if output.method not in results:
+                results[output.method] = expected_result(
+                    formulas, estimator, output.method, schema, missing_markers
+                )
+            result = results[output.method]
+            expected = result if output.item is None else result[output.item]
+            proofs[output.name] = _compare(reader.output(output.name), expected, schema)
+        except NotUnderstood as error:
+            proofs[output.name] = Proof("probed", reason=str(error))
+        except Contradicted as error:
+            proofs[output.name] = Proof("probed", reason=str(error), contradicted=True)
         except _SURPRISES as error:
-            # Without the error's own words, which may hold an address: a file's bytes repeat.
+            # Its message may hold an address, and two builds must write the same bytes.
             reason = f"no rule foresaw it: {type(error).__name__}"
             proofs[output.name] = Proof("probed", reason=reason)
     return proofs
 
 
 def _check_precision(estimator: Any, dtypes: Sequence[Any]) -> None:
-    narrow = any(getattr(d, "kind", "") == "f" and d.itemsize < 8 for d in dtypes)
-    if narrow and type(estimator) not in trees.FORMULAS:
+    has_float32 = any(getattr(d, "kind", "") == "f" and d.itemsize < 8 for d in dtypes)
+    if has_float32 and type(estimator) not in trees.FORMULAS:
         raise NotUnderstood("columns of single precision, in which scikit-learn computes")
 
 
-def _proof(items: Any, wanted: Any, schema: Schema) -> Proof:
-    columns = [wanted] if isinstance(wanted, Expr) else wanted
-    if not isinstance(columns, list) or items.ndim != (0 if isinstance(wanted, Expr) else 1):
+def _compare(actual: NDArray[Any], expected: Any, schema: Schema) -> Proof:
+    """Compare the expressions of one output with those of scikit-learn."""
+    columns = [expected] if isinstance(expected, Expr) else expected
+    if not isinstance(columns, list) or actual.ndim != (0 if isinstance(expected, Expr) else 1):
         raise NotUnderstood("an answer of another shape")
-    if items.size != len(columns):
-        raise NotUnderstood(f"{items.size} columns where scikit-learn has {len(columns)}")
+    if actual.size != len(columns):
+        raise NotUnderstood(f"{actual.size} columns where scikit-learn has {len(columns)}")
     bounds = Bounds(schema)
-    gaps = [bounds.difference(f, e) for f, e in zip(items.ravel(), columns, strict=True)]
-    bound = float(np.max(gaps, initial=0.0))
+    differences = [bounds.difference(a, e) for a, e in zip(actual.ravel(), columns, strict=True)]
+    bound = float(np.max(differences, initial=0.0))
     is_choice = any(column.op in _CHOICES for column in columns)
-    if bounds.sums or (bound and is_choice):
+    if bounds.has_sums or (bound and is_choice):
         return Proof("bounded", bound, _MARGIN if is_choice else _SUMS)
     if bound:
         names = ", ".join(sorted(bounds.libraries))

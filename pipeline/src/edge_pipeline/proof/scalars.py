@@ -1,7 +1,7 @@
-"""Scalars and constants: what every expression is made of.
+"""Define expressions of one scalar, tables of values, and the keys by which they are compared.
 
 Two expressions with the same ``key`` do the same float64 operations on the same inputs in the same
-order, up to the sign of a zero.
+order.  The sign of a zero may differ.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ __all__ = [
 ]
 
 
-class NotUnderstood(Exception):  # noqa: N818 - no fault: the answer is then probed
-    """A graph or an estimator has something that no rule here describes."""
+class NotUnderstood(Exception):  # noqa: N818 - no fault: the output is then probed
+    """No rule of this package describes a part of the graph or of the estimator."""
 
 
 @dataclass(frozen=True, eq=False)
 class Expr:
-    """One scalar.
+    """A scalar as a function of one row.
 
     Attributes
     ----------
     op
-        ``const``, ``var``, ``map``, ``trees``, ``count`` or an operation's name.
+        ``const``, ``var``, ``map``, ``trees``, ``count`` or the name of an operation.
     args
-        What it is computed from.
+        Arguments of the operation.
     value
         A constant, or the table, coefficients or trees that belong to the operation.
     key
-        Digest of all of it.
+        Digest of the other attributes.
     """
 
     op: str
@@ -70,27 +70,33 @@ SELF: Any = _Self()
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A function given value by value: *values* at *tokens*, *default* elsewhere."""
+    """A function listed value by value: *values* at *tokens*, *default* elsewhere."""
 
     tokens: tuple[Any, ...]
     values: NDArray[Any]
     default: Any
 
     def at(self, token: Any) -> Any:
-        """The value at *token*."""
-        found = self._place.get(token)
-        if found is not None:
-            return self.values[found]
+        """Return the value at *token*."""
+        position = self._positions.get(token)
+        if position is not None:
+            return self.values[position]
         return value_of(token) if self.default is SELF else self.default
 
-    _place: Mapping[Any, int] = field(init=False, repr=False)
+    _positions: Mapping[Any, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_place", {token: i for i, token in enumerate(self.tokens)})
+        object.__setattr__(self, "_positions", {token: i for i, token in enumerate(self.tokens)})
 
 
 def make(op: str, args: Iterable[Expr] = (), value: Any = None, *parts: bytes) -> Expr:
-    """An expression as it is given; *parts* are what its key needs of *value*."""
+    """Build an expression without simplifying it.
+
+    Parameters
+    ----------
+    parts
+        The contents of *value*, as bytes for the key.
+    """
     args = tuple(args)
     digest = hashlib.blake2b(op.encode() + b"\0", digest_size=16)
     for part in (*(arg.key for arg in args), *parts):
@@ -100,44 +106,49 @@ def make(op: str, args: Iterable[Expr] = (), value: Any = None, *parts: bytes) -
 
 @dataclass(frozen=True)
 class Cell:
-    """Which cell of the row a variable is.
+    """The cell of the row that a variable stands for.
 
     Attributes
     ----------
     block, position
-        The input of the graph, and the column of it.
+        Input of the graph, and column in this input.
     textual
-        Whether it holds text.
-    gap
-        What scikit-learn is given where a value is missing: ``NaN``, ``None``, or "" where none may
-        be missing, which the device sees to.
+        Whether the cell holds text.
+    missing_marker
+        What scikit-learn gets for a missing value: ``NaN`` or ``None``.  Empty where no value may
+        be missing; there the device refuses missing values.
     """
 
     block: str
     position: int
     textual: bool
-    gap: str
+    missing_marker: str
 
 
-def variable(block: str, position: int, *, textual: bool = False, gap: str = "NaN") -> Expr:
-    """A cell of the row."""
-    cell = Cell(block, position, textual, gap)
+def variable(
+    block: str, position: int, *, textual: bool = False, missing_marker: str = "NaN"
+) -> Expr:
+    """Build the expression of one cell of the row."""
+    cell = Cell(block, position, textual, missing_marker)
     return make("var", (), cell, f"{block}:{position}".encode())
 
 
 def constant(value: Any) -> Expr:
-    """A number, a truth value or a text."""
+    """Build the expression of a number, a boolean or a text."""
     value = _plain(value)
     return make("const", (), value, repr(token_of(value)).encode())
 
 
 def is_constant(expr: Expr) -> bool:
-    """Whether *expr* is the same for every row."""
+    """Return whether *expr* is the same for every row."""
     return expr.op == "const"
 
 
 def token_of(value: Any) -> tuple[str, Any]:
-    """*value* as a key of a table: one NaN, one zero, and numbers apart from truth values."""
+    """Return *value* as a key of a table.
+
+    All NaN are one key, and so are both zeros; floats, integers and booleans have different keys.
+    """
     value = _plain(value)
     if isinstance(value, float):
         return ("number", "nan" if math.isnan(value) else value + 0.0)
@@ -149,10 +160,10 @@ def token_of(value: Any) -> tuple[str, Any]:
 
 
 def array_of(values: Any) -> NDArray[Any]:
-    """*values* as float64, int64, booleans, or objects."""
+    """Return *values* as an array of float64, int64, booleans or objects."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fib":
-        wide = {"f": np.float64, "i": np.int64, "b": np.bool_}[values.dtype.kind]
-        return values.astype(wide, copy=False)
+        widest = {"f": np.float64, "i": np.int64, "b": np.bool_}[values.dtype.kind]
+        return values.astype(widest, copy=False)
     plain = [_plain(value) for value in values]
     kinds = {type(value) for value in plain}
     if len(kinds) == 1 and kinds <= {float, int, bool}:
@@ -165,7 +176,7 @@ def array_of(values: Any) -> NDArray[Any]:
 
 
 def bytes_of(values: NDArray[Any]) -> bytes:
-    """What a key needs of *values*; zeros of either sign are one, and all NaN."""
+    """Return *values* as bytes for a key; both zeros are the same, and all NaN."""
     if values.dtype == object:
         return repr([token_of(value) for value in values]).encode()
     if values.dtype == np.float64:
@@ -174,7 +185,7 @@ def bytes_of(values: NDArray[Any]) -> bytes:
 
 
 def item_of(value: Any) -> Any:
-    """*value* as a Python object."""
+    """Return *value* as a Python object."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -183,5 +194,5 @@ def _plain(value: Any) -> Any:
 
 
 def value_of(token: Any) -> Any:
-    """What :func:`token_of` made a key of."""
+    """Return a value with this token; the inverse of :func:`token_of`."""
     return math.nan if token[1] == "nan" and token[0] == "number" else token[1]

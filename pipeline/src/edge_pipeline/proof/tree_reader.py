@@ -1,4 +1,4 @@
-"""The attributes of an ``ai.onnx.ml::TreeEnsemble`` node in, one expression a target out."""
+"""Read a node ``ai.onnx.ml::TreeEnsemble`` as one expression for each target."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ __all__ = ["tree_ensemble"]
 _LEQ, _MEMBER = 0, 6
 _AVERAGE, _SUM = 0, 1
 
-MOST_CODES = 20_000
-"""A set's numbers lie below: tests/pipeline/proof/test_assumptions.py asks for as many."""
+MAX_CODES = 20_000
+"""The numbers of a set are below; tests/pipeline/proof/test_assumptions.py tries them all."""
 
-MOST_LEAF_VALUES = 50_000_000
-"""Leaves times targets that are looked at; a larger ensemble is probed."""
+MAX_LEAF_VALUES = 50_000_000
+"""Leaves times targets that are read; a larger ensemble is probed."""
 
 
 def tree_ensemble(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> list[Expr]:
-    """What each target of the node is.
+    """Return the expression of each target.
 
     Raises
     ------
     NotUnderstood
-        It adds otherwise than by a sum, compares otherwise than by at most, or holds no trees.
+        The node has another aggregate than a sum or mean, another comparison than ``<=``, or its
+        nodes are no trees.
     """
     aggregate = attributes.get("aggregate_function", _SUM)
     if aggregate not in (_AVERAGE, _SUM) or attributes.get("post_transform", 0):
@@ -40,11 +41,12 @@ def tree_ensemble(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> list
     splits = _splits(inputs, attributes)
     leaves = np.asarray(attributes["leaf_targetids"], dtype=np.int64)
     weights = _tensor(attributes, "leaf_weights")
-    # The operator's roots are nodes always.
     roots = np.asarray(attributes["tree_roots"], dtype=np.int64)
     n_targets = int(attributes["n_targets"])
-    used = -1 - np.concatenate([splits.yes, splits.no])
-    if not (roots.min(initial=0) >= 0 and used.max(initial=0) < len(leaves) == len(weights)):
+    leaf_references = -1 - np.concatenate([splits.true_branch, splits.false_branch])
+    if not (
+        roots.min(initial=0) >= 0 and leaf_references.max(initial=0) < len(leaves) == len(weights)
+    ):
         raise NotUnderstood("TreeEnsemble with a node that is none")
     if not (leaves.min(initial=0) >= 0 and leaves.max(initial=0) < n_targets):
         raise NotUnderstood("TreeEnsemble with a target that is none")
@@ -54,7 +56,7 @@ def tree_ensemble(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> list
         targets, values = leaves[order], weights[order]
         for target in np.unique(targets):
             size += len(order)
-            if size > MOST_LEAF_VALUES:
+            if size > MAX_LEAF_VALUES:
                 raise NotUnderstood("TreeEnsemble with more leaves and targets than are looked at")
             terms[target].append((tree, np.where(targets == target, values, 0.0)))
     sums = [tree_sum(each) if each else constant(0.0) for each in terms]
@@ -64,7 +66,7 @@ def tree_ensemble(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> list
 
 
 def _splits(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> Splits:
-    feature, *ways = (
+    feature, *branches = (
         np.asarray(attributes[name], dtype=np.int64)
         for name in (
             "nodes_featureids",
@@ -77,17 +79,17 @@ def _splits(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> Splits:
     modes = numpy_helper.to_array(attributes["nodes_modes"])
     if not np.isin(modes, (_LEQ, _MEMBER)).all():
         raise NotUnderstood("TreeEnsemble that compares otherwise than by at most")
-    nan = attributes.get("nodes_missing_value_tracks_true")
+    flags = attributes.get("nodes_missing_value_tracks_true")
     n_nodes = len(feature)
-    if {len(way) for way in ways} != {n_nodes} or not (feature < len(inputs)).all():
+    if {len(each) for each in branches} != {n_nodes} or not (feature < len(inputs)).all():
         raise NotUnderstood("TreeEnsemble with lists of different lengths")
-    yes, no, yes_leaf, no_leaf = ways
+    true_id, false_id, true_is_leaf, false_is_leaf = branches
     return Splits(
         feature=feature,
-        last=_tensor(attributes, "nodes_splits").copy(),
-        nan=np.zeros(n_nodes, bool) if nan is None else np.asarray(nan, dtype=bool),
-        yes=np.where(yes_leaf == 1, -1 - yes, yes),
-        no=np.where(no_leaf == 1, -1 - no, no),
+        threshold=_tensor(attributes, "nodes_splits"),
+        nan_is_true=np.zeros(n_nodes, bool) if flags is None else np.asarray(flags, dtype=bool),
+        true_branch=np.where(true_is_leaf == 1, -1 - true_id, true_id),
+        false_branch=np.where(false_is_leaf == 1, -1 - false_id, false_id),
         members=_members(np.flatnonzero(modes == _MEMBER), attributes),
     )
 
@@ -95,15 +97,15 @@ def _splits(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> Splits:
 def _members(
     nodes: NDArray[np.int64], attributes: Mapping[str, Any]
 ) -> dict[int, frozenset[float]]:
-    """The sets that nodes ask for: one after the other, each with a NaN behind it."""
+    """Return the set of each node; the attribute lists them all, with a NaN after each."""
     if not len(nodes):
         return {}
     values = _tensor(attributes, "membership_values")
     ends = np.flatnonzero(np.isnan(values))
     if len(ends) != len(nodes) or ends[-1] != len(values) - 1:
         raise NotUnderstood("TreeEnsemble with sets that are not one a node")
-    whole = values[~np.isnan(values)]
-    if not ((whole >= 0) & (whole < MOST_CODES) & (whole == np.trunc(whole))).all():
+    codes = values[~np.isnan(values)]
+    if not ((codes >= 0) & (codes < MAX_CODES) & (codes == np.trunc(codes))).all():
         raise NotUnderstood("TreeEnsemble with a set of other than whole numbers")
     starts = np.append(0, ends[:-1] + 1)
     sets = [frozenset(values[a:b].tolist()) for a, b in zip(starts, ends, strict=True)]
@@ -117,16 +119,17 @@ def _tensor(attributes: Mapping[str, Any], name: str) -> NDArray[np.float64]:
 
 
 def _check_precision(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> None:
-    """Double throughout; or single, where the input is rounded anyway and only votes are counted.
+    """Refuse single precision, except where it loses nothing.
 
-    Votes are 0 or 1, and float32 holds every whole number below 2**24.
+    It loses nothing where the input is rounded anyway and the leaves are votes.  Votes are 0 or 1,
+    and float32 holds every whole number up to 2**24.
     """
-    kinds = {attributes[name].data_type for name in ("nodes_splits", "leaf_weights")}
-    if kinds == {TensorProto.DOUBLE}:
+    types = {attributes[name].data_type for name in ("nodes_splits", "leaf_weights")}
+    if types == {TensorProto.DOUBLE}:
         return
-    votes = np.isin(numpy_helper.to_array(attributes["leaf_weights"]), (0.0, 1.0)).all()
+    are_votes = np.isin(numpy_helper.to_array(attributes["leaf_weights"]), (0.0, 1.0)).all()
     rounded = all(x.op in ("round to float32", "map", "const") for x in inputs)
-    counted = attributes.get("aggregate_function", _SUM) == _SUM
-    few = len(attributes["tree_roots"]) < 2**24
-    if kinds != {TensorProto.FLOAT} or not (votes and rounded and counted and few):
+    is_sum = attributes.get("aggregate_function", _SUM) == _SUM
+    is_exact = len(attributes["tree_roots"]) < 2**24
+    if types != {TensorProto.FLOAT} or not (are_votes and rounded and is_sum and is_exact):
         raise NotUnderstood("TreeEnsemble that adds in single precision")

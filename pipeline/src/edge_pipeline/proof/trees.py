@@ -1,8 +1,8 @@
-"""Trees in a canonical form: equal trees are equal bytes, however they were written down.
+"""Bring trees into a canonical form, in which equal trees are equal bytes.
 
-A question ``float32(x) <= threshold`` becomes the last float64 that goes left, found by bisection
-over all float64; a question about a category becomes the set of categories; children that were
-swapped are swapped back; nodes are numbered level by level.
+A split ``float32(x) <= threshold`` becomes ``x <= t`` for the largest float64 *t* that takes the
+true branch, found by bisection over all float64.  A split on a category becomes the set of
+categories; its branches may be swapped.  Nodes are numbered level by level.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from edge_pipeline.proof.expressions import apply, lookup_token
 from edge_pipeline.proof.scalars import SELF, Expr, NotUnderstood, Table, token_of
 
-__all__ = ["Splits", "Tree", "canonical_trees", "last_before_float32"]
+__all__ = ["Splits", "Tree", "canonical_trees", "largest_float64"]
 
 _Ints = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -29,80 +29,80 @@ _Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Inner nodes of any number of trees.
+    """The inner nodes of any number of trees.
 
     Attributes
     ----------
     feature
-        Which input a node asks about.
-    last
-        The largest float64 that takes the way *yes*.
-    nan
-        Whether NaN does.
-    yes, no
+        Position of the input that a node compares.
+    threshold
+        Values up to this one take the true branch.
+    nan_is_true
+        Whether NaN takes the true branch.
+    true_branch, false_branch
         Position of the next node, or ``-1 - leaf``.
     members
-        Nodes that ask for a set instead: the values that take the way *yes*.
-    answers
-        Nodes whose answer is given outright: a truth value that is looked up from the input.
+        For nodes that test membership of a set: the values that take the true branch.
+    conditions
+        For nodes that look up the branch: the boolean expression of the input.
     """
 
     feature: _Ints
-    last: _Floats
-    nan: _Bools
-    yes: _Ints
-    no: _Ints
+    threshold: _Floats
+    nan_is_true: _Bools
+    true_branch: _Ints
+    false_branch: _Ints
     members: Mapping[int, frozenset[float]] = field(default_factory=dict)
-    answers: Mapping[int, Expr] = field(default_factory=dict)
+    conditions: Mapping[int, Expr] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """One tree, level by level.
+    """One tree, with its nodes level by level.
 
     Attributes
     ----------
     key
-        Digest of its questions and its shape; leaf values are kept apart.
-    is_leaf, last, nan
-        One a node.
-    asked
-        Digest of what each node asks about, shape (n_nodes, 2).
+        Digest of its splits and its shape, without the values of the leaves.
+    is_leaf, threshold, nan_is_true
+        Shape (n_nodes,); the last two as in :class:`Splits`.
+    input_keys
+        Keys of the expressions that the nodes compare, shape (n_nodes, 2).
     inputs
-        The expressions that its questions are about.
-    about
-        Of the digests in *asked*: the number that is compared, or the looked-up answer.
+        The inputs of the splits.
+    split_inputs
+        Key to expression: the number that is compared, or the looked-up condition.
     """
 
     key: bytes
     is_leaf: _Bools
-    asked: NDArray[np.uint64]
-    last: _Floats
-    nan: _Bools
+    input_keys: NDArray[np.uint64]
+    threshold: _Floats
+    nan_is_true: _Bools
     inputs: tuple[Expr, ...]
-    about: Mapping[bytes, Expr] = field(default_factory=dict)
+    split_inputs: Mapping[bytes, Expr] = field(default_factory=dict)
 
 
 def canonical_trees(
     splits: Splits, roots: _Ints, inputs: Sequence[Expr]
 ) -> list[tuple[Tree, _Ints]]:
-    """Each tree with its leaves in canonical order.
+    """Return each tree, with the positions of its leaves in canonical order.
 
     Parameters
     ----------
     roots
-        One a tree: a node, or ``-1 - leaf``.
+        Root of each tree: a node, or ``-1 - leaf``.
     inputs
-        What the features are.
+        The expressions that *feature* numbers.
 
     Raises
     ------
     NotUnderstood
-        The nodes do not make trees, or ask what has no rule.
+        The nodes are no trees, or a split has no rule.
     """
-    bare = [x.args[0] if x.op == "round to float32" else x for x in inputs]
+    unrounded = [x.args[0] if x.op == "round to float32" else x for x in inputs]
     rounded = np.array([x.op == "round to float32" for x in inputs], dtype=bool)
-    splits, asked, about = _questions(splits, bare, rounded)
+    splits, input_keys, split_inputs = _canonical_splits(splits, unrounded, rounded)
     ref, tree = np.asarray(roots, dtype=np.int64), np.arange(len(roots))
     levels: list[tuple[_Ints, _Ints]] = []
     visited = 0
@@ -113,14 +113,14 @@ def canonical_trees(
         visited += len(nodes)
         if visited > len(splits.feature) or (len(nodes) and nodes.max() >= len(splits.feature)):
             raise NotUnderstood("a tree ensemble whose nodes are no trees")
-        ref = np.stack([splits.yes[nodes], splits.no[nodes]], axis=1).ravel()
+        ref = np.stack([splits.true_branch[nodes], splits.false_branch[nodes]], axis=1).ravel()
         tree = np.repeat(tree[inner], 2)
     refs = np.concatenate([ref for ref, _ in levels])
     trees = np.concatenate([tree for _, tree in levels])
     order = np.argsort(trees, kind="stable")
     starts = np.searchsorted(trees[order], np.arange(len(roots) + 1))
     return [
-        _tree(refs[order[start:stop]], splits, asked, bare, about)
+        _tree(refs[order[start:stop]], splits, input_keys, unrounded, split_inputs)
         for start, stop in pairwise(starts.tolist())
     ]
 
@@ -128,62 +128,72 @@ def canonical_trees(
 def _tree(
     ref: _Ints,
     splits: Splits,
-    asked: NDArray[np.uint64],
+    input_keys: NDArray[np.uint64],
     inputs: Sequence[Expr],
-    about: Mapping[bytes, Expr],
+    split_inputs: Mapping[bytes, Expr],
 ) -> tuple[Tree, _Ints]:
+    """Gather the nodes of one tree, and digest them."""
     leaf = ref < 0
-    node = np.where(leaf, 0, ref)
-    if not len(splits.feature):
-        nothing = np.zeros(len(ref))
-        what, last, nan = np.zeros((len(ref), 2), np.uint64), nothing, nothing != 0
-        used: tuple[Expr, ...] = ()
-    else:
-        what = np.where(leaf[:, np.newaxis], np.uint64(0), asked[node])
-        last = np.where(leaf, 0.0, splits.last[node])
-        nan = ~leaf & splits.nan[node]
-        used = tuple(inputs[i] for i in np.unique(splits.feature[node[~leaf]]))
+    keys = np.zeros((len(ref), 2), np.uint64)
+    threshold, nan_is_true = np.zeros(len(ref)), np.zeros(len(ref), bool)
+    nodes = ref[~leaf]
+    keys[~leaf], threshold[~leaf] = input_keys[nodes], splits.threshold[nodes]
+    nan_is_true[~leaf] = splits.nan_is_true[nodes]
+    tree_inputs = tuple(inputs[i] for i in np.unique(splits.feature[nodes]))
     digest = hashlib.blake2b(digest_size=16)
-    for part in (leaf, what, last, nan):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return Tree(digest.digest(), leaf, what, last, nan, used, about), -1 - ref[leaf]
+    for part in (leaf, keys, threshold, nan_is_true):
+        digest.update(part.tobytes())
+    tree = Tree(digest.digest(), leaf, keys, threshold, nan_is_true, tree_inputs, split_inputs)
+    return tree, -1 - ref[leaf]
 
 
-def _questions(
-    splits: Splits, bare: Sequence[Expr], rounded: _Bools
+def _canonical_splits(
+    splits: Splits, inputs: Sequence[Expr], rounded: _Bools
 ) -> tuple[Splits, NDArray[np.uint64], dict[bytes, Expr]]:
-    """Canonical splits, a digest of what every node asks about, and what the digests are of."""
-    last, cast = splits.last + 0.0, rounded[splits.feature]
-    last[cast] = last_before_float32(last[cast])
-    asked = np.frombuffer(b"".join(x.key for x in bare), dtype=np.uint64).reshape(-1, 2)
-    asked = asked[splits.feature]
-    about = {x.key: x for x in bare}
-    yes, no = splits.yes.copy(), splits.no.copy()
-    nan = splits.nan & np.array([*map(may_be_nan, bare), False])[splits.feature]
-    known: dict[Any, tuple[Expr, bool]] = {}
-    finite = np.array([*(x.op == "map" and x.value.default is not SELF for x in bare), False])
-    looked_up = np.flatnonzero(finite[splits.feature]).tolist()
-    for node in {*looked_up, *splits.members, *splits.answers}:
-        x, values = bare[splits.feature[node]], splits.members.get(node)
-        given = splits.answers.get(node)
-        asks = given.key if given else last[node] if values is None else values
-        mark = (x.key, asks, bool(nan[node]))
-        if mark not in known:
-            told = given or _answers(x, values, last[node], bool(nan[node]))
-            known[mark] = _turned(told)
-        question, turned = known[mark]
-        about[question.key] = question
-        asked[node] = np.frombuffer(question.key, dtype=np.uint64)
-        if turned:
-            yes[node], no[node] = no[node], yes[node]
-        last[node], nan[node] = 0.0, False
-    return replace(splits, last=last, nan=nan, yes=yes, no=no), asked, about
+    """Return canonical splits, the keys of their inputs, and the expressions of these keys."""
+    threshold, cast = splits.threshold + 0.0, rounded[splits.feature]
+    threshold[cast] = largest_float64(threshold[cast])
+    keys = np.frombuffer(b"".join(x.key for x in inputs), dtype=np.uint64).reshape(-1, 2)
+    keys = keys[splits.feature]
+    expressions = {x.key: x for x in inputs}
+    true_branch, false_branch = splits.true_branch.copy(), splits.false_branch.copy()
+    nan_is_true = splits.nan_is_true & np.array([*map(may_be_nan, inputs), False])[splits.feature]
+    is_table = np.array([*(x.op == "map" and x.value.default is not SELF for x in inputs), False])
+    nodes_of_tables = np.flatnonzero(is_table[splits.feature]).tolist()
+    canonical: dict[Any, tuple[Expr, bool]] = {}
+    for node in {*nodes_of_tables, *splits.members, *splits.conditions}:
+        x, members = inputs[splits.feature[node]], splits.members.get(node)
+        condition = splits.conditions.get(node)
+        test = condition.key if condition else threshold[node] if members is None else members
+        split = (x.key, test, bool(nan_is_true[node]))
+        if split not in canonical:
+            condition = condition or _table_condition(
+                x, members, threshold[node], bool(nan_is_true[node])
+            )
+            canonical[split] = _true_for_most(condition)
+        condition, is_negated = canonical[split]
+        expressions[condition.key] = condition
+        keys[node] = np.frombuffer(condition.key, dtype=np.uint64)
+        if is_negated:
+            true_branch[node], false_branch[node] = false_branch[node], true_branch[node]
+        threshold[node], nan_is_true[node] = 0.0, False
+    splits = replace(
+        splits,
+        threshold=threshold,
+        nan_is_true=nan_is_true,
+        true_branch=true_branch,
+        false_branch=false_branch,
+    )
+    return splits, keys, expressions
 
 
 def may_be_nan(x: Expr) -> bool:
-    """Whether *x* may be NaN for a row that the schema allows; if not, no way is taken by one."""
+    """Return whether *x* may be NaN for a row that the schema allows.
+
+    Where it may not, the branch that NaN takes does not matter.
+    """
     if x.op == "var":
-        return bool(x.value.gap)
+        return bool(x.value.missing_marker)
     if x.op == "const":
         return bool(x.value != x.value)
     if x.op == "map":
@@ -196,57 +206,62 @@ def may_be_nan(x: Expr) -> bool:
     if x.op in ("add", "sub", "mul", "div") and x.args[1].op == "const":
         c = x.args[1].value
         return not (isinstance(c, float) and math.isfinite(c) and c) or may_be_nan(x.args[0])
-    return x.op not in _WHOLE and (x.op != "to float" or may_be_nan(x.args[0]))
+    return x.op not in _NEVER_NAN and (x.op != "to float" or may_be_nan(x.args[0]))
 
 
-_WHOLE = frozenset(
+_NEVER_NAN = frozenset(
     {"greater", "greater or equal", "equal", "and", "or", "not", "isnan", "to bool", "to int"}
 )
-"""What answers with truth values or whole numbers, of which none is NaN."""
+"""Operations whose results are booleans or integers, of which none is NaN."""
 
 
-def _answers(x: Expr, members: frozenset[float] | None, last: float, nan: bool) -> Expr:
-    """What a node answers for every value that *x* is looked up from."""
+def _table_condition(
+    x: Expr, members: frozenset[float] | None, threshold: float, nan_is_true: bool
+) -> Expr:
+    """Return a split on the table *x* as a boolean table: which entries take the true branch."""
     if x.op != "map" or x.value.default is SELF:
         raise NotUnderstood("a set of numbers asked of a column that is no code")
     table: Table = x.value
-    if members is not None and nan:
+    if members is not None and nan_is_true:
         raise NotUnderstood("a set of numbers with a way for NaN")
 
-    def says_yes(value: Any) -> bool:
+    def is_true(value: Any) -> bool:
         if value != value:
-            return nan and members is None
+            return nan_is_true and members is None
         if members is not None and not float(value).is_integer():
             raise NotUnderstood("a set of numbers asked of a fraction")
-        return value in members if members is not None else bool(value <= last)
+        return value in members if members is not None else bool(value <= threshold)
 
-    values = {token: says_yes(table.at(token)) for token in table.tokens}
-    return lookup_token(x.args[0], values, says_yes(table.default))
+    values = {token: is_true(table.at(token)) for token in table.tokens}
+    return lookup_token(x.args[0], values, is_true(table.default))
 
 
-def _turned(question: Expr) -> tuple[Expr, bool]:
-    """The question, turned so that most answer yes; whether it was turned."""
-    if question.op not in ("const", "map"):
+def _true_for_most(condition: Expr) -> tuple[Expr, bool]:
+    """Negate *condition* if its default is False; return it and whether it was negated."""
+    if condition.op not in ("const", "map"):
         raise NotUnderstood("a set of categories asked of what is no category")
-    default = bool(question.value if question.op == "const" else question.value.default)
-    return (question if default else apply("not", question)), not default
+    default = bool(condition.value if condition.op == "const" else condition.value.default)
+    return (condition if default else apply("not", condition)), not default
 
 
-def last_before_float32(threshold: _Floats) -> _Floats:
-    """The largest float64 *x* with ``float32(x) <= threshold``: bisection over all float64."""
-    distinct, back = np.unique(threshold, return_inverse=True)
+def largest_float64(threshold: _Floats) -> _Floats:
+    """Return the largest float64 *x* with ``float32(x) <= threshold``.
+
+    Found by bisection over all float64, numbered in ascending order.
+    """
+    distinct, inverse = np.unique(threshold, return_inverse=True)
     infinite = int(np.array(np.inf).view(np.int64))
     low = np.full(len(distinct), -infinite)  # float32(-inf) is at most any threshold
     high = np.full(len(distinct), infinite + 1)
     with np.errstate(over="ignore"):
         while (low + 1 < high).any():
             middle = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
-            left = _float_at(middle).astype(np.float32).astype(np.float64) <= distinct
-            low, high = np.where(left, middle, low), np.where(left, high, middle)
-    return (_float_at(low) + 0.0)[back]
+            is_below = _float_at(middle).astype(np.float32).astype(np.float64) <= distinct
+            low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
+    return (_float_at(low) + 0.0)[inverse]
 
 
-def _float_at(place: _Ints) -> _Floats:
-    """Every float64 in ascending order, numbered from zero both ways."""
-    magnitude = np.abs(place).view(np.float64)
-    return np.where(place < 0, -magnitude, magnitude)
+def _float_at(number: _Ints) -> _Floats:
+    """Return the float64 with this number in ascending order; 0.0 has the number 0."""
+    magnitude = np.abs(number).view(np.float64)
+    return np.where(number < 0, -magnitude, magnitude)

@@ -151,7 +151,7 @@ def _prove_outputs(model: OnnxModel, oracle: Oracle) -> Mapping[str, Proof]:
         model.schema,
         model.outputs,
         dtypes=oracle.sample.dtypes,
-        gaps=oracle.sample.missing_markers,
+        missing_markers=oracle.sample.missing_markers,
     )
 
 

@@ -1,1 +1,1 @@
-"""The formulas of scikit-learn's estimators, as expressions."""
+"""Express the methods of scikit-learn's estimators by formulas."""

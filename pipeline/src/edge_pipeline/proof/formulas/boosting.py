@@ -1,4 +1,4 @@
-"""Boosting and bagging of trees: which constant comes first, which tree next, and the link."""
+"""Formulas of boosting and bagging: the constant, the trees in their order, and the link."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sklearn import dummy, ensemble
 from sklearn._loss import link as links
 
 from edge_pipeline.proof.expressions import apply, running_sums, take, tree_sum
-from edge_pipeline.proof.formulas.estimators import (
-    Answer,
+from edge_pipeline.proof.formulas.registry import (
     Formula,
-    Oracle,
-    chosen,
+    Formulas,
+    Result,
+    label_of_highest,
     labels_of,
     looked_up,
 )
-from edge_pipeline.proof.formulas.trees import added, divided, each_tree
+from edge_pipeline.proof.formulas.trees import added, child_references, divided, each_tree
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
 from edge_pipeline.proof.trees import Splits, canonical_trees
 
@@ -29,12 +29,12 @@ _INITS = (dummy.DummyRegressor, dummy.DummyClassifier)
 
 
 def softmax(scores: Sequence[Expr]) -> list[Expr]:
-    """Softmax of one row."""
+    """Return the softmax of one row."""
     return [make("softmax", scores, i, str(i).encode()) for i in range(len(scores))]
 
 
 def _linked(model: Any, raw: Sequence[Expr]) -> list[Expr]:
-    """The inverse of the loss's link."""
+    """Apply the inverse of the loss's link function."""
     link = type(model._loss.link)
     if link is links.MultinomialLogit:
         return softmax(raw)
@@ -51,25 +51,25 @@ _INVERSES: Mapping[type, Callable[[Expr], Expr]] = {
 }
 
 
-def _two_or_more(answer: Sequence[Expr]) -> list[Expr]:
-    """Of two classes the second's probability is computed, the first's is the rest of one."""
-    if len(answer) > 1:
-        return list(answer)
-    return [apply("sub", constant(1.0), answer[0]), answer[0]]
+def _class_probabilities(computed: Sequence[Expr]) -> list[Expr]:
+    """Of two classes, P(class 1) is computed and P(class 0) = 1 - P(class 1)."""
+    if len(computed) > 1:
+        return list(computed)
+    return [apply("sub", constant(1.0), computed[0]), computed[0]]
 
 
-def _flat(raw: list[Expr]) -> Answer:
+def _flat(raw: list[Expr]) -> Result:
     return raw[0] if len(raw) == 1 else raw
 
 
 def _by_sign(classes: Any, raw: list[Expr], op: str) -> Expr:
     if len(raw) > 1:
-        return chosen(classes, raw)
+        return label_of_highest(classes, raw)
     return take(labels_of(classes), apply("to int", apply(op, raw[0], constant(0.0))))
 
 
 def _gradient_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
-    """GradientBoosting*._raw_predict: ``init``, then the learning rate times each tree's value."""
+    """Follow GradientBoosting*._raw_predict: ``init``, then rate times each tree's value."""
     if not (isinstance(model.init_, str) or type(model.init_) in _INITS):
         raise NotUnderstood("an init estimator that is not constant")
     if getattr(model.init_, "strategy", "prior") in ("stratified", "uniform"):
@@ -87,9 +87,9 @@ def _gradient_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
 
 
 def _histogram_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
-    """HistGradientBoosting*._raw_predict: the baseline, then each tree's value."""
+    """Follow HistGradientBoosting*._raw_predict: the baseline, then the value of each tree."""
     columns, encoders = _histogram_columns(model, X)
-    known = model._bin_mapper.make_known_categories_bitsets()
+    training_bitsets = model._bin_mapper.make_known_categories_bitsets()
     raw = []
     for k, first in enumerate(np.ravel(model._baseline_prediction).tolist()):
         terms: list[tuple[Any, NDArray[Any]]] = [(None, np.array([first]))]
@@ -98,12 +98,14 @@ def _histogram_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
             leaf = nodes["is_leaf"].astype(bool)
             splits = Splits(
                 feature=np.where(leaf, 0, nodes["feature_idx"]).astype(np.int64),
-                last=nodes["num_threshold"].astype(np.float64),
-                nan=nodes["missing_go_to_left"].astype(bool) & ~leaf,
-                yes=_child(nodes["left"], leaf),
-                no=_child(nodes["right"], leaf),
-                answers={
-                    int(node): _category_answer(iteration[k], node, encoders, known, columns)
+                threshold=nodes["num_threshold"].astype(np.float64),
+                nan_is_true=nodes["missing_go_to_left"].astype(bool) & ~leaf,
+                true_branch=child_references(nodes["left"], leaf),
+                false_branch=child_references(nodes["right"], leaf),
+                conditions={
+                    int(node): _category_condition(
+                        iteration[k], node, encoders, training_bitsets, columns
+                    )
                     for node in np.flatnonzero(nodes["is_categorical"].astype(bool) & ~leaf)
                 },
             )
@@ -114,39 +116,38 @@ def _histogram_raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
     return raw
 
 
-def _child(children: Any, leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
-    at = np.asarray(children).astype(np.int64)
-    return np.where(leaf[at], -1 - at, at)
-
-
 def _histogram_columns(model: Any, X: Sequence[Expr]) -> tuple[list[Expr], list[Any]]:
-    """The columns as the trees number them, categorical ones first, and their categories."""
+    """Return the columns as the trees number them, categorical first, and their categories."""
     if model._preprocessor is None:
         return list(X), []
-    first = np.flatnonzero(model.is_categorical_)
-    rest = np.flatnonzero(~model.is_categorical_)
+    categorical = np.flatnonzero(model.is_categorical_)
+    numeric = np.flatnonzero(~model.is_categorical_)
     encoder = model._preprocessor.named_transformers_["encoder"]
-    return [X[int(i)] for i in [*first, *rest]], list(encoder.categories_)
+    return [X[int(i)] for i in [*categorical, *numeric]], list(encoder.categories_)
 
 
-def _category_answer(
+def _category_condition(
     predictor: Any,
     node: Any,
     encoders: list[Any],
     bitsets: tuple[Any, Any],
     columns: Sequence[Expr],
 ) -> Expr:
-    """Whether the row goes left: looked up from the category; a missing or unknown one has a way.
+    """Return a boolean table: the categories that go left, and whether missing and unseen ones do.
 
-    ``_predict_one_from_raw_data`` in sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx.
+    Follows ``_predict_one_from_raw_data`` in
+    sklearn/ensemble/_hist_gradient_boosting/_predictor.pyx.
     """
     row = predictor.nodes[node]
     feature, missing_left = int(row["feature_idx"]), bool(row["missing_go_to_left"])
-    left = predictor.raw_left_cat_bitsets[int(row["bitset_idx"])]
-    seen = bitsets[0][bitsets[1][feature]]
-    known = [(c, i) for i, c in enumerate(encoders[feature]) if c == c]  # NaN: missing
-    goes_left = [_has(left, i) or (not _has(seen, i) and missing_left) for _, i in known]
-    return looked_up(columns[feature], [c for c, _ in known], goes_left, missing_left)
+    left_bitset = predictor.raw_left_cat_bitsets[int(row["bitset_idx"])]
+    training_bitset = bitsets[0][bitsets[1][feature]]
+    categories = [(c, i) for i, c in enumerate(encoders[feature]) if c == c]  # NaN: missing
+    goes_left = [
+        _has(left_bitset, i) or (not _has(training_bitset, i) and missing_left)
+        for _, i in categories
+    ]
+    return looked_up(columns[feature], [c for c, _ in categories], goes_left, missing_left)
 
 
 def _has(bitset: Any, code: int) -> bool:
@@ -167,13 +168,13 @@ def _raw(model: Any, X: Sequence[Expr]) -> list[Expr]:
 
 _BOOSTED: Mapping[str, Formula] = {
     "decision_function": lambda _, model, X: _flat(_raw(model, X)),
-    "predict_proba": lambda _, model, X: _two_or_more(_linked(model, _raw(model, X))),
+    "predict_proba": lambda _, model, X: _class_probabilities(_linked(model, _raw(model, X))),
     "predict": lambda _, model, X: _by_sign(model.classes_, _raw(model, X), _RAW[type(model)][1]),
 }
 
 
-def _ada_decision(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
-    """AdaBoostClassifier.decision_function: votes with weights over the sum of the weights."""
+def _ada_decision(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    """Follow AdaBoostClassifier.decision_function: weighted votes by the sum of the weights."""
     n_classes = model.n_classes_
     if n_classes == 1:
         raise NotUnderstood("AdaBoostClassifier of one class")
@@ -182,61 +183,63 @@ def _ada_decision(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
     for label in model.classes_:
         terms = []
         for (tree, form, leaves), weight in walked:
-            says = tree.classes_[np.argmax(tree.tree_.value[leaves, 0, :], axis=1)] == label
-            terms.append((form, np.where(says, weight, -1 / (n_classes - 1) * weight)))
+            votes_for_label = (
+                tree.classes_[np.argmax(tree.tree_.value[leaves, 0, :], axis=1)] == label
+            )
+            terms.append((form, np.where(votes_for_label, weight, -1 / (n_classes - 1) * weight)))
         votes.append(divided(added(terms), float(model.estimator_weights_.sum())))
     if n_classes > 2:
         return votes
     return apply("add", apply("neg", votes[0]), votes[1])
 
 
-def _ada_probabilities(oracle: Oracle, model: Any, X: Sequence[Expr]) -> list[Expr]:
-    decision = _ada_decision(oracle, model, X)
+def _ada_probabilities(formulas: Formulas, model: Any, X: Sequence[Expr]) -> list[Expr]:
+    decision = _ada_decision(formulas, model, X)
     if isinstance(decision, Expr):
         return softmax([divided(apply("neg", decision), 2), divided(decision, 2)])
     return softmax([divided(each, model.n_classes_ - 1) for each in decision])
 
 
-def _ada_label(oracle: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
-    decision = _ada_decision(oracle, model, X)
+def _ada_label(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+    decision = _ada_decision(formulas, model, X)
     raw = [decision] if isinstance(decision, Expr) else decision
     return _by_sign(model.classes_, raw, "greater")
 
 
-def _ada_median(_: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
-    """AdaBoostRegressor: the first prediction, sorted, that half of the weight is at or below."""
-    said = [
+def _ada_median(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+    """Return the weighted median: the lowest prediction with half of the weight at or below it."""
+    predictions = [
         added([(form, tree.tree_.value[leaves, 0, 0])])
         for tree, form, leaves in each_tree(model.estimators_, X)
     ]
-    weights = np.asarray(model.estimator_weights_, dtype=np.float64)[: len(said)]
-    places = [str(i).encode() for i in range(len(said))]
-    ascending = [make("sorted", said, i, place) for i, place in enumerate(places)]
-    order = [make("order", said, i, place) for i, place in enumerate(places)]
+    weights = np.asarray(model.estimator_weights_, dtype=np.float64)[: len(predictions)]
+    positions = [str(i).encode() for i in range(len(predictions))]
+    ascending = [make("sorted", predictions, i, position) for i, position in enumerate(positions)]
+    order = [make("order", predictions, i, position) for i, position in enumerate(positions)]
     reached = running_sums([take(weights, each) for each in order])
     half = apply("mul", constant(0.5), reached[-1])
-    first = [apply("to int", apply("greater or equal", each, half)) for each in reached]
-    return make("select", [*ascending, apply("argmax", *first)])
+    is_reached = [apply("to int", apply("greater or equal", each, half)) for each in reached]
+    return make("select", [*ascending, apply("argmax", *is_reached)])
 
 
-def _bagged_probabilities(_: Oracle, model: Any, X: Sequence[Expr]) -> list[Expr]:
+def _bagged_probabilities(_: Formulas, model: Any, X: Sequence[Expr]) -> list[Expr]:
     walked = list(each_tree(model.estimators_, X, model.estimators_features_))
     sums = []
     for code in range(model.n_classes_):
         terms = []
         for tree, form, leaves in walked:
-            place = np.flatnonzero(np.asarray(tree.classes_) == code)
+            column = np.flatnonzero(np.asarray(tree.classes_) == code)
             values = tree.tree_.value[leaves, 0, :]
-            terms.append((form, values[:, place[0]] if len(place) else np.zeros(len(leaves))))
+            terms.append((form, values[:, column[0]] if len(column) else np.zeros(len(leaves))))
         sums.append(divided(added(terms), model.n_estimators))
     return sums
 
 
-def _bagged_label(oracle: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
-    return chosen(model.classes_, _bagged_probabilities(oracle, model, X))
+def _bagged_label(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+    return label_of_highest(model.classes_, _bagged_probabilities(formulas, model, X))
 
 
-def _bagged_regression(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _bagged_regression(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     walked = list(each_tree(model.estimators_, X, model.estimators_features_))
     sums = [
         divided(

@@ -1,4 +1,4 @@
-"""Linear models and multi-layer perceptrons: products whose order of summation is the library's."""
+"""Formulas of linear models and multi-layer perceptrons: sums in an order of the library's own."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from sklearn.svm import LinearSVC, LinearSVR
 
 from edge_pipeline.proof.expressions import apply, dot, take
 from edge_pipeline.proof.formulas.boosting import softmax
-from edge_pipeline.proof.formulas.estimators import Answer, Formula, Oracle, chosen, labels_of
+from edge_pipeline.proof.formulas.registry import (
+    Formula,
+    Formulas,
+    Result,
+    label_of_highest,
+    labels_of,
+)
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
 
 __all__ = ["FORMULAS"]
 
 
 def _scores(model: Any, X: Sequence[Expr]) -> list[Expr]:
-    """``X @ coef_.T + intercept_``, one a row of ``coef_``."""
+    """Return ``X @ coef_.T + intercept_``, one expression for each row of ``coef_``."""
     coefficients = model.coef_
     if hasattr(coefficients, "toarray"):
         coefficients = coefficients.toarray()
@@ -32,28 +38,28 @@ def _scores(model: Any, X: Sequence[Expr]) -> list[Expr]:
     ]
 
 
-def _prediction(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _prediction(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     scores = _scores(model, X)
     return scores if np.ndim(model.coef_) == 2 else scores[0]
 
 
-def _decision(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _decision(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     scores = _scores(model, X)
     return scores if len(scores) > 1 else scores[0]
 
 
-def _label(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _label(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     if getattr(getattr(model, "_label_binarizer", None), "y_type_", "").startswith("multilabel"):
         raise NotUnderstood("a linear model of several labels at once")
     scores = _scores(model, X)
     if len(scores) > 1:
-        return chosen(model.classes_, scores)
+        return label_of_highest(model.classes_, scores)
     second = apply("to int", apply("greater", scores[0], constant(0.0)))
     return take(labels_of(model.classes_), second)
 
 
-def _probabilities(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
-    """LogisticRegression.predict_proba of scikit-learn 1.8 and later."""
+def _probabilities(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    """Follow LogisticRegression.predict_proba of scikit-learn 1.8 and later."""
     if getattr(model, "multi_class", "deprecated") != "deprecated":
         raise NotUnderstood("a model that an older scikit-learn fitted")
     scores = _scores(model, X)
@@ -63,7 +69,7 @@ def _probabilities(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
     return [apply("sub", constant(1.0), second), second]
 
 
-def _generalized(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _generalized(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     link = type(model._base_loss.link)
     if link is links.IdentityLink:
         return _scores(model, X)[0]
@@ -73,7 +79,7 @@ def _generalized(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
 
 
 def _layers(net: Any, X: Sequence[Expr]) -> list[Expr]:
-    """BaseMultilayerPerceptron._forward_pass_fast."""
+    """Follow BaseMultilayerPerceptron._forward_pass_fast."""
     X = list(X)
     last = len(net.coefs_) - 1
     for i, (weights, bias) in enumerate(zip(net.coefs_, net.intercepts_, strict=True)):
@@ -99,24 +105,24 @@ _ACTIVATIONS: Mapping[str, Callable[[Expr], Expr]] = {
 }
 
 
-def _net_prediction(_: Oracle, net: Any, X: Sequence[Expr]) -> Answer:
-    answer = _layers(net, X)
-    return answer if len(answer) > 1 else answer[0]
+def _net_prediction(_: Formulas, net: Any, X: Sequence[Expr]) -> Result:
+    outputs = _layers(net, X)
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
-def _net_probabilities(_: Oracle, net: Any, X: Sequence[Expr]) -> Answer:
-    answer = _layers(net, X)
-    if len(answer) > 1:
-        return answer
-    return [apply("sub", constant(1.0), answer[0]), answer[0]]
+def _net_probabilities(_: Formulas, net: Any, X: Sequence[Expr]) -> Result:
+    outputs = _layers(net, X)
+    if len(outputs) > 1:
+        return outputs
+    return [apply("sub", constant(1.0), outputs[0]), outputs[0]]
 
 
-def _net_label(_: Oracle, net: Any, X: Sequence[Expr]) -> Answer:
-    kind, answer = net._label_binarizer.y_type_, _layers(net, X)
+def _net_label(_: Formulas, net: Any, X: Sequence[Expr]) -> Result:
+    kind, outputs = net._label_binarizer.y_type_, _layers(net, X)
     if kind == "multiclass":
-        return chosen(net.classes_, answer)
+        return label_of_highest(net.classes_, outputs)
     if kind == "binary" and len(net.classes_) == 2:
-        above = apply("to int", apply("greater", answer[0], constant(0.5)))
+        above = apply("to int", apply("greater", outputs[0], constant(0.5)))
         return take(labels_of(net.classes_), above)
     raise NotUnderstood("a network of several labels at once")
 

@@ -1,4 +1,4 @@
-"""Scalers, encoders and imputers, and estimators in a row or side by side."""
+"""Formulas of scalers, encoders and imputers, and of Pipeline, ColumnTransformer, FeatureUnion."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from edge_pipeline.proof.expressions import apply
-from edge_pipeline.proof.formulas.estimators import (
-    Answer,
+from edge_pipeline.proof.formulas.registry import (
     Formula,
-    Oracle,
-    is_gap,
+    Formulas,
+    Result,
+    is_missing,
     is_text,
     looked_up,
 )
@@ -33,22 +33,22 @@ def _each(op: str, X: Sequence[Expr], row: Any) -> list[Expr]:
     ]
 
 
-def _standard(_: Oracle, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
+def _standard(_: Formulas, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
     X = _each("sub", X, scaler.mean_) if scaler.with_mean else list(X)
     return _each("div", X, scaler.scale_) if scaler.with_std else X
 
 
-def _robust(_: Oracle, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
+def _robust(_: Formulas, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
     X = _each("sub", X, scaler.center_) if scaler.with_centering else list(X)
     return _each("div", X, scaler.scale_) if scaler.with_scaling else X
 
 
-def _min_max(_: Oracle, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
+def _min_max(_: Formulas, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
     X = _each("add", _each("mul", X, scaler.scale_), scaler.min_)
     return _clipped(X, *scaler.feature_range) if scaler.clip else X
 
 
-def _max_abs(_: Oracle, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
+def _max_abs(_: Formulas, scaler: Any, X: Sequence[Expr]) -> list[Expr]:
     X = _each("div", X, scaler.scale_)
     return _clipped(X, -1.0, 1.0) if getattr(scaler, "clip", False) else X
 
@@ -58,19 +58,21 @@ def _clipped(X: Sequence[Expr], low: float, high: float) -> list[Expr]:
     return [apply("min", apply("max", x, low_), high_) for x in X]
 
 
-def _binarizer(_: Oracle, binarizer: Any, X: Sequence[Expr]) -> list[Expr]:
+def _binarizer(_: Formulas, binarizer: Any, X: Sequence[Expr]) -> list[Expr]:
     threshold = constant(float(binarizer.threshold))
     return [apply("to float", apply("less", threshold, x)) for x in X]
 
 
 def _codes(encoder: Any, i: int) -> tuple[list[int], int, int]:
-    """The code of each category of column *i*, how many codes there are, and an unknown one's.
+    """Return the code of each category of column *i*, the number of codes, and the unknown code.
 
-    Infrequent categories share the last code; -1 is none.
+    Infrequent categories share the last code.  -1 is no code.
     """
     categories = list(encoder.categories_[i])
-    rare = getattr(encoder, "infrequent_categories_", None)
-    infrequent = [] if rare is None or rare[i] is None else list(rare[i])
+    infrequent_lists = getattr(encoder, "infrequent_categories_", None)
+    infrequent = (
+        [] if infrequent_lists is None or infrequent_lists[i] is None else list(infrequent_lists[i])
+    )
     frequent = [c for c in categories if not _among(c, infrequent)]
     codes = [len(frequent) if _among(c, infrequent) else _position(c, frequent) for c in categories]
     shares = bool(infrequent) and encoder.handle_unknown in ("infrequent_if_exist", "warn")
@@ -78,8 +80,12 @@ def _codes(encoder: Any, i: int) -> tuple[list[int], int, int]:
 
 
 def _is_infrequent(encoder: Any, i: int, category: Any) -> bool:
-    rare = getattr(encoder, "infrequent_categories_", None)
-    return rare is not None and rare[i] is not None and _among(category, list(rare[i]))
+    infrequent_lists = getattr(encoder, "infrequent_categories_", None)
+    return (
+        infrequent_lists is not None
+        and infrequent_lists[i] is not None
+        and _among(category, list(infrequent_lists[i]))
+    )
 
 
 def _among(value: Any, values: Sequence[Any]) -> bool:
@@ -92,8 +98,8 @@ def _position(value: Any, values: Sequence[Any]) -> int:
     )
 
 
-def _one_hot(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
-    """OneHotEncoder.transform: 1 in the column of the category, no 1 for an unknown one."""
+def _one_hot(_: Formulas, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow OneHotEncoder.transform: 1 in the column of the category, none for an unknown one."""
     columns = []
     for i, x in enumerate(X):
         codes, n_codes, unknown = _codes(encoder, i)
@@ -107,123 +113,128 @@ def _one_hot(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
     return columns
 
 
-def _ordinal(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
-    """OrdinalEncoder.transform; of a value that it refuses any answer would do."""
+def _ordinal(_: Formulas, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow OrdinalEncoder.transform; for a category that it refuses, any code would do."""
     dtype = np.dtype(encoder.dtype)
 
-    def told(code: float) -> float:
-        """*code* as the encoder's dtype holds it."""
+    def converted(code: float) -> float:
+        """Convert *code* to the encoder's dtype."""
         return float(np.asarray(code).astype(dtype)) if dtype.kind in "biuf" else float(code)
 
     columns = []
     for i, x in enumerate(X):
         codes, _n, _unknown = _codes(encoder, i)
-        unknown = -1.0 if encoder.unknown_value is None else told(encoder.unknown_value)
-        answers = []
-        gap = [c for c in encoder.categories_[i] if isinstance(c, float) and c != c]
+        unknown = -1.0 if encoder.unknown_value is None else converted(encoder.unknown_value)
+        category_codes = []
+        missing = [c for c in encoder.categories_[i] if isinstance(c, float) and c != c]
         for category, code in zip(encoder.categories_[i], codes, strict=True):
-            if _among(category, gap):
-                answers.append(told(encoder.encoded_missing_value))
+            if _among(category, missing):
+                category_codes.append(converted(encoder.encoded_missing_value))
                 continue
-            # A gap is no category among those that infrequent ones come after.
-            behind = bool(gap) and _is_infrequent(encoder, i, category)
-            answers.append(told(code - behind))
-        columns.append(looked_up(x, encoder.categories_[i], answers, unknown))
+            # The code of infrequent categories does not count the missing value.
+            is_shifted = bool(missing) and _is_infrequent(encoder, i, category)
+            category_codes.append(converted(code - is_shifted))
+        columns.append(looked_up(x, encoder.categories_[i], category_codes, unknown))
     return columns
 
 
-def _target_means(_: Oracle, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
-    """TargetEncoder.transform: a mean for each category, of several classes one for each."""
-    several = encoder.target_type_ == "multiclass"
-    means = list(encoder.target_mean_) if several else [float(encoder.target_mean_)]
+def _target_means(_: Formulas, encoder: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow TargetEncoder.transform: a mean for each category, and for each class of several."""
+    is_multiclass = encoder.target_type_ == "multiclass"
+    means = list(encoder.target_mean_) if is_multiclass else [float(encoder.target_mean_)]
     columns = []
     for i, x in enumerate(X):
         for k, mean in enumerate(means):
-            told = encoder.encodings_[i * len(means) + k].tolist()
-            columns.append(looked_up(x, encoder.categories_[i], told, float(mean)))
+            encodings = encoder.encodings_[i * len(means) + k].tolist()
+            columns.append(looked_up(x, encoder.categories_[i], encodings, float(mean)))
     return columns
 
 
-def _filled(_: Oracle, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
-    """SimpleImputer.transform: the statistic where the mark stands; columns without one leave."""
+def _filled(_: Formulas, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow SimpleImputer.transform: columns without a statistic are dropped."""
     columns = []
     for x, fill in zip(X, imputer.statistics_.tolist(), strict=True):
         if isinstance(fill, float) and fill != fill and not imputer.keep_empty_features:
             continue
         if isinstance(fill, str) and not is_text(x):
-            fill = float("nan")  # for a gap, if there is one, what nobody would fill in
+            fill = float("nan")  # scikit-learn never fills text into numbers
         elif not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
             fill = float(np.asarray(fill).astype(imputer._fill_dtype))
-        replacement = str(MISSING_STRING if is_gap(fill) else fill) if is_text(x) else float(fill)
+        replacement = (
+            str(MISSING_STRING if is_missing(fill) else fill) if is_text(x) else float(fill)
+        )
         columns.append(looked_up(x, [imputer.missing_values], [replacement], SELF))
     if imputer.add_indicator:
         columns += [apply("to float", mark) for mark in _marks(_, imputer.indicator_, X)]
     return columns
 
 
-def _marks(_: Oracle, indicator: Any, X: Sequence[Expr]) -> list[Expr]:
-    """MissingIndicator.transform."""
+def _marks(_: Formulas, indicator: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow MissingIndicator.transform."""
     return [
         looked_up(X[int(i)], [indicator.missing_values], [True], False) for i in indicator.features_
     ]
 
 
 def _does_nothing(step: Any) -> bool:
-    """Whether a step hands on what it gets; ColumnTransformer fits "passthrough" as the last."""
-    named = step is None or (isinstance(step, str) and step == "passthrough")
-    return named or (type(step) is pp.FunctionTransformer and step.func is None)
+    """Return whether a step returns its input.
+
+    ColumnTransformer replaces "passthrough" by a FunctionTransformer without a function.
+    """
+    is_passthrough = step is None or (isinstance(step, str) and step == "passthrough")
+    return is_passthrough or (type(step) is pp.FunctionTransformer and step.func is None)
 
 
-def _function(_: Oracle, transformer: Any, X: Sequence[Expr]) -> list[Expr]:
+def _function(_: Formulas, transformer: Any, X: Sequence[Expr]) -> list[Expr]:
     if transformer.func is not None:
         raise NotUnderstood("a function of the user's own")
     return list(X)
 
 
 def _pipeline(method: str) -> Formula:
-    def formula(oracle: Oracle, pipeline: Any, X: Sequence[Expr]) -> Answer:
+    def formula(formulas: Formulas, pipeline: Any, X: Sequence[Expr]) -> Result:
         *before, (_, last) = pipeline.steps
         for _, step in before:
             if not _does_nothing(step):
-                X = oracle.transformed(step, X)
-        return list(X) if _does_nothing(last) else oracle.answer(last, method, X)
+                X = formulas.transform(step, X)
+        return list(X) if _does_nothing(last) else formulas.result(last, method, X)
 
     return formula
 
 
-def _side_by_side(oracle: Oracle, union: Any, X: Sequence[Expr]) -> list[Expr]:
-    """ColumnTransformer.transform: each transformer's columns, in the order they are listed."""
+def _side_by_side(formulas: Formulas, union: Any, X: Sequence[Expr]) -> list[Expr]:
+    """Follow ColumnTransformer.transform: the columns of each transformer, in their order."""
     columns: list[Expr] = []
-    for name, transformer, given in union.transformers_:
-        at = np.arange(len(X))[union._transformer_to_input_indices[name]]
-        chosen = [X[int(i)] for i in np.atleast_1d(at)]
-        if not chosen or (isinstance(transformer, str) and transformer == "drop"):
+    for name, transformer, selection in union.transformers_:
+        positions = np.arange(len(X))[union._transformer_to_input_indices[name]]
+        transformed = [X[int(i)] for i in np.atleast_1d(positions)]
+        if not transformed or (isinstance(transformer, str) and transformer == "drop"):
             continue
-        if np.isscalar(given):
+        if np.isscalar(selection):
             raise NotUnderstood("a ColumnTransformer that hands over a vector")
         if not _does_nothing(transformer):
-            chosen = oracle.transformed(transformer, chosen)
-        columns += _weighted(union, name, chosen)
+            transformed = formulas.transform(transformer, transformed)
+        columns += _weighted(union, name, transformed)
     return _of_one_dtype(columns)
 
 
-def _union(oracle: Oracle, union: Any, X: Sequence[Expr]) -> list[Expr]:
+def _union(formulas: Formulas, union: Any, X: Sequence[Expr]) -> list[Expr]:
     columns: list[Expr] = []
     for name, transformer in union.transformer_list:
         if isinstance(transformer, str) and transformer == "drop":
             continue
-        made = list(X) if _does_nothing(transformer) else oracle.transformed(transformer, X)
-        columns += _weighted(union, name, made)
+        transformed = list(X) if _does_nothing(transformer) else formulas.transform(transformer, X)
+        columns += _weighted(union, name, transformed)
     return _of_one_dtype(columns)
 
 
 def _of_one_dtype(columns: list[Expr]) -> list[Expr]:
-    """*columns* as ``np.hstack`` has them: MissingIndicator's truths are numbers beside numbers."""
-    truths = [c.op == "map" and isinstance(c.value.default, bool) for c in columns]
-    if all(truths):
+    """Convert booleans to numbers where other columns are numbers, as ``np.hstack`` does."""
+    are_booleans = [c.op == "map" and isinstance(c.value.default, bool) for c in columns]
+    if all(are_booleans):
         return columns
-    pairs = zip(columns, truths, strict=True)
-    return [apply("to float", column) if truth else column for column, truth in pairs]
+    pairs = zip(columns, are_booleans, strict=True)
+    return [apply("to float", column) if is_boolean else column for column, is_boolean in pairs]
 
 
 def _weighted(union: Any, name: str, columns: list[Expr]) -> list[Expr]:

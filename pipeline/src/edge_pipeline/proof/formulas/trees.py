@@ -1,4 +1,4 @@
-"""Trees and forests: ``float32(x) <= threshold``, a sum in the order of the trees, one division."""
+"""Formulas of trees and forests: splits on float32, a sum in the order of the trees, a division."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sklearn import tree as sktree
 from sklearn.ensemble._iforest import _average_path_length
 
 from edge_pipeline.proof.expressions import apply, tree_sum, where
-from edge_pipeline.proof.formulas.estimators import Answer, Formula, Oracle, chosen
+from edge_pipeline.proof.formulas.registry import Formula, Formulas, Result, label_of_highest
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
 from edge_pipeline.proof.trees import Splits, Tree, canonical_trees
 
-__all__ = ["FORMULAS", "SINGLE_TREES", "added", "divided", "each_tree"]
+__all__ = ["FORMULAS", "SINGLE_TREES", "added", "child_references", "divided", "each_tree"]
 
 _CLASSIFIERS = (sktree.DecisionTreeClassifier, sktree.ExtraTreeClassifier)
 _REGRESSORS = (sktree.DecisionTreeRegressor, sktree.ExtraTreeRegressor)
@@ -26,56 +26,56 @@ SINGLE_TREES = _CLASSIFIERS + _REGRESSORS
 def each_tree(
     trees: Sequence[Any], X: Sequence[Expr], features: Sequence[Any] | None = None
 ) -> Iterator[tuple[Any, Tree, NDArray[np.int64]]]:
-    """Every fitted tree with its canonical form and the nodes that are its leaves, in that order.
+    """Yield each fitted tree with its canonical form and the nodes that are its leaves.
 
     Parameters
     ----------
     features
-        The columns that each tree was given; None when each was given all.
+        The columns of each tree; None where each tree has all.
     """
     # The trees cast their input: sklearn.tree._classes.BaseDecisionTree._validate_X_predict.
     rounded = [make("round to float32", [x]) for x in X]
     for i, tree in enumerate(trees):
         if type(tree) not in SINGLE_TREES:
             raise NotUnderstood(f"an ensemble of {type(tree).__name__}")
-        given = rounded if features is None else [rounded[int(at)] for at in features[i]]
+        inputs = rounded if features is None else [rounded[int(at)] for at in features[i]]
         nodes = tree.tree_
         leaf = nodes.children_left < 0
         splits = Splits(
             feature=np.where(leaf, 0, nodes.feature).astype(np.int64),
-            last=nodes.threshold.astype(np.float64),
-            nan=nodes.missing_go_to_left.astype(bool) & ~leaf,
-            yes=_child(nodes.children_left, leaf),
-            no=_child(nodes.children_right, leaf),
+            threshold=nodes.threshold.astype(np.float64),
+            nan_is_true=nodes.missing_go_to_left.astype(bool) & ~leaf,
+            true_branch=child_references(nodes.children_left, leaf),
+            false_branch=child_references(nodes.children_right, leaf),
         )
-        (canonical,) = canonical_trees(splits, np.array([-1 if leaf[0] else 0]), given)
+        (canonical,) = canonical_trees(splits, np.array([-1 if leaf[0] else 0]), inputs)
         yield tree, *canonical
 
 
-def _child(children: Any, leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """A leaf is called ``-1 - node``."""
-    at = np.asarray(children, dtype=np.int64)
-    return np.where(leaf[at], -1 - at, at)
+def child_references(children: Any, is_leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the positions of the children, or ``-1 - position`` for leaves."""
+    positions = np.asarray(children).astype(np.int64)
+    return np.where(is_leaf[positions], -1 - positions, positions)
 
 
 def added(terms: Sequence[tuple[Tree, NDArray[Any]]]) -> Expr:
-    """The trees' values, one after the other."""
+    """Return the sum of the trees' values, in their order."""
     return tree_sum(terms)
 
 
 def divided(total: Expr, count: float) -> Expr:
-    """``total / count``."""
+    """Return ``total / count``."""
     return apply("div", total, constant(float(count)))
 
 
 def _targets(tree: Any) -> list[tuple[Any, int, int]]:
-    """Classes of each target, its position, and their number."""
-    several = tree.classes_ if tree.n_outputs_ > 1 else [tree.classes_]
-    return [(classes, k, len(classes)) for k, classes in enumerate(several)]
+    """Return the classes of each target, its position, and the number of classes."""
+    classes_of_targets = tree.classes_ if tree.n_outputs_ > 1 else [tree.classes_]
+    return [(classes, k, len(classes)) for k, classes in enumerate(classes_of_targets)]
 
 
 def _means(model: Any, X: Sequence[Expr]) -> list[tuple[Any, list[Expr]]]:
-    """Classes, and the mean of the trees' probabilities, target by target."""
+    """Return the classes of each target, and the mean of the trees' probabilities."""
     trees = model.estimators_ if hasattr(model, "estimators_") else [model]
     walked = list(each_tree(trees, X))
     result = []
@@ -90,17 +90,17 @@ def _means(model: Any, X: Sequence[Expr]) -> list[tuple[Any, list[Expr]]]:
     return result
 
 
-def _probabilities(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _probabilities(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     means = [mean for _, mean in _means(model, X)]
     return tuple(means) if len(means) > 1 else means[0]
 
 
-def _label(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
-    labels = [chosen(classes, mean) for classes, mean in _means(model, X)]
+def _label(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    labels = [label_of_highest(classes, mean) for classes, mean in _means(model, X)]
     return labels if len(labels) > 1 else labels[0]
 
 
-def _regression(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
+def _regression(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
     trees = model.estimators_ if hasattr(model, "estimators_") else [model]
     walked = list(each_tree(trees, X))
     sums = [
@@ -112,18 +112,20 @@ def _regression(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
     return sums if len(sums) > 1 else sums[0]
 
 
-def _embedding(_: Oracle, model: Any, X: Sequence[Expr]) -> Answer:
-    """RandomTreesEmbedding: ``apply``, then one column for each leaf."""
+def _embedding(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    """Follow RandomTreesEmbedding.transform: ``apply``, then a column for each leaf."""
     walked = each_tree(model.estimators_, X)
     return [
         added([(form, (leaves == leaf).astype(np.float64))])
-        for (_, form, leaves), known in zip(walked, model.one_hot_encoder_.categories_, strict=True)
-        for leaf in known
+        for (_, form, leaves), leaves_of_training in zip(
+            walked, model.one_hot_encoder_.categories_, strict=True
+        )
+        for leaf in leaves_of_training
     ]
 
 
 def _depth(model: Any, X: Sequence[Expr]) -> Expr:
-    """IsolationForest: how deep a row falls, summed over the trees."""
+    """Return the depth of a row in an IsolationForest, summed over the trees."""
     paths = zip(
         each_tree(model.estimators_, X, model.estimators_features_),
         model._decision_path_lengths,
@@ -139,7 +141,7 @@ def _usual_depth(model: Any) -> float:
     return float((len(model.estimators_) * _average_path_length([model._max_samples]))[0])
 
 
-def _isolation_scores(_: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
+def _isolation_scores(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
     usual = _usual_depth(model)
     if usual == 0:
         raise NotUnderstood("an IsolationForest of one training row")
@@ -147,14 +149,14 @@ def _isolation_scores(_: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
     return apply("neg", power)
 
 
-def _isolation_decision(oracle: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
-    return apply("sub", _isolation_scores(oracle, model, X), constant(float(model.offset_)))
+def _isolation_decision(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+    return apply("sub", _isolation_scores(formulas, model, X), constant(float(model.offset_)))
 
 
-def _isolation_label(_: Oracle, model: Any, X: Sequence[Expr]) -> Expr:
-    """-1 below the depth at which numpy's own decision stops being negative.
+def _isolation_label(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+    """Return -1 below the depth at which numpy's own decision is no longer negative.
 
-    The decision grows with the depth; so it is enough to find that float64 by bisection.
+    The decision grows with the depth, so bisection finds this float64.
     """
     usual, offset = _usual_depth(model), float(model.offset_)
     if usual == 0:

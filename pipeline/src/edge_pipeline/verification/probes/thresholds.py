@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge_pipeline.data.sample import Sample
-from edge_pipeline.proof.trees import last_before_float32
+from edge_pipeline.proof.trees import largest_float64
 
 __all__ = ["threshold_rows"]
 
@@ -80,7 +80,7 @@ def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> 
         splits = numpy_helper.to_array(tree["nodes_splits"])
         single = splits.dtype == np.float32
         thresholds = splits.astype(np.float64)
-        thresholds = last_before_float32(thresholds) if single else thresholds
+        thresholds = largest_float64(thresholds) if single else thresholds
         columns = _matching_columns(X, blocks[NUMBERS], single)
         first = _first_rows(X, tree, splits)
         for feature, threshold, row in zip(
