@@ -134,6 +134,12 @@ def test_trees_behind_encoders_and_imputers_are_proven() -> None:
     assert {p.level for p in proofs(forest, table(), classes()).values()} == {"proven"}
 
 
+def test_columns_that_nobody_reads_weaken_no_proof() -> None:
+    X = table().assign(note="unread", when=pd.Timestamp("2020-01-01"))
+    forest = make_pipeline(columns(), ensemble.RandomForestClassifier(**few))
+    assert {p.level for p in proofs(forest, X, classes()).values()} == {"proven"}
+
+
 def test_trees_behind_a_binarizer_are_proven() -> None:
     X = numbers()
     model = make_pipeline(Binarizer(threshold=0.3), tree.ExtraTreeClassifier(random_state=0))

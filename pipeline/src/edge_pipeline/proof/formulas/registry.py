@@ -16,7 +16,7 @@ from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.proof.expressions import apply, lookup, take
-from edge_pipeline.proof.scalars import SELF, Expr, NotUnderstood, variable
+from edge_pipeline.proof.scalars import SELF, Expr, NotUnderstood, make, variable
 
 __all__ = [
     "Formula",
@@ -75,7 +75,10 @@ def expected_result(
 
 
 def _cells(estimator: Any, schema: Schema, missing_markers: Sequence[Any]) -> list[Expr]:
-    """Return one variable for each column, in the order of training."""
+    """Return one variable for each column, in the order of training.
+
+    A column that the schema ignores is no variable: no formula may depend on it.
+    """
     markers = ["NaN"] * len(schema.columns)
     for i, column in enumerate(schema.columns):
         if not column.missing:
@@ -87,14 +90,16 @@ def _cells(estimator: Any, schema: Schema, missing_markers: Sequence[Any]) -> li
         for block, columns in ((NUMBERS, schema.numeric), (STRINGS, schema.textual))
         for i, column in enumerate(columns)
     }
-    order = list(range(len(schema.columns)))
     trained = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     names = list(schema.names)
-    if schema.kind == "table" and trained and trained != names:
-        if not set(trained) <= set(names):
-            raise NotUnderstood("columns that were not there in training")
-        order = [names.index(name) for name in trained]
-    return [cells[i] for i in order]
+    if schema.kind != "table" or not trained or trained == names:
+        return [cells[i] for i in range(len(names))]
+    if not set(trained) <= {*names, *schema.ignored}:
+        raise NotUnderstood("columns that were not there in training")
+    return [
+        cells[names.index(name)] if name in names else make("ignored", (), name, name.encode())
+        for name in trained
+    ]
 
 
 def columns_of(result: Result) -> list[Expr]:
