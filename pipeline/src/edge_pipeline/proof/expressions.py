@@ -15,6 +15,7 @@ import numpy as np
 from edge_runtime.bundle.schema import MISSING_STRING
 from numpy.typing import NDArray
 
+from edge_pipeline.proof.folds import FOLDS
 from edge_pipeline.proof.scalars import (
     SELF,
     Expr,
@@ -144,7 +145,7 @@ def _within(index: int, size: int) -> int:
 
 def apply(op: str, *args: Expr) -> Expr:
     """Apply an operation to scalars; carry it out where they take finitely many values."""
-    fold = _FOLDS.get(op)
+    fold = FOLDS.get(op)
     if fold is not None:
         if all(arg.op == "const" for arg in args):
             return constant(item_of(fold(*(array_of([arg.value]) for arg in args))[0]))
@@ -359,47 +360,3 @@ def running_sums(args: Sequence[Expr]) -> list[Expr]:
         ]
         return [tree_sum(terms[: i + 1]) for i in range(len(terms))]
     return [make("sum in order", args[: i + 1]) if i else args[0] for i in range(len(args))]
-
-
-def _float32(x: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        return x.astype(np.float32).astype(np.float64)
-
-
-def _quotient(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    if x.dtype != np.float64 or y.dtype != np.float64:
-        raise NotUnderstood("a quotient of whole numbers, which the graph cuts")
-    quotient: NDArray[np.float64] = np.true_divide(x, y)
-    return quotient
-
-
-def _whole(x: NDArray[Any]) -> NDArray[Any]:
-    if x.dtype.kind == "f" and not (np.abs(x) < 2.0**63).all():
-        raise NotUnderstood("a whole number of what has none")
-    return x.astype(np.int64)
-
-
-_FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "div": _quotient,
-    "neg": np.negative,
-    "abs": np.absolute,
-    "equal": np.equal,
-    "less": np.less,
-    "less or equal": np.less_equal,
-    "greater": np.greater,
-    "greater or equal": np.greater_equal,
-    "and": np.logical_and,
-    "or": np.logical_or,
-    "not": np.logical_not,
-    "where": np.where,
-    "isnan": np.isnan,
-    "to float": lambda x: x.astype(np.float64),
-    "to int": _whole,
-    "to bool": lambda x: x.astype(np.bool_),
-    "round to float32": _float32,
-    "argmax": lambda *xs: np.argmax(np.stack(xs), axis=0),
-}
-"""Operations that may be carried out here, since IEEE 754 fixes their result."""
