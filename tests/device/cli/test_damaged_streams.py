@@ -278,3 +278,46 @@ def test_a_full_disk_at_the_end_is_still_an_error(
     monkeypatch.setattr(os, "fsync", full)
     code, _, err = run("predict", bundle_file, "-o", tmp_path / "out.csv", stdin=GOOD)
     assert (code, "No space left" in err) == (1, True)
+
+
+LINES = [
+    *["no,yes,no", "yes,no,yes"] * 6,
+    *("a,b,c", "c,a,b", "b,c,a", "\ufeffa,b,c", '"a",b,c', "a,b,d", "a,b", "a,c,b,e"),
+    *(
+        "no,yes",
+        "no,yes,no,no",
+        "",
+        "   ",
+        "n\0,yes,no",
+        '"no,yes,no',
+        '"n""o",yes,"no"',
+        "NA,yes,x",
+    ),
+    *('"two\nlines",yes,no', "a,yes,no", "a,b,yes", "NaN", "\0" * 9, "no,b,no"),
+]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_line_is_accounted_for_in_every_way(run: Run, texts_file: Path, seed: int) -> None:
+    """Every row is predicted or refused once, in order, whatever --chunk and --jobs are."""
+    rng = np.random.default_rng(seed)
+    odd = [0.02, 0.1, 0.5, 1.0][seed % 4]
+    lines = ["a,b,c"]
+    for _ in range(120):
+        lines.append(LINES[int(rng.integers(len(LINES)))] if rng.random() < odd else LINES[0])
+    stream = "".join(f"{line}\n" for line in lines).encode()
+    results = [run("predict", texts_file, *options, stdin=stream) for options in ALL_WAYS]
+    assert all(result == results[0] for result in results)
+    _, out, err = results[0]
+    refused = [int(m.split(":")[0][5:]) for m in err.splitlines() if m.startswith("line ")]
+    predicted = [*predictions(out)]
+    assert refused == sorted(set(refused))
+    assert predicted == sorted(set(predicted))
+    assert not set(refused) & set(predicted)
+    total = len(stream.decode().splitlines())
+    skipped = set(range(2, total + 1)) - set(refused) - set(predicted)
+    texts = stream.decode().split("\n")
+    for number in skipped:
+        names = texts[number - 1].lstrip("\ufeff").replace('"', "").split(",")
+        is_second_line = texts[number - 1].startswith("lines")
+        assert sorted(names) == ["a", "b", "c"] or not "".join(names).strip() or is_second_line

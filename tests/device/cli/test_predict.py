@@ -36,6 +36,22 @@ BAD_JSON = {
     "no UTF-8": (b'[1,2,"\xff"]', "expected a number"),
     "a lone surrogate": (b'[1,2,"\\ud800"]', "expected a number"),
     "a NUL": (b"[1,2,3]\x00", "not a JSON row"),
+    "a nested value": (
+        b'{"x0":{"value":1},"x1":2,"x2":3}',
+        "column 'x0': expected a number, found a dict of 1; write one row a line",
+    ),
+    "columns as pandas writes them": (
+        b'{"x0":{"0":1},"x1":{"0":2},"x2":{"0":3}}',
+        "to_json(orient='records', lines=True)",
+    ),
+    "columns of lists": (
+        b'{"x0":[1],"x1":[2],"x2":[3]}',
+        "found a list of 1; write one row a line",
+    ),
+    "a split table": (b'{"columns":["x0"],"data":[[1]]}', "to_json(orient='records', lines=True)"),
+    "a row inside": (b'{"data":{"x0":1,"x1":2,"x2":3}}', "jq -c '.data' takes it out"),
+    "rows inside": (b'{"the rows":[[1,2,3]]}', "jq -c '.[\"the rows\"][]' takes them out"),
+    "Python's quotes": (b"{'x0':1,'x1':2,'x2':3}", "JSON has double quotes"),
 }
 
 
@@ -230,6 +246,17 @@ HEADERS = {
     "zstd": (b"\x28\xb5\x2f\xfd\x04\x00", "zstd -dc FILE |"),
     "a workbook": (b"PK\x03\x04\x14\0\6\0", "save it as CSV"),
     "Parquet": (b"PAR1\x15\x04", "is Parquet"),
+    "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
+    "SQLite": (b"SQLite format 3\0\x10", "export the table as CSV"),
+    "a numpy array": (b"\x93NUMPY\x01\0", "is a numpy array"),
+    "a PDF": (b"%PDF-1.7\n", "is a PDF"),
+    "a web page": (b"<!DOCTYPE html>\n<html>", "is a web page"),
+    "a pickle": (b"\x80\x04\x95", "is a pickle, which is never read"),
+    "a model": (b"\x08\x0a\x3a", "name the model first"),
+    "Excel's semicolons": (b"sep=;\nx0;x1;x2\n1;2;3\n", "separated by semicolons"),
+    "the index of pandas": (b",x0,x1,x2\n0,1,2,3\n", "without index=False"),
+    "a comma at the end": (b"x0,x1,x2,\n1,2,3,\n", "a column has no name"),
+    "a comment": (b"# of today\nx0,x1,x2\n1,2,3\n", "remove the lines above"),
     "binary": (bytes(range(256)) * 4, "line 1 or column missing"),
 }
 
@@ -310,3 +337,29 @@ def test_a_bom_is_no_part_of_a_column_name(run: Run, bundle_file: Path) -> None:
 def test_a_header_without_rows_gives_a_header(run: Run, bundle_file: Path) -> None:
     assert run("predict", bundle_file, stdin=b"x0,x1,x2\n") == (0, "line,prediction\n", "")
     assert run("predict", bundle_file, "--json", stdin=b"x0,x1,x2\n") == (0, "", "")
+
+
+def test_excels_separator_line_is_skipped(run: Run, bundle_file: Path) -> None:
+    expected = [["3", LABELS[0]], ["4", LABELS[1]], ["5", LABELS[2]]]
+    for line in (b"sep=,\r\n", b'"sep=,"\n', b"\xef\xbb\xbfSEP=,\n"):
+        code, out, err = run("predict", bundle_file, stdin=line + GOOD)
+        assert (code, rows_of(out)[1:], err) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [(b"{\n", "an object begins here that spans several lines"), (b"x0,x1,x2\n", "--format csv")],
+)
+def test_a_first_line_that_is_no_json_gets_a_hint(
+    run: Run, bundle_file: Path, line: bytes, hint: str
+) -> None:
+    code, _, err = run("predict", bundle_file, "--format", "jsonl", stdin=line + b"[1,2,3]\n")
+    assert code == 1
+    assert hint in err.splitlines()[0]
+
+
+def test_swapped_arguments_get_a_hint(run: Run, bundle_file: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(GOOD)
+    code, _, err = run("predict", rows, bundle_file)
+    assert (code, "name the model first" in err) == (1, True)

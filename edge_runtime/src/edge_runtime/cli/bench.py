@@ -11,7 +11,7 @@ from edge_runtime.benchmark import Limit, Timing, compare_with_limits, measure, 
 from edge_runtime.cli.console import number_of, print_json, print_line
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.loading import load
-from edge_runtime.onnxruntime_versions import installed_onnxruntime
+from edge_runtime.runtime_check import imported_version
 
 __all__ = ["print_bench"]
 
@@ -34,7 +34,7 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         "version": manifest.version,
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "onnxruntime": installed_onnxruntime(),
+        "onnxruntime": imported_version(),
         "file_bytes": file_bytes,
         "load_ms": round(load_ms, 3),
         "peak_memory_mb": round(peak_mb, 1),

@@ -12,7 +12,7 @@ from edge_runtime.cli.console import number_of, print_json, print_table
 from edge_runtime.cli.info import evidence_lines, parity_line, signature_line, signature_to_json
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.loading import load
-from edge_runtime.onnxruntime_versions import installed_onnxruntime
+from edge_runtime.runtime_check import imported_version
 from edge_runtime.trust.keys import TrustedKeys
 
 __all__ = ["print_check"]
@@ -44,7 +44,7 @@ def _check_to_json(
         **signature_to_json(bundle.seal, keys),
         "isolated": trial is not None,
         "trial": trial,
-        "onnxruntime": installed_onnxruntime(),
+        "onnxruntime": imported_version(),
         "machine": platform.machine(),
         "golden_rows": len(manifest.golden.rows),
         "outputs": [output.name for output in manifest.outputs],
@@ -66,7 +66,7 @@ def _check_lines(
         *([("isolation", _trial_line(trial))] if trial else []),
         (
             "runtime",
-            f"onnxruntime {installed_onnxruntime()} on {platform.machine()}; "
+            f"onnxruntime {imported_version()} on {platform.machine()}; "
             f"{manifest.requires.onnxruntime} or later is needed",
         ),
         ("graph", f"loads, and gives {outputs}"),

@@ -7,7 +7,12 @@ after an error.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+from edge_runtime.cli.console import json_text
+from edge_runtime.errors import NotABundleError
 
 __all__ = [
     "did_you_mean",
@@ -15,7 +20,10 @@ __all__ = [
     "header_hint",
     "in_words_of_the_command",
     "json_array_hint",
+    "json_line_hint",
+    "nested_row_hint",
     "option_hint",
+    "swapped_arguments_hint",
     "with_choice_hint",
 ]
 
@@ -28,6 +36,20 @@ _FILE_STARTS = (
     (("(\udcb5/\udcfd",), f"the input is compressed by zstd; pipe it: zstd -dc {_PIPE}"),
     (("PK\x03\x04",), "the input is a zip archive or a workbook; unzip it, or save it as CSV"),
     (("PAR1",), "the input is Parquet; write it as CSV or JSON lines"),
+    (("\udcd0\udccf\x11",), "the input is an old Excel workbook; save it as CSV"),
+    (("SQLite format 3",), "the input is an SQLite database; export the table as CSV"),
+    (("\udc93NUMPY",), "the input is a numpy array; write it as CSV with the columns' names"),
+    (("%PDF",), "the input is a PDF; write the table as CSV"),
+    (
+        ("<!DOCTYPE", "<!doctype", "<html", "<HTML"),
+        "the input is a web page, perhaps a login or an error; download the table itself",
+    ),
+    (("<?xml",), "the input is XML; write it as CSV or JSON lines"),
+    (("\x08",), "the input is an ONNX file; name the model first: edge-runtime predict MODEL ROWS"),
+    (
+        ("\udc80\x02", "\udc80\x03", "\udc80\x04", "\udc80\x05"),
+        "the input is a pickle, which is never read; write it as CSV or JSON lines",
+    ),
     (("\udcff\udcfe\0\0", "\0\0\udcfe\udcff"), "the input is UTF-32; pass --encoding utf-32"),
     (("\udcff\udcfe", "\udcfe\udcff"), "the input is UTF-16; pass --encoding utf-16"),
 )
@@ -51,6 +73,14 @@ def header_hint(line: str, expected: Sequence[str]) -> str | None:
     """Return a remedy if the first *line* of CSV is no header at all."""
     if line.lstrip().startswith(("{", "[")):
         return "the input looks like JSON; for an object or an array a line pass --format jsonl"
+    separator_line = re.fullmatch(r'"?sep=(.)"?', line.strip(), re.IGNORECASE)
+    if separator_line:
+        plural = _SEPARATORS.get(separator_line[1], repr(separator_line[1]))
+        return (
+            f"the cells are separated by {plural}; write commas between them, and points in numbers"
+        )
+    if line.lstrip().startswith("#"):
+        return "remove the lines above the one with the columns' names"
     if "," not in line:
         for separator, plural in _SEPARATORS.items():
             if separator in line and set(expected).intersection(_cells(line, separator)):
@@ -58,9 +88,48 @@ def header_hint(line: str, expected: Sequence[str]) -> str | None:
                     f"the cells seem to be separated by {plural}; write commas between them, and "
                     "points in numbers"
                 )
+    if "" in _cells(line, ",") and set(expected).intersection(_cells(line, ",")):
+        return (
+            "a column has no name, as the index that pandas writes without index=False; leave it "
+            "out, or pass --extra-columns ignore"
+        )
     if all(map(_NUMBER.fullmatch, _cells(line, ","))):
         return "the first line seems to hold a row; put one with the columns' names above it"
     return None
+
+
+def swapped_arguments_hint(error: Exception, argv: Sequence[str] | None) -> str:
+    """Return the words to add if the rows were named before the model."""
+    words = sys.argv[1:] if argv is None else argv
+    names = [word for word in words if not word.startswith("-")]
+    is_swapped = len(names) > 2 and names[0] == "predict" and names[2].endswith(".onnx")
+    if not (is_swapped and isinstance(error, NotABundleError)):
+        return ""
+    return "; name the model first: edge-runtime predict MODEL ROWS"
+
+
+def json_line_hint(text: str, *, is_first: bool) -> str:
+    """Return the words to add about a line that is no JSON; empty if nothing helps."""
+    if is_first and re.match(r"\s*\{\s*$", text):
+        return "; an object begins here that spans several lines: jq -c . writes it on one"
+    if is_first and re.match(r"""\s*["\w][^{[]*,""", text):
+        return "; the input looks like CSV: pass --format csv"
+    if re.match(r"\s*[{\[].*'", text):
+        return "; JSON has double quotes, as json.dumps writes them"
+    return json_array_hint(text)
+
+
+def nested_row_hint(row: dict[str, Any], expected: Sequence[str]) -> str:
+    """Return the words to add about an object whose rows are inside one of its values."""
+    if {"columns", "data"} <= row.keys():
+        return "; pandas writes rows with to_json(orient='records', lines=True)"
+    for key, value in row.items():
+        path = f".{key}" if key.isidentifier() else f".[{json_text(key)}]"
+        if isinstance(value, dict) and set(expected).intersection(value):
+            return f"; the row is inside {key!r}: jq -c {path!r} takes it out"
+        if isinstance(value, list) and value and isinstance(value[0], dict | list):
+            return f"; the rows are inside {key!r}: jq -c {path + '[]'!r} takes them out"
+    return ""
 
 
 def json_array_hint(text: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO
 
+from edge_runtime.bundle.schema import Column
 from edge_runtime.cli.line_reader import LINE_TOO_LONG, Lines
 from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
 from edge_runtime.errors import InputError
@@ -36,6 +37,7 @@ class JsonLinesReader(RowReader):
         schema = input_reader.schema
         super().__init__(Lines(stream), chunk_rows, len(schema.columns))
         self._ordered_cells = rows.RowReader(input_reader).cells
+        self._columns = schema.columns
         self._keys_are_free = schema.loose
 
     def table(self, block: Block) -> Any:
@@ -61,19 +63,28 @@ class JsonLinesReader(RowReader):
             if text is None:
                 yield RefusedRow(number, LINE_TOO_LONG)
             elif text.strip():
-                yield _parse_row(number, text, self._ordered_cells)
+                yield _parse_row(number, text, self._ordered_cells, self._columns)
 
 
-def _parse_row(number: int, text: str, ordered_cells: Callable[[Any], Any]) -> Row | RefusedRow:
+def _parse_row(
+    number: int,
+    text: str,
+    ordered_cells: Callable[[Any], Any],
+    columns: Sequence[Column],
+) -> Row | RefusedRow:
+    value: Any = None
     try:
         value = json.loads(text, object_pairs_hook=_object_without_duplicates)
         if not isinstance(value, dict | list | str):
             raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
         if _ESCAPED_NUL in text and _holds_nul(value):
             raise ValueError("a text holds a NUL character")
-        return Row(number, list(ordered_cells(value)))
+        cells = list(ordered_cells(value))
+        _check_not_nested(cells, columns)
+        return Row(number, cells)
     except InputError as error:
-        return RefusedRow(number, f"{error}{_hint(number, text)}", error.column)
+        hint = _hint(number, text, value, columns)
+        return RefusedRow(number, f"{error}{hint}", error.column)
     except RecursionError:
         return RefusedRow(number, "not a row: nested too deep")
     except json.JSONDecodeError as error:  # its own line number is always 1
@@ -81,7 +92,20 @@ def _parse_row(number: int, text: str, ordered_cells: Callable[[Any], Any]) -> R
     except ValueError as error:
         # Python's own message about too many digits speaks of its settings.
         reason = "a number of thousands of digits" if "digits" in str(error) else str(error)
-    return RefusedRow(number, f"not a JSON row: {reason}{_hint(number, text)}")
+    return RefusedRow(number, f"not a JSON row: {reason}{_hint(number, text, value, columns)}")
+
+
+def _check_not_nested(cells: Sequence[Any], columns: Sequence[Column]) -> None:
+    """Refuse an object or an array as the value of a column of numbers or texts."""
+    for cell, column in zip(cells, columns, strict=False):
+        if isinstance(cell, dict | list) and column.type not in ("dict", "list"):
+            kind = "text" if column.is_string else "a number"
+            raise InputError(
+                f"expected {kind}, found a {type(cell).__name__} of {len(cell)}; write one row a "
+                "line and one value a column, as pandas does with to_json(orient='records', "
+                "lines=True)",
+                column=column.name,
+            )
 
 
 def _holds_nul(value: Any) -> bool:
@@ -92,11 +116,16 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, str) and "\0" in value
 
 
-def _hint(number: int, text: str) -> str:
-    from edge_runtime.cli.hints import file_type_hint, json_array_hint
+def _hint(number: int, text: str, value: Any, columns: Sequence[Column]) -> str:
+    """Return the words to add about a line whose *value*, if it was parsed, is no row."""
+    from edge_runtime.cli.hints import file_type_hint, json_line_hint, nested_row_hint
 
     hint = file_type_hint(text) if number == 1 else None
-    return json_array_hint(text) if hint is None else f"; {hint}"
+    if hint is not None:
+        return f"; {hint}"
+    if isinstance(value, dict):
+        return nested_row_hint(value, [column.name for column in columns])
+    return json_line_hint(text, is_first=number == 1)
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -52,9 +52,10 @@ def _run(argv: Sequence[str] | None) -> int:
         _silence(sys.stdout)
         return REFUSED
     except EdgeRuntimeError as error:
-        from edge_runtime.cli.hints import in_words_of_the_command
+        from edge_runtime.cli.hints import in_words_of_the_command, swapped_arguments_hint
 
-        return _refuse(in_words_of_the_command(str(error)))
+        hint = swapped_arguments_hint(error, argv)
+        return _refuse(in_words_of_the_command(str(error)) + hint)
     except UnicodeDecodeError as error:
         return _refuse(f"the input is not {error.encoding}; name its --encoding")
     except UnicodeEncodeError as error:
