@@ -148,6 +148,22 @@ def test_a_broken_onnxruntime_is_an_error_of_ours(site: Path, bundle_file: Path,
     assert "NOT OK: 1 problem" in result.stdout.splitlines()[-1]
 
 
+@pytest.mark.parametrize("text", ["", "\0" * 50, "import nothing_like_it\n"])
+def test_a_damaged_numpy_is_one_line_of_the_command(
+    site: Path, bundle_file: Path, text: str
+) -> None:
+    (site / "numpy").unlink()
+    (site / "numpy").mkdir()
+    (site / "numpy/__init__.py").write_text(text)
+    source = "import sys, edge_runtime_command; sys.exit(edge_runtime_command.main())"
+    for arguments in (("doctor",), ("check", bundle_file)):
+        result = run(site, "-c", source, *arguments)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("edge-runtime: cannot start (")
+        assert len(result.stderr.splitlines()) == 1
+        assert "install" in result.stderr
+
+
 def test_two_good_distributions_are_a_warning(site: Path, bundle_file: Path) -> None:
     (site / f"onnxruntime_gpu-{onnxruntime.__version__}.dist-info").mkdir()
     assert run(site, "-c", LOAD, bundle_file).stdout == "loaded\n"

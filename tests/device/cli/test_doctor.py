@@ -28,7 +28,7 @@ def test_doctor_says_what_is_there(
     assert out.splitlines()[-1].split(None, 1) == ["verdict", "OK: this machine can run models"]
     code, out, _ = run("doctor", "--json")
     facts = json.loads(out)
-    assert (code, facts["ok"], facts["broken"], facts["numpy"]) == (0, True, [], np.__version__)
+    assert (code, facts["ok"], facts["problems"], facts["numpy"]) == (0, True, [], np.__version__)
 
 
 def test_doctor_finds_broken_models_and_keys(
@@ -39,9 +39,9 @@ def test_doctor_finds_broken_models_and_keys(
     monkeypatch.setenv("EDGE_MODELS", str(tmp_path / "models"))
     code, out, _ = run("doctor", "--json", "--trust-store", tmp_path / "absent")
     facts = json.loads(out)
-    assert (code, facts["ok"], len(facts["broken"])) == (1, False, 2)
-    assert "absent is no folder" in facts["broken"][0]
-    assert "the model pump has no file" in facts["broken"][1]
+    assert (code, facts["ok"], len(facts["problems"])) == (1, False, 2)
+    assert "absent is no folder" in facts["problems"][0]
+    assert "the model pump has no file" in facts["problems"][1]
 
 
 def test_check_ends_with_a_verdict(run: Run, parts: Parts, bundle_file: Path) -> None:

@@ -50,15 +50,14 @@ class ChunkPredictor:
     def __call__(self, chunk: Chunk) -> tuple[Sequence[int], Predictions, list[RefusedRow]]:
         """Return the line numbers of the predicted rows, their predictions, and the other rows."""
         if isinstance(chunk, Block):
-            table = self._reader.table(chunk)
-            if table is not None:
-                try:
-                    predictions = self._run(table)
-                except _ROW_ERRORS:
-                    pass  # one invalid row must not cost the others
-                else:
-                    end = chunk.first_line + len(chunk.lines)
-                    return range(chunk.first_line, end), predictions, []
+            try:
+                table = self._reader.table(chunk)
+                predictions = None if table is None else self._run(table)
+            except _ROW_ERRORS:
+                predictions = None  # one invalid row must not cost the others
+            if predictions is not None:
+                end = chunk.first_line + len(chunk.lines)
+                return range(chunk.first_line, end), predictions, []
             chunk = self._reader.rows(chunk)
         rows = [row for row in chunk if isinstance(row, Row)]
         refused = [row for row in chunk if isinstance(row, RefusedRow)]

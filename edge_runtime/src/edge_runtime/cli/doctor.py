@@ -18,7 +18,7 @@ from edge_runtime.cli.model_names import models_folder
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.onnxruntime_versions import installed_distributions
-from edge_runtime.runtime_check import several_installed
+from edge_runtime.runtime_check import run_graph, several_installed
 
 __all__ = ["print_doctor"]
 
@@ -43,7 +43,7 @@ except EdgeRuntimeError as error:
 
 def print_doctor(*, as_json: bool, store: str | None = None) -> int:
     """Print versions, engine, CPU and problems; return 1 if something is broken."""
-    broken: list[str] = []
+    problems: list[str] = []
     warnings: list[str] = []
     facts = {
         "edge-runtime": edge_runtime.__version__,
@@ -51,27 +51,27 @@ def print_doctor(*, as_json: bool, store: str | None = None) -> int:
         "machine": _machine(),
         "memory": _memory(warnings),
         "numpy": np.__version__,
-        "onnxruntime": _onnxruntime(broken, warnings),
-        "signatures": _signatures(store, broken),
-        "models": _models(broken),
+        "onnxruntime": _onnxruntime(problems, warnings),
+        "signatures": _signatures(store, problems),
+        "models": _models(problems),
     }
     verdict = "OK: this machine can run models"
-    if broken:
-        verdict = f"NOT OK: {number_of(len(broken), 'problem')}; see above"
+    if problems:
+        verdict = f"NOT OK: {number_of(len(problems), 'problem')}; see above"
     if as_json:
-        print_json({**facts, "broken": broken, "warnings": warnings, "ok": not broken})
+        print_json({**facts, "problems": problems, "warnings": warnings, "ok": not problems})
     else:
-        print_table(_lines(facts, broken, warnings, verdict))
-    return 1 if broken else 0
+        print_table(_lines(facts, problems, warnings, verdict))
+    return 1 if problems else 0
 
 
 def _lines(
-    facts: dict[str, Any], broken: list[str], warnings: list[str], verdict: str
+    facts: dict[str, Any], problems: list[str], warnings: list[str], verdict: str
 ) -> Iterable[tuple[str, str]]:
     yield from facts.items()
     for message in warnings:
         yield "warning", message
-    for message in broken:
+    for message in problems:
         yield "broken", message
     yield "verdict", verdict
 
@@ -111,12 +111,12 @@ def _lines_of(path: str) -> list[str]:
         return []
 
 
-def _onnxruntime(broken: list[str], warnings: list[str]) -> str:
+def _onnxruntime(problems: list[str], warnings: list[str]) -> str:
     """Run a tiny graph in a child process, which survives what kills an import."""
     message, version = _run_in_child()
     several = several_installed()
     if message is not None:
-        broken.append(message)
+        problems.append(message)
     elif several is not None:
         warnings.append(several)
     if version:
@@ -127,6 +127,11 @@ def _onnxruntime(broken: list[str], warnings: list[str]) -> str:
 
 def _run_in_child() -> tuple[str | None, str]:
     """Return a message if no graph can be run, and the version if one can."""
+    if getattr(sys, "frozen", False) or not sys.executable:  # no Python that could be started
+        try:
+            return None, run_graph()
+        except EdgeRuntimeError as error:
+            return str(error), ""
     try:
         child = subprocess.run(
             [sys.executable, "-c", _RUN_GRAPH.format(path=sys.path)],
@@ -149,18 +154,18 @@ def _run_in_child() -> tuple[str | None, str]:
     return errors[-1] if errors else "onnxruntime cannot be imported", ""
 
 
-def _signatures(store: str | None, broken: list[str]) -> str:
+def _signatures(store: str | None, problems: list[str]) -> str:
     try:
         keys = trusted_keys(store)
     except (EdgeRuntimeError, OSError) as error:
-        broken.append(str(error))
+        problems.append(str(error))
         return "the trusted keys cannot be read"
     if keys is None:
         return "not checked: this device trusts no keys"
     return f"{number_of(len(keys.keys), 'trusted key')}"
 
 
-def _models(broken: list[str]) -> str:
+def _models(problems: list[str]) -> str:
     folder = models_folder()
     try:
         names = sorted(os.listdir(folder))
@@ -172,5 +177,5 @@ def _models(broken: list[str]) -> str:
         if os.path.isfile(os.path.join(current, "model.onnx")):
             models.append(name)
         elif os.path.lexists(current):
-            broken.append(f"the model {name} has no file in {current}; deploy it again")
+            problems.append(f"the model {name} has no file in {current}; deploy it again")
     return f"{', '.join(models) or 'none'} in {folder}"
