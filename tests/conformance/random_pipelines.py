@@ -86,7 +86,7 @@ def number_column(rng: Draw, n_rows: int, dtype: str) -> pd.Series:
     if dtype.lower() in ("bool", "boolean"):
         return pd.Series(rng.random(n_rows) < 0.5).astype(dtype)
     if "loat" in dtype:
-        return pd.Series(np.round(rng.normal(scale=10.0, size=n_rows), 2)).astype(dtype)
+        return pd.Series(rng.normal(scale=10.0, size=n_rows)).astype(dtype)
     return pd.Series(rng.integers(0, 30, size=n_rows)).astype(dtype)
 
 
@@ -127,16 +127,19 @@ def tables(rng: Draw) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]
     return pd.DataFrame(train), pd.DataFrame(unseen), numbers, categories
 
 
-def number_steps(rng: Draw) -> Any:
-    """Random preprocessing of numbers, always with an imputer first."""
-    first = pick(
-        rng,
-        [
-            lambda _: SimpleImputer(),
-            lambda _: SimpleImputer(strategy="median", add_indicator=True),
-            lambda _: KNNImputer(n_neighbors=3),
-        ],
-    )
+def number_steps(rng: Draw, has_ties: bool) -> Any:
+    """Random preprocessing of numbers, always with an imputer first.
+
+    KNNImputer's choice among equally near donors depends on numpy's partition of all distances: it
+    is drawn only where there are no ties.
+    """
+    imputers: list[Maker] = [
+        lambda _: SimpleImputer(),
+        lambda _: SimpleImputer(strategy="median", add_indicator=True),
+    ]
+    if not has_ties:
+        imputers.append(lambda _: KNNImputer(n_neighbors=3))
+    first = pick(rng, imputers)
     scalers: list[Maker] = [
         lambda _: StandardScaler(),
         lambda _: MinMaxScaler(),
@@ -222,9 +225,12 @@ def pick(rng: Draw, makers: list[Maker]) -> Any:
     return makers[rng.integers(len(makers))](rng)
 
 
-def pipeline(rng: Draw, numbers: list[str], categories: list[str], task: str) -> Any:
+def pipeline(
+    rng: Draw, train: pd.DataFrame, numbers: list[str], categories: list[str], task: str
+) -> Any:
     """A ColumnTransformer, perhaps a reduction of columns, and a predictor."""
-    parts = [("numbers", number_steps(rng), numbers)]
+    has_ties = any("loat" not in str(train[name].dtype) for name in numbers)
+    parts = [("numbers", number_steps(rng, has_ties), numbers)]
     if categories:
         parts.append(("categories", category_steps(rng), categories))
     steps: list[Any] = [ColumnTransformer(parts)]
@@ -244,7 +250,7 @@ def measure(seed: int) -> dict[str, Any]:
     signal = train[numbers[0]].astype("float64").fillna(0.0).to_numpy() + rng.normal(size=N_TRAIN)
     bins = np.quantile(signal, [0.3, 0.6])
     y = np.digitize(signal, bins[: rng.integers(1, 3)]) if task == "classification" else signal
-    estimator = pipeline(rng, numbers, categories, task)
+    estimator = pipeline(rng, train, numbers, categories, task)
     line: dict[str, Any] = {"seed": seed, "pipeline": " ".join(repr(estimator).split())[:600]}
     try:
         estimator.fit(train, y)

@@ -11,6 +11,7 @@ from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import Distance, distance_of
+from edge_pipeline.conversion.numeric.tree_ties import can_replay, replay_ties
 
 __all__ = ["CONVERTERS", "TIE", "k_nearest", "neighbour_weights", "one_hot_targets"]
 
@@ -31,8 +32,9 @@ def k_nearest(
 ) -> tuple[Tensor, Tensor]:
     """``kneighbors``: distances and positions, shape (n_samples, k), the nearest first.
 
-    Among equally near rows the first training row counts.  In scikit-learn it depends on a heap or
-    a tree, and on the number of threads.
+    Among equally near rows, a tree's choice is a function of the row, and the graph repeats it.
+    Other searches depend on the number of threads: such rows are marked as ambiguous, and the graph
+    takes the first training row.
 
     Parameters
     ----------
@@ -40,17 +42,30 @@ def k_nearest(
         Whether the caller uses the distances.
     """
     distance = distance_of(context, model, exact=exact)
-    _mark_ties(context, model, X, k, exact=exact)
+    _mark_rounding(context, model, X, exact=exact)
+    if k >= model.n_samples_fit_:
+        near, order = _nearest(distance, model, X, k)
+    elif can_replay(model):
+        near, order = _nearest(distance, model, X, k + 1)
+        has_tie = _is_tie(near[:, k - 1], near[:, k])
+        near, order = near[:, :k], replay_ties(model, X, order[:, :k], has_tie)
+    else:
+        _mark_ties(context, model, X, k)
+        near, order = _nearest(distance, model, X, k)
+    return distance.finish(near), order
+
+
+def _nearest(distance: Distance, model: Any, X: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the reduced distances and the positions of the k nearest training rows."""
     rows = np.asarray(model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else model._fit_X)
     wide_enough = rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES)
     if distance.by_differences and wide_enough:
-        return _nearest_of_candidates(distance, X, np.asarray(rows, dtype=np.float64), k)
+        return _nearest_of_candidates(X, np.asarray(rows, dtype=np.float64), k)
     reduced = distance.reduced(X)
     if model.effective_metric_ in ("nan_euclidean", "dice", "sokalsneath"):  # NaN counts as far
         order = ops.top_k(ops.where(ops.isnan(reduced), np.inf, reduced), k, largest=False)[1]
-        return distance.finish(ops.gather_elements(reduced, order)), order
-    near, order = ops.top_k(reduced, k, largest=False)
-    return distance.finish(near), order
+        return ops.gather_elements(reduced, order), order
+    return ops.top_k(reduced, k, largest=False)
 
 
 TIE = 1e-12
@@ -62,26 +77,33 @@ MIN_EXACT_SHARE = 1e-6
 Dot products give it an error of 4e-16 of that square."""
 
 
-def _mark_ties(context: Context, model: Any, X: Tensor, k: int, *, exact: bool) -> None:
-    """Mark rows whose k-th and next neighbour tie, or whose nearest distance is only rounding."""
+def _is_tie(last: Tensor, after: Tensor) -> Tensor:
+    return (after - last <= TIE * after) | (last == after)
+
+
+def _mark_ties(context: Context, model: Any, X: Tensor, k: int) -> None:
+    """Mark the rows whose k-th and next neighbour are equally near."""
+    nearest = _nearest_reduced(context, model, X, k + 1)
+    context.mark_ambiguous(_is_tie(nearest[:, k - 1], nearest[:, k]))
+
+
+def _mark_rounding(context: Context, model: Any, X: Tensor, *, exact: bool) -> None:
+    """Mark the rows whose nearest distance by dot products is only rounding."""
     metric = model.effective_metric_
-    reduced = distance_of(context, model, exact=False).reduced(X)
-    reduced = ops.where(ops.isnan(reduced), np.inf, reduced)
-    nearest = ops.top_k(reduced, min(k + 1, model.n_samples_fit_), largest=False)[0]
-    if k < model.n_samples_fit_:
-        last, after = nearest[:, k - 1], nearest[:, k]
-        context.mark_ambiguous((after - last <= TIE * after) | (last == after))
     if exact and model._fit_method == "brute" and metric in ("euclidean", "nan_euclidean"):
-        first = nearest[:, 0]
+        first = _nearest_reduced(context, model, X, 1)[:, 0]
         square = first if metric == "euclidean" else first * first
         context.mark_ambiguous(
             square < MIN_EXACT_SHARE * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1)
         )
 
 
-def _nearest_of_candidates(
-    distance: Distance, X: Tensor, rows: Any, k: int
-) -> tuple[Tensor, Tensor]:
+def _nearest_reduced(context: Context, model: Any, X: Tensor, count: int) -> Tensor:
+    reduced = distance_of(context, model, exact=False).reduced(X)
+    return ops.top_k(ops.where(ops.isnan(reduced), np.inf, reduced), count, largest=False)[0]
+
+
+def _nearest_of_candidates(X: Tensor, rows: Any, k: int) -> tuple[Tensor, Tensor]:
     """Preselect candidates by dot products of centred rows, then order them by differences."""
     centre = rows.mean(axis=0)
     if (rows == np.rint(rows)).all():
@@ -92,7 +114,7 @@ def _nearest_of_candidates(
     candidates = ops.top_k(score, k + SPARE_CANDIDATES, largest=False)[1]
     difference = ops.take(rows, candidates) - ops.expand_dims(X, 1)
     near, order = ops.top_k(ops.sum_(difference * difference), k, largest=False)
-    return distance.finish(near), ops.gather_elements(candidates, order)
+    return near, ops.gather_elements(candidates, order)
 
 
 def neighbour_weights(
