@@ -25,6 +25,7 @@ VARIANTS = (
     "tiny",
     "named columns",
     "negative labels",
+    "missing values new to training",
 )
 """``plain`` is ordinary data, with missing values where allowed; the others change one thing."""
 

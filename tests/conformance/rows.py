@@ -66,6 +66,8 @@ def varied(variant: str, estimator: Any, X: Any, unseen: Any, y: Any) -> tuple[A
         if variant in ("huge", "tiny"):
             factor = 1e8 if variant == "huge" else 1e-8
             return X * factor, unseen * factor, y
+        if variant == "missing values new to training" and get_tags(estimator).input_tags.allow_nan:
+            return np.where(np.isnan(X), 0.5, X), unseen, y
         if variant == "named columns":
             columns = [f"sepal width ({i})" for i in range(N_FEATURES)]
             return pd.DataFrame(X, columns=columns), pd.DataFrame(unseen, columns=columns), y
