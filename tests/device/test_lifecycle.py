@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from device import models
+from edge_runtime.engine import fork_gate
 from edge_runtime.model import Model
 from edge_runtime.trust.keys import TrustedKeys
 from edge_runtime.trust.public_key import PublicKey
@@ -218,3 +220,117 @@ def test_memory_stays_flat_over_single_rows_and_changing_batches(model: Model) -
 def resident_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+FORKS = """
+import os, signal, sys, threading
+import numpy as np
+import edge_runtime
+from edge_runtime import ModelClosedError
+
+path, threads, n_forks, seconds = sys.argv[1], *map(int, sys.argv[2:5])
+model = edge_runtime.load(path, threads=threads)
+row, table = np.ones(3), np.ones((300, 3))
+expected = model.predict_one(row), model.predict(table).tolist()
+stopped = threading.Event()
+failures = []
+
+def predict_on(call, rows, result):
+    while not stopped.is_set():
+        if np.asarray(call(rows)).tolist() != result:
+            failures.append(call)
+
+def in_child():
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    loaded = model
+    if threads > 1:
+        try:
+            model.predict(table)
+            return 5
+        except ModelClosedError:
+            loaded = edge_runtime.load(path, threads=threads)
+    same = (loaded.predict_one(row), loaded.predict(table).tolist()) == expected
+    return 0 if same else 6
+
+workers = [
+    threading.Thread(target=predict_on, args=arguments)
+    for arguments in (
+        (model.predict_one, row, expected[0]),
+        (model.predict, table, expected[1]),
+        (model.predict_one, row, expected[0]),
+    )
+]
+for worker in workers:
+    worker.start()
+codes = []
+for _ in range(n_forks):
+    child = os.fork()
+    if not child:
+        code = 7
+        try:
+            code = in_child()
+        finally:
+            os._exit(code)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stopped.set()
+for worker in workers:
+    worker.join()
+print(len(codes), sorted(set(codes)), failures)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("threads", "n_forks"), [(1, 1_000), (2, 1_000)])
+def test_no_forked_child_waits_for_a_lock_of_another_thread(
+    threads: int, n_forks: int, bundle_file: Path, patience: int
+) -> None:
+    """Three threads predict all the time; a child that inherits a held lock would never end."""
+    arguments = threads, n_forks, 20 * patience
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS, bundle_file, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600 * patience,
+        check=False,
+    )
+    assert (process.stdout.strip(), process.stderr) == (f"{n_forks} [0] []", "")
+
+
+def test_a_fork_waits_for_calls_and_gives_up_in_the_end(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child of a fork that could not wait any longer has no model, instead of a hang."""
+    monkeypatch.setattr(fork_gate, "MAX_WAIT_SECONDS", 0.05)
+    fork_gate.GATE.enter()  # as a call that does not end
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # pytest may have threads
+        child = os.fork()
+    if not child:
+        try:
+            model.predict(X)
+            os.write(writer, b"predicted")
+        except ModelClosedError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    fork_gate.GATE.leave()
+    os.waitpid(child, 0)
+    assert b"predicting in another thread" in os.read(reader, 1000)
+    os.close(reader)
+    os.close(writer)
+    assert predict_both_ways(model, X) == EXPECTED * 2
+
+
+def test_a_row_that_fails_leaves_no_fork_waiting(model: Model) -> None:
+    """A runner that was dropped after an error is not waited for."""
+    for _ in range(4):
+        model.predict_one(X[0])
+    with pytest.raises(edge_runtime.InputError):
+        model.predict_one(["no", "number", "here"])
+    model.predict_one(X[0])
+    fork_gate.GATE.take_turn()
+    assert fork_gate.GATE.close()
+    fork_gate.GATE.open()
+    assert predict_both_ways(model, X) == EXPECTED * 2

@@ -13,7 +13,7 @@ from edge_runtime.engine.methods import class_labels, outputs_by_method
 from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
-from edge_runtime.lifecycle import ClosedModel, check_threads, never_destroy, watch_forks
+from edge_runtime.lifecycle import ClosedModel, check_threads, watch_forks
 from edge_runtime.onnxruntime_versions import check_opsets
 
 if TYPE_CHECKING:
@@ -295,24 +295,6 @@ class Model:
         Calls that are running in other threads finish.
         """
         self._end("the model is closed; load it again")
-
-    def _after_fork(self) -> None:
-        """Run in the child after os.fork().
-
-        With one thread the model goes on predicting.  With several it is closed: the threads of
-        its pool exist in the parent only, and a call would wait for them for ever.
-        """
-        if isinstance(self._planner, ClosedModel):
-            return
-        if self._threads == 1:
-            self._planner.after_fork()
-            return
-        for session in self._planner.sessions():
-            never_destroy(session)  # its destructor would wait for those threads too
-        self._end(
-            f"the model was loaded with threads={self._threads} before this process was forked "
-            "off; load it again here, or before with threads=1"
-        )
 
     def __reduce__(self) -> tuple[Callable[[], Model], tuple[()]]:
         """Pickle the file's path and digest; unpickling loads the model again.

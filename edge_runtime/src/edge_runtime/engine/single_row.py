@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import NUMBERS, STRINGS
+from edge_runtime.engine.fork_gate import GATE, RunnerPool
 from edge_runtime.engine.outputs import label_error, labels_at, to_python, to_trained_dtype
 from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
@@ -48,21 +49,28 @@ def row_predictor(
     """
     write = row_writer(input_reader)
     key = tuple(output.name for output in outputs)
-    pool: list[RowRunner] = []
-    take, put_back = pool.pop, pool.append
+    pool = RunnerPool()
+    take, put_back, forget = pool.idle.pop, pool.idle.append, pool.made.pop
 
     def predict(row: Any) -> Any:
         try:
             runner = take()
         except IndexError:
-            query = planner.query(outputs, key)
-            runner, prediction = _new_runner(row, query, input_reader, write)
-            if planner.is_final(key):  # the first query's session may be replaced
-                put_back(runner)
-            return prediction
-        prediction = runner(row)
-        # Not in a finally: after an error the buffers may hold half a row, so drop the runner.
+            return predict_with_new_runner(row)
+        try:
+            prediction = runner(row)
+        except BaseException:
+            forget()  # the buffers may hold half a row, so drop the runner
+            raise
         put_back(runner)
+        return prediction
+
+    def predict_with_new_runner(row: Any) -> Any:
+        query = planner.query(outputs, key)
+        runner, prediction = _new_runner(row, query, input_reader, write)
+        if planner.is_final(key):  # the first query's session may be replaced
+            pool.made.append(None)
+            put_back(runner)
         return prediction
 
     return predict
@@ -85,9 +93,14 @@ def _new_runner(
     ]
     if STRINGS in feeds or any(array.dtype.kind not in "fiub" for array in arrays):
         run_graph = _unbound_runner(query, feeds, readers)  # strings cannot be bound
+        prediction = run_graph()
     else:
         run_graph = _bound_runner(query, feeds, arrays, readers)
-    prediction = run_graph()
+        GATE.enter()
+        try:
+            prediction = run_graph()
+        finally:
+            GATE.leave()
     if not input_reader.takes_any_number:
         return _plain_runner(buffers, write, run_graph), prediction
     if query.proves_finite and type(prediction) is float:
