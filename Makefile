@@ -34,7 +34,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-quick test-device docs bench matrix slim pi-kit pi pi-page pi-quick check format clean
+.PHONY: help setup demo test test-quick test-device nightly docs bench matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,10 @@ test: $(BUILD) test-device  ## every test; those of the device against its wheel
 
 test-quick: $(BUILD)  ## the tests that are not marked slow, in under two minutes
 	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' -q
+
+nightly: $(BUILD)  ## 300 random tables and pipelines against scikit-learn
+	EDGE_RANDOM_PIPELINES=300 .venv/bin/python -m pytest -n $(PYTEST_WORKERS) -q \
+	    tests/conformance/test_random_pipelines.py
 
 docs: $(BUILD)  ## the documentation site, into dist/site; a warning is an error
 	@.venv/bin/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
