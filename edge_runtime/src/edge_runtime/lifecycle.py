@@ -72,14 +72,14 @@ def watch_forks(model: Model) -> None:
 class _Fork:
     """The fork that is going on in this process, if any."""
 
-    held: ClassVar[list[tuple[Model, _HeldCalls]]] = []
+    held_calls: ClassVar[list[tuple[Model, _HeldCalls]]] = []
     is_quiet: ClassVar[bool] = True
 
     @classmethod
     def begin(cls) -> None:
         GATE.take_turn()
         # A loop that calls predict_one would take its runner again before the gate sees it.
-        cls.held = [(model, _HeldCalls(model)) for model in _living_models()]
+        cls.held_calls = [(model, _HeldCalls(model)) for model in _living_models()]
         cls.is_quiet = GATE.close()
 
     @classmethod
@@ -96,9 +96,9 @@ class _Fork:
 
     @classmethod
     def _release(cls) -> None:
-        for model, calls in cls.held:
+        for model, calls in cls.held_calls:
             calls.release(model)
-        cls.held = []
+        cls.held_calls = []
 
 
 def _living_models() -> list[Model]:

@@ -1,8 +1,8 @@
 """Keep calls out of onnxruntime while the process forks.
 
 A child process has only the thread that forked.  If another thread was inside onnxruntime then, a
-lock of onnxruntime stays locked in the child for ever, and the child's first prediction waits for
-it.  So a fork first stops new calls and waits until the running ones are done.
+lock of onnxruntime may stay locked in the child for ever.  The child's first prediction would wait
+for it.  So a fork first stops new calls and waits until the running ones are done.
 
 Calls through :meth:`Session.run` enter and leave one by one.  The calls of ``predict_one`` are too
 short for that (4 us): they take a runner out of a :class:`RunnerPool` anyway, and a fork takes all

@@ -38,7 +38,7 @@ _DTYPES: Mapping[int, np.dtype[Any]] = {
 
 
 class Value(NamedTuple):
-    """What is known of a value.
+    """The type of a value, and where it comes from.
 
     Attributes
     ----------

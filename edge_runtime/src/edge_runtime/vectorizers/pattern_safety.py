@@ -1,7 +1,7 @@
 r"""Refuse regular expressions on which Python's ``re`` could take for ever.
 
-``re`` backtracks.  A pattern such as ``(a+)+b`` takes 2**n steps on a text of n letters, because
-there are many ways to cut a run of letters into parts.  Accepted are patterns where the next
+``re`` backtracks.  A pattern such as ``(a+)+b`` takes 2**n steps on a text of n letters: there are
+so many ways to cut the text into parts.  Accepted are patterns where the next
 character decides whether a repeat goes on: it has no character in common with what follows, up to
 the next mandatory character.  ``\b\w\w+\b`` and the other patterns of scikit-learn are like that.
 
@@ -71,8 +71,8 @@ class _AmbiguousError(Exception):
 class _PatternCheck:
     """Check one pattern.
 
-    An *open* set of characters belongs to an earlier choice, to go on with a repeat say, after
-    which no mandatory character outside the set has come.
+    An *open* set of characters belongs to an earlier choice, to go on with a repeat say.  A
+    mandatory character outside the set closes it.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -80,9 +80,9 @@ class _PatternCheck:
 
         self._items = _parser.parse(pattern)
         self._compile, self._new_pattern = _compiler.compile, _parser.SubPattern
-        named: set[str] = set()
-        _add_named(self._items, named)
-        self._probes = _LATIN | named
+        listed: set[str] = set()
+        _add_named(self._items, listed)
+        self._probes = _LATIN | listed
         self._n_repeats = 0  # around the present element
 
     def check(self) -> None:
@@ -95,7 +95,7 @@ class _PatternCheck:
             name, value = str(element[0]), element[1]
             if name in _SINGLE:
                 characters = self._characters(element)
-                opened = [other for other in opened if other & characters]
+                opened = [open_set for open_set in opened if open_set & characters]
             elif name in _REPEATS:
                 opened = self._check_repeat(value, opened)
             elif name == "BRANCH":
@@ -120,7 +120,7 @@ class _PatternCheck:
         first = self._first(body)
         if first is None:
             raise _AmbiguousError("a repeated group may be empty")
-        if any(other & first for other in opened):
+        if any(open_set & first for open_set in opened):
             raise _AmbiguousError("two repeats in a row have a character in common")
         if high > 1 and _varies(body) and self._recurs(first, body):
             raise _AmbiguousError("a repeated group does not begin with a character of its own")
@@ -144,7 +144,7 @@ class _PatternCheck:
             return after  # the next character decides which branch it is
         if self._n_repeats and not (are_disjoint and n_empty < 2):
             raise _AmbiguousError("repeated alternatives have a character in common")
-        if any(other & union for other in opened):
+        if any(open_set & union for open_set in opened):
             raise _AmbiguousError("alternatives after a repeat have a character in common with it")
         return [union, *after]
 
@@ -215,13 +215,13 @@ def _varies(items: Any) -> bool:
     )
 
 
-def _add_named(items: Any, named: set[str]) -> None:
+def _add_named(items: Any, listed: set[str]) -> None:
     """Add the characters that a pattern names, and their neighbours."""
     for name, value in _single_elements(items):
         for kind, item in value if str(name) == "IN" else [(name, value)]:
             if str(kind) in ("LITERAL", "NOT_LITERAL", "RANGE"):
                 low, high = item if str(kind) == "RANGE" else (item, item)
-                if high - low + len(named) > _MAX_LISTED:
+                if high - low + len(listed) > _MAX_LISTED:
                     raise _AmbiguousError(f"it names more than {_MAX_LISTED:,} characters")
                 codes = range(max(0, low - 1), min(high + 2, 0x110000))
-                named.update(chr(code) for code in codes)
+                listed.update(chr(code) for code in codes)
