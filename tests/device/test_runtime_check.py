@@ -38,6 +38,7 @@ def site(tmp_path: Path) -> Path:
     for source in (
         runtime,
         runtime.with_name("edge_runtime_command.py"),
+        runtime.with_name("edge_runtime_startup.py"),
         *numpy_site.glob("numpy*"),
     ):
         (folder / source.name).symlink_to(source)

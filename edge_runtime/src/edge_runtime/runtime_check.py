@@ -124,7 +124,7 @@ def _check_version(version: str, required: str) -> None:
 
 
 def _import_error(error: Exception) -> EdgeRuntimeError:
-    from edge_runtime_command import explain_import_error, is_memory_error, memory_remedy
+    from edge_runtime_startup import explain_import_error, is_memory_error, memory_remedy
 
     if is_memory_error(error):
         return NotEnoughMemoryError(f"not enough memory to import onnxruntime; {memory_remedy()}")

@@ -69,7 +69,7 @@ def _run(argv: Sequence[str] | None) -> int:
         path = f": {error.filename}" if error.filename else ""
         return _refuse(f"{error.strerror or error}{path}")
     except (ImportError, MemoryError) as error:
-        from edge_runtime_command import explain_import_error
+        from edge_runtime_startup import explain_import_error
 
         return _refuse(explain_import_error(error))
     except KeyboardInterrupt:

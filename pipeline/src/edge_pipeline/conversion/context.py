@@ -169,10 +169,13 @@ class Context:
         The graph's input is always float64.  In training, an array of integers only, or of
         booleans only, reached a user's function as int64 or bool.
         """
-        columns = self._columns_of(X).columns
-        schema_columns = [self._numeric.get((tensor.name, i)) for tensor, i in columns]
-        types = {"" if column is None else column.type for column in schema_columns}
+        places = [(tensor.name, i) for tensor, i in self._columns_of(X).columns]
+        types = {self._numeric[place].type if place in self._numeric else "" for place in places}
         return np.dtype(types.pop() if types in ({"bool"}, {"int64"}) else np.float64)
+
+    def is_input(self, X: Tensor | Frame) -> bool:
+        """Whether *X* is columns of the model's numeric input, unchanged."""
+        return all((tensor.name, i) in self._numeric for tensor, i in self._columns_of(X).columns)
 
     def vector(self, column: Frame) -> Tensor:
         """Return one column as a vector, and remember the column for :meth:`derive`."""

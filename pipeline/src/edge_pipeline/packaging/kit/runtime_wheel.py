@@ -19,7 +19,7 @@ from edge_pipeline.packaging.kit.wheels import Member, Wheel, write_wheel
 
 __all__ = ["runtime_wheel"]
 
-_TOP_LEVEL = ("edge_runtime", "edge_runtime_command.py")
+_TOP_LEVEL = ("edge_runtime", "edge_runtime_command.py", "edge_runtime_startup.py")
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: edge-pipeline\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
