@@ -126,6 +126,31 @@ def test_rows_under_a_header_that_does_not_fit_are_refused(
     assert "is a header that does not fit the model" in messages[0]
 
 
+@pytest.mark.parametrize("options", ALL_WAYS)
+@pytest.mark.parametrize("order", [*itertools.permutations("abc")])
+def test_a_header_glued_to_a_row_still_counts(
+    run: Run, texts_file: Path, options: tuple[str, ...], order: tuple[str, ...]
+) -> None:
+    """Of two files, the first without a line end, only the row that is glued is refused."""
+    row = ",".join("yes" if name == "b" else "no" for name in order)
+    first = "a,b,c\n" + "no,no,yes\n" * 20 + "no,no,yes"
+    stream = first + ",".join(order) + "\n" + f"{row}\n" * 20
+    code, out, err = run("predict", texts_file, *options, stdin=stream.encode())
+    expected = {**dict.fromkeys(range(2, 22), "0"), **dict.fromkeys(range(23, 43), "1")}
+    assert (code, predictions(out)) == (1, expected)
+    assert err.startswith("line 22: a row and a header are on one line")
+
+
+def test_a_text_may_end_with_the_name_of_its_column(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(models.text().sealed())
+    stream = b"text\na long text\nspam\ntext\nthe text\n"
+    for options in ALL_WAYS:
+        code, out, err = run("predict", path, *options, stdin=stream)
+        assert (code, predictions(out)) == (0, {2: "0", 3: "1", 5: "0"})
+        assert "1 line repeats the header" in err
+
+
 def test_a_header_of_numbers_is_no_row(run: Run, tmp_path: Path) -> None:
     """Where the names are numbers, a line that equals the header may be a row: it is refused."""
     schema = Schema("array", tuple(Column(name, "float64") for name in "012"))

@@ -117,7 +117,8 @@ class CsvReader(RowReader):
             n_absent += name not in text
             if 2 * n_absent >= len(self._search_terms):
                 return False
-        return any(self._is_header(line.rstrip("\r\n").split(",")) for line in lines)
+        records = (line.rstrip("\r\n").split(",") for line in lines)
+        return any(self._is_header(cells) or self._glued_header(cells) for cells in records)
 
     def _is_header(self, cells: list[str]) -> bool:
         """Return whether most column names are among *cells*."""
@@ -126,13 +127,30 @@ class CsvReader(RowReader):
             return tuple(cells) == self.header
         return 2 * len(self._names.intersection(cells)) > len(self._names)
 
+    def _glued_header(self, cells: list[str]) -> list[str] | None:
+        """Return the header at the end of *cells* if it follows a row without a line end."""
+        width = len(self.header)
+        if width == 1:  # a text may end with the name of its column
+            return None
+        tail = cells[width:]
+        absent = set(self.header).difference(tail)
+        if len(cells) != 2 * width - 1 or len(absent) != 1 or self._names_are_numbers:
+            return None
+        [name] = absent
+        return [name, *tail] if cells[width - 1].endswith(name) else None
+
     def _fault(self, cells: list[str]) -> str | None:
-        return None if self._is_header(cells) else self._current.fault(cells)
+        if self._glued_header(cells) or self._is_header(cells):
+            return None
+        return self._current.fault(cells)
 
     def _rows(self, lines: Lines) -> Iterator[Row | RefusedRow]:
         for record in records(lines, self._fault):
             if isinstance(record, RefusedRow):
                 yield record
+            elif glued := self._glued_header(record.cells):
+                self._change_header(Row(record.line, glued))
+                yield RefusedRow(record.line, _GLUED_HEADER)
             elif self._is_header(record.cells):
                 fault = self._change_header(record)
                 if fault is not None:
@@ -193,6 +211,10 @@ class _Layout:
         return Row(record.line, [parse(cells[i]) for i, parse in self._parsers])
 
 
+_GLUED_HEADER = (
+    "a row and a header are on one line: the first of two appended files has no line end; put one "
+    "between them"
+)
 _NUL_IN_TEXT = (
     "expected text, found a NUL character; the file is damaged there, as after a power cut"
 )
