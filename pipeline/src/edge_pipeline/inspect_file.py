@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -71,6 +72,24 @@ class Inspection:
         sidecar = sidecar_of(self.path)
         evaluation = Evaluation.read(sidecar) if sidecar.is_file() else None
         return evaluation if evaluation and evaluation.sha256 == self.sha256 else None
+
+    def to_sbom(self) -> bytes:
+        """Return the model's CycloneDX document (ML-BOM), as JSON.
+
+        It has name, version, digest and metrics; with ``NAME.report.json`` beside the file also
+        the digest of the training data.
+
+        Raises
+        ------
+        MeasurementError
+            ``NAME.report.json`` is not an evaluation.
+        OSError
+            The file cannot be read.
+        """
+        from edge_pipeline.packaging.model_card import model_document
+
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+        return model_document(self.manifest, digest, self.evaluation())
 
     def to_json(self) -> dict[str, Any]:
         """Convert to plain JSON values."""

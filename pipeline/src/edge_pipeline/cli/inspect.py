@@ -23,6 +23,7 @@ EXAMPLES = """\b
 Examples:
   edge-pipeline inspect dist/penguins.onnx
   edge-pipeline inspect dist/penguins.onnx --graph
+  edge-pipeline inspect dist/penguins.onnx --sbom > penguins.cdx.json
   edge-pipeline inspect dist/penguins.onnx --svg penguins.svg
 """
 
@@ -36,13 +37,14 @@ MAX_CATEGORIES = 6
 @click.command("inspect", short_help="Print what a sealed file says of itself.", epilog=EXAMPLES)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--sbom", is_flag=True, help="Print a CycloneDX document of the model.")
 @click.option("--graph", is_flag=True, help="Print the graph, one line a node.")
 @click.option(
     "--svg",
     type=click.Path(path_type=Path, dir_okay=False),
     help="Draw the graph into this file.",
 )
-def inspect_command(file: Path, as_json: bool, graph: bool, svg: Path | None) -> None:
+def inspect_command(file: Path, as_json: bool, sbom: bool, graph: bool, svg: Path | None) -> None:
     """Check the seal of FILE, and print what it says of itself.
 
     The device's own reader reads it; the model does not run.  The measurements of the build are
@@ -52,6 +54,9 @@ def inspect_command(file: Path, as_json: bool, graph: bool, svg: Path | None) ->
         _draw(file, as_text=graph, svg=svg)
         return
     inspection = edge_pipeline.inspect(file)
+    if sbom:
+        click.echo(inspection.to_sbom().decode(), nl=False)
+        return
     if as_json:
         display.show_json(inspection.to_json())
         return

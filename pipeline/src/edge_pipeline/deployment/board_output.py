@@ -13,6 +13,9 @@ __all__ = ["MAX_BYTES", "parse_bench", "parse_facts", "printable_text", "values_
 MAX_BYTES = 1 << 20
 """Most bytes read of one output stream; a board prints some kilobytes."""
 
+MARKER = "edge-facts"
+"""Line that board.sh prints before its facts."""
+
 # C0 and C1 control characters except the line feed: a terminal obeys them.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
@@ -24,13 +27,20 @@ def printable_text(output: bytes) -> str:
 
 def parse_facts(output: str) -> dict[str, str]:
     """Parse the lines ``name=value``; the last line of a name counts."""
-    return dict(line.partition("=")[::2] for line in output.splitlines() if "=" in line)
+    return dict(line.partition("=")[::2] for line in _fact_lines(output) if "=" in line)
 
 
 def values_of(output: str, name: str) -> Set[str]:
     """Return the values of all lines ``name=value`` of this name."""
     start = f"{name}="
-    return {line.removeprefix(start) for line in output.splitlines() if line.startswith(start)}
+    return {line.removeprefix(start) for line in _fact_lines(output) if line.startswith(start)}
+
+
+def _fact_lines(output: str) -> list[str]:
+    """Return the lines after the marker: the shell's start files may print text before it."""
+    lines = output.splitlines()
+    first = lines.index(MARKER) + 1 if MARKER in lines else 0
+    return lines[first:]
 
 
 class _Timing(BaseModel):

@@ -245,10 +245,10 @@ def _deploy(
     kit_parts = {} if kit is None else {_digest(raw): raw for raw in kit.parts.values()}
     job.watch(host, "probing the board")
     digests = " ".join([job.sha256, *sorted(kit_parts.keys() - {job.sha256})])
-    output = destination.host.run(
-        _script(),
-        ["probe", "--machine", "--name", job.name, "--parts", digests, *_folder(destination)],
-    )
+    arguments = ["probe", "--machine", "--name", job.name, "--parts", digests]
+    if kit is not None:
+        arguments += ["--runtime", kit.metadata["runtime_id"]]
+    output = destination.host.run(_script(), [*arguments, *_folder(destination)])
     facts = parse_facts(output)
     installed = values_of(output, "installed")
     _check_board(destination, facts, kit)
@@ -263,6 +263,8 @@ def _deploy(
         for digest in sorted(parts.keys() & missing, key=lambda d: len(parts[d]))
     }
     size = sum(map(len, missing_parts.values()))
+    need_kb = kit.metadata.get("need_kb", 0) if kit is not None and installs else 0
+    _check_space(destination, facts, size + len(job.model) + 1024 * need_kb)
     if missing_parts:
         job.watch(host, f"copying {size / 1e6:.1f} MB")
         destination.host.send(
@@ -315,6 +317,18 @@ def _check_python(destination: Destination, kit: KitContents, versions: Set[str]
         raise DeployError(
             f"it has Python {', '.join(sorted(versions))}, the kit is for {expected}; make one "
             f"for it: edge-pipeline kit --python {min(versions)}",
+            host=destination.ssh,
+        )
+
+
+def _check_space(destination: Destination, facts: Mapping[str, str], need_bytes: int) -> None:
+    """Refuse a board without space for the parts to copy and the packages to install."""
+    free = facts.get("free_kb", "")
+    if free.isdecimal() and int(free) * 1024 < need_bytes:
+        raise DeployError(
+            f"only {int(free) / 1024:.0f} MB are free at {facts['folder']}, "
+            f"{need_bytes / 1024**2 + 1:.0f} MB are needed; nothing was copied: free some, or name "
+            "another folder with --folder",
             host=destination.ssh,
         )
 

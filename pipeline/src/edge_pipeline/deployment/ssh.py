@@ -10,15 +10,13 @@ from __future__ import annotations
 import io
 import re
 import shutil
-import subprocess
 import tarfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
-from typing import IO
 
-from edge_pipeline.deployment.board_output import MAX_BYTES, printable_text
+from edge_pipeline.deployment.board_output import printable_text
+from edge_pipeline.deployment.exchange import exchange
 from edge_pipeline.errors import DeployError
 
 __all__ = ["Host"]
@@ -44,8 +42,27 @@ OPTIONS = {
 MOST_SECONDS = 30 * 60
 """Time limit of one step on a board; pip takes two minutes to install onnxruntime on an SD card."""
 
-_ADDRESS = re.compile(r"[A-Za-z0-9_\[][^\s'\"`$\\;&|<>(){}*?!\x00-\x1f\x7f]{0,254}")
+_URI = re.compile(
+    r"ssh://(?P<user>[^@/:\[\]]+@)?(?:\[(?P<ipv6>[0-9A-Fa-f:.]+(?:%\w+)?)\]|(?P<name>[^@/:\[\]]+))"
+    r"(?::(?P<port>6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]?\d{1,4}))?/?"
+)
+_ADDRESS = re.compile(r"[A-Za-z0-9_:\[][^\s'\"`$\\;&|<>(){}*?!\x00-\x1f\x7f]{0,254}")
 _CONNECTION_FAILED = 255
+
+# Unpacks stdin into the folder $1.  After an error only parts whose name is their digest stay, and
+# none on a full disk.
+_RECEIVE = """
+mkdir -p "$1" && errors=$(LC_ALL=C tar -xmf - -C "$1" 2>&1) && exit 0
+printf '%s\\n' "$errors" >&2
+case $errors in *'No space left'* | *'uota exceeded'* | *'Wrote only'*)
+    rm -rf "$1"
+    echo 'edge: the disk is full; the copied parts were removed again' >&2 ;;
+esac
+for part in "$1"/*; do
+    [ "$(sha256sum <"$part" 2>/dev/null | cut -c 1-64)" = "${part##*/}" ] || rm -f "$part"
+done
+exit 1
+"""
 
 _REMEDIES: tuple[tuple[str, str], ...] = (
     (
@@ -85,6 +102,7 @@ class Host:
             raise DeployError(
                 f"{self.address!r:.80} is not a host; expected user@host, or a name of ssh_config"
             )
+        _check_form(self.address)
 
     def run(self, script: str, arguments: Sequence[str]) -> str:
         """Run *script* in a shell of the host, and return its output.
@@ -105,8 +123,7 @@ class Host:
         DeployError
             The connection was cut, or the disk there is full.  Some files may be incomplete.
         """
-        script = 'mkdir -p "$1" && tar -xmf - -C "$1"'
-        command = " ".join(map(quote, ["sh", "-c", script, "sh", folder]))
+        command = " ".join(map(quote, ["sh", "-c", _RECEIVE, "sh", folder]))
         self._connect(command, [_tarred(name, raw) for name, raw in parts.items()] + [_TAR_END])
 
     def _connect(self, command: str, chunks: Sequence[bytes]) -> str:
@@ -115,36 +132,27 @@ class Host:
         if program is None:
             raise DeployError("ssh is not installed here; sudo apt install openssh-client")
         options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
-        with subprocess.Popen(
-            [program, *options, "--", self.address, command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            timed_out = threading.Event()
-
-            def stop_process() -> None:
-                timed_out.set()
-                process.kill()
-
-            timer = threading.Timer(MOST_SECONDS, stop_process)
-            timer.start()
-            try:
-                out, err = _exchange(process, chunks)
-            except BaseException:
-                process.kill()
-                raise
-            finally:
-                timer.cancel()
-        if timed_out.is_set():
+        try:
+            status, out, err = exchange(
+                [program, *options, *self._destination(), command], chunks, seconds=MOST_SECONDS
+            )
+        except TimeoutError as error:
             raise DeployError(
                 f"one step took more than {MOST_SECONDS // 60} minutes; look at the board, and "
                 "deploy again",
                 host=self.address,
-            )
-        if process.returncode == 0:
+            ) from error
+        if status == 0:
             return printable_text(out)
-        raise DeployError(self._error_message(process.returncode, err), host=self.address)
+        raise DeployError(self._error_message(status, err), host=self.address)
+
+    def _destination(self) -> list[str]:
+        """Return the address as arguments; ssh itself refuses IPv6 addresses in ssh://."""
+        match = _URI.fullmatch(self.address)
+        if match is None:
+            return ["--", self.address]
+        port = [f"-oPort={match['port']}"] if match["port"] else []
+        return [*port, "--", f"{match['user'] or ''}{match['ipv6'] or match['name']}"]
 
     def _error_message(self, status: int, err: bytes) -> str:
         text = printable_text(err).strip()
@@ -160,30 +168,29 @@ class Host:
         return f"the board's shell failed ({status}): {_last_lines(text) or 'it printed nothing'}"
 
 
-def _exchange(process: subprocess.Popen[bytes], chunks: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Write the input while threads read both outputs, so that neither side blocks the other."""
-    streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
-    outputs = [b""] * len(streams)
-
-    def read(index: int, stream: IO[bytes]) -> None:
-        outputs[index] = stream.read(MAX_BYTES)
-        while stream.read(MAX_BYTES):  # drop the rest, so that the host is not blocked
-            pass
-
-    readers = [threading.Thread(target=read, args=item, daemon=True) for item in enumerate(streams)]
-    for reader in readers:
-        reader.start()
-    if process.stdin is not None:
-        try:
-            for chunk in chunks:
-                process.stdin.write(chunk)
-            process.stdin.close()
-        except BrokenPipeError:  # ssh has ended; its status and its output say why
-            pass
-    for reader in readers:
-        reader.join()
-    process.wait()
-    return outputs[0], outputs[1]
+def _check_form(address: str) -> None:
+    """Refuse forms that ssh would look up as a name, with the form that it understands."""
+    if address.startswith("ssh://"):
+        if not _URI.fullmatch(address):
+            raise DeployError(
+                f"{address!r:.80} is not a host; expected ssh://user@host:port, with [] around an "
+                "IPv6 address, and no path"
+            )
+        return
+    if "://" in address:
+        raise DeployError(f"{address!r:.80} is not a host; expected user@host, or ssh://host:port")
+    user, at, name = address.rpartition("@")
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.%\w]+)\](?::(\d+))?", name)
+    with_port = re.fullmatch(r"([^:\[\]]+):(\d+)", name)
+    if with_port or (bracketed and bracketed[2]):
+        remedy = f"write ssh://{address}"
+    elif bracketed:
+        remedy = f"write {user}{at}{bracketed[1]}"
+    elif re.fullmatch(r"[^:]*:[^:]*", name) or "[" in name or "]" in name or "/" in name:
+        remedy = "expected user@host, or ssh://user@host:port; name a folder with --folder"
+    else:
+        return
+    raise DeployError(f"{address!r:.80} is not a host; {remedy}")
 
 
 _TAR_END = bytes(2 * tarfile.BLOCKSIZE)

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from edge_runtime.bundle.atomic_file import write_whole
 
@@ -30,8 +30,11 @@ FORMAT = 1
 
 SUMS = "SHA256SUMS"
 
-MAX_UNPACKED_BYTES = 2 * 1024**3
-"""Most bytes of all parts of a kit that is read; ours have 50 MB."""
+MAX_EXPANSION = 8
+"""Most unpacked bytes for each byte of a kit, beyond :data:`FREE_BYTES`; wheels hardly compress."""
+
+FREE_BYTES = 64 * 1024**2
+"""Unpacked bytes that any kit may have."""
 
 # Text fields that deploy reads from kit.json.
 _METADATA_KEYS = ("name", "board", "machine", "python", "runtime_id")
@@ -72,18 +75,32 @@ def pack(parts: Mapping[str, bytes], folder: str, path: Path) -> Path:
             raise KitError(f"{name!r} is not allowed as the name of a kit's part")
     sums = "".join(f"{hashlib.sha256(parts[n]).hexdigest()}  {n}\n" for n in sorted(parts))
     files = {**parts, SUMS: sums.encode()}
-    buffer = io.BytesIO()
     # Level 1: wheels are compressed already.
+    packed = _compress(files, folder, level=1)
+    if sum(map(len, files.values())) > _limit(len(packed)):
+        packed = _compress(files, folder, level=0)
+    return write_whole(packed, path)
+
+
+def _compress(files: Mapping[str, bytes], folder: str, *, level: int) -> bytes:
+    buffer = io.BytesIO()
     with (
-        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=1) as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        gzip.GzipFile(
+            filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=level
+        ) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in sorted(files):
             entry = tarfile.TarInfo(f"{folder}/{name}")
             entry.size = len(files[name])
             entry.mode = 0o755 if name.endswith(".sh") else 0o644
             archive.addfile(entry, io.BytesIO(files[name]))
-    return write_whole(buffer.getvalue(), path)
+    return buffer.getvalue()
+
+
+def _limit(kit_bytes: int) -> int:
+    """Return the most bytes to which a kit of this size may unpack."""
+    return FREE_BYTES + MAX_EXPANSION * kit_bytes
 
 
 def read_kit(path: str | os.PathLike[str]) -> KitContents:
@@ -98,20 +115,29 @@ def read_kit(path: str | os.PathLike[str]) -> KitContents:
     """
     parts: dict[str, bytes] = {}
     folders = set()
-    size = 0
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with (
+            open(path, "rb") as file,
+            _LimitedStream(file, os.fspath(path)) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as archive,
+        ):
             for entry in archive:
                 folder, _, name = entry.name.partition("/")
-                size += entry.size
-                if not (entry.isfile() and _PART.fullmatch(name)) or ".." in entry.name.split("/"):
+                if not (_is_plain(entry) and _PART.fullmatch(name)) or ".." in name.split("/"):
                     raise KitError(f"{os.fspath(path)} holds {entry.name!r:.100}, which no kit has")
-                if size > MAX_UNPACKED_BYTES:
-                    raise KitError(f"{os.fspath(path)} unpacks to more than any kit")
-                stream = archive.extractfile(entry)
-                parts[name] = stream.read() if stream is not None else b""
+                content = archive.extractfile(entry)
+                parts[name] = content.read() if content is not None else b""
                 folders.add(folder)
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    # tarfile raises ValueError and LookupError for some headers that it cannot parse.
+    except (
+        tarfile.TarError,
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        ArithmeticError,
+    ) as error:
         raise KitError(
             f"{os.fspath(path)} is not a kit, or was cut short ({error}); make one: "
             "edge-pipeline kit"
@@ -121,6 +147,30 @@ def read_kit(path: str | os.PathLike[str]) -> KitContents:
     if len(folders) != 1:
         raise KitError(f"{os.fspath(path)} holds {len(folders)} folders, expected one")
     return KitContents(folders.pop(), parts, metadata)
+
+
+def _is_plain(entry: tarfile.TarInfo) -> bool:
+    """Return whether an entry is a file that is stored whole, as kits have."""
+    return entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not entry.issparse()
+
+
+class _LimitedStream(gzip.GzipFile):
+    """A gzip stream that refuses to unpack to more bytes than any kit of its size."""
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._path = path
+        self._bytes_left = _limit(os.fstat(file.fileno()).st_size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read at most *size* bytes, and fewer than the limit."""
+        if size is None or size < 0:
+            size = self._bytes_left + 1
+        raw = super().read(min(size, self._bytes_left + 1))
+        self._bytes_left -= len(raw)
+        if self._bytes_left < 0:
+            raise KitError(f"{self._path} unpacks to more bytes than any kit of its size")
+        return raw
 
 
 def _check_sums(path: str, parts: Mapping[str, bytes]) -> None:

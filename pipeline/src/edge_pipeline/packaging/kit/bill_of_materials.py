@@ -7,36 +7,31 @@ the same kit has the same document.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge_runtime.bundle.manifest import Manifest
 from packaging.utils import canonicalize_name
 
 from edge_pipeline.packaging.kit.slim_wheels import LABEL
 from edge_pipeline.packaging.kit.targets import Target
 from edge_pipeline.packaging.kit.wheels import Wheel
+from edge_pipeline.packaging.model_card import cyclonedx
 
 __all__ = ["bill_of_materials"]
 
 
 def bill_of_materials(
-    manifest: Manifest, model_sha256: str, wheels: Mapping[str, Wheel], pip: Wheel, target: Target
+    model: Sequence[Mapping[str, Any]],
+    wheels: Mapping[str, Wheel],
+    pip: Wheel,
+    target: Target,
 ) -> bytes:
-    """Return the document as JSON."""
-    model = {
-        "type": "machine-learning-model",
-        "bom-ref": f"model:{manifest.name}",
-        "name": manifest.name,
-        "version": str(manifest.version),
-        "hashes": [{"alg": "SHA-256", "content": model_sha256}],
-    }
+    """Return the document as JSON; *model* is from :func:`model_components`."""
     kit = {
         "type": "application",
         "bom-ref": "kit",
-        "name": f"{manifest.name}-kit",
-        "version": str(manifest.version),
+        "name": f"{model[0]['name']}-kit",
+        "version": model[0]["version"],
         "properties": [
             {"name": "edge:board", "value": target.name},
             {"name": "edge:machine", "value": target.machine},
@@ -44,20 +39,10 @@ def bill_of_materials(
         ],
     }
     order = [wheels[name] for name in sorted(wheels)]
-    installer = {
-        **_component(pip),
-        "scope": "excluded",
-    }  # pip installs the others, and is not installed itself
-    document = {
-        "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.6",
-        "version": 1,
-        "metadata": {"component": kit},
-        "components": [model, *map(_component, order), installer],
-        "dependencies": _dependencies(str(model["bom-ref"]), order),
-    }
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    # pip installs the others, and is not installed itself.
+    installer = {**_component(pip), "scope": "excluded"}
+    components = [*model, *map(_component, order), installer]
+    return cyclonedx(kit, components, _dependencies(model, order))
 
 
 def _component(wheel: Wheel) -> dict[str, Any]:
@@ -89,11 +74,14 @@ def _licences(wheel: Wheel) -> list[dict[str, Any]]:
     return [{"license": {"name": wheel.licence}}]
 
 
-def _dependencies(model: str, wheels: Sequence[Wheel]) -> list[dict[str, Any]]:
+def _dependencies(
+    components: Sequence[Mapping[str, Any]], wheels: Sequence[Wheel]
+) -> list[dict[str, Any]]:
+    model, *data = [component["bom-ref"] for component in components]
     present = {wheel.name: _reference(wheel.name, wheel.version) for wheel in wheels}
     dependencies: list[dict[str, Any]] = [
         {"ref": "kit", "dependsOn": sorted([model, *present.values()])},
-        {"ref": model, "dependsOn": [present["edge-runtime"]]},
+        {"ref": model, "dependsOn": [present["edge-runtime"], *data]},
     ]
     for wheel in wheels:
         needed = {canonicalize_name(r.name) for r in wheel.requirements}

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.bundle_file import open_bundle
 from edge_runtime.bundle.manifest import Manifest
 from packaging.requirements import Requirement
 
 from edge_pipeline.errors import KitError
+from edge_pipeline.inspect_file import inspect
 from edge_pipeline.packaging.kit.archive import FORMAT, pack
 from edge_pipeline.packaging.kit.bill_of_materials import bill_of_materials
 from edge_pipeline.packaging.kit.download_wheels import (
@@ -29,6 +30,10 @@ from edge_pipeline.packaging.kit.download_wheels import (
 from edge_pipeline.packaging.kit.slim_wheels import prune_wheel
 from edge_pipeline.packaging.kit.targets import Target, find_target
 from edge_pipeline.packaging.kit.wheels import Wheel, required_by
+from edge_pipeline.packaging.model_card import model_components
+
+if TYPE_CHECKING:
+    from edge_pipeline.evaluation.report.evaluation import Evaluation
 
 __all__ = ["Kit", "KitPackage", "board_name", "make_kit"]
 
@@ -40,6 +45,7 @@ _ENVIRONMENT_BYTES = 200_000
 # Bytes that Python writes into __pycache__ for each installed byte.
 _CACHES = 0.06
 _BLOCK_BYTES = 4096
+_TEMPLATES = ("README.txt", "board.sh", "edge.service", "install.sh", "uninstall.sh")
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,8 @@ def make_kit(
     Parameters
     ----------
     path
-        The sealed file.
+        The sealed file.  ``NAME.report.json`` beside it adds the digest of the training data and
+        the test scores to the bill of materials.
     output
         Archive to write; ``NAME-BOARD.kit.tar.gz`` in the current folder when None.
     board, platform
@@ -180,6 +187,7 @@ def make_kit(
     target = find_target(board, platform=platform, python=python)
     bundle = open_bundle(os.fspath(path))
     manifest = bundle.manifest
+    evaluation = inspect(path).evaluation()
     model_name = board_name(name or manifest.name)
     model = Path(path).read_bytes()
     request = WheelRequest(
@@ -192,7 +200,7 @@ def make_kit(
     with tempfile.TemporaryDirectory(prefix="edge-kit-") as folder:
         full = download_wheels(request, Path(folder))
         installed = _prune_wheels(full.wheels, request, Path(folder)) if slim else full.wheels
-        plan = _Plan(model_name, manifest, model, target, full, installed, slim)
+        plan = _Plan(model_name, manifest, model, target, full, installed, slim, evaluation)
         return plan.write(Path(output or f"{model_name}-{target.name}.kit.tar.gz"))
 
 
@@ -225,6 +233,7 @@ class _Plan:
     full: WheelSet
     wheels: Mapping[str, Wheel]
     slim: bool
+    evaluation: Evaluation | None
 
     @cached_property
     def requirements(self) -> str:
@@ -270,29 +279,25 @@ class _Plan:
             "requirements.txt": self.requirements.encode(),
             "kit.json": self._metadata(digest),
             "sbom.cdx.json": bill_of_materials(
-                self.manifest, digest, self.wheels, self.full.pip, self.target
+                model_components(self.manifest, digest, self.evaluation),
+                self.wheels,
+                self.full.pip,
+                self.target,
             ),
-            f"edge-{self.name}.service": self._fill_template("edge.service", digest),
-            "README.txt": self._fill_template("README.txt", digest),
-            **{
-                s: self._fill_template(s, digest)
-                for s in ("install.sh", "board.sh", "uninstall.sh")
-            },
         }
         for wheel in (*self.wheels.values(), self.full.pip):
             parts[f"wheels/{wheel.path.name}"] = wheel.path.read_bytes()
             parts |= _licence_parts(wheel)
+        values = self._template_values(digest, len(parts) + len(_TEMPLATES))
+        for template in _TEMPLATES:
+            name = f"edge-{self.name}.service" if template == "edge.service" else template
+            parts[name] = _fill_template(template, values)
         return parts
 
-    def _fill_template(self, template: str, digest: str) -> bytes:
-        """Return a file of the folder ``board``, with this kit's values instead of ``@NAME@``."""
-        text = (
-            files("edge_pipeline.packaging.kit")
-            .joinpath("board", template)
-            .read_text(encoding="utf-8")
-        )
+    def _template_values(self, digest: str, n_parts: int) -> dict[str, str]:
+        """Return this kit's values of the marks ``@NAME@`` in templates."""
         glibc = max((_needed_glibc(wheel) for wheel in self.wheels.values()), default=(0, 0))
-        values = {
+        return {
             "NAME": self.name,
             "VERSION": str(self.manifest.version),
             "SHA256": digest,
@@ -305,9 +310,9 @@ class _Plan:
             "PIP": self.full.pip.path.name,
             "NEED_KB": str(_needed_kb(self.wheels)),
             "MODEL_KB": str(len(self.model) // 1024 + 64),
+            "PARTS": str(n_parts),
             "PACKAGES": ", ".join(f"{w.name} {w.version}" for w in self.wheels.values()),
         }
-        return re.sub(r"@([A-Z_0-9]+)@", lambda m: values.get(m[1], m[0]), text).encode()
 
     def _metadata(self, digest: str) -> bytes:
         metadata = {
@@ -319,9 +324,17 @@ class _Plan:
             "machine": self.target.machine,
             "python": self.target.python,
             "runtime_id": self.runtime_id,
+            "need_kb": _needed_kb(self.wheels),
             "packages": {wheel.name: wheel.version for wheel in self.wheels.values()},
         }
         return (json.dumps(metadata, indent=2) + "\n").encode()
+
+
+def _fill_template(template: str, values: Mapping[str, str]) -> bytes:
+    """Return a file of the folder ``board``, with *values* instead of ``@NAME@``."""
+    file = files("edge_pipeline.packaging.kit").joinpath("board", template)
+    text = file.read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z_0-9]+)@", lambda m: values.get(m[1], m[0]), text).encode()
 
 
 def _prune_wheels(

@@ -28,6 +28,7 @@ stop() {
 lock() {
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
     [ -z "${EDGE_LOCKED:-}" ] || return 0
+    { : >>"$base/.lock"; } 2>/dev/null || stop "cannot write to $base; name another folder: --folder FOLDER"
     exec 9>"$base/.lock"
     interpreter=${EDGE_PYTHON:-python3}
     for candidate in "$base"/.runtimes/*/bin/python; do
@@ -35,8 +36,107 @@ lock() {
     done
     command -v "$interpreter" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
     # The lock ends with this process and its children.
-    "$interpreter" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
-        stop "another installation has been running at $base for 5 minutes; end it, and try again"
+    status=0
+    reason=$("$interpreter" -I -c "$take_lock" 2>&1) || status=$?
+    case $status in
+    0) ;;
+    142) stop "another installation has been running at $base for 5 minutes; end it, and try again" ;;
+    *) stop "cannot lock $base/.lock: ${reason##*"$newline"}; name a folder on a local disk: --folder FOLDER" ;;
+    esac
+}
+
+# Ends by SIGALRM, status 142, if another process holds the lock for 5 minutes.
+take_lock='
+import fcntl, signal, sys
+signal.alarm(300)
+try:
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError as error:
+    sys.exit(error.strerror)
+'
+
+# Compares the installed files with their RECORDs, and imports the packages.
+verify_packages='
+import base64, csv, hashlib, os, pathlib, sys
+if os.statvfs(sys.prefix).f_flag & os.ST_NOEXEC:
+    sys.exit("its file system does not allow programs to run (noexec)")
+site = next((pathlib.Path(path) for path in sys.path if path.endswith("site-packages")), None)
+records = list(site.glob("*.dist-info/RECORD")) if site else []
+if not records:
+    sys.exit("no packages are installed for its Python, which is now %d.%d" % sys.version_info[:2])
+for record in records:
+    for name, stated, _ in csv.reader(record.read_text(encoding="utf-8").splitlines()):
+        algorithm, _, expected = stated.partition("=")
+        if not expected:
+            continue
+        try:
+            raw = (site / name).read_bytes()
+        except OSError as error:
+            sys.exit(f"{name} cannot be read: {error.strerror}")
+        digest = base64.urlsafe_b64encode(hashlib.new(algorithm, raw).digest())
+        if digest.rstrip(b"=").decode() != expected:
+            sys.exit(f"{name} is damaged")
+try:
+    import numpy, onnxruntime, edge_runtime
+except BaseException as error:
+    sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])
+'
+
+# Prints why the environment $1 cannot run models; nothing if it can.
+runtime_fault() {
+    if [ ! -d "$1" ]; then
+        echo 'it is not installed'
+    elif ! command -v "$1/bin/python" >/dev/null 2>&1; then
+        echo "its Python ($(readlink -f -- "$1/bin/python" || readlink -- "$1/bin/python")) is gone or cannot be started"
+    elif fault=$("$1/bin/python" -I -c "$verify_packages" 2>&1); then
+        "$1/bin/edge-runtime" --version >/dev/null 2>&1 || echo 'bin/edge-runtime cannot be started'
+    else
+        status=$?
+        fault=${fault##*"$newline"}
+        echo "${fault:-its Python ended with status $status}"
+    fi
+}
+
+# Prints whether the current release predicts, after asking it.
+current_state() {
+    if [ -z "$(target_of "$home/current")" ]; then
+        echo 'nothing was switched'
+    elif "$home/current/runtime/bin/edge-runtime" check "$home/current/model.onnx" >/dev/null 2>&1; then
+        echo 'the version before still answers'
+    else
+        echo 'nothing was switched, but the version before is refused here too'
+    fi
+}
+
+# Stops because release $1 fails its check, with output $2; $3 names it, $4 is the state.
+refuse_release() {
+    printf '%s\n' "$2" >&2
+    fault=$(runtime_fault "$1/runtime")
+    # The current and the previous release stay, even if they are refused now.
+    case $(basename -- "$1") in
+    "$(target_of "$home/current")" | "$(target_of "$home/current/previous")") ;;
+    *) rm -rf "$1" ;;
+    esac
+    [ -z "$fault" ] ||
+        stop "the runtime $(basename -- "$(readlink -- "$1/runtime" || echo "$runtime")") cannot run: $fault; install it again: edge-pipeline deploy --install KIT, or install.sh of its kit; $4"
+    stop "$3 is refused here, see above; $4"
+}
+
+# Prints the free kilobytes of the disk of $base, which need not exist yet.
+free_kb() {
+    place=$base
+    while [ ! -e "$place" ]; do place=$(dirname -- "$place"); done
+    df -Pk -- "$place" | awk 'NR == 2 { print $4 }'
+}
+
+# Prints the versions of the Pythons that install.sh would use.
+python_versions() {
+    print_version='import sys; print("%d.%d" % sys.version_info[:2])'
+    "${EDGE_PYTHON:-python3}" -I -c "$print_version" 2>/dev/null || true
+    [ -z "${EDGE_PYTHON:-}" ] || return 0
+    for minor in 11 12 13 14 15 16; do
+        if command -v "python3.$minor" >/dev/null 2>&1; then echo "3.$minor"; fi
+    done
 }
 
 # Reads stdin: sha256sum marks the line of a file name with a backslash.
@@ -71,16 +171,18 @@ probe() {
     fact machine "$(uname -m)"
     fact bits "$(getconf LONG_BIT 2>/dev/null || echo 64)"
     fact libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
-    fact board "$(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
-    for minor in 11 12 13 14 15 16; do
-        # EDGE_PYTHON names one interpreter, whose version its name does not show.
-        if [ -z "${EDGE_PYTHON:-}" ] && command -v "python3.$minor" >/dev/null 2>&1; then fact python "3.$minor"; fi
-    done
+    fact board "$(tr -d '\0\n' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
+    for version in $(python_versions); do fact python "$version"; done
+    fact free_kb "$(free_kb)"
     fact folder "$base"
     fact current "$(target_of "$base/$name/current")"
     fact runtime "$(runtime_id)"
     for mark in "$base"/.runtimes/*/.complete; do
-        [ ! -f "$mark" ] || fact installed "$(basename -- "$(dirname -- "$mark")")"
+        environment=$(dirname -- "$mark")
+        [ -f "$mark" ] || continue
+        # The runtime of a kit is installed again unless it runs.
+        if [ "$(basename -- "$environment")" = "$runtime" ] && [ -n "$(runtime_fault "$environment")" ]; then continue; fi
+        fact installed "$(basename -- "$environment")"
     done
     [ ! -d "$base/.parts" ] || sort_arrivals
     for part in $parts; do
@@ -130,11 +232,7 @@ activate() {
     mkdir -p "$home/releases"
     make_release
     report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
-        printf '%s\n' "$report" >&2
-        # The current and the previous release stay, even if they are refused now.
-        case $id in "$old" | "$(target_of "$home/current/previous")") ;; *) rm -rf "$release" ;; esac
-        if [ -n "$old" ]; then state='the version before still answers'; else state='nothing was switched'; fi
-        stop "the model is refused here, see above; $state"
+        refuse_release "$release" "$report" 'the model' "$(current_state)"
     }
     [ -n "$machine" ] || printf '%s\n' "$report"
     [ -z "$unit" ] || mv "$unit" "$home/edge-$name.service"
@@ -149,7 +247,7 @@ activate() {
     fi
     point ".runtimes/$runtime" "$base/runtime"
     rm -f "$base/.runtimes/$runtime/.waiting"
-    finish "$old"
+    finish
 }
 
 # Makes the folder of a release under another name, and renames it when it is complete.
@@ -186,30 +284,29 @@ rollback() {
     [ -n "$id" ] || stop "no version before $old is kept; deploy one"
     release=$home/releases/$id
     report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
-        printf '%s\n' "$report" >&2
-        stop "the version before is refused here, see above; nothing was switched"
+        refuse_release "$release" "$report" 'the version before' 'nothing was switched'
     }
     point "../$old" "$release/previous"
     switch_to "$id"
     say "$name: back to $id; rollback again returns to $old"
     fact outcome 'rolled back'
-    finish "$old"
+    finish
 }
 
 # Cleans up, and measures the model.
 finish() {
     fact current "$id"
-    fact previous "$1"
+    fact previous "$(target_of "$home/current/previous")"
     prune || true
-    flags='--rows 100'
-    [ -z "$machine" ] || flags='--rows 1 --json'
-    # shellcheck disable=SC2086
-    figures=$("$home/current/runtime/bin/edge-runtime" bench $flags --seconds 0.2 "$home/current/model.onnx" 2>&1) ||
-        say "$name is over one of its limits here"
+    program=$home/current/runtime/bin/edge-runtime
     if [ -n "$machine" ]; then
+        # JSON comes on stdout alone; libraries may warn on stderr.
+        figures=$("$program" bench --rows 1 --json --seconds 0.2 "$home/current/model.onnx" 2>/dev/null) || true
         fact bench "$(printf '%s' "$figures" | tr -d '\n')"
         return
     fi
+    figures=$("$program" bench --rows 100 --seconds 0.2 "$home/current/model.onnx") ||
+        say "$name is over one of its limits here"
     printf '\n%s\n\n' "$figures"
     say "use it: $base/runtime/bin/edge-runtime predict $name ROWS.csv"
     [ ! -f "$home/edge-$name.service" ] ||
@@ -252,6 +349,9 @@ remove() {
     say "$name is removed"
 }
 
+# Prints why the runtime cannot run; nothing if it can.
+verify() { runtime_fault "$base/.runtimes/$runtime"; }
+
 list() {
     for link in "$base"/*/current; do
         [ ! -d "$link" ] || printf '%s  %s\n' "$(basename -- "$(dirname -- "$link")")" "$(target_of "$link")"
@@ -259,6 +359,8 @@ list() {
 }
 
 main() {
+    newline='
+'
     base=${EDGE_MODELS:-${XDG_DATA_HOME:-${HOME:-}/.local/share}/edge}
     command=${1:-} machine='' name='' runtime='' model='' sha256='' unit='' parts=''
     [ $# -eq 0 ] || shift
@@ -287,16 +389,21 @@ main() {
         stop "a folder of models must not have any of \" \$ \` \\ : in its name, found $base; name another folder: --folder FOLDER"
         ;;
     esac
-    case $command in list | assemble) ;; *)
+    [ "$(printf %s "$base" | LC_ALL=C tr -d '[:cntrl:]')" = "$base" ] ||
+        stop "a folder of models must not have a line end or another control character in its name; name another folder: --folder FOLDER"
+    case $command in list | assemble | verify) ;; *)
         case $name in
         '' | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]* | runtime | board.sh | uninstall.sh) stop "expected --name NAME, a model's name on this board" ;;
         esac
         ;;
     esac
     unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
+    # A shell's start files may print something before, without a line end.
+    [ -z "$machine" ] || printf '\nedge-facts\n'
     case $command in
     list) list ;;
     probe) probe ;;
+    verify) verify ;;
     activate | rollback | remove | assemble)
         lock
         "$command"

@@ -16,6 +16,7 @@ kit_glibc='@GLIBC@'
 kit_runtime='@RUNTIME@'
 kit_pip='@PIP@'
 kit_sha256='@SHA256@'
+kit_parts=@PARTS@
 need_kb=@NEED_KB@
 model_kb=@MODEL_KB@
 
@@ -81,31 +82,54 @@ print("%s-%d.%d-%d%s" % (sys.implementation.name, *sys.version_info[:2], 8 * str
         stop "'$python' cannot make virtual environments; sudo apt install python3-venv"
 }
 
-# Prints the free kilobytes of the disk of $1, which need not exist yet.
-free_kb() {
+# Sets place to the nearest folder above $1 that exists.
+nearest() {
     place=$1
     while [ ! -e "$place" ]; do place=$(dirname -- "$place"); done
+}
+
+# Prints the free kilobytes of the disk of $1, which need not exist yet.
+free_kb() {
+    nearest "$1"
     df -Pk -- "$place" | awk 'NR == 2 { print $4 }'
+}
+
+# Packages cannot be loaded from a file system without the right to run programs.
+check_noexec() {
+    nearest "$base"
+    "$python" -I -c 'import os, sys
+sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_NOEXEC))' "$place" ||
+        stop "the file system of $base does not allow programs to run (noexec); name another folder: --folder FOLDER"
 }
 
 check_space() {
     needed=$model_kb
-    is_installed || needed=$((needed + need_kb))
+    [ -z "$fault" ] || needed=$((needed + need_kb))
     free=$(free_kb "$base")
     [ "$free" -ge "$needed" ] ||
         stop "only $((free / 1024)) MB are free at $base, $((needed / 1024 + 1)) MB are needed; free some, or name another folder: --folder FOLDER"
 }
 
 check_parts() {
+    # A list that was cut short, or lists a part twice, would leave parts unchecked.
+    listed=$(sed -n 's/^[0-9a-f]\{64\}  //p' "$kit/SHA256SUMS" | LC_ALL=C sort -u | wc -l)
+    lines=$(wc -l <"$kit/SHA256SUMS")
+    if [ "$listed" -ne "$kit_parts" ] || [ "$lines" -ne "$kit_parts" ]; then
+        stop "SHA256SUMS is damaged or was changed: it lists $listed of $kit_parts parts; copy the kit here again"
+    fi
     report=$(cd "$kit" && sha256sum -c SHA256SUMS 2>&1) || {
         bad=$(printf '%s\n' "$report" | sed -n 's/^\(.*\): FAILED.*$/\1/p' | head -n 1)
         stop "a part of the kit is damaged or was changed: ${bad:-SHA256SUMS}; copy the kit here again"
     }
 }
 
-# Tests whether the environment of this kit is complete and its Python starts.
-is_installed() {
-    [ -f "$runtime/.complete" ] && "$runtime/bin/python" -I -c 'import edge_runtime' 2>/dev/null
+# Prints why the environment of this kit cannot be used; nothing if it can.
+runtime_fault() {
+    [ -f "$runtime/.complete" ] || {
+        echo 'it is not installed'
+        return
+    }
+    sh "$kit/board.sh" verify --folder "$base" --runtime "$kit_runtime"
 }
 
 # Runs the kit's own pip from its wheel: the board's may be old, or missing.
@@ -120,11 +144,30 @@ build_runtime() {
         sync && : >"$runtime/.complete"
 }
 
+# Takes the lock of the folder; it ends with this process and its children.
+lock() {
+    { : >>"$base/.lock"; } 2>/dev/null || stop "cannot write to $base; name another folder: --folder FOLDER"
+    exec 9>"$base/.lock"
+    status=0
+    reason=$("$python" -I -c 'import fcntl, signal, sys
+signal.alarm(300)
+try:
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError as error:
+    sys.exit(error.strerror)' 2>&1) || status=$?
+    case $status in
+    0) ;;
+    142) stop "another installation has been running at $base for 5 minutes; end it, and run this again" ;;
+    *) stop "cannot lock $base/.lock: $(printf '%s\n' "$reason" | tail -n 1); name a folder on a local disk: --folder FOLDER" ;;
+    esac
+}
+
 install_runtime() {
-    if is_installed; then
+    if [ -z "$fault" ]; then
         say "runtime $kit_runtime is installed already"
         return
     fi
+    [ ! -f "$runtime/.complete" ] || say "runtime $kit_runtime cannot run: $fault; installing it again"
     mkdir -p "$base/.runtimes"
     rm -rf "$runtime"
     output=$(build_runtime 2>&1) || {
@@ -139,6 +182,11 @@ install_runtime() {
         esac
         printf '%s\n' "$output" >&2
         stop "pip could not install, see above; nothing was changed"
+    }
+    fault=$(runtime_fault)
+    [ -z "$fault" ] || {
+        rm -rf "$runtime"
+        stop "the packages are installed but cannot run here: $fault; nothing was changed"
     }
     say "runtime $kit_runtime: installed @PACKAGES@"
 }
@@ -164,6 +212,8 @@ main() {
         esac
         shift
     done
+    [ "$(printf %s "$base" | LC_ALL=C tr -d '[:cntrl:]')" = "$base" ] ||
+        misuse "a folder's name must not have a line end or another control character in it; name another folder: --folder FOLDER"
     [ "$base" != /.local/share/edge ] || [ -n "${HOME:-}" ] ||
         misuse "HOME is not set; name the folder of the models: --folder FOLDER"
     case $base in /*) ;; *) base=$PWD/$base ;; esac
@@ -177,15 +227,21 @@ main() {
 
     check_machine
     find_python
+    check_parts
+    check_noexec
+    fault=$(runtime_fault)
     check_space
     say "this machine: ${board:+$board, }$machine, glibc $libc, $interpreter"
-    check_parts
     say "kit $kit_name for $kit_target: every part is as it was packed"
     mkdir -p "$base" || stop "cannot make $base; name another folder: --folder FOLDER"
     if [ -z "${EDGE_LOCKED:-}" ]; then
-        exec 9>"$base/.lock"
-        "$python" -I -c 'import fcntl, signal; signal.alarm(300); fcntl.flock(9, fcntl.LOCK_EX)' ||
-            stop "another installation has been running at $base for 5 minutes; end it, and run this again"
+        lock
+        # Another installation may have made or removed it in the meantime.
+        if [ ! -f "$runtime/.complete" ]; then
+            fault='it is not installed'
+        elif [ "$fault" = 'it is not installed' ]; then
+            fault=$(runtime_fault)
+        fi
     fi
     install_runtime
     if [ "$only" = runtime ]; then
