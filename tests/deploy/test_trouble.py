@@ -130,6 +130,33 @@ def test_a_card_with_little_space_is_refused_before_copying(
     assert not (tmp_path / "empty").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            "s/^free_kb=/noexec=yes\\n&/",
+            "does not allow programs to run (noexec); nothing was copied",
+        ),
+        ("s/^python=.*/python=3.9/", "it has Python 3.9, the kit is for"),
+        ("s/^python=.*//", "it has no Python, the kit is for"),
+    ],
+)
+def test_a_board_that_cannot_install_is_refused_before_copying(
+    versions: dict[float, Path],
+    kit: Path,
+    reach: Reach,
+    tmp_path: Path,
+    change: str,
+    words: str,
+) -> None:
+    reach(f"ssh \"$@\" | sed '{change}'")
+    empty = str(tmp_path / "empty")
+    (result,) = edge_pipeline.deploy(versions[2.0], ["board"], install=kit, folder=empty)
+    assert result.outcome == "failed"
+    assert words in result.error
+    assert not (tmp_path / "empty").exists()
+
+
 def test_a_disk_that_fills_during_the_copy_is_cleaned(tmp_path: Path) -> None:
     if subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False).returncode:
         pytest.skip("NO NAMESPACES HERE, NO DISK WAS FILLED")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import edge_pipeline
@@ -64,3 +66,48 @@ def test_a_damaged_file_is_refused(path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(IntegrityError):
         edge_pipeline.inspect(path)
+
+
+def components(document: bytes) -> dict[str, dict[str, object]]:
+    """Return the components of a CycloneDX document by type, after validating it."""
+    validation = pytest.importorskip("cyclonedx.validation.json")
+    from cyclonedx.schema import SchemaVersion
+
+    text = document.decode()
+    assert validation.JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    read = json.loads(text)
+    return {item["type"]: item for item in [read["metadata"]["component"], *read["components"]]}
+
+
+def test_a_bill_of_materials_describes_the_model(path: Path) -> None:
+    document = edge_pipeline.inspect(path).to_sbom()
+    assert document == edge_pipeline.inspect(path).to_sbom()
+    parts = components(document)
+    assert set(parts) == {"machine-learning-model"}
+    model = parts["machine-learning-model"]
+    manifest = edge_pipeline.inspect(path).manifest
+    assert (model["name"], model["version"]) == (manifest.name, str(manifest.version))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
+
+
+def test_a_bill_of_materials_of_a_build_has_training_data_and_metrics(
+    tmp_path: Path, root: Path
+) -> None:
+    output = tmp_path / "penguins.onnx"
+    path = edge_pipeline.build(root / "models/penguins", output=output, report=True).path
+    inspection = edge_pipeline.inspect(path)
+    evaluation = inspection.evaluation()
+    assert evaluation is not None
+    assert evaluation.source is not None
+    parts = components(inspection.to_sbom())
+    assert parts["data"]["hashes"] == [{"alg": "SHA-256", "content": evaluation.source.sha256}]
+    card = parts["machine-learning-model"]["modelCard"]
+    assert card["modelParameters"]["datasets"] == [{"ref": parts["data"]["bom-ref"]}]
+    metrics = {m["type"]: m for m in card["quantitativeAnalysis"]["performanceMetrics"]}
+    for score in evaluation.scores:
+        assert float(metrics[score.name]["value"]) == score.value
+        assert float(metrics[score.name]["confidenceInterval"]["lowerBound"]) == score.low
+    command = [Path(sys.executable).with_name("edge-pipeline"), "inspect", path, "--sbom"]
+    process = subprocess.run(command, capture_output=True, check=True)
+    assert process.stdout == inspection.to_sbom()

@@ -55,7 +55,16 @@ def inspect_command(file: Path, as_json: bool, sbom: bool, graph: bool, svg: Pat
         return
     inspection = edge_pipeline.inspect(file)
     if sbom:
+        from edge_pipeline.evaluation.report.evaluation import sidecar_of
+
         click.echo(inspection.to_sbom().decode(), nl=False)
+        if inspection.evaluation() is None:
+            display.show_notes(
+                [
+                    f"{sidecar_of(file)} is missing, so the document has no digest of the training "
+                    "data; edge-pipeline build --report writes it"
+                ]
+            )
         return
     if as_json:
         display.show_json(inspection.to_json())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from edge_pipeline.deployment.inventory import Destination, destinations_of, rea
 from edge_pipeline.errors import DeployError, EdgePipelineError
 from edge_pipeline.packaging.kit.archive import SUMS, KitContents, read_kit
 from edge_pipeline.packaging.kit.make_kit import board_name
+from edge_pipeline.packaging.kit.targets import OLDEST_PYTHON
 
 __all__ = ["DeployResult", "deploy", "roll_back"]
 
@@ -244,11 +246,7 @@ def _deploy(
     parts = {job.sha256: job.model}
     kit_parts = {} if kit is None else {_digest(raw): raw for raw in kit.parts.values()}
     job.watch(host, "probing the board")
-    digests = " ".join([job.sha256, *sorted(kit_parts.keys() - {job.sha256})])
-    arguments = ["probe", "--machine", "--name", job.name, "--parts", digests]
-    if kit is not None:
-        arguments += ["--runtime", kit.metadata["runtime_id"]]
-    output = destination.host.run(_script(), [*arguments, *_folder(destination)])
+    output = _probe(destination, job, kit, kit_parts)
     facts = parse_facts(output)
     installed = values_of(output, "installed")
     _check_board(destination, facts, kit)
@@ -264,7 +262,7 @@ def _deploy(
     }
     size = sum(map(len, missing_parts.values()))
     need_kb = kit.metadata.get("need_kb", 0) if kit is not None and installs else 0
-    _check_space(destination, facts, size + len(job.model) + 1024 * need_kb)
+    _check_disk(destination, facts, size + len(job.model) + 1024 * need_kb)
     if missing_parts:
         job.watch(host, f"copying {size / 1e6:.1f} MB")
         destination.host.send(
@@ -280,6 +278,17 @@ def _deploy(
         arguments += ["--runtime", kit.metadata["runtime_id"]]
     result = parse_facts(destination.host.run(_script(), [*arguments, *_folder(destination)]))
     return replace(_result_from(host, result), sent_bytes=size, board=_board(facts))
+
+
+def _probe(
+    destination: Destination, job: _Job, kit: KitContents | None, kit_parts: Mapping[str, bytes]
+) -> str:
+    """Ask the board for its facts, and which of the parts it lacks."""
+    digests = " ".join([job.sha256, *sorted(kit_parts.keys() - {job.sha256})])
+    arguments = ["probe", "--machine", "--name", job.name, "--parts", digests]
+    if kit is not None:
+        arguments += ["--runtime", kit.metadata["runtime_id"]]
+    return destination.host.run(_script(), [*arguments, *_folder(destination)])
 
 
 def _check_board(
@@ -313,16 +322,32 @@ def _check_board(
 def _check_python(destination: Destination, kit: KitContents, versions: Set[str]) -> None:
     """Refuse a board without the kit's Python; the installer checks it again."""
     expected = kit.metadata["python"]
-    if versions and expected not in versions:
+    if expected in versions:
+        return
+    supported = [
+        version
+        for version in sorted(versions)
+        if (match := re.fullmatch(r"3\.(\d{1,3})", version)) and (3, int(match[1])) >= OLDEST_PYTHON
+    ]
+    if supported:
+        remedy = f"make one for it: edge-pipeline kit --python {supported[0]}"
+    else:
+        remedy = "3.11 or newer is needed: update its system, or sudo apt install python3"
+    raise DeployError(
+        f"it has {'Python ' + ', '.join(sorted(versions)) if versions else 'no Python'}, the kit "
+        f"is for {expected}; {remedy}",
+        host=destination.ssh,
+    )
+
+
+def _check_disk(destination: Destination, facts: Mapping[str, str], need_bytes: int) -> None:
+    """Refuse a disk without space, or without the right to run programs, before copying."""
+    if facts.get("noexec"):
         raise DeployError(
-            f"it has Python {', '.join(sorted(versions))}, the kit is for {expected}; make one "
-            f"for it: edge-pipeline kit --python {min(versions)}",
+            f"the file system of {facts['folder']} does not allow programs to run (noexec); "
+            "nothing was copied: name another folder with --folder",
             host=destination.ssh,
         )
-
-
-def _check_space(destination: Destination, facts: Mapping[str, str], need_bytes: int) -> None:
-    """Refuse a board without space for the parts to copy and the packages to install."""
     free = facts.get("free_kb", "")
     if free.isdecimal() and int(free) * 1024 < need_bytes:
         raise DeployError(

@@ -122,11 +122,13 @@ refuse_release() {
     stop "$3 is refused here, see above; $4"
 }
 
-# Prints the free kilobytes of the disk of $base, which need not exist yet.
-free_kb() {
+# Prints facts of the disk of $base, which need not exist yet.
+probe_disk() {
     place=$base
     while [ ! -e "$place" ]; do place=$(dirname -- "$place"); done
-    df -Pk -- "$place" | awk 'NR == 2 { print $4 }'
+    fact free_kb "$(df -Pk -- "$place" | awk 'NR == 2 { print $4 }')"
+    "${EDGE_PYTHON:-python3}" -I -c 'import os, sys
+sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_NOEXEC) and 9)' "$place" 2>/dev/null || [ $? -ne 9 ] || fact noexec yes
 }
 
 # Prints the versions of the Pythons that install.sh would use.
@@ -173,7 +175,7 @@ probe() {
     fact libc "$(getconf GNU_LIBC_VERSION 2>/dev/null || echo unknown)"
     fact board "$(tr -d '\0\n' 2>/dev/null </sys/firmware/devicetree/base/model || true)"
     for version in $(python_versions); do fact python "$version"; done
-    fact free_kb "$(free_kb)"
+    probe_disk
     fact folder "$base"
     fact current "$(target_of "$base/$name/current")"
     fact runtime "$(runtime_id)"
