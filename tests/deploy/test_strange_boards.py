@@ -88,13 +88,13 @@ def test_a_board_that_says_less_or_something_else_has_failed(
 
 
 def test_no_board_commands_the_terminal(answering: Answering) -> None:
-    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066"
     model = answering(steps(PROBED.replace("=Pi", f"=Pi{evil}"), GOOD.replace("c-1", f"c{evil}-1")))
     result = CliRunner().invoke(cli, ["deploy", str(model), "pi"])
     assert result.exit_code == 0
     assert "Pi?" in result.output
     printed = result.output.replace("\n", "")
-    assert not {c for c in printed if ord(c) < 32 or 127 <= ord(c) < 160}
+    assert not {c for c in printed if ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2066"}
 
 
 def test_a_failing_board_does_not_command_the_terminal(answering: Answering) -> None:

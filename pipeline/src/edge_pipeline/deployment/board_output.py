@@ -16,8 +16,10 @@ MAX_BYTES = 1 << 20
 MARKER = "edge-facts"
 """Line that board.sh prints before its facts."""
 
-# C0 and C1 control characters except the line feed: a terminal obeys them.
-_COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+# A terminal obeys C0 and C1 control characters except the line feed, and marks of direction.
+_COMMANDS = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 
 
 def printable_text(output: bytes) -> str:

@@ -261,7 +261,7 @@ def _deploy(
         for digest in sorted(parts.keys() & missing, key=lambda d: len(parts[d]))
     }
     size = sum(map(len, missing_parts.values()))
-    need_kb = kit.metadata.get("need_kb", 0) if kit is not None and installs else 0
+    need_kb = kit.need_kb if kit is not None and installs else 0
     _check_disk(destination, facts, size + len(job.model) + 1024 * need_kb)
     if missing_parts:
         job.watch(host, f"copying {size / 1e6:.1f} MB")

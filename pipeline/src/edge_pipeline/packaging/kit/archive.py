@@ -60,6 +60,12 @@ class KitContents:
     parts: Mapping[str, bytes]
     metadata: Mapping[str, Any]
 
+    @property
+    def need_kb(self) -> int:
+        """Return the disk space of the installed packages; 0 for a kit that does not state it."""
+        need_kb = self.metadata.get("need_kb")
+        return need_kb if isinstance(need_kb, int) and need_kb > 0 else 0
+
 
 def pack(parts: Mapping[str, bytes], folder: str, path: Path) -> Path:
     """Write *parts* below *folder* into a ``.tar.gz`` at *path*, with their ``SHA256SUMS``.
