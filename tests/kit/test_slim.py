@@ -169,7 +169,7 @@ def test_the_device_passes_its_tests_of_models_on_a_slim_runtime(
             *command,
             "tests/device/test_model.py",
             "tests/device/inputs/test_tables.py",
-            "tests/device/cli/test_csv_cells.py",
+            "tests/device/inputs/test_cells.py",
         ],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},

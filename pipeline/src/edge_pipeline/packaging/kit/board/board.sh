@@ -1,6 +1,5 @@
 #!/bin/sh
-# Switches, lists and removes the models of a board.  install.sh calls it, edge-pipeline deploy sends
-# it, and the owner of the board can call it:
+# Switches, lists and removes the models of a board, for install.sh, edge-pipeline deploy and the owner:
 #
 #   sh board.sh rollback --name NAME [--folder FOLDER]    the previous version; again: back
 #   sh board.sh remove   --name NAME [--folder FOLDER]    all files of one model
@@ -35,8 +34,7 @@ lock() {
         command -v "$interpreter" >/dev/null 2>&1 || interpreter=$candidate
     done
     command -v "$interpreter" >/dev/null 2>&1 || stop "no python3 on this system; sudo apt install python3"
-    # The lock ends with this process and its children.
-    status=0
+    status=0 # the lock ends with this process and its children
     reason=$("$interpreter" -I -c "$take_lock" 2>&1) || status=$?
     case $status in
     0) ;;
@@ -49,11 +47,8 @@ lock() {
 take_lock='
 import fcntl, signal, sys
 signal.alarm(300)
-try:
-    fcntl.flock(9, fcntl.LOCK_EX)
-except OSError as error:
-    sys.exit(error.strerror)
-'
+try: fcntl.flock(9, fcntl.LOCK_EX)
+except OSError as error: sys.exit(error.strerror)'
 
 # Compares the installed files with their RECORDs, and imports the packages.
 verify_packages='
@@ -67,20 +62,13 @@ if not records:
 for record in records:
     for name, stated, _ in csv.reader(record.read_text(encoding="utf-8").splitlines()):
         algorithm, _, expected = stated.partition("=")
-        if not expected:
-            continue
-        try:
-            raw = (site / name).read_bytes()
-        except OSError as error:
-            sys.exit(f"{name} cannot be read: {error.strerror}")
+        if not expected: continue
+        try: raw = (site / name).read_bytes()
+        except OSError as error: sys.exit(f"{name} cannot be read: {error.strerror}")
         digest = base64.urlsafe_b64encode(hashlib.new(algorithm, raw).digest())
-        if digest.rstrip(b"=").decode() != expected:
-            sys.exit(f"{name} is damaged")
-try:
-    import numpy, onnxruntime, edge_runtime
-except BaseException as error:
-    sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])
-'
+        if digest.rstrip(b"=").decode() != expected: sys.exit(f"{name} is damaged")
+try: import numpy, onnxruntime, edge_runtime
+except BaseException as error: sys.exit(f"{type(error).__name__}: {error}".splitlines()[0])'
 
 # Prints why the environment $1 cannot run models; nothing if it can.
 runtime_fault() {
@@ -113,10 +101,7 @@ refuse_release() {
     printf '%s\n' "$2" >&2
     fault=$(runtime_fault "$1/runtime")
     # The current and the previous release stay, even if they are refused now.
-    case $(basename -- "$1") in
-    "$(target_of "$home/current")" | "$(target_of "$home/current/previous")") ;;
-    *) rm -rf "$1" ;;
-    esac
+    case $(basename -- "$1") in "$(target_of "$home/current")" | "$(target_of "$home/current/previous")") ;; *) rm -rf "$1" ;; esac
     [ -z "$fault" ] ||
         stop "the runtime $(basename -- "$(readlink -- "$1/runtime" || echo "$runtime")") cannot run: $fault; install it again: edge-pipeline deploy --install KIT, or install.sh of its kit; $4"
     stop "$3 is refused here, see above; $4"
@@ -133,10 +118,8 @@ sys.exit(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_NOEXEC) and 9)' "$place" 2>
 
 # Prints the versions of the Pythons that install.sh would use.
 python_versions() {
-    print_version='import sys; print("%d.%d" % sys.version_info[:2])'
-    "${EDGE_PYTHON:-python3}" -I -c "$print_version" 2>/dev/null || true
-    [ -z "${EDGE_PYTHON:-}" ] || return 0
-    for minor in 11 12 13 14 15 16; do
+    "${EDGE_PYTHON:-python3}" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
+    [ -n "${EDGE_PYTHON:-}" ] || for minor in 11 12 13 14 15 16; do
         if command -v "python3.$minor" >/dev/null 2>&1; then echo "3.$minor"; fi
     done
 }
