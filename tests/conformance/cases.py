@@ -61,6 +61,11 @@ def names() -> list[str]:
     return [name for name, _ in _instances()]
 
 
+def estimator_named(name: str) -> Any:
+    """Return the instance called *name*, not fitted."""
+    return dict(_instances())[name]
+
+
 def fitted(name: str, variant: str = "plain", seed: int = 0) -> Case:
     """Fit the instance called *name* on *variant* of its data.
 
@@ -69,7 +74,7 @@ def fitted(name: str, variant: str = "plain", seed: int = 0) -> Case:
     NotFittableError
         scikit-learn refuses to fit it, or to predict the unseen rows.
     """
-    estimator = dict(_instances())[name]
+    estimator = estimator_named(name)
     rng = np.random.default_rng(seed)
     X, unseen = input_for(estimator, rng)
     y = target_for(estimator, X, rng)

@@ -3,7 +3,8 @@
 This table is the allow list of the graph check.  ``WRITTEN`` has the operators that the converters
 of edge-pipeline write; the tests of the converters hold it complete.  ``FOREIGN`` has what a graph
 from another program may have besides.  All of them are deterministic, and the size of a result
-depends only on the sizes of the inputs and on inputs of class ``Z`` or ``R``.
+depends only on the sizes of the inputs and on inputs of class ``Z`` or ``R``.  ``Tokenizer`` and
+``StringSplit`` alone make as many columns as the longest text has parts.
 
 An entry is ``(inputs, outputs, attributes)``:
 
@@ -115,6 +116,7 @@ WRITTEN: Mapping[str, Mapping[str, Operator]] = {
         "ReduceProd": _REDUCTION,
         "ReduceSum": _REDUCTION,
         "ReduceSumSquare": _REDUCTION,
+        "RegexFullMatch": ("S", (BOOL,), _names("pattern")),
         "Relu": _FLOAT,
         "Reshape": ("AZ", ("=0",), _NONE),
         "Round": _FLOAT,
@@ -128,6 +130,8 @@ WRITTEN: Mapping[str, Mapping[str, Operator]] = {
         "Split": ("AZ", ("=0",), _AXIS),
         "Sqrt": _FLOAT,
         "Squeeze": ("AZ", ("=0",), _NONE),
+        "StringConcat": ("SS", (TEXT,), _NONE),
+        "StringSplit": ("S", (TEXT, INT64), _names("delimiter")),
         "Sub": _ARITHMETIC,
         "Sum": ("F*", ("=0",), _NONE),
         "Tanh": _FLOAT,
@@ -149,6 +153,9 @@ WRITTEN: Mapping[str, Mapping[str, Operator]] = {
                 "nodes_truenodeids post_transform tree_roots"
             ),
         ),
+    },
+    "com.microsoft": {
+        "Tokenizer": ("S", (TEXT,), _names("mark mincharnum pad_value separators")),
     },
 }
 
@@ -201,7 +208,6 @@ FOREIGN: Mapping[str, Mapping[str, Operator]] = {
         "ScatterND": ("AIA", ("=0",), _names("reduction")),
         "Selu": ("F", ("=0",), _names("alpha gamma")),
         "Size": ("A", (INT64,), _NONE),
-        "StringConcat": ("SS", (TEXT,), _NONE),
         "ThresholdedRelu": ("F", ("=0",), _names("alpha")),
         "Tile": ("AZ", ("=0",), _NONE),
         "Trilu": ("AZ", ("=0",), _names("upper")),
@@ -265,11 +271,6 @@ FOREIGN: Mapping[str, Mapping[str, Operator]] = {
     "com.microsoft": {
         "CDist": ("FF", ("=0",), _names("metric")),
         "MurmurHash3": ("A", ("hash",), _names("positive seed")),
-        "Tokenizer": (
-            "S",
-            (TEXT,),
-            _names("mark mincharnum pad_value separators stopwords tokenexp"),
-        ),
     },
 }
 
@@ -297,6 +298,7 @@ FOREIGN_ATTRIBUTES: Mapping[str, Mapping[str, frozenset[str]]] = {
         ),
         "TreeEnsemble": _names("nodes_hitrates"),
     },
+    "com.microsoft": {"Tokenizer": _names("stopwords tokenexp")},
 }
 """Attributes of the operators in ``WRITTEN`` that only graphs from other programs have."""
 

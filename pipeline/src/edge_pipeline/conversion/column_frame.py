@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_pipeline.conversion.graph.ops import concatenate, expand_dims, take
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["Frame", "frame_of", "join", "matrix_of"]
+__all__ = ["Frame", "ImputedColumn", "frame_of", "in_float64", "join", "matrix_of"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ class Frame:
         return concatenate(self.runs(), 1)
 
 
+class ImputedColumn(NamedTuple):
+    """A column as it was before an imputer replaced *marker*, a missing value, by *fill_value*."""
+
+    tensor: Tensor
+    position: int
+    marker: Any
+    fill_value: Any
+
+
 def frame_of(X: Tensor | Frame) -> Frame:
     """Return *X* as columns."""
     if isinstance(X, Frame):
@@ -68,6 +78,20 @@ def matrix_of(X: Tensor | Frame) -> Tensor:
     if isinstance(X, Frame):
         return X.matrix()
     return expand_dims(X, 1) if X.ndim == 1 else X
+
+
+def in_float64(X: Tensor | Frame) -> Tensor | Frame:
+    """Return *X* with its numbers and booleans as float64; strings stay.
+
+    The graph's input is float64.  A step may compute integers or booleans, for which onnxruntime
+    lacks many operators.  scikit-learn's ``check_array`` promotes them too.
+    """
+    if isinstance(X, Tensor):
+        return X if X.is_string else X.astype(np.float64)
+    if all(t.is_string or t.dtype == np.float64 for t, _ in X.columns):
+        return X
+    tensors = {id(tensor): in_float64(tensor) for tensor, _ in X.columns}
+    return Frame(tuple((tensors[id(tensor)], i) for tensor, i in X.columns))  # type: ignore[misc]
 
 
 def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:

@@ -13,21 +13,25 @@ import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
 from edge_runtime.vectorizers.specification import Derived, Norm, Placing, Reading
 
-from edge_pipeline.conversion.column_frame import Frame, frame_of, matrix_of
+from edge_pipeline.conversion.column_frame import Frame, ImputedColumn, frame_of, matrix_of
+from edge_pipeline.conversion.converter_marks import expected_dtypes, on_any_dtype, on_frame
+from edge_pipeline.conversion.frame_names import FrameNames, identity
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.vocabulary_size import check_size
 from edge_pipeline.errors import UnsupportedEstimatorError
 
-__all__ = ["CELLS", "Context", "Converter", "ImputedColumn", "MethodOutput", "Methods", "on_frame"]
+__all__ = [
+    "CELLS", "Context", "Converter", "MethodOutput", "Methods", "on_any_dtype", "on_frame",
+]  # fmt: skip
 
 CELLS = "cells"
 """Name of the tensor that represents columns of dicts and lists; it is never in the graph."""
@@ -37,21 +41,6 @@ MethodOutput = Any
 
 Converter = Callable[["Context", Any, Any], MethodOutput]
 Methods = Mapping[str, Converter]
-
-
-def on_frame(converter: Converter) -> Converter:
-    """Mark *converter*: its X is a Tensor or a Frame of any dtypes, and not always one matrix."""
-    converter.takes_frame = True  # type: ignore[attr-defined]
-    return converter
-
-
-class ImputedColumn(NamedTuple):
-    """A column as it was before an imputer replaced *marker*, a missing value, by *fill_value*."""
-
-    tensor: Tensor
-    position: int
-    marker: Any
-    fill_value: Any
 
 
 class Context:
@@ -85,6 +74,8 @@ class Context:
         Blocks that converters requested from :meth:`derive`, in that order.
     allowed_values
         Column name to the values that scikit-learn accepts, where it refuses all others.
+    names
+        The column names of data frames.
     allowed_ranges
         Column name to the smallest and the largest number that scikit-learn accepts.
     """
@@ -110,6 +101,9 @@ class Context:
         self._non_numeric = {(STRINGS, i): columns[p] for i, p in enumerate(schema.textual)}
         cells = [column for column in columns if column.type in ("dict", "list")]
         self._non_numeric.update({(CELLS, i): column for i, column in enumerate(cells)})
+        is_table = schema.kind == "table"
+        places = {**self._numeric, **self._non_numeric} if is_table else {}
+        self.names = FrameNames({place: column.name for place, column in places.items()})
         self.boolean_columns = frozenset(
             place for place, column in self._numeric.items() if column.type == "bool"
         )
@@ -135,7 +129,10 @@ class Context:
 
         def convert() -> MethodOutput:
             with self._in_path(estimator, at):
-                return self._convert(estimator, method, X)
+                output = self._convert(estimator, method, X)
+            if method == "transform":
+                self.names.record_output(output, estimator)
+            return output
 
         return self.cached(estimator, method, X, convert)
 
@@ -147,7 +144,7 @@ class Context:
         The graph stores equal nodes once in any case; this saves the time to build the arrays of a
         large forest again.
         """
-        key = (id(estimator), part, X if isinstance(X, Tensor) else X.columns)
+        key = (id(estimator), part, identity(X))
         if key not in self._outputs:
             # The entry keeps the estimator alive, so that its id stays unique.
             self._outputs[key] = (estimator, make())
@@ -381,6 +378,7 @@ class Context:
         converter = self.converter(estimator, method)
         if converter is None:
             return self._fallback(self, estimator, method, X)
+        X = expected_dtypes(converter, X)
         takes_frame = getattr(converter, "takes_frame", False)
         return converter(self, estimator, X if takes_frame else self.matrix(X))
 

@@ -16,16 +16,17 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.column_frame import Frame, in_float64
 from edge_pipeline.conversion.graph.builder import OPSETS
 from edge_pipeline.conversion.graph.ops import squeeze
 from edge_pipeline.conversion.graph.tensor import Tensor, graph_of
 from edge_pipeline.conversion.graph.types import ONNX_TYPES, Shape
 from edge_pipeline.conversion.overridden_methods import find_override
 from edge_pipeline.conversion.registry import nearest_base
+from edge_pipeline.conversion.tracing.own_classes import has_own_method, own_method
 
 if TYPE_CHECKING:
-    from edge_pipeline.conversion.context import Context
+    from edge_pipeline.conversion.context import Context, MethodOutput
 
 __all__ = ["fallback"]
 
@@ -37,8 +38,8 @@ _UNBOUNDED = frozenset({"Scan", "SequenceMap"})
 """Operators that skl2onnx's converters write and the device's graph check refuses."""
 
 
-def fallback(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> Tensor:
-    """Convert *method* of *estimator* with skl2onnx.
+def fallback(context: Context, estimator: Any, method: str, X: Tensor | Frame) -> MethodOutput:
+    """Convert *method* of *estimator* by tracing it if it is the user's own, else with skl2onnx.
 
     Columns of numbers alone or of strings alone become one input, as in skl2onnx's own examples.
     Otherwise every column becomes an input of shape (n_samples, 1).
@@ -52,8 +53,10 @@ def fallback(context: Context, estimator: Any, method: str, X: Tensor | Frame) -
 
     kind = type(estimator)
     if kind not in sklearn_operator_name_map:
+        if has_own_method(estimator, method):
+            return own_method(context, estimator, method, X)
         raise context.refuse(_no_converter(kind, method))
-    inputs = _inputs(estimator, X)
+    inputs = _inputs(estimator, in_float64(X))
     try:
         model = _skl2onnx_model(estimator, method, inputs)
     except Exception as error:  # skl2onnx raises whatever its converters raise

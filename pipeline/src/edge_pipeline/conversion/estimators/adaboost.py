@@ -11,7 +11,7 @@ from sklearn import ensemble
 
 from edge_pipeline.conversion.class_labels import label_of_two
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -56,7 +56,7 @@ def _votes(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return total  # type: ignore[no-any-return]
 
 
-@on_frame
+@on_any_dtype
 def _decision(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """AdaBoostClassifier.decision_function (SAMME; Zhu, Zou, Rosset, Hastie 2009)."""
     if model.n_classes_ == 1:
@@ -65,7 +65,7 @@ def _decision(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return votes + votes if model.n_classes_ == 2 else votes
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """AdaBoostClassifier._compute_proba_from_decision."""
     if model.n_classes_ == 1:
@@ -76,7 +76,7 @@ def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return ops.softmax(decision / float(model.n_classes_ - 1))
 
 
-@on_frame
+@on_any_dtype
 def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     decision = _decision(context, model, X)
     if model.n_classes_ == 2:
@@ -84,7 +84,7 @@ def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return context.labels(model.classes_, ops.argmax(decision, 1))
 
 
-@on_frame
+@on_any_dtype
 def _weighted_median(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """AdaBoostRegressor._get_median_predict.
 

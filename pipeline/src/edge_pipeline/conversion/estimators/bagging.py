@@ -10,7 +10,7 @@ from sklearn import ensemble
 
 from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame, frame_of
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -33,7 +33,7 @@ def _parts(model: Any, X: Tensor | Frame) -> Iterator[tuple[Any, Tensor | Frame,
 def _mean(method: str) -> Callable[[Context, Any, Tensor | Frame], Tensor]:
     """Sum the estimators' outputs in their order, then divide once."""
 
-    @on_frame
+    @on_any_dtype
     def convert(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
         total: Any = 0.0
         for estimator, columns, place in _parts(model, X):
@@ -43,7 +43,7 @@ def _mean(method: str) -> Callable[[Context, Any, Tensor | Frame], Tensor]:
     return convert
 
 
-@on_frame
+@on_any_dtype
 def _regression(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     if not are_trees(model.estimators_):
         return _mean("predict")(context, model, X)
@@ -53,7 +53,7 @@ def _regression(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return ops.squeeze(mean, 1) if values.shape[1] == 1 else mean
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return context.cached(model, "mean", X, lambda: _mean_probabilities(context, model, X))  # type: ignore[no-any-return]
 

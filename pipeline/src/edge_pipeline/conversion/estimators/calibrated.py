@@ -9,7 +9,7 @@ from sklearn.calibration import CalibratedClassifierCV
 
 from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -20,7 +20,7 @@ __all__ = ["CONVERTERS"]
 _SCORES = ("decision_function", "predict_proba")
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     parts = meta.calibrated_classifiers_
     scores = _scores(context, parts, X)

@@ -9,7 +9,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of, join
-from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 
@@ -30,10 +30,10 @@ def _pipeline(method: str) -> Converter:
             return X
         return context.call(last, method, X, at=f"steps[{len(pipeline.steps) - 1}]")
 
-    return on_frame(convert)
+    return on_any_dtype(convert)
 
 
-@on_frame
+@on_any_dtype
 def _inverse_pipeline(context: Context, pipeline: Any, X: Tensor | Frame) -> MethodOutput:
     for position, (_, step) in reversed(list(enumerate(pipeline.steps))):
         if _is_estimator(step):
@@ -41,7 +41,7 @@ def _inverse_pipeline(context: Context, pipeline: Any, X: Tensor | Frame) -> Met
     return X
 
 
-@on_frame
+@on_any_dtype
 def _column_transformer(context: Context, union: Any, X: Tensor | Frame) -> Tensor | Frame:
     """Apply each transformer to its columns, and join the results in the order of the list.
 
@@ -62,7 +62,7 @@ def _column_transformer(context: Context, union: Any, X: Tensor | Frame) -> Tens
     return _side_by_side(parts, X)
 
 
-@on_frame
+@on_any_dtype
 def _feature_union(context: Context, union: Any, X: Tensor | Frame) -> Tensor | Frame:
     parts = []
     for name, transformer in union.transformer_list:

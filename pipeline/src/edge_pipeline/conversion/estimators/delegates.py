@@ -12,7 +12,7 @@ from sklearn.model_selection import (
 )
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from edge_pipeline.conversion.context import Converter, Methods, on_frame
+from edge_pipeline.conversion.context import Converter, Methods, on_any_dtype
 
 __all__ = ["CONVERTERS"]
 
@@ -34,7 +34,7 @@ def _delegate(attribute: str) -> Methods:
             getattr(meta, attribute), method, X, at=attribute
         )
 
-    return {method: on_frame(converter_of(method)) for method in _METHODS}
+    return {method: on_any_dtype(converter_of(method)) for method in _METHODS}
 
 
 _SEARCHES = (GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV, HalvingRandomSearchCV)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS", "constant_rows"]
 
 
-@on_frame
+@on_any_dtype
 def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     strategy = model._strategy
     if strategy in ("stratified", "uniform"):
@@ -33,7 +33,7 @@ def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return constant_rows(X, labels if model.n_outputs_ > 1 else labels[0])
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor | list[Tensor]:
     if model._strategy == "stratified":
         raise _random(context, model._strategy)
@@ -59,7 +59,7 @@ def _rows(model: Any) -> list[NDArray[np.float64]]:
     return rows
 
 
-@on_frame
+@on_any_dtype
 def _mean(_: Context, model: Any, X: Tensor | Frame) -> Tensor:
     """DummyRegressor.predict: fitting has computed a constant for every strategy."""
     constant = np.ravel(model.constant_)

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from sklearn.feature_selection import RFE, RFECV, SelectorMixin
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
-from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
 
 
-@on_frame
+@on_any_dtype
 def _selected(_: Context, selector: Any, X: Tensor | Frame) -> Tensor | Frame:
     """SelectorMixin.transform."""
     positions = [int(i) for i in np.flatnonzero(selector.get_support())]
@@ -40,7 +40,7 @@ def _of_selected(method: str) -> Converter:
         selected = _selected(context, selector, X)
         return context.call(selector.estimator_, method, selected, at="estimator_")
 
-    return on_frame(convert)
+    return on_any_dtype(convert)
 
 
 _SELECTOR: Methods = {"transform": _selected, "inverse_transform": _inverse}

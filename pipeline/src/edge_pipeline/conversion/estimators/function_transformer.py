@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.preprocessing import FunctionTransformer
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.trace import trace
 
@@ -30,7 +30,7 @@ def _converter_of(
             names = None
         return trace(context, func, function, X, getattr(transformer, kw_args) or {}, names=names)
 
-    return on_frame(convert)
+    return on_any_dtype(convert)
 
 
 CONVERTERS: dict[type, Methods] = {

@@ -14,7 +14,7 @@ from sklearn.multiclass import (
 )
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.estimators.linear import linear_label
 from edge_pipeline.conversion.graph import ops
@@ -51,7 +51,7 @@ def _threshold(meta: Any) -> float:
     return 0.0 if hasattr(first, "decision_function") and is_classifier(first) else 0.5
 
 
-@on_frame
+@on_any_dtype
 def _one_vs_rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     scores = _binary_scores(context, meta, X)
     kind = meta.label_binarizer_.y_type_
@@ -63,7 +63,7 @@ def _one_vs_rest_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor
     return context.labels(meta.classes_, ops.squeeze(is_positive, 1))
 
 
-@on_frame
+@on_any_dtype
 def _one_vs_rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     Y = logistic_parts(context, meta.estimators_, X)
     if Y is None:
@@ -80,14 +80,14 @@ def _one_vs_rest_probabilities(context: Context, meta: Any, X: Tensor | Frame) -
     return Y / ops.where(total == 0.0, 1.0, total)
 
 
-@on_frame
+@on_any_dtype
 def _one_vs_rest_scores(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     if len(meta.estimators_) == 1:
         return context.call(meta.estimators_[0], "decision_function", X, at="estimators_[0]")
     return _binary_scores(context, meta, X)
 
 
-@on_frame
+@on_any_dtype
 def _one_vs_one_scores(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     """``_ovr_decision_function``: votes of all pairs plus summed confidences scaled below 1/3."""
     confidences = _pair_confidences(context, meta, X)
@@ -146,7 +146,7 @@ def _pairs(n_classes: int) -> tuple[Any, Any]:
     return identity[first], identity[second]
 
 
-@on_frame
+@on_any_dtype
 def _one_vs_one_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     scores = _one_vs_one_scores(context, meta, X)
     if len(meta.classes_) == 2:
@@ -155,7 +155,7 @@ def _one_vs_one_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return context.labels(meta.classes_, ops.argmax(scores, 1))
 
 
-@on_frame
+@on_any_dtype
 def _code_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     """OutputCodeClassifier.predict: the nearest code, by |code|² - 2 code·y."""
     Y = _binary_scores(context, meta, X)
@@ -164,12 +164,12 @@ def _code_label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return context.labels(meta.classes_, ops.argmin(distances, 1))
 
 
-@on_frame
+@on_any_dtype
 def _constant(context: Context, part: Any, X: Tensor | Frame) -> Tensor:
     return constant_rows(X, np.asarray(part.y_)[0])
 
 
-@on_frame
+@on_any_dtype
 def _constant_probabilities(context: Context, part: Any, X: Tensor | Frame) -> Tensor:
     y = float(part.y_[0])
     return constant_rows(X, np.array([1.0 - y, y]))

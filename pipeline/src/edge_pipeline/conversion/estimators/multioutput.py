@@ -13,7 +13,7 @@ from sklearn.multioutput import (
 )
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import call_each, response
@@ -21,12 +21,12 @@ from edge_pipeline.conversion.meta_estimators import call_each, response
 __all__ = ["CONVERTERS"]
 
 
-@on_frame
+@on_any_dtype
 def _predictions(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return ops.stack(call_each(context, meta, X, "predict"))
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> list[Tensor]:
     return call_each(context, meta, X, "predict_proba")
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import StackingClassifier, StackingRegressor
 
 from edge_pipeline.conversion.column_frame import Frame, join
-from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import column
@@ -16,7 +16,7 @@ from edge_pipeline.conversion.meta_estimators import column
 __all__ = ["CONVERTERS"]
 
 
-@on_frame
+@on_any_dtype
 def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor | Frame:
     """``_BaseStacking._concatenate_predictions``: for two classes only the second probability."""
     parts: list[Tensor | Frame] = []
@@ -40,10 +40,10 @@ def _final(method: str) -> Converter:
         outputs = _transformed(context, meta, X)
         return context.call(meta.final_estimator_, method, outputs, at="final_estimator_")
 
-    return on_frame(convert)
+    return on_any_dtype(convert)
 
 
-@on_frame
+@on_any_dtype
 def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     """StackingClassifier.predict: the final estimator predicts positions of classes."""
     index = _final("predict")(context, meta, X).astype(np.int64)
@@ -54,7 +54,7 @@ def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     )
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> MethodOutput:
     output = _final("predict_proba")(context, meta, X)
     if isinstance(meta._label_encoder, list) and isinstance(output, list):

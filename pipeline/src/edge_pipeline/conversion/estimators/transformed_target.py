@@ -7,14 +7,14 @@ from typing import Any
 from sklearn.compose import TransformedTargetRegressor
 
 from edge_pipeline.conversion.column_frame import Frame, matrix_of
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
 
 
-@on_frame
+@on_any_dtype
 def _prediction(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     """TransformedTargetRegressor.predict."""
     transformed = matrix_of(context.call(meta.regressor_, "predict", X, at="regressor_"))

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Converter, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Converter, Methods, on_any_dtype
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import first_method, response
 
@@ -17,7 +17,7 @@ __all__ = ["CONVERTERS"]
 _AUTO = ("predict_proba", "decision_function")
 
 
-@on_frame
+@on_any_dtype
 def _fixed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     threshold = meta.threshold
     if threshold == "auto":
@@ -26,7 +26,7 @@ def _fixed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return _label(context, meta, X, threshold, meta.pos_label)
 
 
-@on_frame
+@on_any_dtype
 def _tuned(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     pos_label = meta._curve_scorer._get_pos_label()
     return _label(context, meta, X, meta.best_threshold_, pos_label)
@@ -57,7 +57,7 @@ def _estimator(meta: Any) -> Any:
 
 def _of_estimator(method: str) -> Converter:
     """Convert *method* as that of the estimator."""
-    return on_frame(
+    return on_any_dtype(
         lambda context, meta, X: context.call(_estimator(meta), method, X, at="estimator_")
     )
 

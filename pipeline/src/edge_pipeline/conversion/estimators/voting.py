@@ -9,7 +9,7 @@ from sklearn.ensemble import VotingClassifier, VotingRegressor
 
 from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame
-from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.meta_estimators import add, average, call_each
@@ -17,7 +17,7 @@ from edge_pipeline.conversion.meta_estimators import add, average, call_each
 __all__ = ["CONVERTERS"]
 
 
-@on_frame
+@on_any_dtype
 def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     if meta.voting == "soft":
         return predict_largest(_probabilities)(context, meta, X)  # type: ignore[no-any-return]
@@ -32,12 +32,12 @@ def _label(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return context.labels(meta.classes_, ops.argmax(add(votes), 1))
 
 
-@on_frame
+@on_any_dtype
 def _probabilities(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return average(call_each(context, meta, X, "predict_proba"), meta._weights_not_none)
 
 
-@on_frame
+@on_any_dtype
 def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     if getattr(meta, "voting", "hard") == "hard":
         return ops.stack(call_each(context, meta, X, "predict"))
@@ -50,7 +50,7 @@ def _transformed(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return ops.concatenate(call_each(context, meta, X, "predict_proba"), 1)
 
 
-@on_frame
+@on_any_dtype
 def _mean(context: Context, meta: Any, X: Tensor | Frame) -> Tensor:
     return average(call_each(context, meta, X, "predict"), meta._weights_not_none)
 

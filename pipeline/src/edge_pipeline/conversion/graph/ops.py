@@ -24,6 +24,7 @@ from edge_pipeline.conversion.graph.tensor import (
     Tensor,
     arithmetic,
     broadcast,
+    comparison,
     expand_dims,
     getitem,
     graph_of,
@@ -45,6 +46,7 @@ __all__ = [
 
 def unary(op: str, x: Tensor, dtype: Any = None) -> Tensor:
     """An elementwise operator of one argument."""
+    _refuse_text(op, x)
     return x.graph.node(op, x, dtype=dtype or x.dtype, shape=x.shape)
 
 
@@ -150,13 +152,23 @@ def isfinite(x: Tensor) -> Tensor:
 
 
 def maximum(x: Any, y: Any) -> Tensor:
-    """The larger of two, elementwise."""
-    return arithmetic("Max", x, y)
+    """The larger of two, elementwise; of booleans, or."""
+    return comparison("Or", x, y) if _are_booleans(x, y) else arithmetic("Max", x, y)
 
 
 def minimum(x: Any, y: Any) -> Tensor:
-    """The smaller of two, elementwise."""
-    return arithmetic("Min", x, y)
+    """The smaller of two, elementwise; of booleans, and."""
+    return comparison("And", x, y) if _are_booleans(x, y) else arithmetic("Min", x, y)
+
+
+def _are_booleans(*values: Any) -> bool:
+    dtypes = [v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype for v in values]
+    return all(dtype == np.bool_ for dtype in dtypes)
+
+
+def _refuse_text(op: str, x: Tensor) -> None:
+    if x.is_string:
+        raise TypeError(f"{op} of text has no form in a graph")
 
 
 def clip(x: Tensor, low: Any, high: Any) -> Tensor:
@@ -175,11 +187,16 @@ def where(condition: Tensor, x: Any, y: Any) -> Tensor:
     else:
         dtype = np.result_type(*kinds)
     a, b = (v.astype(dtype) if isinstance(v, Tensor) else graph.constant(v, dtype) for v in (x, y))
+    if dtype == np.bool_:  # onnxruntime's Where has no such kernel
+        return (condition & a) | (~condition & b)
     shape = broadcast(condition.shape, a.shape, b.shape)
     return graph.node("Where", condition, a, b, dtype=dtype, shape=shape)
 
 
 def _reduce(op: str, x: Tensor, axis: int | tuple[int, ...] | None, keepdims: bool) -> Tensor:
+    _refuse_text(op, x)
+    if x.dtype == np.bool_:  # onnxruntime has no such kernel
+        return _reduce(op, x.astype(np.int64), axis, keepdims).astype(np.bool_)
     axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
     axes = tuple(a % x.ndim for a in axes)
     if keepdims:
@@ -287,6 +304,10 @@ def top_k(x: Tensor, k: int, *, largest: bool = True) -> tuple[Tensor, Tensor]:
 
     Of equal values the lower position comes first (the TopK operator's page).
     """
+    _refuse_text("TopK", x)
+    if x.dtype == np.bool_:
+        values, indices = top_k(x.astype(np.int64), k, largest=largest)
+        return values.astype(np.bool_), indices
     shape = (*x.shape[:-1], k)
     values, indices = x.graph.nodes(
         "TopK", [x, np.array([k])], [(x.dtype, shape), (np.int64, shape)], largest=int(largest)

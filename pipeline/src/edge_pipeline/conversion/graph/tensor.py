@@ -168,6 +168,8 @@ def arithmetic(op: str, x: Any, y: Any) -> Tensor:
     """A binary operator on numbers, promoted as numpy does."""
     graph = graph_of(x, y)
     dtype = _promoted(x, y)
+    if dtype == STRING:
+        raise TypeError(f"{op} of text has no form in a graph")
     a, b = _as(graph, x, dtype), _as(graph, y, dtype)
     return graph.node(op, a, b, dtype=dtype, shape=broadcast(a.shape, b.shape))
 
@@ -176,6 +178,8 @@ def comparison(op: str, x: Any, y: Any) -> Tensor:
     """A binary operator whose answer is boolean."""
     graph = graph_of(x, y)
     dtype = _promoted(x, y)
+    if dtype == STRING and op != "Equal":
+        raise TypeError(f"{op} of text has no form in a graph")
     a, b = _as(graph, x, dtype), _as(graph, y, dtype)
     return graph.node(op, a, b, dtype=np.bool_, shape=broadcast(a.shape, b.shape))
 

@@ -18,7 +18,7 @@ from edge_pipeline.conversion.graph.types import ONNX_TYPES
 from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufunc
 from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
 
-__all__ = ["ROWS", "TracedArray", "Tracer"]
+__all__ = ["ROWS", "TracedArray", "Tracer", "cast"]
 
 ROWS = 10_007
 """The value of ``len(X)`` and ``X.shape[0]``: a prime that is unlikely as the length of an array.
@@ -72,7 +72,7 @@ class Tracer:
             return type(value)(self.unwrap(item) for item in value)
         if type(value) is dict:
             return {key: self.unwrap(item) for key, item in value.items()}
-        if type(value) is np.ndarray and ROWS in value.shape:
+        if isinstance(value, np.ndarray) and ROWS in value.shape:
             return self._repeated_row(value)
         return value
 
@@ -235,6 +235,12 @@ class TracedArray:
         """Reshape as numpy does; the rows stay rows."""
         sizes = shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape
         return self._wrap(reshape(self._tensor, tuple(None if s == ROWS else s for s in sizes)))
+
+    def toarray(self) -> Any:
+        """Return the array itself: a sparse result of scikit-learn is traced as a dense one."""
+        return self
+
+    todense = toarray
 
     def ravel(self, *_: Any, **__: Any) -> Any:
         """Flatten an array with one column."""

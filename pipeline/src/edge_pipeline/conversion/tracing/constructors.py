@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import special as sp
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from edge_pipeline.conversion.column_frame import frame_of
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer, cast
+from edge_pipeline.conversion.tracing.bins import bin_labels
+from edge_pipeline.conversion.tracing.constant_array import ConstantArray
+from edge_pipeline.conversion.tracing.dummies import traced_dummies
 from edge_pipeline.conversion.tracing.frame import TracedFrame
-from edge_pipeline.conversion.tracing.series import TracedSeries
+from edge_pipeline.conversion.tracing.series import ROW_LABELS, TracedSeries
 
 __all__ = ["replacements"]
 
@@ -35,9 +39,13 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
         (pd.concat, partial(_concat, tracer)),
         (pd.isna, partial(_method_of, "isna", pd.isna)),
         (pd.notna, partial(_method_of, "notna", pd.notna)),
-        (pd.to_numeric, partial(_method_of, "copy", pd.to_numeric)),
-        *((f, partial(_refuse_traced, f))
-          for f in (pd.get_dummies, pd.cut, pd.qcut, pd.to_datetime, pd.factorize)),
+        (pd.to_numeric, _to_numeric),
+        (pd.get_dummies, _get_dummies),
+        (pd.cut, _cut),
+        *((f, partial(_refuse_traced, f)) for f in (pd.qcut, pd.to_datetime, pd.factorize)),
+        (check_array, partial(_checked, tracer, check_array)),
+        (validate_data, partial(_validated, tracer)),
+        (check_is_fitted, _nothing),
         (sp.softmax, _softmax),
     ]  # fmt: skip
 
@@ -52,7 +60,8 @@ def _array(
     tracer: Tracer, original: Any, value: Any, dtype: Any = None, *args: Any, **kw: Any
 ) -> Any:
     if not _is_traced(value):
-        return original(value, dtype, *args, **kw)
+        constant = original(value, dtype, *args, **kw)
+        return constant.view(ConstantArray) if type(constant) is np.ndarray else constant
     tensor = _stacked(tracer, value)
     return TracedArray(tracer, tensor if dtype is None else cast(tensor, dtype))
 
@@ -90,6 +99,8 @@ def _replacement_class(original: type, construct: Callable[..., Any]) -> type:
 
         def __call__(cls, *args: Any, **kwargs: Any) -> Any:
             values = [*args, *kwargs.values()]
+            if any(value is ROW_LABELS for value in values):
+                return construct(*args, **kwargs)
             values += [item for v in values if isinstance(v, dict) for item in v.values()]
             return construct(*args, **kwargs) if _is_traced(values) else original(*args, **kwargs)
 
@@ -99,7 +110,8 @@ def _replacement_class(original: type, construct: Callable[..., Any]) -> type:
 def _frame(
     tracer: Tracer, data: Any = None, index: Any = None, columns: Any = None, **_: Any
 ) -> Any:
-    if isinstance(data, dict):
+    if data is None or isinstance(data, dict):
+        data = data or {}
         data = data if columns is None else {name: data[name] for name in columns}
         return TracedFrame.of(tracer, data)
     if type(data) is TracedFrame:
@@ -110,8 +122,8 @@ def _frame(
     return TracedFrame(tracer, list(names), frame_of(matrix))
 
 
-def _series(tracer: Tracer, data: Any = None, **_: Any) -> Any:
-    return TracedSeries(tracer, _as_tensor(tracer, data))
+def _series(tracer: Tracer, data: Any = None, index: Any = None, name: Any = None, **_: Any) -> Any:
+    return TracedSeries(tracer, _as_tensor(tracer, data)).rename(name)
 
 
 def _concat(tracer: Tracer, objs: Any, *args: Any, axis: Any = 0, **kw: Any) -> Any:
@@ -120,12 +132,17 @@ def _concat(tracer: Tracer, objs: Any, *args: Any, axis: Any = 0, **kw: Any) -> 
         return pd.concat(objs, *args, axis=axis, **kw)
     if (args[0] if args else axis) not in (1, "columns"):
         raise TypeError("pandas.concat of rows changes the batch; only axis=1 is traced")
-    frames = [p if type(p) is TracedFrame else TracedFrame.of(tracer, {i: p})
+    frames = [p if type(p) is TracedFrame else TracedFrame.of(tracer, {_label(p, i): p})
               for i, p in enumerate(parts)]  # fmt: skip
     result = frames[0]
     for frame in frames[1:]:
         result = result.join(frame)
     return result
+
+
+def _label(series: Any, position: int) -> Any:
+    name = getattr(series, "name", None)
+    return position if name is None else name
 
 
 def _method_of(name: str, original: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -135,6 +152,51 @@ def _method_of(name: str, original: Any, value: Any, *args: Any, **kwargs: Any) 
     if type(value) is TracedArray and name != "copy":
         return np.isnan(value) if name == "isna" else ~np.isnan(value)
     return getattr(value, name)()
+
+
+def _to_numeric(value: Any, *args: Any, **kwargs: Any) -> Any:
+    if not _is_traced(value):
+        return pd.to_numeric(value, *args, **kwargs)
+    if value.to_tensor().is_string:
+        raise TypeError(
+            "pandas.to_numeric of text has no form in a graph; convert the column before training"
+        )
+    return value.copy()
+
+
+def _get_dummies(data: Any, *args: Any, **kwargs: Any) -> Any:
+    function: Any = traced_dummies if _is_traced(data) else pd.get_dummies
+    return function(data, *args, **kwargs)
+
+
+def _cut(x: Any, bins: Any, right: bool = True, labels: Any = None, **kwargs: Any) -> Any:
+    if not _is_traced(x):
+        return pd.cut(x, bins, right=right, labels=labels, **kwargs)
+    codes = bin_labels(
+        x.to_tensor(), bins, labels, right=right, include_lowest=kwargs.get("include_lowest", False)
+    )
+    return x._wrap(codes)
+
+
+def _checked(tracer: Tracer, original: Any, array: Any, *args: Any, **kwargs: Any) -> Any:
+    """Convert a traced frame to an array, as ``check_array`` does."""
+    if not _is_traced(array):
+        return original(array, *args, **kwargs)
+    dtype = kwargs.get("dtype")
+    dtype = dtype[0] if isinstance(dtype, list | tuple) else dtype
+    return _array(tracer, np.asarray, array, None if dtype == "numeric" else dtype)
+
+
+def _validated(tracer: Tracer, estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+    if not _is_traced(X):
+        return validate_data(estimator, X, *args, **kwargs)
+    if kwargs.get("skip_check_array"):
+        return X
+    return _checked(tracer, check_array, X, dtype=kwargs.get("dtype"))
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """Check nothing: the estimator is fitted."""
 
 
 def _refuse_traced(original: Any, value: Any, *args: Any, **kwargs: Any) -> Any:

@@ -89,10 +89,20 @@ class TracedFrame(ColumnMethods):
             raise TypeError("pandas aligns frames of different columns; use .to_numpy()")
         if any(type(v) is TracedSeries for v in inputs):
             raise TypeError("pandas aligns a frame and a series by name; use .div(series, axis=0)")
-        arrays = [TracedArray(self._tracer, v.to_tensor()) if type(v) is TracedFrame else v
-                  for v in inputs]  # fmt: skip
+        arrays = [
+            TracedArray(self._tracer, v.to_tensor()) if type(v) is TracedFrame else self._aligned(v)
+            for v in inputs
+        ]
         result = getattr(ufunc, method)(*arrays, **kwargs)
         return self._with(self._names, result.to_tensor())
+
+    def _aligned(self, value: Any) -> Any:
+        """Return the values of a pandas Series in the order of the columns; others as they are."""
+        if not isinstance(value, pd.Series):
+            return value
+        if set(value.index) != set(self._names):
+            raise TypeError("pandas aligns a frame and a series by name, and the names differ")
+        return value.reindex(self._names).to_numpy()
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = func.__name__
@@ -134,7 +144,13 @@ class TracedFrame(ColumnMethods):
         tensor = self._tracer.vector(Frame((column,)))
         if (column[0].name, column[1]) in self._boolean_columns:
             tensor = tensor.astype(np.bool_)
-        return TracedSeries(self._tracer, tensor)
+        series = TracedSeries(self._tracer, tensor)
+        series.name = name
+        return series
+
+    def assign_all(self, columns: dict[Any, Any]) -> TracedFrame:
+        """Return a frame of other columns."""
+        return TracedFrame.of(self._tracer, columns)
 
     def _selected(self, names: Sequence[Any]) -> TracedFrame:
         frame = self._frame.select([self._position(name) for name in names])
@@ -254,7 +270,15 @@ class TracedFrame(ColumnMethods):
 
     def clip(self, lower: Any = None, upper: Any = None, **_: Any) -> TracedFrame:
         """Clip to two bounds."""
-        return self._elementwise(lambda run: ops.clip(run, lower, upper))
+        bounds = [self._aligned(bound) for bound in (lower, upper)]
+        if all(np.ndim(bound) == 0 for bound in bounds):
+            return self._elementwise(lambda run: ops.clip(run, *bounds))
+        return self._with(self._names, ops.clip(self.to_tensor(), *bounds))
+
+    @property
+    def dtypes(self) -> pd.Series:
+        """Return the dtype of each column."""
+        return pd.Series({name: self._series(name).dtype for name in self._names}, dtype=object)
 
     def abs(self) -> TracedFrame:
         """Return the absolute values."""

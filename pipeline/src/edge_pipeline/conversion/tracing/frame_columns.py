@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ __all__ = ["ColumnIndexer", "ColumnMethods"]
 
 
 class ColumnMethods:
-    """The methods of :class:`TracedFrame` that compute nothing."""
+    """The methods of :class:`TracedFrame` that select, rename, add and fill columns."""
 
     _tracer: Tracer
     _names: list[Any]
@@ -31,6 +31,8 @@ class ColumnMethods:
     _elementwise: Callable[[Callable[[Tensor], Tensor]], Any]
     _replace_by: Callable[[Any], None]
     copy: Callable[[], Any]
+    items: Callable[[], Iterator[tuple[Any, TracedSeries]]]
+    assign_all: Callable[[dict[Any, Any]], Any]
 
     def _new(self, *parts: Any) -> Any:
         """Make another frame."""
@@ -147,6 +149,36 @@ class ColumnMethods:
     def notna(self) -> Any:
         """Return whether each value is present."""
         return np.invert(self.isna())
+
+    def where(self, cond: Any, other: Any = np.nan, **_: Any) -> Any:
+        """Replace values by *other* where the condition is false."""
+        columns = {name: series.where(_part(cond, name), _part(other, name))
+                   for name, series in self.items()}  # fmt: skip
+        return self.assign_all(columns)
+
+    def mask(self, cond: Any, other: Any = np.nan, **_: Any) -> Any:
+        """Replace values by *other* where the condition is true."""
+        return self.where(np.invert(cond), other)
+
+    def replace(self, to_replace: Any, value: Any = None, **_: Any) -> Any:
+        """Replace some values by others, in all columns or in each by a dict of its own."""
+        nested = isinstance(to_replace, dict) and all(
+            isinstance(item, dict) for item in to_replace.values()
+        )
+        result = self.copy()
+        for name, series in self.items():
+            if not nested:
+                result[name] = series.replace(to_replace, value)
+            elif name in to_replace:
+                result[name] = series.replace(to_replace[name])
+        return result
+
+
+def _part(value: Any, name: Any) -> Any:
+    """Return the column *name* of a frame, dict or Series; any other value as it is."""
+    is_frame = getattr(type(value), "is_traced_frame", False)
+    is_table = is_frame or isinstance(value, dict | pd.Series)
+    return value[name] if is_table else value
 
 
 class ColumnIndexer:

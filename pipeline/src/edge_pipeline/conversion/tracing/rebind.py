@@ -14,15 +14,25 @@ from abc import ABCMeta
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["Rebinding"]
+__all__ = ["Rebinding", "is_library"]
 
 _LIBRARIES = {
     *sys.stdlib_module_names,
     *("edge_pipeline", "edge_runtime", "numpy", "pandas", "scipy", "sklearn"),
 }
 """Packages whose functions and classes are never copied."""
+
+
+class Estimators(Protocol):
+    """Replaces fitted estimators, for :class:`Rebinding`."""
+
+    def stand_in(self, value: Any) -> Any | None:
+        """Return the replacement of a fitted estimator; None for any other object."""
+
+    def inherited_methods(self, base: type, original_of: Callable[[Any], Any]) -> type | None:
+        """Return a class that replaces a library's class as the base of a user's."""
 
 
 class Rebinding:
@@ -33,6 +43,8 @@ class Rebinding:
     replacements
         Pairs (original, replacement).  Originals are compared by identity, so that they are
         recognised under every name: ``np.asarray``, ``from numpy import asarray``.
+    estimators
+        Replaces fitted estimators, and the methods that a class inherits from a library.
 
     Notes
     -----
@@ -41,7 +53,11 @@ class Rebinding:
     Other values are returned as they are.
     """
 
-    def __init__(self, replacements: Iterable[tuple[Any, Any]]) -> None:
+    def __init__(
+        self, replacements: Iterable[tuple[Any, Any]], estimators: Estimators | None = None
+    ) -> None:
+        self._estimators = estimators
+        self._originals: dict[int, Any] = {}
         # The originals stay in the table, so that no other object can get the id of one.
         self._copies = {id(original): (original, copy) for original, copy in replacements}
         self._rebound_names: set[tuple[int, str]] = set()
@@ -55,14 +71,20 @@ class Rebinding:
             return copy(self, value)
         if isinstance(value, type):
             return self._class(value)
-        return self._instance(value)
+        stand_in = self._estimators.stand_in(value) if self._estimators else None
+        if stand_in is None:
+            return self.instance(value)
+        self._remember(value, stand_in)
+        return stand_in
 
     def _remember(self, original: Any, copy: Any) -> None:
         self._copies[id(original)] = (original, copy)
 
     def _function(self, function: FunctionType) -> Any:
-        if _is_library(function.__globals__.get("__name__")):
-            return function
+        if is_library(function.__globals__.get("__name__")):
+            # set_output of scikit-learn wraps the transform of a user's class.
+            wrapped = getattr(function, "__wrapped__", function)
+            return self(wrapped) if _is_users_function(wrapped) else function
         closure = tuple(self(cell) for cell in function.__closure__ or ()) or None
         if id(function) in self._copies:  # one of its cells refers to it
             return self._copies[id(function)][1]
@@ -155,7 +177,11 @@ class Rebinding:
         if not _can_subclass(original):
             self._remember(original, original)
             return original
-        bases = [self(base) for base in original.__bases__ if not _is_library(base.__module__)]
+        bases = [
+            self._library_base(base) if is_library(base.__module__) else self(base)
+            for base in original.__bases__
+        ]
+        bases = [base for base in bases if base is not None]
         copy = type(original)(original.__name__, (*bases, original), {})
         if type(original) is ABCMeta:  # the copies of the bases hide the methods of the original
             copy.__abstractmethods__ = original.__abstractmethods__
@@ -166,8 +192,19 @@ class Rebinding:
                 setattr(copy, name, rebound)
         return copy
 
-    def _instance(self, original: Any) -> Any:
+    def _library_base(self, base: type) -> type | None:
+        """Return a class with the methods that a subclass inherits from a library, if replaced."""
+        if self._estimators is None:
+            return None
+        return self._estimators.inherited_methods(
+            base, lambda copied: self._originals[id(copied)][1]
+        )
+
+    def instance(self, original: Any) -> Any:
+        """Return a copy of an object of a user's class, whose methods are copies."""
         kind = type(original)
+        if is_library(kind.__module__):
+            return original
         rebound = self(kind)
         if rebound is kind or not hasattr(original, "__dict__"):
             return original
@@ -176,6 +213,7 @@ class Rebinding:
         except TypeError:  # it inherits from a class written in C, such as ndarray
             return original
         self._remember(original, copy)
+        self._originals[id(copy)] = (copy, original)
         for name, value in vars(original).items():
             copy.__dict__[name] = self(value)
         return copy
@@ -197,8 +235,13 @@ _COPY_BY_TYPE: dict[type, Callable[[Rebinding, Any], Any]] = {
 }
 
 
-def _is_library(module: Any) -> bool:
+def is_library(module: Any) -> bool:
+    """Return whether *module* belongs to a package whose functions are never copied."""
     return isinstance(module, str) and module.partition(".")[0] in _LIBRARIES
+
+
+def _is_users_function(value: Any) -> bool:
+    return isinstance(value, FunctionType) and not is_library(value.__module__)
 
 
 def _can_subclass(original: Any) -> bool:
@@ -211,7 +254,7 @@ def _can_subclass(original: Any) -> bool:
     if type(original) not in (type, ABCMeta) or hasattr(original, "__del__"):
         return False
     bases = original.__mro__[:-1]  # without object
-    from_library = [_is_library(base.__module__) for base in bases]
+    from_library = [is_library(base.__module__) for base in bases]
     if from_library[0] or from_library != sorted(from_library):
         return False
     users_bases = bases[: from_library.count(False)]

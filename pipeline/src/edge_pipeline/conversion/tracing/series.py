@@ -11,6 +11,8 @@ from edge_runtime.bundle.schema import MISSING_STRING
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray
+from edge_pipeline.conversion.tracing.text import TextMethods
+from edge_pipeline.conversion.tracing.text_element import apply_to_texts
 
 __all__ = ["ROW_LABELS", "TracedSeries"]
 
@@ -27,6 +29,8 @@ ROW_LABELS = _RowLabels()
 
 class TracedSeries(TracedArray):
     """One symbolic column.  A missing value is NaN, or MISSING_STRING among strings."""
+
+    name: Any = None
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -48,9 +52,16 @@ class TracedSeries(TracedArray):
         """Convert to an array."""
         return self.values
 
-    def to_frame(self, name: Any = 0) -> Any:
+    def to_frame(self, name: Any = None) -> Any:
         """Convert to a frame of one column."""
-        return self._tracer.frame({name: self})
+        own_name = 0 if self.name is None else self.name
+        return self._tracer.frame({own_name if name is None else name: self})
+
+    def rename(self, index: Any = None, **_: Any) -> Any:
+        """Give the column another name."""
+        series = TracedSeries(self._tracer, self._tensor, is_integer=self._is_integer)
+        series.name = index
+        return series
 
     def isna(self) -> Any:
         """Return whether each value is missing."""
@@ -96,22 +107,38 @@ class TracedSeries(TracedArray):
 
     def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Call *func* with the whole column: it works value by value."""
+        if self._tensor.is_string:
+            return apply_to_texts(func, self, *args, **kwargs)
         return func(self, *args, **kwargs)
 
     def where(self, cond: Any, other: Any = np.nan) -> Any:
         """Replace values by *other* where the condition is false."""
-        return np.where(cond, self, other)
+        return np.where(cond, self, self._or_missing(other))
 
     def mask(self, cond: Any, other: Any = np.nan) -> Any:
         """Replace values by *other* where the condition is true."""
-        return np.where(cond, other, self)
+        return np.where(cond, self._or_missing(other), self)
+
+    def _or_missing(self, value: Any) -> Any:
+        """Return *value*, where it is missing as this column represents it."""
+        is_missing = value is None or (isinstance(value, float) and np.isnan(value))
+        return MISSING_STRING if is_missing and self._tensor.is_string else value
 
     def replace(self, to_replace: Any, value: Any = None) -> Any:
         """Replace some values by others."""
-        pairs = to_replace.items() if isinstance(to_replace, dict) else [(to_replace, value)]
+        if isinstance(to_replace, dict):
+            pairs = list(to_replace.items())
+        else:
+            listed = to_replace if isinstance(to_replace, list | tuple) else [to_replace]
+            values = value if isinstance(value, list | tuple) else [value] * len(listed)
+            pairs = list(zip(listed, values, strict=True))
         result: Any = self
         for old, new in pairs:
-            is_old = result.isna() if isinstance(old, float) and np.isnan(old) else result == old
+            if isinstance(old, str) != self._tensor.is_string and old == old:
+                continue
+            is_old = self.isna() if isinstance(old, float) and np.isnan(old) else self == old
+            if self._tensor.is_string and new != new:
+                new = MISSING_STRING
             result = np.where(is_old, new, result)
         return result
 
@@ -133,6 +160,9 @@ class TracedSeries(TracedArray):
             raise AttributeError(name)
         raise AttributeError(f"pandas.Series.{name} has no form in a graph")
 
+
+# Set from outside: in the class, it would hide the type str.
+setattr(TracedSeries, "str", property(lambda self: TextMethods(self._tensor, self._wrap)))  # noqa: B010
 
 _ARITHMETIC = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "truediv": np.divide,

@@ -6,7 +6,13 @@ pandas' constructors accept such arrays (``rebind``, ``constructors``); nothing 
 
 from __future__ import annotations
 
+import inspect
+import linecache
+import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,11 +22,17 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer
 from edge_pipeline.conversion.tracing.constructors import replacements
+from edge_pipeline.conversion.tracing.fitted_estimators import FittedEstimators
 from edge_pipeline.conversion.tracing.frame import TracedFrame
-from edge_pipeline.conversion.tracing.rebind import Rebinding
+from edge_pipeline.conversion.tracing.rebind import Rebinding, is_library
 from edge_pipeline.conversion.tracing.series import TracedSeries
 
-__all__ = ["trace"]
+__all__ = ["rebinding", "trace", "trace_method"]
+
+_REMEDY = (
+    "write it with the functions that docs/function-transformer.md lists, or compute these columns "
+    "before the pipeline"
+)
 
 
 def trace(
@@ -46,19 +58,73 @@ def trace(
     UnsupportedEstimatorError
         The function does something that has no form in a graph; names it.
     """
-    rows = X if isinstance(X, Tensor) else X.columns[0][0]
-    tracer = Tracer(rows, context.vector, TracedFrame.of)
+    tracer = _tracer(context, X)
     try:
-        rebind = Rebinding(replacements(tracer))
+        rebind = rebinding(context, tracer)
         argument = _symbolic_input(context, tracer, X, names)
         result = rebind(function)(argument, **rebind(dict(kwargs)))
-        return _result_tensor(tracer, result)
+        return _result(context, tracer, result)
     except Exception as error:  # a user's function raises whatever it raises
         name = getattr(function, "__name__", None) or repr(function)
         raise context.refuse(
-            f"parameter {parameter}={name}: {error}; write it with the functions that "
-            "docs/function-transformer.md lists, or compute these columns before the pipeline"
+            f"parameter {parameter}={name}: {error}{_source_line(error, function)}; {_REMEDY}"
         ) from error
+
+
+def trace_method(
+    context: Context, estimator: Any, method: str, X: Tensor | Frame, *, names: Any = None
+) -> Tensor | Frame:
+    """Write the nodes of ``estimator.method(X)``, a method that the user wrote.
+
+    Raises
+    ------
+    UnsupportedEstimatorError
+        The method does something that has no form in a graph; names the line.
+    """
+    tracer = _tracer(context, X)
+    try:
+        rebind = rebinding(context, tracer)
+        argument = _symbolic_input(context, tracer, X, names)
+        result = getattr(rebind.instance(estimator), method)(argument)
+        return _result(context, tracer, result)
+    except Exception as error:  # a user's method raises whatever it raises
+        line = _source_line(error, getattr(type(estimator), method))
+        raise context.refuse(f"{method}: {error}{line}; {_REMEDY}") from error
+
+
+def rebinding(context: Context, tracer: Tracer) -> Rebinding:
+    """Make the function that copies a user's function or object for one trace."""
+    estimators = FittedEstimators(context, tracer)
+    package = sys.modules["edge_pipeline"]
+    exporters = [
+        (function, partial(estimators.call_with_originals, function))
+        for function in (package.convert, package.export)
+    ]
+    return Rebinding([*replacements(tracer), *exporters], estimators)
+
+
+def _tracer(context: Context, X: Tensor | Frame) -> Tracer:
+    rows = X if isinstance(X, Tensor) else X.columns[0][0]
+    return Tracer(rows, context.vector, TracedFrame.of)
+
+
+def _source_line(error: BaseException, function: Any) -> str:
+    """Name the innermost line of the user's code that *error* passed through.
+
+    It is the first line of *function* where the error came after it had returned.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    path, number = (code.co_filename, code.co_firstlineno) if code is not None else ("", 0)
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        if not is_library(step.tb_frame.f_globals.get("__name__")):
+            path, number = step.tb_frame.f_code.co_filename, step.tb_lineno
+        step = step.tb_next
+    if not path:
+        return ""
+    source = linecache.getline(path, number).strip()
+    quoted = f": {source}" if source else ""
+    return f" ({Path(path).name}, line {number}{quoted})"
 
 
 def _symbolic_input(context: Context, tracer: Tracer, X: Tensor | Frame, names: Any) -> Any:
@@ -72,9 +138,11 @@ def _symbolic_input(context: Context, tracer: Tracer, X: Tensor | Frame, names: 
     return array_type(tracer, tensor, is_integer=dtype.kind == "i")
 
 
-def _result_tensor(tracer: Tracer, result: Any) -> Tensor | Frame:
+def _result(context: Context, tracer: Tracer, result: Any) -> Tensor | Frame:
     if type(result) is TracedFrame:
-        return result.to_frame()
+        frame = result.to_frame()
+        context.names.record(frame, result.columns)
+        return frame
     tensor = tracer.unwrap(result)
     if not isinstance(tensor, Tensor):
         raise TypeError(

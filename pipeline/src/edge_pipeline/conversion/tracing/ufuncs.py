@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from edge_runtime.bundle.schema import MISSING_STRING
 from scipy import special as sp
 
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, comparison, graph_of
+from edge_pipeline.conversion.tracing.text import TextMethods
+from edge_pipeline.conversion.tracing.text_operators import compared_text, joined_text
 
 __all__ = ["UFUNCS"]
 
@@ -35,6 +38,10 @@ def _binary(op: str, of_booleans: str | None = None) -> Callable[[Any, Any], Ten
     """Convert an arithmetic operator; of two booleans numpy has another, *of_booleans*."""
 
     def traced(x: Any, y: Any) -> Tensor:
+        if op == "Add" and (_is_text(x) or _is_text(y)):
+            return joined_text(x, y)
+        if op == "Mul" and (_is_text(x) or _is_text(y)):
+            return _repeated_text(x, y)
         if _is_boolean(x) and _is_boolean(y):
             if of_booleans is None:
                 raise TypeError(f"{op} of two boolean arrays; use ^ or astype(float)")
@@ -45,11 +52,34 @@ def _binary(op: str, of_booleans: str | None = None) -> Callable[[Any, Any], Ten
 
 
 def _compare(op: str) -> Callable[[Any, Any], Tensor]:
-    return lambda x, y: comparison(op, x, y)
+    def traced(x: Any, y: Any) -> Tensor:
+        is_text = _is_text(x) or _is_text(y)
+        return compared_text(op, x, y) if is_text else comparison(op, x, y)
+
+    return traced
+
+
+def _equal(x: Any, y: Any) -> Tensor:
+    equal = comparison("Equal", x, y)
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and x.is_string:
+        return equal & ~comparison("Equal", x, MISSING_STRING)  # as NaN, it equals nothing
+    return equal
 
 
 def _not_equal(x: Any, y: Any) -> Tensor:
-    return ~comparison("Equal", x, y)
+    return ~_equal(x, y)
+
+
+def _is_text(value: Any) -> bool:
+    return value.is_string if isinstance(value, Tensor) else np.asarray(value).dtype.kind == "U"
+
+
+def _repeated_text(x: Any, y: Any) -> Tensor:
+    text, times = (x, y) if isinstance(x, Tensor) else (y, x)
+    if not isinstance(text, Tensor) or not isinstance(times, int | np.integer):
+        raise TypeError("Mul of text and a column has no form in a graph")
+    result: Tensor = TextMethods(text, lambda tensor: tensor).repeat(int(times))
+    return result
 
 
 def _is_boolean(value: Any) -> bool:
@@ -239,7 +269,7 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.less_equal: _compare("LessOrEqual"),
     np.greater: _compare("Greater"),
     np.greater_equal: _compare("GreaterOrEqual"),
-    np.equal: _compare("Equal"),
+    np.equal: _equal,
     np.not_equal: _not_equal,
     np.logical_and: _logical("And"),
     np.logical_or: _logical("Or"),
@@ -257,7 +287,7 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.signbit: _floats(_signbit),
     np.copysign: _floats(lambda x, y: ops.where(_signbit(y), -abs(x), abs(x))),
     np.heaviside: _floats(_heaviside),
-    np.square: ops.square,
+    np.square: lambda x: comparison("And", x, x) if _is_boolean(x) else ops.square(x),
     np.reciprocal: lambda x: arithmetic("Div", 1.0, x),
     np.exp: _floats(ops.exp),
     np.exp2: _floats(lambda x: arithmetic("Pow", 2.0, x)),
