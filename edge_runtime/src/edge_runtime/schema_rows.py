@@ -20,12 +20,18 @@ _N_NAMES = 1_000
 
 def typical_rows(schema: Schema) -> list[Any]:
     """Make rows within the ranges and categories of training, as ``predict_one`` takes them."""
-    return _rows(schema, [_typical_cells(column, schema) for column in schema.columns])
+    return _rows(
+        schema,
+        [_within_limits(column, _typical_cells(column, schema)) for column in schema.columns],
+    )
 
 
 def extreme_rows(schema: Schema) -> list[Any]:
     """Make rows of the least, largest, missing and unseen values that a schema allows."""
-    return _rows(schema, [_extreme_cells(column, schema) for column in schema.columns])
+    return _rows(
+        schema,
+        [_within_limits(column, _extreme_cells(column, schema)) for column in schema.columns],
+    )
 
 
 def _rows(schema: Schema, cells: Sequence[Sequence[Any]]) -> list[Any]:
@@ -34,6 +40,15 @@ def _rows(schema: Schema, cells: Sequence[Sequence[Any]]) -> list[Any]:
     columns = [list(islice(cycle(column), n_rows)) for column in cells]
     # A row of dicts or lists has only one cell, which is passed alone.
     return columns[0] if schema.loose else [list(row) for row in zip(*columns, strict=True)]
+
+
+def _within_limits(column: Column, cells: Sequence[Any]) -> Sequence[Any]:
+    """Leave out the cells beyond the limits set at the build, and add the limits themselves."""
+    limits = column.limits
+    if limits is None:
+        return cells
+    ends = limits.values or [end for end in (limits.minimum, limits.maximum) if end is not None]
+    return [*(cell for cell in cells if cell is None or limits.allows(cell)), *ends]
 
 
 def _typical_cells(column: Column, schema: Schema) -> Sequence[Any]:

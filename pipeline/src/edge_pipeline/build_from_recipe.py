@@ -95,6 +95,8 @@ def build(
         version=recipe.version,
         limits=limits,
         signing_key=key,
+        missing=recipe.input.missing,
+        input_limits=recipe.input.limits_by_column,
         on_stage=watcher.stage,
     )
     seconds = {"read": read_seconds, "train": fitted.seconds, **result.seconds}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from edge_runtime.bundle.schema import Schema
 from edge_pipeline.conversion.convert import convert_sample
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
-from edge_pipeline.errors import ParityError
+from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.verification.float32_inputs import (
     check_input_dtype,
     has_float32,
@@ -23,7 +24,7 @@ from edge_pipeline.verification.float32_inputs import (
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.verify import VerifiedModel, verify_model
 
-__all__ = ["StageTimer", "convert_and_verify"]
+__all__ = ["StageTimer", "complete_rows", "convert_and_verify"]
 
 MISSING_NOTE = (
     "the device refuses missing values where X has none, although scikit-learn accepts them there: "
@@ -119,11 +120,51 @@ def _attempt(
     with timer.stage("convert"):
         model = convert_sample(oracle, sample, policy)
     with timer.stage("verify"):
+        table, notes = _rows_to_compare(sample.table, model.schema, "X")
+        if unseen is not None:
+            unseen, more = _rows_to_compare(unseen, model.schema, "X_test")
+            notes += more
         try:
-            return verify_model(model, oracle, sample, unseen=unseen, tolerance=tolerance)
+            verified = verify_model(
+                model, oracle, replace(sample, table=table), unseen=unseen, tolerance=tolerance
+            )
+            return replace(verified, notes=(*notes, *verified.notes))
         except ParityError as error:
             error.allows_new_missing_values = _allows_new_missing_values(model.schema)
             raise
+
+
+def _rows_to_compare(
+    table: pd.DataFrame, schema: Schema, name: str
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Leave out the rows that the device refuses for a missing value; note their number.
+
+    Raises
+    ------
+    ConversionError
+        No row is left of *X*.
+    """
+    rows = complete_rows(table, schema)
+    if len(rows) == len(table):
+        return table, ()
+    if name == "X" and not len(rows):
+        raise ConversionError(
+            "every row of X lacks a value in a column where the device refuses that; pass complete "
+            'rows, or missing="as-estimator"'
+        )
+    n_refused = len(table) - len(rows)
+    verb = "lacks" if n_refused == 1 else "lack"
+    return rows, (
+        f"{n_refused} of {len(table)} rows of {name} {verb} a value where the device refuses that, "
+        "and could not be compared",
+    )
+
+
+def complete_rows(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Return the rows that have every value which the device requires."""
+    required = [c.name for c in schema.columns if not c.missing and (c.is_number or c.is_string)]
+    is_complete = table[required].notna().all(axis="columns")
+    return table if is_complete.all() else table[is_complete].reset_index(drop=True)
 
 
 def _allows_new_missing_values(schema: Schema) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.schema import InputLimits
 from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
@@ -25,7 +26,13 @@ from edge_pipeline.arguments import (
 )
 from edge_pipeline.conversion.convert import sample_for
 from edge_pipeline.conversion.read_columns import without_unread_columns
-from edge_pipeline.convert_and_verify import StageTimer, convert_and_verify
+from edge_pipeline.convert_and_verify import StageTimer, complete_rows, convert_and_verify
+from edge_pipeline.data.input_limits import (
+    check_sample_within_limits,
+    golden_rows_within_limits,
+    read_input_limits,
+    with_limits,
+)
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample, rows_with_infinity
 from edge_pipeline.errors import ConversionError
@@ -153,6 +160,7 @@ def export(
     limits: Mapping[str, float] | None = None,
     signing_key: SigningKey | str | os.PathLike[str] | None = None,
     missing: str | Mapping[str, str] = "as-estimator",
+    input_limits: Mapping[str, Mapping[str, Any]] | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
     """Convert, verify and seal a fitted estimator.
@@ -188,6 +196,10 @@ def export(
         Where the device accepts a missing value: ``as-estimator``, wherever the fitted estimator
         predicts without it; ``as-trained``, only where *X* lacks a value; ``refuse``, never; or a
         dict from column names to one of these.
+    input_limits
+        Hard limits of columns, which the device enforces: ``{"temperature": {"min": -40, "max":
+        125}, "island": {"values": ["Biscoe", "Dream"]}}``.  Rows of *X* and *X_test* must be within
+        them.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
         begin.
@@ -218,17 +230,21 @@ def export(
     timer = StageTimer(on_stage)
     if hasattr(X, "tocsr"):  # the other sparse formats have no rows to select
         X = X.tocsr()
-    sample, X_finite, infinity_notes = _without_infinity(
-        sample_for(estimator, X), without_unread_columns(X, estimator)[0]
-    )
+    sample = sample_for(estimator, X)
     policy = MissingPolicy.read(missing, sample.schema.names)
-    unseen = _unseen_table(sample, X_test, estimator)
+    limits_by_column = read_input_limits(input_limits, sample.schema.columns)
+    check_sample_within_limits(sample, limits_by_column, X)
+    sample, X_finite, infinity_notes = _without_infinity(
+        sample, without_unread_columns(X, estimator)[0]
+    )
+    unseen = _unseen_table(sample, X_test, estimator, limits_by_column)
     score = score_on_sample(estimator, X, y)
     verified, dtype_notes = convert_and_verify(
         estimator, X_finite, sample, unseen, tolerance, policy, timer
     )
     manifest = _manifest_of(
         verified,
+        limits_by_column,
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),
@@ -241,7 +257,8 @@ def export(
     if manifest.limits:
         with timer.stage("measure"):
             bundle = pack(verified.model.graph, manifest)
-            rows = X if X_test is None else X_test
+            table = complete_rows(sample.table if unseen is None else unseen, manifest.schema)
+            rows = sample.as_trained(table) if len(table) else None
             bench_result = check_limits(bundle, manifest, rows, estimator)
     with timer.stage("seal"):
         seal(verified, manifest, path, signing_key=key)
@@ -257,14 +274,17 @@ def export(
     )
 
 
-def _manifest_of(verified: VerifiedModel, **description: Any) -> Manifest:
+def _manifest_of(
+    verified: VerifiedModel, limits_by_column: Mapping[str, InputLimits], **description: Any
+) -> Manifest:
     """Write the manifest of *verified*; *description* has the fields that the user can set."""
+    schema = with_limits(verified.model.schema, limits_by_column)
     return Manifest(
-        schema=verified.model.schema,
+        schema=schema,
         outputs=verified.model.outputs,
         classes=verified.model.classes,
         parity=verified.parity,
-        golden=verified.golden,
+        golden=golden_rows_within_limits(verified.golden, schema),
         requires=requirements(verified.model),
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         **description,
@@ -325,7 +345,9 @@ def _deciles(sample: Sample) -> dict[str, NDArray[np.float64]]:
     return result
 
 
-def _unseen_table(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame | None:
+def _unseen_table(
+    sample: Sample, X_test: Any, estimator: Any, limits_by_column: Mapping[str, InputLimits]
+) -> pd.DataFrame | None:
     """Return the finite rows of *X_test* as a table; None where there are none."""
     n_rows = getattr(X_test, "shape", None) or [len(X_test) if hasattr(X_test, "__len__") else 1]
     if X_test is None or not n_rows[0]:
@@ -336,6 +358,7 @@ def _unseen_table(sample: Sample, X_test: Any, estimator: Any) -> pd.DataFrame |
             f"X_test has the columns {list(unseen.schema.names)}, X has "
             f"{list(sample.schema.names)}; pass the same columns"
         )
+    check_sample_within_limits(unseen, limits_by_column, X_test, "X_test")
     table = unseen.table.loc[~rows_with_infinity(unseen), list(sample.schema.names)]
     return table if len(table) else None
 

@@ -103,6 +103,14 @@ class InputLimits:
                 return limits
         raise IntegrityError(f"manifest: not the limits of a column: {value!r:.200}")
 
+    def allows(self, value: str | float) -> bool:
+        """Whether *value* is within the limits; NaN is, as they do not concern missing values."""
+        if self.values is not None:
+            return value in self.values or value != value
+        number = float(value)
+        is_below = self.minimum is not None and number < self.minimum
+        return not is_below and not (self.maximum is not None and number > self.maximum)
+
     def faults(self) -> str:
         """Describe why no value can be meant by these limits; empty when they are consistent."""
         low, high = self.minimum, self.maximum

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.imports import find_function, modules_from
+from edge_pipeline.data.input_limits import check_sample_within_limits, read_input_limits
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.recipe_columns import (
     check_column_names,
@@ -23,10 +24,11 @@ from edge_pipeline.data.recipe_columns import (
     feature_names,
     table_source,
 )
+from edge_pipeline.data.sample import take_sample
 from edge_pipeline.data.splits import Rows, split, take_rows, time_keys
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.data.targets import check_target
-from edge_pipeline.errors import DatasetError
+from edge_pipeline.errors import ConversionError, DatasetError
 
 __all__ = ["Dataset", "is_dates", "load_dataset"]
 
@@ -114,6 +116,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         rows = Rows(rows.X, check_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
     if len(rows.X) == 0:
         raise DatasetError(f"{table_source(recipe)}: no row is left to learn from")
+    _check_input_limits(recipe, rows.X)
     train, test = split(recipe, rows)
     strings = _string_column_names(rows.X)
     return Dataset(
@@ -128,6 +131,18 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         dropped_rows=rows.dropped,
         groups_train=train.groups,
     )
+
+
+def _check_input_limits(recipe: Recipe, X: Any) -> None:
+    """Refuse a row beyond the recipe's limits before training; the row number is the table's."""
+    if not recipe.input.limits:
+        return
+    try:
+        sample = take_sample(X)
+        limits = read_input_limits(recipe.input.limits_by_column, sample.schema.columns)
+        check_sample_within_limits(sample, limits, X, table_source(recipe))
+    except ConversionError as error:
+        raise recipe.error("input.limits", str(error)) from error
 
 
 def _load_chunked(recipe: Recipe) -> Dataset:

@@ -9,7 +9,7 @@ import inspect
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, ValidationError
 
@@ -26,6 +26,7 @@ from edge_pipeline.data.recipe_schema import (
     DataTable,
     EstimatorTable,
     ExportTable,
+    InputTable,
     PreprocessingTable,
     ReportTable,
     SearchTable,
@@ -57,8 +58,10 @@ class Recipe(BaseModel):
         The task, as in the manifest.
     version
         The model's version number; increase it when you train anew.
-    data, split, validation, preprocessing, estimator, search, training, export, limits, report
-        The tables of the file.
+    data, split, validation, preprocessing, estimator, search, training, input, export
+        Tables of the file.
+    limits, report
+        Tables of the file.
     """
 
     model_config = TABLE
@@ -73,6 +76,7 @@ class Recipe(BaseModel):
     estimator: Annotated[EstimatorTable, BeforeValidator(_preset_or_table)]
     search: SearchTable | None = None
     training: TrainingTable = TrainingTable()
+    input: InputTable = InputTable()
     export: ExportTable = ExportTable()
     limits: LimitsTable | None = None
     report: ReportTable = ReportTable()
@@ -314,8 +318,11 @@ def _first_error(error: ValidationError) -> tuple[str, str]:
 def _allowed_keys(path: tuple[int | str, ...]) -> list[str]:
     """Return the keys that the table at *path* may have."""
     model: Any = Recipe
-    for part in path:
+    parts = iter(path)
+    for part in parts:
         annotation = model.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:
+            next(parts, None)  # a column's name
         options = [annotation, *getattr(annotation, "__args__", ())]
         tables = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
         if not tables:

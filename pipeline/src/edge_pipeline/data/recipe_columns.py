@@ -69,6 +69,10 @@ def feature_names(recipe: Recipe, columns: Sequence[str]) -> tuple[str, ...]:
     names = tuple(table.features or (name for name in columns if name not in not_learnt))
     if not names:
         raise DatasetError(f"{table_source(recipe)}: no column is left to learn from")
+    for key, own_names in recipe.input.names_by_key:
+        for name in own_names:
+            if name not in names:
+                raise recipe.error(f"{key}.{name}", "the model learns from no such column")
     return names
 
 

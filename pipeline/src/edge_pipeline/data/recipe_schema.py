@@ -19,11 +19,13 @@ from pydantic import (
 )
 
 from edge_pipeline.data.imports import find_class, find_function
+from edge_pipeline.data.missing_policy import CHOICES
 
 __all__ = [
     "DataTable",
     "EstimatorTable",
     "ExportTable",
+    "InputTable",
     "PreprocessingTable",
     "Range",
     "ReportTable",
@@ -242,6 +244,47 @@ class TrainingTable(BaseModel):
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 1
     patience: Annotated[int, Field(ge=1)] | None = None
+
+
+class LimitsOfColumn(BaseModel):
+    """``[input.limits]``: the values that a column can have; the device refuses any other."""
+
+    model_config = TABLE
+
+    min: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    max: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    values: Annotated[tuple[str | bool | float, ...] | None, Field(strict=False)] = None
+
+
+def _choice_or_choices(value: Any) -> Any:
+    """Accept one choice for all columns, or a table from columns to choices."""
+    for choice in value.values() if isinstance(value, dict) else [value]:
+        if choice not in CHOICES:
+            raise ValueError(
+                f"expected one of {', '.join(map(repr, CHOICES))}, or a table from columns to "
+                f"them, found {choice!r:.80}"
+            )
+    return value
+
+
+class InputTable(BaseModel):
+    """``[input]``: what the device accepts."""
+
+    model_config = TABLE
+
+    missing: Annotated[str | dict[str, str], BeforeValidator(_choice_or_choices)] = "as-estimator"
+    limits: dict[str, LimitsOfColumn] = {}
+
+    @property
+    def limits_by_column(self) -> dict[str, dict[str, Any]]:
+        """The limits, as :func:`edge_pipeline.export` takes them."""
+        return {name: table.model_dump(exclude_none=True) for name, table in self.limits.items()}
+
+    @property
+    def names_by_key(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The columns that each key names."""
+        missing = tuple(self.missing) if isinstance(self.missing, dict) else ()
+        return ("input.missing", missing), ("input.limits", tuple(self.limits))
 
 
 class ExportTable(BaseModel):

@@ -36,4 +36,10 @@ def _column_changes(old: Column, new: Column) -> list[str]:
         changes.append(f"column {old.name!r} no longer accepts missing values")
     if new.closed and not old.closed:
         changes.append(f"column {old.name!r} now refuses values unseen in training")
+    if new.limits != old.limits:
+        changes.append(
+            f"column {old.name!r} has no limits any more"
+            if new.limits is None
+            else f"column {old.name!r} has new limits: {new.limits}"
+        )
     return changes

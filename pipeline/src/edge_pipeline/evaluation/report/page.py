@@ -141,6 +141,8 @@ def _column(column: Column) -> dict[str, Any]:
         value_range = f"{listed} and {more} more" if more > 0 else listed
     elif column.minimum is not None and column.maximum is not None:
         value_range = f"{column.minimum:g} to {column.maximum:g}"
+    if column.limits is not None:
+        value_range += f"{'; ' if value_range else ''}limits {column.limits}"
     return {
         "name": column.name,
         "type": column.type,
