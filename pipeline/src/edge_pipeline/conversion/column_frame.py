@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from edge_pipeline.conversion.graph.ops import concatenate, expand_dims, take
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.types import Zeros
 
-__all__ = ["Frame", "ImputedColumn", "frame_of", "in_float64", "join", "matrix_of"]
+__all__ = [
+    "Frame",
+    "ImputedColumn",
+    "frame_of",
+    "in_float64",
+    "join",
+    "matrix_of",
+    "zeros_of",
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Frame:
         if len(kinds) != 1:
             contents = "numbers and strings" if kinds else "no columns"
             raise ValueError(f"{contents} do not make one matrix")
-        return concatenate(self.runs(), 1)
+        return _with_zeros(concatenate(self.runs(), 1), zeros_of(self))
 
 
 class ImputedColumn(NamedTuple):
@@ -94,19 +103,35 @@ def in_float64(X: Tensor | Frame) -> Tensor | Frame:
     return Frame(tuple((tensors[id(tensor)], i) for tensor, i in X.columns))  # type: ignore[misc]
 
 
+def zeros_of(X: Tensor | Frame) -> Zeros:
+    """Return how scikit-learn holds the zeros of *X*; one sparse part makes the whole sparse."""
+    tensors = [X] if isinstance(X, Tensor) else [tensor for tensor, _ in X.columns]
+    kinds = {tensor.zeros for tensor in tensors}
+    return "mixed" if "mixed" in kinds else "absent" if "absent" in kinds else "stored"
+
+
+def _with_zeros(tensor: Tensor, zeros: Zeros) -> Tensor:
+    return tensor if tensor.zeros == zeros else replace(tensor, zeros=zeros)
+
+
 def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
     """Put *parts* side by side: in one matrix when all have one kind, otherwise in a Frame."""
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if len(tensors) == len(parts) and len({tensor.is_string for tensor in tensors}) == 1:
         # Not column by column: a hashed text has a million columns.
-        return concatenate([tensor for tensor in tensors if tensor.width], 1)
+        return _side_by_side(tensors)
     frames = [frame_of(part) for part in parts]
     all_columns = Frame(tuple(column for frame in frames for column in frame.columns))
     kinds = {tensor.is_string for tensor, _ in all_columns.columns}
     if len(kinds) > 1:
         return all_columns
     tensors = [part if isinstance(part, Tensor) else part.matrix() for part in parts]
-    return concatenate([tensor for tensor in tensors if tensor.width], 1)
+    return _side_by_side(tensors)
+
+
+def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
+    joined = concatenate([tensor for tensor in tensors if tensor.width], 1)
+    return _with_zeros(joined, zeros_of(Frame(tuple((tensor, 0) for tensor in tensors))))
 
 
 def _gather(tensor: Tensor, positions: list[int]) -> Tensor:

@@ -26,6 +26,7 @@ from edge_pipeline.conversion.frame_names import FrameNames, identity
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.sparse_outputs import with_zeros
 from edge_pipeline.conversion.vocabulary_size import check_size
 from edge_pipeline.errors import UnsupportedEstimatorError
 
@@ -78,6 +79,9 @@ class Context:
         The column names of data frames.
     allowed_ranges
         Column name to the smallest and the largest number that scikit-learn accepts.
+    has_float32_functions
+        Whether an estimator computes functions in float32 by numpy, so that its own predictions
+        differ by the last bits of float32 from one CPU to another.
     """
 
     def __init__(
@@ -112,6 +116,7 @@ class Context:
         self._path: tuple[str, ...] = ()
         self._outputs: dict[Any, tuple[Any, MethodOutput]] = {}
         self._ambiguous_rows: list[Tensor] = []
+        self.has_float32_functions = False
 
     def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> MethodOutput:
         """Convert ``estimator.method(X)``, and return its tensors.
@@ -132,6 +137,7 @@ class Context:
                 output = self._convert(estimator, method, X)
             if method == "transform":
                 self.names.record_output(output, estimator)
+                output = with_zeros(output, estimator, X)
             return output
 
         return self.cached(estimator, method, X, convert)
@@ -367,6 +373,10 @@ class Context:
         """
         if rows.graph is self.graph:
             self._ambiguous_rows.append(rows)
+
+    def record_float32_functions(self) -> None:
+        """Record that the estimator computes log, exp or the like in float32 by numpy."""
+        self.has_float32_functions = True
 
     def ambiguous_rows(self) -> Tensor | None:
         """Return the rows that any converter marked ambiguous; None when none ever does."""

@@ -68,7 +68,8 @@ def _mean_probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tens
         return sum_rows(context.matrix(X), forest, np.concatenate(rows), mean=True)
     total: Any = 0.0
     for estimator, columns, place in _parts(model, X):
-        total = total + _probabilities_of_one(context, model, estimator, columns, place)
+        proba = _probabilities_of_one(context, model, estimator, columns, place)
+        total = total + proba.astype(np.float64)
     return total / float(model.n_estimators)  # type: ignore[no-any-return]
 
 

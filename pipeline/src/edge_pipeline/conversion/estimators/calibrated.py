@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,10 +75,10 @@ def _all_sigmoids(parts: Any, scores: list[Tensor]) -> Tensor:
 def _calibrated(context: Context, part: Any, score: Tensor, at: str) -> Tensor:
     """``_CalibratedClassifier.predict_proba``."""
     if part.method == "temperature":
-        return _temperature_scaled(part, score)
+        return _temperature_scaled(context, part, score)
     n_classes = len(part.classes)
     positions = np.searchsorted(part.classes, part.estimator.classes_)[: score.width]
-    values = _values(context, part, score, at)
+    values = _values(context, part, score, at).astype(np.float64)
     if n_classes == 2:
         return _rounded_to_one(ops.concatenate([1.0 - values, values], 1))
     columns = {int(p): values[:, i : i + 1] for i, p in enumerate(positions)}
@@ -113,7 +114,7 @@ def _rounded_to_one(proba: Tensor) -> Tensor:
     return ops.where((proba > 1.0) & (proba <= 1.0 + 1e-5), 1.0, proba)
 
 
-def _temperature_scaled(part: Any, score: Tensor) -> Tensor:
+def _temperature_scaled(context: Context, part: Any, score: Tensor) -> Tensor:
     """``_TemperatureScaling.predict``: softmax of logits divided by the temperature.
 
     scikit-learn treats scores as probabilities when every row of the batch looks like one.  Here
@@ -122,8 +123,21 @@ def _temperature_scaled(part: Any, score: Tensor) -> Tensor:
     is_probability = first_method(part.estimator, _SCORES) == "predict_proba"
     if score.width == 1:
         score = ops.concatenate([1.0 - score if is_probability else -score, score], 1)
-    logits = ops.log(score + 1e-12) if is_probability else score
-    return ops.softmax(logits * float(part.calibrators[0].beta_))
+    beta = part.calibrators[0].beta_
+    if score.dtype != np.float32:
+        logits = ops.log(score + 1e-12) if is_probability else score
+        return ops.softmax(logits * float(beta))
+    # numpy's float32 log and exp depend on the CPU; these are the correctly rounded ones.
+    context.record_float32_functions()
+    logits = _in_float64(ops.log, score + np.float32(1e-12)) if is_probability else score
+    scaled = logits * np.float32(beta)
+    e = _in_float64(ops.exp, scaled - ops.max_(scaled, -1, True))
+    return e / ops.sum_(e, -1, True)
+
+
+def _in_float64(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Compute *function* of float32 numbers, rounded to float32 once."""
+    return function(x.astype(np.float64)).astype(np.float32)
 
 
 CONVERTERS: dict[type, Methods] = {

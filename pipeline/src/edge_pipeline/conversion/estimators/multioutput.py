@@ -12,7 +12,7 @@ from sklearn.multioutput import (
     RegressorChain,
 )
 
-from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.column_frame import Frame, join
 from edge_pipeline.conversion.context import Context, Converter, MethodOutput, Methods, on_any_dtype
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -39,7 +39,7 @@ def _chain(method: str) -> Converter:
         features: list[Tensor] = [X.astype(np.float64)]
         outputs = []
         for i, estimator in enumerate(chain.estimators_):
-            inputs, at = ops.concatenate(features, 1), f"estimators_[{i}]"
+            inputs, at = join(features), f"estimators_[{i}]"
             outputs.append(_vector(context, response(context, estimator, inputs, method, at=at)))
             feature = response(context, estimator, inputs, feature_method, at=at)
             features.append(ops.expand_dims(_vector(context, feature), 1))

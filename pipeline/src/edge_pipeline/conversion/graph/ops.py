@@ -40,7 +40,7 @@ __all__ = [
     "log", "log1p", "log_softmax", "logsumexp", "lookup", "matmul", "max_", "maximum", "mean",
     "min_", "minimum", "norm", "one_hot", "prod", "reshape", "reshape_rows", "rint", "rows",
     "sigmoid", "sign", "sin", "softmax", "softplus", "sort", "sqrt", "square", "squeeze", "stack",
-    "sum_", "sum_of_squares", "take", "tanh", "top_k", "unary", "where",
+    "sum_", "sum_of_squares", "take", "tanh", "top_k", "trunc", "unary", "where",
 ]  # fmt: skip
 
 
@@ -83,6 +83,11 @@ def sign(x: Tensor) -> Tensor:
 def floor(x: Tensor) -> Tensor:
     """Largest whole number not above *x*."""
     return unary("Floor", x)
+
+
+def trunc(x: Tensor) -> Tensor:
+    """Whole number next to *x* towards zero."""
+    return sign(x) * floor(abs(x))
 
 
 def rint(x: Tensor) -> Tensor:

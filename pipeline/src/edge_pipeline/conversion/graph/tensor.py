@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape
+from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape, Zeros
 
 if TYPE_CHECKING:
     from edge_pipeline.conversion.graph.builder import Graph
@@ -30,6 +30,9 @@ __all__ = [
 class Tensor:
     """An array of the graph: its name, dtype and static shape.
 
+    ``zeros`` is other than "stored" where scikit-learn has a sparse matrix in place of this array.
+    XGBoost takes its absent zeros for missing values.
+
     Arithmetic, comparison, ``@`` and indexing write nodes.  Constants on either side may be numbers
     or ndarrays.  ``edge_pipeline.conversion.graph.ops`` has the other operations under numpy's
     names.  numpy's own functions refuse a tensor: what a user's function computes with is an array
@@ -40,6 +43,7 @@ class Tensor:
     name: str
     dtype: np.dtype[Any]
     shape: Shape
+    zeros: Zeros = "stored"
 
     __array_ufunc__ = None  # so that ``ndarray + tensor`` calls Tensor.__radd__ (NEP 13)
 
@@ -72,7 +76,8 @@ class Tensor:
         target = np.dtype(dtype)
         if target == self.dtype:
             return self
-        return self.graph.node("Cast", self, to=ONNX_TYPES[target], dtype=target, shape=self.shape)
+        cast = self.graph.node("Cast", self, to=ONNX_TYPES[target], dtype=target, shape=self.shape)
+        return cast if cast.zeros == self.zeros else replace(cast, zeros=self.zeros)
 
     def __bool__(self) -> bool:
         raise TypeError("the value of a traced array is not known before the graph runs")

@@ -216,7 +216,7 @@ def _rounding(op: str) -> Callable[[Tensor], Tensor]:
 
 
 def _trunc(x: Tensor) -> Tensor:
-    return x if x.dtype.kind in "iub" else ops.sign(x) * ops.floor(abs(x))
+    return x if x.dtype.kind in "iub" else ops.trunc(x)
 
 
 def _heaviside(x: Any, at_zero: Any) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from edge_runtime.bundle.schema import MISSING_STRING
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
@@ -13,7 +14,7 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["coded_matrix", "matrix_without_zeros"]
+__all__ = ["coded_matrix", "matrix_without_zeros", "rounded_codes"]
 
 
 def coded_matrix(
@@ -34,6 +35,19 @@ def coded_matrix(
         codes = ops.lookup(column, keys, np.arange(float(len(keys))), np.nan)
         columns[i] = (codes, 0)
     return context.matrix(Frame(tuple(columns)))
+
+
+def rounded_codes(
+    X: Tensor, columns: NDArray[np.int64], rounding: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Round the numbers in *columns* of *X* to the whole numbers that a booster takes for codes."""
+    if not len(columns):
+        return X
+    if len(columns) == X.width:
+        return rounding(X)
+    is_code = np.zeros(X.width, dtype=np.bool_)
+    is_code[columns] = True
+    return ops.where(X.graph.constant(is_code), rounding(X), X)
 
 
 def matrix_without_zeros(X: Tensor, columns: Any, limit: float) -> Tensor:

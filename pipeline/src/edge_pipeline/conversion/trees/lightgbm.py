@@ -17,7 +17,11 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.trees.booster_columns import coded_matrix, matrix_without_zeros
+from edge_pipeline.conversion.trees.booster_columns import (
+    coded_matrix,
+    matrix_without_zeros,
+    rounded_codes,
+)
 from edge_pipeline.conversion.trees.ensemble import Forest, join_forests, sum_by_target
 
 __all__ = ["CONVERTERS"]
@@ -39,7 +43,10 @@ def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     trees = [_fields(block.split("\nend of trees")[0]) for block in blocks]
     if any(tree.get("is_linear") == "1" for tree in trees):
         raise context.refuse("linear_tree=True: leaves with linear models are not converted")
-    matrix = coded_matrix(context, X, _categories(context, model, settings, X))
+    categories = _categories(context, model, settings, X)
+    matrix = coded_matrix(context, X, categories)
+    # ``CategoricalDecision`` of tree.h casts to int, so -0.5 is category 0.
+    matrix = rounded_codes(matrix, np.setdiff1d(_code_columns(trees), list(categories)), ops.trunc)
     zero_is_missing = np.zeros(matrix.width, dtype=np.bool_)
     for tree in trees:
         zero_is_missing[_features_with_missing_zeros(tree)] = True
@@ -66,6 +73,15 @@ def _reals(tree: Mapping[str, str], key: str) -> NDArray[np.float64]:
 
 def _wholes(tree: Mapping[str, str], key: str) -> NDArray[np.int64]:
     return np.array(tree.get(key, "").split(), dtype=np.int64)
+
+
+def _code_columns(trees: list[dict[str, str]]) -> NDArray[np.int64]:
+    """Return the columns in which some tree splits by categories."""
+    columns: set[int] = set()
+    for tree in trees:
+        is_set = _wholes(tree, "decision_type") & _CATEGORICAL != 0
+        columns.update(_wholes(tree, "split_feature")[is_set].tolist())
+    return np.array(sorted(columns), dtype=np.int64)
 
 
 def _features_with_missing_zeros(tree: Mapping[str, str]) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
-"""XGBoost's scikit-learn estimators, from the JSON that a booster saves.
+"""Convert XGBoost's scikit-learn estimators from the JSON that a booster saves.
 
-XGBoost casts input to float32, asks ``x < threshold``, and adds leaves in float32 after the base
-score; the operator in float32 does the same, so margins are equal to the last bit.
+XGBoost casts input to float32, tests ``x < threshold``, and adds leaves in float32 after the base
+score; the operator in float32 does the same, so margins are equal to the last bit.  So are the
+predictions: ``graph/float32_math.py`` repeats the exponential of the C library.
 """
 
 from __future__ import annotations
@@ -16,11 +17,17 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.column_frame import Frame, zeros_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.float32_math import (
+    SMALLEST_POSITIVE,
+    exp_float32,
+    sigmoid_float32,
+    softmax_float32,
+)
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.trees.booster_columns import coded_matrix
+from edge_pipeline.conversion.trees.booster_columns import coded_matrix, rounded_codes
 from edge_pipeline.conversion.trees.ensemble import (
     Forest,
     join_forests,
@@ -42,7 +49,7 @@ class _Booster:
     objective
         Its name.
     base
-        Base score of every group, before the link.
+        Sum of every group before the first tree.
     trees, groups
         The trees in use, and the group (class or target) that each adds to.
     drops
@@ -73,7 +80,7 @@ def _read(context: Context, model: Any) -> _Booster:
         raise context.refuse("multi_strategy='multi_output_tree'; use 'one_output_per_tree'")
     return _Booster(
         objective=learner["objective"]["name"],
-        base=np.broadcast_to(_base(counts["base_score"]), n_groups),
+        base=_base_margin(learner, inner, n_groups),
         trees=trees,
         groups=np.array(inner["tree_info"][:end], dtype=np.int64),
         drops=np.array(outer.get("weight_drop", np.ones(len(trees)))[:end], dtype=np.float32),
@@ -91,9 +98,41 @@ def _trees_in_use(model: Any, inner: Mapping[str, Any], n_groups: int) -> int:
     return int(iterations) * each
 
 
-def _base(text: str) -> NDArray[np.float32]:
-    """One number before XGBoost 3.1, then a list."""
-    return np.atleast_1d(np.array(json.loads(text), dtype=np.float32))
+def _base_margin(
+    learner: Mapping[str, Any], inner: Mapping[str, Any], n_groups: int
+) -> NDArray[np.float32]:
+    """Return the sums before the first tree: what XGBoost predicts when all leaves are zero.
+
+    The file holds them before the objective's ``ProbToMargin``, whose logarithm is the C library's.
+    """
+    n_trees = n_groups * int(inner["gbtree_model_param"]["num_parallel_tree"])
+    model = {
+        **inner,
+        "gbtree_model_param": {**inner["gbtree_model_param"], "num_trees": str(n_trees)},
+        "iteration_indptr": [0, n_trees],
+        "trees": [_without_leaf_values(tree) for tree in inner["trees"][:n_trees]],
+        "tree_info": inner["tree_info"][:n_trees],
+    }
+    model.pop("cats", None)
+    single = {
+        **learner,
+        "attributes": {},
+        "feature_names": [],
+        "feature_types": [],
+        "gradient_booster": {"name": "gbtree", "model": model},
+    }
+    version = list(map(int, xgboost.__version__.split(".")[:3]))
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(json.dumps({"learner": single, "version": version}).encode()))
+    row = np.zeros((1, int(learner["learner_model_param"]["num_feature"])))
+    margin = booster.predict(xgboost.DMatrix(row), output_margin=True)
+    return np.asarray(margin, dtype=np.float32).reshape(n_groups)
+
+
+def _without_leaf_values(tree: Mapping[str, Any]) -> dict[str, Any]:
+    left, conditions = tree["left_children"], tree["split_conditions"]
+    zeroed = [c if child >= 0 else 0.0 for c, child in zip(conditions, left, strict=True)]
+    return {**tree, "split_conditions": zeroed}
 
 
 def _categories(encodings: list[Mapping[str, Any]]) -> dict[int, list[Any]]:
@@ -133,17 +172,23 @@ def _forest(tree: Mapping[str, Any]) -> Forest:
     )
 
 
-def _margin(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Margin:
+    """The sums of leaves, shape (n_samples, n_groups), and a bound of their magnitude."""
+
+    sums: Tensor
+    bound: float
+    objective: str
+
+
+def _margin(context: Context, model: Any, X: Tensor | Frame) -> _Margin:
     return context.cached(model, "margin", X, lambda: _margin_sum(context, model, X))  # type: ignore[no-any-return]
 
 
-def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """The base score, then every tree's leaf, in float32; shape (n_samples, n_groups)."""
+def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> _Margin:
+    """Add every tree's leaf to the base score, in float32."""
     booster = _read(context, model)
-    matrix = coded_matrix(context, X, booster.categories).astype(np.float32)
-    mark = np.float32(model.missing)
-    if not np.isnan(mark):
-        matrix = ops.where(matrix == mark, np.float32(np.nan), matrix)
+    matrix = _matrix(context, model, booster, X)
     n_groups = len(booster.base)
     leaves = [
         np.array(tree["split_conditions"], dtype=np.float32) * drop
@@ -152,52 +197,81 @@ def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     forest, values = prepend_constant_trees(
         join_forests([_forest(tree) for tree in booster.trees]),
         np.concatenate(leaves).astype(np.float64),
-        _margin_of(booster),
+        booster.base,
     )
     groups = np.append(np.arange(n_groups), booster.groups)
     targets = groups[forest.tree_of]
-    return sum_by_target(matrix, forest, values, targets, n_groups, dtype=np.float32)
+    sums = sum_by_target(matrix, forest, values, targets, n_groups, dtype=np.float32)
+    return _Margin(sums, _largest_sum(forest, values), booster.objective)
 
 
-def _margin_of(booster: _Booster) -> NDArray[np.float32]:
-    """The objective's ProbToMargin of the base score, in float32."""
-    one = np.float32(1)
-    if booster.objective in ("binary:logistic", "reg:logistic"):
-        return np.asarray(-np.log(one / booster.base - one), dtype=np.float32)
-    if _OUTPUTS.get(booster.objective) is ops.exp:
-        return np.asarray(np.log(booster.base), dtype=np.float32)
-    return booster.base
+def _matrix(context: Context, model: Any, booster: _Booster, X: Tensor | Frame) -> Tensor:
+    """Return the columns in float32, with codes for categories and NaN for what is missing."""
+    zeros = zeros_of(X)
+    if zeros == "mixed":
+        raise context.refuse(_MIXED_ZEROS)
+    # The cast comes first: 2.99999999 is the code 3.
+    matrix = coded_matrix(context, X, booster.categories).astype(np.float32)
+    if zeros == "absent":
+        matrix = ops.where(matrix == np.float32(0), np.float32(np.nan), matrix)
+    mark = np.float32(model.missing)
+    if not np.isnan(mark):
+        matrix = ops.where(matrix == mark, np.float32(np.nan), matrix)
+    codes = _code_columns(booster.trees)
+    # XGBoost takes no number below zero for a category (``InvalidCat``): -0.5 is not category 0.
+    return rounded_codes(matrix, np.setdiff1d(codes, list(booster.categories)), ops.floor)
 
 
-_OUTPUTS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "binary:logistic": ops.sigmoid,
-    "reg:logistic": ops.sigmoid,
-    "binary:hinge": lambda margin: (margin > 0).astype(np.float64),
-    "count:poisson": ops.exp,
-    "reg:gamma": ops.exp,
-    "reg:tweedie": ops.exp,
-    "survival:cox": ops.exp,
-    "survival:aft": ops.exp,
-    "multi:softprob": ops.softmax,
-    "multi:softmax": ops.softmax,
+_MIXED_ZEROS = (
+    "XGBoost takes the absent zeros of a sparse matrix for missing values, and the step before it "
+    "also stores zeros, so which ones are missing depends on the row; make that step dense "
+    "(sparse_output=False, sparse_threshold=0), or a hashing one use alternate_sign=False"
+)
+
+
+def _code_columns(trees: list[Mapping[str, Any]]) -> NDArray[np.int64]:
+    """Return the columns in which some tree splits by categories."""
+    columns: set[int] = set()
+    for tree in trees:
+        features = np.array(tree["split_indices"], dtype=np.int64)
+        columns.update(features[np.array(tree["categories_nodes"], dtype=np.int64)].tolist())
+    return np.array(sorted(columns), dtype=np.int64)
+
+
+def _largest_sum(forest: Forest, values: NDArray[np.float64]) -> float:
+    """Return a number that no sum of one leaf of every tree exceeds in magnitude."""
+    is_leaf = forest.is_leaf
+    starts = np.flatnonzero(np.diff(forest.tree_of[is_leaf], prepend=-1))
+    total = float(np.maximum.reduceat(np.abs(values[is_leaf]), starts).sum())
+    return total * (1.0 + 1e-6 * forest.n_trees)  # sums in float32 are rounded
+
+
+_LINKS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
+    "binary:logistic": sigmoid_float32,
+    "reg:logistic": sigmoid_float32,
+    "binary:hinge": lambda margin, _: (margin > 0).astype(np.float32),
+    "count:poisson": exp_float32,
+    "reg:gamma": exp_float32,
+    "reg:tweedie": exp_float32,
+    "survival:cox": exp_float32,
+    "survival:aft": exp_float32,
+    "multi:softprob": softmax_float32,
+    "multi:softmax": softmax_float32,
 }
 
 
 @on_frame
 def _value(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    """``XGBModel.predict``: the objective's PredTransform, rounded to float32."""
+    """``XGBModel.predict``: the objective's PredTransform of the sums."""
     margin = _margin(context, model, X)
-    margin = ops.squeeze(margin, 1) if margin.width == 1 else margin
-    transform = _OUTPUTS.get(_objective(context, model))
-    if transform is None:
-        return margin
-    return transform(margin.astype(np.float64)).astype(np.float32)
+    link = _link(margin, model)
+    output = margin.sums if link is None else link(margin.sums, margin.bound)
+    return ops.squeeze(output, 1) if output.width == 1 else output
 
 
-def _objective(context: Context, model: Any) -> str:
-    if callable(model.objective):
-        return ""
-    return str(json.loads(model.get_booster().save_config())["learner"]["objective"]["name"])
+def _link(margin: _Margin, model: Any) -> Callable[[Tensor, float], Tensor] | None:
+    """Return the objective's function of the sums; none for an objective of the user's own."""
+    return None if callable(model.objective) else _LINKS.get(margin.objective)
 
 
 @on_frame
@@ -208,6 +282,12 @@ def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
 
 @on_frame
 def _label(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    margin = _margin(context, model, X)
+    if _link(margin, model) is sigmoid_float32:
+        is_positive = margin.sums >= SMALLEST_POSITIVE
+        if margin.sums.width == 1:
+            return ops.squeeze(is_positive, 1).astype(np.int64)
+        return is_positive.astype(np.float64)  # several yes-or-no targets
     answer: Tensor = _value(context, model, X)
     if answer.ndim == 1:
         return (answer > 0.5).astype(np.int64)
