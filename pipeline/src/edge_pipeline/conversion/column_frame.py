@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_pipeline.conversion.graph.ops import concatenate, expand_dims, take
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.graph.types import Zeros
+from edge_pipeline.data.zeros import Zeros
 
 __all__ = [
     "Frame",

@@ -28,6 +28,7 @@ from edge_pipeline.conversion.graph.builder import Graph
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.sparse_outputs import with_zeros
 from edge_pipeline.conversion.vocabulary_size import check_size
+from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import UnsupportedEstimatorError
 
 __all__ = [
@@ -61,11 +62,9 @@ class Context:
     fallback
         Converts estimators that *find* does not know, with skl2onnx, or raises
         UnsupportedEstimatorError.
-    schema
-        The columns of the graph's inputs.  Its derived blocks are available from :meth:`derive`;
-        while it has none, *derive* collects them in ``derived``.
-    missing_markers
-        Column name to the marker of a missing string in that column: None, NaN or pandas.NA.
+    sample
+        Describes the columns of the graph's inputs.  The derived blocks of its schema are available
+        from :meth:`derive`; while it has none, *derive* collects them in ``derived``.
 
     Attributes
     ----------
@@ -89,8 +88,7 @@ class Context:
         graph: Graph,
         find: Callable[[Any], Methods | None],
         fallback: Callable[[Context, Any, str, Any], MethodOutput],
-        schema: Schema | None = None,
-        missing_markers: Mapping[str, Any] | None = None,
+        sample: Sample | None = None,
     ) -> None:
         self.graph = graph
         self.derived: list[Derived] = []
@@ -98,8 +96,14 @@ class Context:
         self.allowed_ranges: dict[str, tuple[float, float]] = {}
         self._find = find
         self._fallback = fallback
-        self._schema = schema = schema or Schema("array", ())
-        self._missing_markers = missing_markers or {}
+        sample = sample or Sample(Schema("array", ()), pd.DataFrame(), (), ())
+        self._schema = schema = sample.schema
+        self._missing_markers = dict(zip(schema.names, sample.missing_markers, strict=True))
+        self._categorical_columns = frozenset(
+            name
+            for name, dtype in zip(schema.names, sample.dtypes, strict=True)
+            if isinstance(dtype, pd.CategoricalDtype)
+        )
         columns = schema.columns
         self._numeric = {(NUMBERS, i): columns[p] for i, p in enumerate(schema.numeric)}
         self._non_numeric = {(STRINGS, i): columns[p] for i, p in enumerate(schema.textual)}
@@ -179,6 +183,12 @@ class Context:
     def is_input(self, X: Tensor | Frame) -> bool:
         """Whether *X* is columns of the model's numeric input, unchanged."""
         return all((tensor.name, i) in self._numeric for tensor, i in self._columns_of(X).columns)
+
+    def has_category_dtype(self, tensor: Tensor, position: int) -> bool:
+        """Whether a column is one of the input that had pandas' dtype "category" in training."""
+        place = (tensor.name, position)
+        column = self._numeric.get(place) or self._non_numeric.get(place)
+        return column is not None and column.name in self._categorical_columns
 
     def vector(self, column: Frame) -> Tensor:
         """Return one column as a vector, and remember the column for :meth:`derive`."""

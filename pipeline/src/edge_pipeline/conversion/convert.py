@@ -26,6 +26,7 @@ from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
 from edge_pipeline.data.sample import Sample, take_sample
+from edge_pipeline.data.zeros import Zeros
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
 __all__ = ["OnnxModel", "convert", "convert_sample", "sample_for"]
@@ -59,6 +60,8 @@ class OnnxModel:
         Another graph with the same inputs, for the build machine only.  Its output ``predict``
         marks the rows for which scikit-learn's own prediction is ambiguous.  None when no row can
         be.
+    has_float32_functions
+        Whether the estimator computes log, exp or the like in float32, which depends on the CPU.
     """
 
     graph: bytes
@@ -68,6 +71,7 @@ class OnnxModel:
     opsets: dict[str, int]
     output_width: int = 1
     ambiguity_graph: bytes | None = None
+    has_float32_functions: bool = False
 
 
 def convert(
@@ -136,13 +140,13 @@ def convert_sample(
 
 
 def _convert_described(estimator: Any, sample: Sample, first_outputs: dict[str, Any]) -> OnnxModel:
-    markers = dict(zip(sample.schema.names, sample.missing_markers, strict=True))
-    context, outputs = _convert_methods(estimator, sample.schema, first_outputs, markers)
+    context, outputs = _convert_methods(estimator, sample, first_outputs)
     schema = sample.schema
     if context.derived:
         # The width of the input was not known before: convert again, with the derived blocks in it.
         schema = _with_derived_blocks(schema, tuple(context.derived))
-        context, outputs = _convert_methods(estimator, schema, first_outputs, markers)
+        sample = replace(sample, schema=schema)
+        context, outputs = _convert_methods(estimator, sample, first_outputs)
     schema = _with_allowed_values(schema, context)
     model = context.graph.to_model(PRODUCER_VERSION)
     if any(CELLS in names_used(node) for node in model.graph.node):
@@ -159,6 +163,7 @@ def _convert_described(estimator: Any, sample: Sample, first_outputs: dict[str, 
         opsets={domain: opsets[domain] for domain in sorted(opsets)},
         output_width=_widest_row(first_outputs),
         ambiguity_graph=ambiguity_graph,
+        has_float32_functions=context.has_float32_functions,
     )
 
 
@@ -194,15 +199,12 @@ def _with_allowed_values(schema: Schema, context: Context) -> Schema:
 
 
 def _convert_methods(
-    estimator: Any,
-    schema: Schema,
-    first_outputs: dict[str, Any],
-    missing_markers: dict[str, Any],
+    estimator: Any, sample: Sample, first_outputs: dict[str, Any]
 ) -> tuple[Context, list[Output]]:
     """Write one graph with the outputs of all methods; return its context and those outputs."""
-    graph = Graph()
-    context = Context(graph, converters_of, fallback, schema, missing_markers)
-    X = _in_trained_order(estimator, _inputs(graph, schema), schema)
+    graph, schema = Graph(), sample.schema
+    context = Context(graph, converters_of, fallback, sample)
+    X = _in_trained_order(estimator, _inputs(graph, schema, sample.zeros), schema)
     outputs: list[Output] = []
     for method, expected, tensors in _tensors_of_methods(context, estimator, X, first_outputs):
         is_list = isinstance(expected, list)
@@ -244,7 +246,7 @@ def _widest_row(first_outputs: dict[str, Any]) -> int:
     return max(1, *(int(np.prod(array.shape[1:])) for array in arrays))
 
 
-def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
+def _inputs(graph: Graph, schema: Schema, zeros: Zeros) -> Tensor | Frame:
     """Add the graph's inputs; return the schema's columns as places in them."""
     places: dict[int, tuple[Tensor, int]] = {}
     blocks = []
@@ -254,7 +256,8 @@ def _inputs(graph: Graph, schema: Schema) -> Tensor | Frame:
     ):
         if width:
             full = name == NUMBERS and _has_no_missing_numbers(schema)
-            blocks.append(graph.input(name, dtype, (None, width), full=full))
+            block = graph.input(name, dtype, (None, width), full=full)
+            blocks.append(replace(block, zeros=zeros))
             places.update((p, (blocks[-1], i)) for i, p in enumerate(positions))
     loose = [i for i, column in enumerate(schema.columns) if column.type in ("dict", "list")]
     cells = Tensor(graph, CELLS, STRING, (None, len(loose)))

@@ -16,9 +16,10 @@ from sklearn.kernel_approximation import AdditiveChi2Sampler
 from sklearn.neighbors import KNeighborsTransformer, RadiusNeighborsTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from edge_pipeline.conversion.column_frame import Frame, zeros_of
+from edge_pipeline.conversion.column_frame import Frame, matrix_of, zeros_of
+from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.graph.types import Zeros
+from edge_pipeline.data.zeros import Zeros
 
 __all__ = ["with_zeros"]
 
@@ -55,6 +56,16 @@ _SPARSE_AS_INPUT = (
     preprocessing.StandardScaler,
 )
 
+_SCALERS = (
+    preprocessing.MaxAbsScaler,
+    preprocessing.Normalizer,
+    preprocessing.RobustScaler,
+    preprocessing.StandardScaler,
+)
+"""They multiply the stored numbers, and a product that underflows is a zero that is stored."""
+
+_SMALLEST = 5e-324
+
 _JOINED = (FeatureUnion, Pipeline)
 """Their parts decide: a Pipeline returns its last step's output, a FeatureUnion joins outputs."""
 
@@ -64,6 +75,9 @@ def with_zeros(output: Any, estimator: Any, X: Tensor | Frame) -> Any:
     if not isinstance(output, Tensor) or output.is_string or isinstance(estimator, _JOINED):
         return output
     zeros = _zeros_after(estimator, X, output)
+    if zeros == "absent" and isinstance(estimator, _SCALERS):
+        X = matrix_of(X)
+        output = ops.where((output == 0.0) & (X != 0.0), _SMALLEST, output)
     return output if output.zeros == zeros else replace(output, zeros=zeros)
 
 

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import MISSING_STRING, Column, ColumnType, Schema
 from numpy.typing import NDArray
+from scipy import sparse
 
+from edge_pipeline.data.zeros import Zeros, zeros_in
 from edge_pipeline.errors import ConversionError
 
 __all__ = [
@@ -48,12 +50,15 @@ class Sample:
     missing_markers
         The marker of a missing string in each of the user's columns: None, NaN or pandas.NA.
         scikit-learn distinguishes them: SimpleImputer treats NaN as missing, but None as a string.
+    zeros
+        Other than "stored" where a booster gets a sparse matrix.
     """
 
     schema: Schema
     table: pd.DataFrame
     dtypes: tuple[Any, ...]
     missing_markers: tuple[Any, ...]
+    zeros: Zeros = "stored"
 
     def as_trained(self, table: pd.DataFrame) -> Any:
         """Convert *table* to the container that the estimator was trained on.
@@ -63,6 +68,11 @@ class Sample:
         table
             Columns as in ``self.table``.
         """
+        rows = self.dense_rows(table)
+        return rows if self.zeros == "stored" else sparse.csr_matrix(rows)
+
+    def dense_rows(self, table: pd.DataFrame) -> Any:
+        """Convert *table* as :meth:`as_trained` does, but to a dense array, as the device needs."""
         kind = self.schema.kind
         if kind == "table":
             columns = {
@@ -138,7 +148,7 @@ def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) ->
         markers.append(_missing_marker(column, is_foreign_frame))
     table = pd.DataFrame(values)
     schema = Schema(kind, tuple(schema_columns), ignored=ignored)
-    return Sample(schema, table, tuple(dtypes), tuple(markers))
+    return Sample(schema, table, tuple(dtypes), tuple(markers), zeros_in(X, estimator))
 
 
 def _missing_marker(column: pd.Series, is_foreign_frame: bool) -> Any:
@@ -355,14 +365,8 @@ def _describe(name: str, column_type: ColumnType, values: Any) -> Column:
 
 def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any) -> pd.Series:
     """Convert *values* to the user's dtype where it can hold them, but never to float32."""
-    missing = values.isna()
     if isinstance(dtype, pd.CategoricalDtype):
-        # An unseen category would become a missing value in this dtype, and that is another value.
-        if not values[~missing].isin(dtype.categories).all():
-            return values.astype(object).where(~missing, np.nan)
-        if dtype.categories.dtype.kind in "biu":
-            values = values.map({float(category): category for category in dtype.categories})
-        return values.astype(dtype)
+        return _with_categories(values, dtype)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         return values.astype(dtype) if _holds(dtype, values) else values
     if isinstance(dtype, np.dtype) and dtype.hasobject:
@@ -371,6 +375,20 @@ def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: An
         # The device computes in float64, and so must the estimator that is compared with it.
         is_extension = pd.api.types.is_extension_array_dtype(dtype)
         return values.astype("Float64" if is_extension else np.float64)
+    return values.astype(dtype)
+
+
+def _with_categories(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series:
+    """Convert to *dtype*, with unseen values as further categories, as in a user's own table."""
+    if dtype.categories.dtype.kind in "biu":
+        known = {float(category): category for category in dtype.categories}
+        values = pd.Series(
+            [known.get(value, value) for value in values], index=values.index, dtype=object
+        )
+    present = values[values.notna()]
+    unseen = present[~present.isin(dtype.categories)].unique()
+    if len(unseen):
+        dtype = pd.CategoricalDtype([*dtype.categories, *unseen], ordered=dtype.ordered)
     return values.astype(dtype)
 
 

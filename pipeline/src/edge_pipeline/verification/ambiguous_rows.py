@@ -61,7 +61,7 @@ def reproducible_rows(
         opsets={entry.domain: entry.version for entry in opsets},
     )
     with Model.from_parts(marker.graph, unverified_manifest(marker)) as device:
-        return [~np.asarray(device.predict(sample.as_trained(table))) for table in tables]
+        return [~np.asarray(device.predict(sample.dense_rows(table))) for table in tables]
 
 
 def ambiguous_share_note(name: str, reproducible: NDArray[np.bool_]) -> Iterator[str]:

@@ -85,7 +85,7 @@ class ParityCheck:
         self._device = device
         self._oracle = oracle
         self._proofs = proofs
-        self._tolerance = tolerance
+        self.tolerance = tolerance
         self._scales = {
             name: largest_magnitude(values[ordinary.reproducible])
             for name, values in ordinary.predictions.items()
@@ -99,7 +99,7 @@ class ParityCheck:
         ParityError
             A prediction differs, and rounding does not explain it.
         """
-        X = self._oracle.sample.as_trained(rows.table)
+        X = self._oracle.sample.dense_rows(rows.table)
         outputs = self._device.manifest.outputs
         by_method = {
             method: getattr(self._device, method)(X)
@@ -122,7 +122,7 @@ class ParityCheck:
             scale = self._scales[output.name]
             try:
                 difference = largest_difference(
-                    expected, predictions, output, group, self._tolerance, scale
+                    expected, predictions, output, group, self.tolerance, scale
                 )
             except ParityError as error:
                 if not self._is_tolerable(expected, predictions, output, group):
@@ -150,7 +150,7 @@ class ParityCheck:
         if group.reach == "extreme":
             return True
         magnitude = max(self._scales[output.name], largest_magnitude(expected))
-        tolerance = self._tolerance * magnitude
+        tolerance = self.tolerance * magnitude
         return is_noise(self._oracle, output, group.table, expected, predictions, tolerance)
 
     def _note_difference(self, output: Output, error: ParityError) -> None:

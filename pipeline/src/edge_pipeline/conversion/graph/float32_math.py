@@ -51,7 +51,7 @@ def exp_float32(x: Tensor, bound: float) -> Tensor:
 
 
 def sigmoid_float32(x: Tensor, bound: float) -> Tensor:
-    """Write ``Sigmoid`` of XGBoost's ``src/common/math.h``; parameters as in :func:`exp_float32`."""
+    """Write ``Sigmoid`` of XGBoost's ``src/common/math.h``, of *x* as in :func:`exp_float32`."""
     if bound > _SIGMOID_LIMIT:
         x = ops.maximum(x, -np.float32(_SIGMOID_LIMIT))
     e = _exp(x.astype(np.float64) * -_PER_UNIT, -bound, min(bound, _SIGMOID_LIMIT))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape, Zeros
+from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape
+from edge_pipeline.data.zeros import Zeros
 
 if TYPE_CHECKING:
     from edge_pipeline.conversion.graph.builder import Graph

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-__all__ = ["ONNX_TYPES", "STRING", "Shape", "Zeros"]
+__all__ = ["ONNX_TYPES", "STRING", "Shape"]
 
 STRING = np.dtype(object)
 """dtype of a string tensor, as onnxruntime's Python binding has it."""
 
 Shape = tuple[int | None, ...]
 """Static shape; None is the number of rows."""
-
-Zeros = Literal["stored", "absent", "mixed"]
-"""How scikit-learn's own array holds its zeros.  A dense one stores them all.  A sparse one stores
-none, or only those that came about by arithmetic: "mixed"."""
 
 ONNX_TYPES: dict[np.dtype[Any], int] = {
     np.dtype(np.float64): TensorProto.DOUBLE,

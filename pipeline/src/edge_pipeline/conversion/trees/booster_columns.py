@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from edge_runtime.bundle.schema import MISSING_STRING
+from numpy.typing import NDArray
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context
@@ -20,9 +20,9 @@ __all__ = ["coded_matrix", "matrix_without_zeros", "rounded_codes"]
 def coded_matrix(
     context: Context, X: Tensor | Frame, categories: Mapping[int, Sequence[Any]]
 ) -> Tensor:
-    """*X* as one matrix, in which the columns of *categories* hold a value's position there.
+    """Return *X* as one matrix, in which each category is replaced by its position.
 
-    NaN for a missing or unknown value.
+    NaN stands for a missing value and for an unseen category.
     """
     if not categories:
         return context.matrix(X)

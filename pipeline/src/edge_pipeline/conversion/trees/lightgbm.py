@@ -13,7 +13,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.column_frame import Frame, frame_of
+from edge_pipeline.conversion.column_frame import Frame, frame_of, zeros_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -52,7 +52,8 @@ def _raw_sum(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
         zero_is_missing[_features_with_missing_zeros(tree)] = True
     if zero_is_missing.any():
         matrix = matrix_without_zeros(matrix, zero_is_missing, _ZERO_LIMIT)
-    forest = join_forests([_forest(tree) for tree in trees])
+    is_dense = zeros_of(X) == "stored"
+    forest = join_forests([_forest(tree, is_dense) for tree in trees])
     values = np.concatenate([_values(tree) for tree in trees])
     n_targets = int(settings["num_tree_per_iteration"])
     targets = (np.arange(len(trees)) % n_targets)[forest.tree_of]
@@ -91,11 +92,13 @@ def _features_with_missing_zeros(tree: Mapping[str, str]) -> NDArray[np.int64]:
     return np.asarray(_wholes(tree, "split_feature")[zero_is_missing])
 
 
-def _forest(tree: Mapping[str, str]) -> Forest:
+def _forest(tree: Mapping[str, str], is_dense: bool) -> Forest:
     """Splits first, then leaves; a child below zero is the complement of a leaf's number."""
     kind = _wholes(tree, "decision_type")
     n_splits, n_leaves = len(kind), int(tree["num_leaves"])
-    threshold = _zero_as_interval(_reals(tree, "threshold"), kind & _CATEGORICAL != 0)
+    threshold = _reals(tree, "threshold")
+    if is_dense:
+        threshold = _zero_as_interval(threshold, kind & _CATEGORICAL != 0)
     missing = (kind >> _MISSING_SHIFT) & 3
     # NaN at a split without missing values is compared as 0.0; at a set it goes right.
     missing_left = np.where(missing == _NONE, threshold >= 0.0, kind & _DEFAULT_LEFT != 0)
@@ -153,14 +156,19 @@ def _values(tree: Mapping[str, str]) -> NDArray[np.float64]:
 def _categories(
     context: Context, model: Any, settings: Mapping[str, str], X: Tensor | Frame
 ) -> dict[int, list[Any]]:
-    """Categories of the columns that had pandas' category dtype, by position."""
+    """Return the categories of the columns that had pandas' category dtype, by position."""
     pandas_categories = model.booster_.pandas_categorical
     if not pandas_categories:
         return {}
+    inputs = frame_of(X).columns
+    columns = [i for i, column in enumerate(inputs) if context.has_category_dtype(*column)]
+    if len(columns) == len(pandas_categories):
+        return dict(zip(columns, pandas_categories, strict=True))
+    # The columns come from a step with pandas output: text and category sets give them away.
     described = settings["feature_infos"].split()
     columns = [
         i
-        for i, (tensor, _) in enumerate(frame_of(X).columns)
+        for i, (tensor, _) in enumerate(inputs)
         if tensor.is_string or (described[i] != "none" and not described[i].startswith("["))
     ]
     if len(columns) != len(pandas_categories):

@@ -17,7 +17,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.column_frame import Frame, zeros_of
+from edge_pipeline.conversion.column_frame import Frame, frame_of, zeros_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.float32_math import (
@@ -210,14 +210,19 @@ def _matrix(context: Context, model: Any, booster: _Booster, X: Tensor | Frame) 
     zeros = zeros_of(X)
     if zeros == "mixed":
         raise context.refuse(_MIXED_ZEROS)
-    # The cast comes first: 2.99999999 is the code 3.
-    matrix = coded_matrix(context, X, booster.categories).astype(np.float32)
+    if booster.categories:
+        # "Found a category not in the training set", unless it is the only one in the table.
+        columns = frame_of(X).select(booster.categories)
+        context.restrict_values(columns, list(booster.categories.values()))
+    matrix = coded_matrix(context, X, booster.categories)
     if zeros == "absent":
-        matrix = ops.where(matrix == np.float32(0), np.float32(np.nan), matrix)
+        matrix = ops.where(matrix == 0.0, np.nan, matrix)
+    matrix = matrix.astype(np.float32)
     mark = np.float32(model.missing)
     if not np.isnan(mark):
         matrix = ops.where(matrix == mark, np.float32(np.nan), matrix)
     codes = _code_columns(booster.trees)
+    # The cast comes first: 2.99999999 is the code 3.
     # XGBoost takes no number below zero for a category (``InvalidCat``): -0.5 is not category 0.
     return rounded_codes(matrix, np.setdiff1d(codes, list(booster.categories)), ops.floor)
 
