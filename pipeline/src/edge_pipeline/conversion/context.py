@@ -49,9 +49,9 @@ class Context:
     """The state of one conversion: the graph so far, and the place of the current estimator.
 
     A converter uses it to convert the parts of a meta-estimator (:meth:`call`, :meth:`transform`);
-    to find the input column behind a tensor (:meth:`derive`, :meth:`before_imputation`); to make
-    the device refuse what scikit-learn refuses (:meth:`restrict_values`, :meth:`restrict_range`);
-    and to exclude ambiguous rows from the verification (:meth:`mark_ambiguous`).
+    to find the input column behind a tensor (:meth:`derive`, :meth:`before_imputation`,
+    :meth:`input_column`); and to exclude ambiguous rows from the verification
+    (:meth:`mark_ambiguous`).
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ class Context:
         output: Tensor | Frame = self.call(estimator, "transform", X, at=at)
         return output
 
-    def _columns_of(self, X: Tensor | Frame) -> Frame:
+    def columns_of(self, X: Tensor | Frame) -> Frame:
         """Return *X* as columns; a vector as the column that :meth:`vector` made it from."""
         column = self._vectors.get(X.name) if isinstance(X, Tensor) else None
         return column or frame_of(X)
@@ -176,13 +176,13 @@ class Context:
         The graph's input is always float64.  In training, an array of integers only, or of
         booleans only, reached a user's function as int64 or bool.
         """
-        places = [(tensor.name, i) for tensor, i in self._columns_of(X).columns]
+        places = [(tensor.name, i) for tensor, i in self.columns_of(X).columns]
         types = {self._numeric[place].type if place in self._numeric else "" for place in places}
         return np.dtype(types.pop() if types in ({"bool"}, {"int64"}) else np.float64)
 
     def is_input(self, X: Tensor | Frame) -> bool:
         """Whether *X* is columns of the model's numeric input, unchanged."""
-        return all((tensor.name, i) in self._numeric for tensor, i in self._columns_of(X).columns)
+        return all((tensor.name, i) in self._numeric for tensor, i in self.columns_of(X).columns)
 
     def has_category_dtype(self, tensor: Tensor, position: int) -> bool:
         """Whether a column is one of the input that had pandas' dtype "category" in training."""
@@ -219,7 +219,7 @@ class Context:
         Tensor, shape (n_samples, placing.n_columns)
             float64, a slice of the graph input ``numbers``.
         """
-        frame = self._columns_of(X)
+        frame = self.columns_of(X)
         tensor, position = frame.columns[0]
         column = self._non_numeric.get((tensor.name, position)) if frame.width == 1 else None
         if column is None:
@@ -278,47 +278,7 @@ class Context:
         """Return the column before an imputer replaced its missing values; None if none did."""
         return self._imputed.get((tensor.name, position))
 
-    def restrict_values(self, X: Frame, values: Sequence[Sequence[Any]]) -> None:
-        """Record that scikit-learn refuses all but *values* in the columns of *X*.
-
-        The device then refuses other values too, where a column is one of the model's input,
-        imputed or not.  The schema says whether missing values are allowed.
-        """
-        for (tensor, i), allowed in zip(X.columns, values, strict=True):
-            column, markers = self._input_column(tensor, i)
-            if column is None:
-                continue
-            kind = str if column.is_string else float
-            listed = frozenset(kind(v) for v in (*allowed, *markers) if not pd.isna(v))
-            earlier = self.allowed_values.get(column.name, listed)
-            self.allowed_values[column.name] = earlier & listed
-
-    def restrict_range(
-        self, X: Tensor | Frame, low: Sequence[float], high: Sequence[float]
-    ) -> Tensor:
-        """Return *X*, of which scikit-learn refuses numbers below *low* and above *high*.
-
-        The device refuses such numbers in columns of the model's input, imputed or not.  In columns
-        that other steps computed, a node stops the graph.
-        """
-        has_computed_columns = False
-        for (tensor, i), bottom, top in zip(self._columns_of(X).columns, low, high, strict=True):
-            column, markers = self._input_column(tensor, i)
-            if column is None or not all(map(pd.isna, markers)):
-                has_computed_columns = True
-                continue
-            earlier = self.allowed_ranges.get(column.name, (bottom, top))
-            self.allowed_ranges[column.name] = max(earlier[0], bottom), min(earlier[1], top)
-        matrix = self.matrix(X)
-        if not has_computed_columns:
-            return matrix
-        # Computed columns may be rounded otherwise than in training, where they were in range.
-        slack = 1e-12 * np.abs([low, high])
-        outside = (matrix < np.asarray(low) - slack[0]) | (matrix > np.asarray(high) + slack[1])
-        # A graph cannot raise an error, but Gather fails for position 1 of an array of length 1.
-        return matrix + ops.take(np.zeros(1), outside.astype(np.int64))
-
-    def _input_column(self, tensor: Tensor, position: int) -> tuple[Column | None, list[Any]]:
+    def input_column(self, tensor: Tensor, position: int) -> tuple[Column | None, list[Any]]:
         """Return the schema's column that *tensor* holds, imputed or not, and the markers."""
         place, markers = (tensor.name, position), []
         while (before := self._imputed.get(place)) is not None:

@@ -16,6 +16,7 @@ from edge_runtime.bundle.schema import MISSING_STRING, Column, ColumnType, Schem
 from numpy.typing import NDArray
 from scipy import sparse
 
+from edge_pipeline.data.dtypes import as_objects, in_dtype, is_narrow
 from edge_pipeline.data.zeros import Zeros, zeros_in
 from edge_pipeline.errors import ConversionError
 
@@ -76,7 +77,7 @@ class Sample:
         kind = self.schema.kind
         if kind == "table":
             columns = {
-                column.name: _in_dtype(table[column.name], column.type, dtype, marker)
+                column.name: in_dtype(table[column.name], column.type, dtype, marker)
                 for column, dtype, marker in zip(
                     self.schema.columns, self.dtypes, self.missing_markers, strict=True
                 )
@@ -89,7 +90,7 @@ class Sample:
         if any(isinstance(dtype, np.dtype) and dtype.hasobject for dtype in self.dtypes):
             values = np.empty(table.shape, dtype=object)
             for i, column in enumerate(self.schema.columns):
-                values[:, i] = _as_objects(table.iloc[:, i], column.type, self.missing_markers[i])
+                values[:, i] = as_objects(table.iloc[:, i], column.type, self.missing_markers[i])
         else:
             # Row by row in memory (order C), as users' arrays are: in order F, numpy sums the
             # squares of a row in another order, and that changes the distances of equal rows.
@@ -159,12 +160,6 @@ def _missing_marker(column: pd.Series, is_foreign_frame: bool) -> Any:
     if column.isna().any():
         return column[column.isna()].iloc[0]
     return None if is_foreign_frame else getattr(column.dtype, "na_value", np.nan)
-
-
-def is_narrow(dtype: Any) -> bool:
-    """Whether *dtype* is a float type narrower than float64: float32, float16."""
-    subtype = getattr(dtype, "subtype", dtype)  # of a sparse column
-    return pd.api.types.is_float_dtype(subtype) and getattr(subtype, "itemsize", 8) < 8
 
 
 def rows_with_infinity(sample: Sample) -> NDArray[np.bool_]:
@@ -326,18 +321,6 @@ def _number_type(present: pd.Series) -> ColumnType:
     return "int64" if is_integer and max(map(abs, present)) <= MAX_EXACT_INTEGER else "float64"
 
 
-def _as_objects(values: pd.Series, column_type: ColumnType, marker: Any) -> Any:
-    """Convert *values* to Python objects: encoders compare categories with objects."""
-    cells = values.astype(object).to_numpy(copy=True)
-    missing = values.isna().to_numpy()
-    cells[missing] = marker
-    if column_type in ("bool", "int64"):
-        python_type = bool if column_type == "bool" else int
-        for i in np.flatnonzero(~missing):
-            cells[i] = python_type(cells[i]) if cells[i] == int(cells[i]) else cells[i]
-    return cells
-
-
 def _in_order(items: Any) -> list[Any]:
     """Convert to a list; sort a set, whose order differs from run to run."""
     if isinstance(items, set | frozenset):
@@ -361,53 +344,3 @@ def _describe(name: str, column_type: ColumnType, values: Any) -> Column:
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (None, None)
     missing = bool(np.isnan(values).any())
     return Column(name, column_type, missing, low, high, missing_in_training=missing)
-
-
-def _in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any) -> pd.Series:
-    """Convert *values* to the user's dtype where it can hold them, but never to float32."""
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _with_categories(values, dtype)
-    if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
-        return values.astype(dtype) if _holds(dtype, values) else values
-    if isinstance(dtype, np.dtype) and dtype.hasobject:
-        return pd.Series(_as_objects(values, column_type, marker), index=values.index, dtype=object)
-    if is_narrow(dtype):
-        # The device computes in float64, and so must the estimator that is compared with it.
-        is_extension = pd.api.types.is_extension_array_dtype(dtype)
-        return values.astype("Float64" if is_extension else np.float64)
-    return values.astype(dtype)
-
-
-def _with_categories(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series:
-    """Convert to *dtype*, with unseen values as further categories, as in a user's own table."""
-    if dtype.categories.dtype.kind in "biu":
-        known = {float(category): category for category in dtype.categories}
-        values = pd.Series(
-            [known.get(value, value) for value in values], index=values.index, dtype=object
-        )
-    present = values[values.notna()]
-    unseen = present[~present.isin(dtype.categories)].unique()
-    if len(unseen):
-        dtype = pd.CategoricalDtype([*dtype.categories, *unseen], ordered=dtype.ordered)
-    return values.astype(dtype)
-
-
-def _holds(dtype: Any, values: pd.Series) -> bool:
-    """Whether *dtype*, of integers or booleans, holds *values* unchanged.
-
-    A user's table with other values has a wider dtype: pandas chooses it, and so does a CSV reader.
-    """
-    present = values.dropna()
-    numpy_dtype = np.dtype(getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)))
-    can_be_missing = hasattr(dtype, "numpy_dtype")
-    low, high = (0, 1) if numpy_dtype.kind == "b" else _limits(numpy_dtype)
-    return bool(
-        (can_be_missing or len(present) == len(values))
-        and (present == np.trunc(present)).all()
-        and present.between(low, high).all()
-    )
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
-    limits = np.iinfo(dtype)
-    return int(limits.min), int(limits.max)

@@ -17,6 +17,7 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.input_restrictions import restrict_values
 
 __all__ = ["CONVERTERS", "Codes", "look_up"]
 
@@ -164,7 +165,7 @@ def _check_categories(context: Context, encoder: Any, X: Frame) -> None:
                 "the device; write missing values in one way before training"
             )
     if getattr(encoder, "handle_unknown", "ignore") == "error":
-        context.restrict_values(X, encoder.categories_)
+        restrict_values(context, X, encoder.categories_)
 
 
 def _infrequent_groups(encoder: Any, i: int) -> tuple[NDArray[np.int64], float]:

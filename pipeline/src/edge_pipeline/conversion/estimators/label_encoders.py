@@ -12,6 +12,7 @@ from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.estimators.encoders import Codes, look_up
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.input_restrictions import restrict_values
 
 __all__ = ["CONVERTERS"]
 
@@ -24,7 +25,7 @@ def _position(context: Context, X: Tensor | Frame, classes: Any) -> Tensor:
 
 @on_frame
 def _encoded(context: Context, encoder: Any, X: Tensor | Frame) -> Tensor:
-    context.restrict_values(frame_of(X), [encoder.classes_])
+    restrict_values(context, frame_of(X), [encoder.classes_])
     return ops.squeeze(_position(context, X, encoder.classes_), 1)
 
 
@@ -37,7 +38,7 @@ def _binarized(context: Context, binarizer: Any, X: Tensor | Frame) -> Tensor:
     n_classes = len(binarizer.classes_)
     if n_classes <= 2:
         # For a third label scikit-learn adds a second column to all rows of the same call.
-        context.restrict_values(frame_of(X), [binarizer.classes_])
+        restrict_values(context, frame_of(X), [binarizer.classes_])
     if n_classes == 1:
         # scikit-learn returns neg_label for the only class, too.
         return ops.full_rows(matrix_of(X), np.array([off]))

@@ -13,6 +13,7 @@ from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.input_restrictions import restrict_range
 
 __all__ = ["CONVERTERS"]
 
@@ -72,7 +73,7 @@ def _splines(context: Context, splines: Any, X: Tensor | Frame) -> Tensor:
     degree = int(parts[0].k)
     n_splines = parts[0].c.shape[1]
     if splines.extrapolation == "error":
-        X = context.restrict_range(X, knots[:, degree].tolist(), knots[:, -degree - 1].tolist())
+        X = restrict_range(context, X, knots[:, degree].tolist(), knots[:, -degree - 1].tolist())
     else:
         X = context.matrix(X)
     x = ops.expand_dims(X, 2)

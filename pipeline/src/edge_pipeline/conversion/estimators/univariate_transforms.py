@@ -16,6 +16,7 @@ from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.searchsorted import searchsorted
 from edge_pipeline.conversion.graph.tensor import Tensor, comparison
+from edge_pipeline.conversion.input_restrictions import restrict_range
 
 __all__ = ["CONVERTERS", "normal_quantile"]
 
@@ -154,7 +155,7 @@ def _power(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
     if model.method == "box-cox":
         limits, width = np.finfo(np.float64), len(model.lambdas_)
         smallest, largest = float(limits.smallest_subnormal), float(limits.max)
-        X = context.restrict_range(X, [smallest] * width, [largest] * width)
+        X = restrict_range(context, X, [smallest] * width, [largest] * width)
     else:
         X = context.matrix(X)
     transformed = _POWERS[model.method](X, np.asarray(model.lambdas_, dtype=np.float64))

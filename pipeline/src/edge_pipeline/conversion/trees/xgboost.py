@@ -27,6 +27,7 @@ from edge_pipeline.conversion.graph.float32_math import (
     softmax_float32,
 )
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.input_restrictions import restrict_values
 from edge_pipeline.conversion.trees.booster_columns import coded_matrix, rounded_codes
 from edge_pipeline.conversion.trees.ensemble import (
     Forest,
@@ -213,7 +214,7 @@ def _matrix(context: Context, model: Any, booster: _Booster, X: Tensor | Frame) 
     if booster.categories:
         # "Found a category not in the training set", unless it is the only one in the table.
         columns = frame_of(X).select(booster.categories)
-        context.restrict_values(columns, list(booster.categories.values()))
+        restrict_values(context, columns, list(booster.categories.values()))
     matrix = coded_matrix(context, X, booster.categories)
     if zeros == "absent":
         matrix = ops.where(matrix == 0.0, np.nan, matrix)
