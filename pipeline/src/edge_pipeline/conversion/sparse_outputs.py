@@ -84,7 +84,7 @@ def with_zeros(output: Any, estimator: Any, X: Tensor | Frame) -> Any:
 def _zeros_after(estimator: Any, X: Tensor | Frame, output: Tensor) -> Zeros:
     before = zeros_of(X)
     if isinstance(estimator, ColumnTransformer):
-        return output.zeros if estimator.sparse_output_ else "stored"
+        return output.zeros if getattr(estimator, "sparse_output_", False) else "stored"
     if isinstance(estimator, _ALWAYS_SPARSE):
         # Two words of one hash and opposite signs leave a zero that is stored.
         return "mixed" if getattr(estimator, "alternate_sign", False) else "absent"
