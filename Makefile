@@ -103,6 +103,7 @@ check: $(BUILD)  ## ruff, mypy --strict, import contracts, names and sentences
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
 	.venv/bin/lint-imports
+	.venv/bin/python tools/readability.py --check
 
 format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
 	.venv/bin/python -m ruff check --fix .

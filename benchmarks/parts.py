@@ -21,7 +21,7 @@ EMPTY = "an empty function"
 def measure(blocks: int) -> dict[str, Any]:
     import contenders
     from edge_runtime.inputs.columns import are_finite
-    from edge_runtime.inputs.rows import RowBuffers, row_writer
+    from edge_runtime.inputs.single_row import RowBuffers, row_writer
     from edge_runtime.inputs.tables import InputReader
 
     def copied(row: Any, slots: RowBuffers) -> bool:

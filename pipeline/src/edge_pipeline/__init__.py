@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from edge_pipeline.evaluation.benchmark import BenchComparison, bench_pair
     from edge_pipeline.evaluation.diff import Comparison, compare
     from edge_pipeline.evaluation.isolated_benchmark import BenchResult, bench
-    from edge_pipeline.evaluation.report.evaluation import Evaluation
     from edge_pipeline.evaluation.report.graph_drawing import GraphDrawing, draw_graph
+    from edge_pipeline.evaluation.report.measurements import Evaluation
     from edge_pipeline.evaluation.report.write_report import ReportFiles, report
     from edge_pipeline.export_estimator import ExportResult, export
     from edge_pipeline.inspect_file import Inspection, inspect
@@ -123,7 +123,7 @@ _LAZY_EXPORTS = {
     "Dataset": "edge_pipeline.data.dataset",
     "DeployResult": "edge_pipeline.deployment.deploy",
     "Engine": "edge_pipeline.training.engines",
-    "Evaluation": "edge_pipeline.evaluation.report.evaluation",
+    "Evaluation": "edge_pipeline.evaluation.report.measurements",
     "ExportResult": "edge_pipeline.export_estimator",
     "FittedModel": "edge_pipeline.training.fit",
     "GraphDrawing": "edge_pipeline.evaluation.report.graph_drawing",

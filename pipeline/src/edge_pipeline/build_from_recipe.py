@@ -11,7 +11,7 @@ from edge_pipeline.arguments import check_writable
 from edge_pipeline.data.dataset import Dataset, load_dataset
 from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.data.recipe import Recipe, read_recipe
-from edge_pipeline.evaluation.report.evaluation import sidecar_of
+from edge_pipeline.evaluation.report.measurements import sidecar_of
 from edge_pipeline.export_estimator import ExportResult, export
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.progress import SILENT, ProgressListener

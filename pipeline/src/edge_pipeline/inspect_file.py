@@ -15,7 +15,7 @@ from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Manifest
 
 if TYPE_CHECKING:
-    from edge_pipeline.evaluation.report.evaluation import Evaluation
+    from edge_pipeline.evaluation.report.measurements import Evaluation
 
 __all__ = ["Inspection", "inspect"]
 
@@ -67,7 +67,7 @@ class Inspection:
         MeasurementError
             It is not an evaluation.
         """
-        from edge_pipeline.evaluation.report.evaluation import Evaluation, sidecar_of
+        from edge_pipeline.evaluation.report.measurements import Evaluation, sidecar_of
 
         sidecar = sidecar_of(self.path)
         evaluation = Evaluation.read(sidecar) if sidecar.is_file() else None

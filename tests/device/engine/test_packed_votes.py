@@ -223,7 +223,7 @@ def test_a_device_without_memory_for_a_second_graph_goes_on_with_the_first(
     def none_left(*_: Any, **__: Any) -> Any:
         raise NotEnoughMemoryError("not enough memory for a graph")
 
-    monkeypatch.setattr("edge_runtime.engine.optimize.choose.Session", none_left)
+    monkeypatch.setattr("edge_runtime.engine.optimize.fastest_query.Session", none_left)
     with edge_runtime.load(FOREST.parts(GOLDEN).sealed()) as model:
         for _ in range(4):
             assert [model.predict_one(row) for row in X[:5]] == FOREST.labels(X[:5]).tolist()

@@ -9,7 +9,7 @@ import pytest
 from device import models
 from device.tables import ROW, Frame
 from edge_runtime.bundle.schema import NUMBERS, Column, Schema
-from edge_runtime.inputs.rows import RowBuffers, row_writer
+from edge_runtime.inputs.single_row import RowBuffers, row_writer
 from edge_runtime.inputs.tables import InputReader
 
 import edge_runtime

@@ -10,7 +10,7 @@ import numpy as np
 from edge_runtime.cli.prediction_writers import Predictions
 from edge_runtime.cli.row_chunks import Block, Chunk, RefusedRow, Row, RowReader
 from edge_runtime.errors import InferenceError, InputError
-from edge_runtime.inputs.rows import RowBuffers, row_writer
+from edge_runtime.inputs.single_row import RowBuffers, row_writer
 from edge_runtime.inputs.tables import InputReader
 
 __all__ = ["ChunkPredictor"]

@@ -10,7 +10,7 @@ from edge_runtime.bundle.schema import Column
 from edge_runtime.cli.line_reader import LINE_TOO_LONG, Lines
 from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
 from edge_runtime.errors import InputError
-from edge_runtime.inputs import rows
+from edge_runtime.inputs import single_row as rows
 from edge_runtime.inputs.tables import InputReader
 
 __all__ = ["JsonLinesReader"]

@@ -2,7 +2,7 @@
 
 The whole graph is loaded first, and the golden rows prove it right.  From the second use of the
 same outputs on, the planner takes a faster graph; see
-:mod:`edge_runtime.engine.optimize.choose`.
+:mod:`edge_runtime.engine.optimize.fastest_query`.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class QueryPlanner:
         if self._source is None or not self._manifest.golden.rows:
             return whole
         # Not at the top: a script that predicts once does not need it.
-        from edge_runtime.engine.optimize.choose import fastest_query
+        from edge_runtime.engine.optimize.fastest_query import fastest_query
 
         blocks, n_rows = golden_feeds(self._manifest)
         golden = self.graph_feeds(blocks), n_rows

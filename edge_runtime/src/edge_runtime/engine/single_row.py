@@ -22,7 +22,7 @@ from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.engine.session import inference_error
 from edge_runtime.inputs.columns import CELLS_ONE_THREAD_SUMS, are_finite
-from edge_runtime.inputs.rows import RowBuffers, RowWriter, row_writer
+from edge_runtime.inputs.single_row import RowBuffers, RowWriter, row_writer
 from edge_runtime.inputs.tables import InputReader
 
 if TYPE_CHECKING:

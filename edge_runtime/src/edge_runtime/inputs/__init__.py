@@ -4,7 +4,7 @@ Pure: no I/O and no onnxruntime.  A value enters the graph exactly as it is, or 
 refuses it and names row and column.  Nothing is rounded, clipped or filled in.
 """
 
-from edge_runtime.inputs.rows import RowWriter, row_writer
+from edge_runtime.inputs.single_row import RowWriter, row_writer
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
 
 __all__ = ["ExtraColumns", "InputReader", "RowWriter", "row_writer"]

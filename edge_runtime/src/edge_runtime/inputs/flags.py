@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import cell_to_json
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Column
-from edge_runtime.inputs.rows import RowBuffers, row_writer
+from edge_runtime.inputs.single_row import RowBuffers, row_writer
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.records import record
 

@@ -14,7 +14,7 @@ from edge_pipeline.cli import display
 if TYPE_CHECKING:
     from edge_runtime.bundle.schema import Column
 
-    from edge_pipeline.evaluation.report.evaluation import Evaluation
+    from edge_pipeline.evaluation.report.measurements import Evaluation
     from edge_pipeline.inspect_file import Inspection
 
 __all__ = ["inspect_command"]
@@ -55,7 +55,7 @@ def inspect_command(file: Path, as_json: bool, sbom: bool, graph: bool, svg: Pat
         return
     inspection = edge_pipeline.inspect(file)
     if sbom:
-        from edge_pipeline.evaluation.report.evaluation import sidecar_of
+        from edge_pipeline.evaluation.report.measurements import sidecar_of
 
         click.echo(inspection.to_sbom().decode(), nl=False)
         if inspection.evaluation() is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_runtime.bundle.manifest import Manifest
 
 if TYPE_CHECKING:
-    from edge_pipeline.evaluation.report.evaluation import Evaluation, Score, Source
+    from edge_pipeline.evaluation.report.measurements import Evaluation, Score, Source
 
 __all__ = ["cyclonedx", "model_components", "model_document", "model_reference"]
 

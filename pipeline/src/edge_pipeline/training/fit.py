@@ -158,7 +158,7 @@ def _search_and_fit(
 ) -> tuple[Any, SearchResult | None]:
     """Fit the estimator, after a search for it when the recipe has one."""
     from edge_pipeline.training import search
-    from edge_pipeline.training.model_selection import select_candidate
+    from edge_pipeline.training.device_selection import select_candidate
     from edge_pipeline.training.unsupervised_presets import make_unsupervised
 
     is_auto = recipe.estimator.preset is not None

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from edge_pipeline import MeasurementError
 from edge_pipeline.cli.main import cli
-from edge_pipeline.evaluation.report.evaluation import Evaluation, sidecar_of
+from edge_pipeline.evaluation.report.measurements import Evaluation, sidecar_of
 from pipeline.evaluation.report.conftest import HOSTILE, rows
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_iris

@@ -12,7 +12,7 @@ from sklearn import ensemble
 from edge_pipeline.conversion.class_labels import label_of_two
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
-from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
+from edge_pipeline.conversion.estimators.decision_trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import sum_rows, sum_values, value_per_tree

@@ -11,7 +11,7 @@ from sklearn import ensemble
 from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
-from edge_pipeline.conversion.estimators.trees import are_trees, forest_of, node_values
+from edge_pipeline.conversion.estimators.decision_trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import sum_rows

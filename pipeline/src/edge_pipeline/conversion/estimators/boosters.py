@@ -15,8 +15,8 @@ __all__ = ["CONVERTERS", "LIBRARIES"]
 CONVERTERS: dict[type, Methods] = {}
 
 LIBRARIES: Mapping[str, str] = {
-    "catboost": "edge_pipeline.conversion.trees.catboost",
-    "lightgbm": "edge_pipeline.conversion.trees.lightgbm",
-    "xgboost": "edge_pipeline.conversion.trees.xgboost",
+    "catboost": "edge_pipeline.conversion.boosters.catboost",
+    "lightgbm": "edge_pipeline.conversion.boosters.lightgbm",
+    "xgboost": "edge_pipeline.conversion.boosters.xgboost",
 }
 """Library to the module with the ``CONVERTERS`` of its estimators."""

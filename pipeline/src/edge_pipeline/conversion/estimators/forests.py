@@ -8,7 +8,7 @@ import numpy as np
 from sklearn import ensemble
 
 from edge_pipeline.conversion.context import Context, Methods
-from edge_pipeline.conversion.estimators.trees import (
+from edge_pipeline.conversion.estimators.decision_trees import (
     class_columns,
     forest_of,
     labels_of_targets,
@@ -43,8 +43,9 @@ def _votes(model: Any, X: Tensor) -> tuple[Tensor, Any] | None:
     """Count the trees that vote for the second of two classes, and tabulate the probabilities.
 
     Where every leaf holds one class (trees grown in full), the sums are whole numbers.  One sum and
-    one table look-up save 3 us of a row's 28 against two sums (benchmarks/convert.py).  float32
-    represents these sums, and the trees compare float32 input with float32 thresholds anyway.
+    one table look-up save 3 us of a row's 28 against two sums (benchmarks/against_skl2onnx.py).
+    float32 represents these sums, and the trees compare float32 input with float32 thresholds
+    anyway.
 
     Returns
     -------

@@ -13,8 +13,8 @@ from sklearn.ensemble import _gb
 
 from edge_pipeline.conversion.column_frame import matrix_of
 from edge_pipeline.conversion.context import Context, Converter, Methods
+from edge_pipeline.conversion.estimators.decision_trees import forest_of, node_values
 from edge_pipeline.conversion.estimators.linear import INVERSE_LINKS
-from edge_pipeline.conversion.estimators.trees import forest_of, node_values
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import prepend_constant_trees, sum_by_target

@@ -19,10 +19,10 @@ import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import helper, numpy_helper
 
+from edge_pipeline.conversion.graph.nan_analysis import may_hold_nan
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES, STRING, Shape
 from edge_pipeline.conversion.passes.gemm_fusion import GraphInfo
-from edge_pipeline.conversion.passes.nan_analysis import may_hold_nan
 from edge_pipeline.conversion.passes.simplify import name_outputs, simplify
 from edge_pipeline.errors import ConversionError
 

@@ -190,7 +190,8 @@ class GemmFusion:
         """Look up weights in place of a one-hot encoding, ``code[:, source] == category``.
 
         Only for weights in one column: a position in the table is one number.  1,000 rows of five
-        columns of words take half of the time, one row two nodes less (benchmarks/convert.py).
+        columns of words take half of the time, one row two nodes less (measured by
+        benchmarks/against_skl2onnx.py).
         """
         weighing = np.flatnonzero(linear.weights.any(axis=0))
         categories = self._categories(linear.X)

@@ -15,7 +15,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from edge_pipeline.evaluation.report.evaluation import Calibration, Confusion, Curve, Residuals
+from edge_pipeline.evaluation.report.measurements import Calibration, Confusion, Curve, Residuals
 
 __all__ = ["calibration", "confusion", "learning_curves", "ranking", "residuals"]
 

@@ -20,7 +20,7 @@ from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.accuracy import check_target_width
 from edge_pipeline.evaluation.predictions import predict_rows, take_rows
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
-from edge_pipeline.evaluation.report.evaluation import Counts, Group, Importance
+from edge_pipeline.evaluation.report.measurements import Counts, Group, Importance
 from edge_pipeline.evaluation.report.scores import (
     bootstrap,
     class_labels,

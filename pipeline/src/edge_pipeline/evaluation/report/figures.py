@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from edge_pipeline.evaluation.report.evaluation import (
+from edge_pipeline.evaluation.report.measurements import (
     Calibration,
     CandidateRow,
     Counts,

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_pipeline.evaluation.report import figures
-from edge_pipeline.evaluation.report.evaluation import Evaluation, Group, Score
+from edge_pipeline.evaluation.report.measurements import Evaluation, Group, Score
 
 __all__ = ["SealedFile", "facts", "render_card", "render_page"]
 

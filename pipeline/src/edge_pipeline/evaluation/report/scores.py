@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 
-from edge_pipeline.evaluation.report.evaluation import Score
+from edge_pipeline.evaluation.report.measurements import Score
 
 __all__ = [
     "BASELINES",

@@ -31,7 +31,7 @@ from edge_pipeline.evaluation.report.evaluate import (
     Sections,
     evaluate,
 )
-from edge_pipeline.evaluation.report.evaluation import (
+from edge_pipeline.evaluation.report.measurements import (
     CandidateRow,
     Curve,
     Evaluation,

@@ -33,7 +33,7 @@ from edge_pipeline.packaging.kit.wheels import Wheel, required_by
 from edge_pipeline.packaging.model_card import model_components
 
 if TYPE_CHECKING:
-    from edge_pipeline.evaluation.report.evaluation import Evaluation
+    from edge_pipeline.evaluation.report.measurements import Evaluation
 
 __all__ = ["Kit", "KitPackage", "board_name", "make_kit"]
 

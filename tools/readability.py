@@ -1,7 +1,7 @@
 """Count what makes the code and the documentation hard to read, place by place.
 
-``python tools/house.py`` prints the totals; ``--list`` prints every place; paths restrict it to
-files below them; ``--check`` exits with 1 when a total is above its ceiling in ``CEILINGS``.
+``python tools/readability.py`` prints the totals; ``--list`` prints every place; paths restrict it
+to files below them; ``--check`` exits with 1 when a total is above its ceiling in ``CEILINGS``.
 
 It counts names that do not say what they hold, docstrings that open with a template, long
 sentences, modules that import each other in a circle, long files and long functions.

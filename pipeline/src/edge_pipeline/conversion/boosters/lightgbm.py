@@ -13,15 +13,15 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.column_frame import Frame, frame_of, zeros_of
-from edge_pipeline.conversion.context import Context, Methods, on_frame
-from edge_pipeline.conversion.graph import ops
-from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.trees.booster_columns import (
+from edge_pipeline.conversion.boosters.columns import (
     coded_matrix,
     matrix_without_zeros,
     rounded_codes,
 )
+from edge_pipeline.conversion.column_frame import Frame, frame_of, zeros_of
+from edge_pipeline.conversion.context import Context, Methods, on_frame
+from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import Forest, join_forests, sum_by_target
 
 __all__ = ["CONVERTERS"]

@@ -1,6 +1,6 @@
 """Compare our float64 graphs with skl2onnx's float32 graphs of the same models.
 
-    python benchmarks/convert.py [--only NAME ...] [--blocks N] [--show JSON]
+    python benchmarks/against_skl2onnx.py [--only NAME ...] [--blocks N] [--show JSON]
 
 Prints JSON: seconds to convert, bytes of the graph, and microseconds of a call for one row and
 for 1,000 rows.  Both graphs run in turn in one process, with the settings of a small device (one

@@ -17,6 +17,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from edge_pipeline.conversion.boosters.columns import coded_matrix, rounded_codes
 from edge_pipeline.conversion.column_frame import Frame, frame_of, zeros_of
 from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
@@ -28,7 +29,6 @@ from edge_pipeline.conversion.graph.float32_math import (
 )
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.input_restrictions import restrict_values
-from edge_pipeline.conversion.trees.booster_columns import coded_matrix, rounded_codes
 from edge_pipeline.conversion.trees.ensemble import (
     Forest,
     join_forests,

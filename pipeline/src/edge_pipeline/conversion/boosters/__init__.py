@@ -1,0 +1,1 @@
+"""Read the models that LightGBM, XGBoost and CatBoost save, as trees."""
