@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory, rows: pd.DataFrame) -> dict[
         ),
     }
     for name, (estimator, sample) in estimators.items():
-        edge_pipeline.export(estimator, sample, folder / f"{name}.onnx")
+        edge_pipeline.export(estimator, sample, folder / f"{name}.onnx", missing="as-trained")
     return {name: folder / f"{name}.onnx" for name in estimators}
 
 
