@@ -96,7 +96,7 @@ def _zeros_after(estimator: Any, X: Tensor | Frame, output: Tensor) -> Zeros:
         return "absent" if estimator.encode == "onehot" else "stored"
     if isinstance(estimator, MissingIndicator):
         return "absent" if estimator.sparse is True or before != "stored" else "stored"
-    if isinstance(estimator, random_projection.BaseRandomProjection):
+    if isinstance(estimator, random_projection.SparseRandomProjection):
         return "stored" if estimator.dense_output or before == "stored" else "mixed"
     if not isinstance(estimator, _SPARSE_AS_INPUT) or before == "stored":
         return "stored"
