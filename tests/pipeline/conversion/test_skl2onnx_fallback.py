@@ -270,6 +270,19 @@ def test_a_subclass_with_a_changed_method_is_refused(estimator, reason):
     assert reason in str(caught.value)
 
 
+def test_a_class_without_converter_is_refused_with_remedies():
+    with pytest.raises(UnsupportedEstimatorError) as caught:
+        convert(make_pipeline(StandardScaler(), Shifted()).fit(X, Y), X)
+    message = str(caught.value)
+    assert message.startswith("Pipeline.steps[1] -> Shifted: no converter for ")
+    assert "skl2onnx.update_registered_converter" in message
+    assert "docs/estimators.md" in message
+
+
+def test_a_subclass_with_a_method_of_its_own_is_traced():
+    assert_same(Turned().fit(X), X, UNSEEN)
+
+
 def test_a_refusal_names_the_path_to_the_estimator():
     table = pd.DataFrame({"text": Y, "a": X[:, 0], "b": X[:, 1]})
     inner = Pipeline([("code", OneHotEncoder(sparse_output=False)), ("mine", Untraceable())])
