@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from edge_runtime.bundle.schema import Schema
 
-from edge_pipeline.conversion.convert import convert_sample
+from edge_pipeline.conversion.convert import OnnxModel, convert_sample
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError, ParityError
@@ -30,6 +30,9 @@ MISSING_NOTE = (
     "the device refuses missing values where X has none, although scikit-learn accepts them there: "
     "{error}"
 )
+
+
+UNKNOWN_CAUSE = "report it with the estimator's parameters"
 
 
 class StageTimer:
@@ -131,6 +134,9 @@ def _attempt(
             return replace(verified, notes=(*notes, *verified.notes))
         except ParityError as error:
             error.allows_new_missing_values = _allows_new_missing_values(model.schema)
+            cause = _narrow_dtypes(model, sample)
+            if cause is not None:
+                error.args = (str(error).replace(UNKNOWN_CAUSE, cause),)
             raise
 
 
@@ -165,6 +171,28 @@ def complete_rows(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     required = [c.name for c in schema.columns if not c.missing and (c.is_number or c.is_string)]
     is_complete = table[required].notna().all(axis="columns")
     return table if is_complete.all() else table[is_complete].reset_index(drop=True)
+
+
+def _narrow_dtypes(model: OnnxModel, sample: Sample) -> str | None:
+    """Name the dtypes in which scikit-learn may have computed, other than the graph's float64."""
+    for place, dtype in model.promoted.items():
+        return (
+            f"{place} gets {dtype} from the step before it, and scikit-learn computes in that "
+            "dtype where the graph computes in float64; let that step return float64, e.g. by "
+            "astype(float)"
+        )
+    narrow = sorted({str(dtype) for dtype in sample.dtypes if _is_narrow_integer(dtype)})
+    if not narrow:
+        return None
+    return (
+        f"X has columns of {' and '.join(narrow)}, in which numpy's arithmetic wraps around; train "
+        "and predict in int64 or float64, e.g. fit(X.astype('int64'), y)"
+    )
+
+
+def _is_narrow_integer(dtype: Any) -> bool:
+    subtype = getattr(dtype, "subtype", dtype)  # of a sparse column
+    return pd.api.types.is_integer_dtype(subtype) and getattr(subtype, "itemsize", 8) < 8
 
 
 def _allows_new_missing_values(schema: Schema) -> bool:

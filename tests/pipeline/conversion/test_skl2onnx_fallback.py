@@ -279,6 +279,13 @@ def test_a_class_without_converter_is_refused_with_remedies():
     assert "docs/estimators.md" in message
 
 
+class Turned(StandardScaler):
+    """Changes the result itself."""
+
+    def transform(self, X):
+        return -super().transform(X)
+
+
 def test_a_subclass_with_a_method_of_its_own_is_traced():
     assert_same(Turned().fit(X), X, UNSEEN)
 

@@ -121,6 +121,7 @@ class Context:
         self._outputs: dict[Any, tuple[Any, MethodOutput]] = {}
         self._ambiguous_rows: list[Tensor] = []
         self.has_float32_functions = False
+        self.promoted: dict[str, str] = {}
 
     def call(self, estimator: Any, method: str, X: Tensor | Frame, *, at: str = "") -> MethodOutput:
         """Convert ``estimator.method(X)``, and return its tensors.
@@ -358,7 +359,7 @@ class Context:
         converter = self.converter(estimator, method)
         if converter is None:
             return self._fallback(self, estimator, method, X)
-        X = expected_dtypes(converter, X)
+        X = expected_dtypes(converter, X, self.promoted, self._path)
         takes_frame = getattr(converter, "takes_frame", False)
         return converter(self, estimator, X if takes_frame else self.matrix(X))
 

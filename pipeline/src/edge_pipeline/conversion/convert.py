@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,9 @@ class OnnxModel:
         be.
     has_float32_functions
         Whether the estimator computes log, exp or the like in float32, which depends on the CPU.
+    promoted
+        Place of an estimator to the dtype that it gets from a step, where that is not float64.
+        The graph computes in float64 there; scikit-learn may compute in that dtype.
     """
 
     graph: bytes
@@ -72,6 +75,7 @@ class OnnxModel:
     output_width: int = 1
     ambiguity_graph: bytes | None = None
     has_float32_functions: bool = False
+    promoted: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert(
@@ -164,6 +168,7 @@ def _convert_described(estimator: Any, sample: Sample, first_outputs: dict[str, 
         output_width=_widest_row(first_outputs),
         ambiguity_graph=ambiguity_graph,
         has_float32_functions=context.has_float32_functions,
+        promoted=context.promoted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from edge_pipeline.conversion.column_frame import Frame, in_float64
@@ -31,6 +31,25 @@ def on_any_dtype(converter: _Converter) -> _Converter:
     return on_frame(converter)
 
 
-def expected_dtypes(converter: Callable[..., Any], X: Tensor | Frame) -> Tensor | Frame:
-    """Return *X* in the dtypes that *converter* takes: numbers in float64, unless it is marked."""
-    return X if getattr(converter, "takes_any_dtype", False) else in_float64(X)
+def expected_dtypes(
+    converter: Callable[..., Any],
+    X: Tensor | Frame,
+    promoted: dict[str, str],
+    path: Sequence[str],
+) -> Tensor | Frame:
+    """Return *X* in the dtypes that *converter* takes: numbers in float64, unless it is marked.
+
+    Parameters
+    ----------
+    promoted
+        Receives the estimator's place, and the dtype that it gets in scikit-learn.
+    path
+        The estimator's place in the pipeline.
+    """
+    if getattr(converter, "takes_any_dtype", False):
+        return X
+    tensors = [X] if isinstance(X, Tensor) else [tensor for tensor, _ in X.columns]
+    dtypes = {str(t.dtype) for t in tensors if not t.is_string} - {"float64"}
+    if dtypes:
+        promoted[" -> ".join(path)] = " and ".join(sorted(dtypes))
+    return in_float64(X)

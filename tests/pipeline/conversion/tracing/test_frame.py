@@ -1,14 +1,17 @@
 """Functions written with pandas become nodes of the graph, or are refused by name."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
-from edge_pipeline import convert
-from edge_pipeline.errors import UnsupportedEstimatorError
+from edge_pipeline import convert, export
+from edge_pipeline.errors import ParityError, UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -169,3 +172,20 @@ def test_a_selected_column_may_be_text():
         [("c", FunctionTransformer(lambda s: (s == "oslo").astype(int).to_frame()), "city")]
     )
     assert_same(vector.fit(X), X, UNSEEN)
+
+
+def test_integers_that_wrap_around_are_refused_with_the_cause():
+    frame = pd.DataFrame({"a": np.arange(40, dtype=np.int8)})
+    model = make_pipeline(FunctionTransformer(lambda d: d**4), LinearRegression())
+    model.fit(frame, np.arange(40.0))
+    with pytest.raises(ParityError, match="columns of int8, in which numpy's arithmetic wraps"):
+        export(model, frame, os.devnull)
+
+
+def test_booleans_in_which_an_estimator_computes_are_refused_with_the_cause():
+    """GaussianMixture of scikit-learn keeps the logarithms of densities in the dtype of X."""
+    model = make_pipeline(
+        FunctionTransformer(lambda d: d.to_numpy() > 0.5), GaussianMixture(2, random_state=0)
+    )
+    with pytest.raises(ParityError, match=r"GaussianMixture gets bool .* astype\(float\)"):
+        export(model.fit(X[["a", "gap"]].fillna(0)), X[["a", "gap"]].fillna(0), os.devnull)
