@@ -298,6 +298,10 @@ class Context:
         """Return the converter that :meth:`call` uses, or None when it uses the fallback."""
         return (self._find(estimator) or {}).get(method)
 
+    def in_dtypes_of(self, converter: Converter, X: Tensor | Frame) -> Tensor | Frame:
+        """Return *X* in the dtypes that *converter* takes; record what was promoted."""
+        return expected_dtypes(converter, X, self.promoted, self._path)
+
     def matrix(self, X: Tensor | Frame) -> Tensor:
         """Return *X* as one tensor of at least two dimensions; a vector becomes a column.
 
@@ -359,7 +363,7 @@ class Context:
         converter = self.converter(estimator, method)
         if converter is None:
             return self._fallback(self, estimator, method, X)
-        X = expected_dtypes(converter, X, self.promoted, self._path)
+        X = self.in_dtypes_of(converter, X)
         takes_frame = getattr(converter, "takes_frame", False)
         return converter(self, estimator, X if takes_frame else self.matrix(X))
 

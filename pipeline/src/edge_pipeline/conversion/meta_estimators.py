@@ -117,7 +117,7 @@ def linear_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame)
             return None
     weights = np.vstack([dense_array(estimator.coef_) for estimator in estimators])
     biases = np.array([float(np.ravel(estimator.intercept_)[0]) for estimator in estimators])
-    return context.matrix(X) @ weights.T + biases
+    return context.matrix(context.in_dtypes_of(linear_scores, X)) @ weights.T + biases
 
 
 def logistic_parts(context: Context, estimators: Sequence[Any], X: Tensor | Frame) -> Tensor | None:
