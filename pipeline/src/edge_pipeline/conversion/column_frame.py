@@ -130,8 +130,8 @@ def join(parts: Sequence[Tensor | Frame]) -> Tensor | Frame:
 
 
 def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
-    joined = concatenate([tensor for tensor in tensors if tensor.width], 1)
-    return _with_zeros(joined, zeros_of(Frame(tuple((tensor, 0) for tensor in tensors))))
+    matrix = concatenate([tensor for tensor in tensors if tensor.width], 1)
+    return _with_zeros(matrix, zeros_of(Frame(tuple((tensor, 0) for tensor in tensors))))
 
 
 def _gather(tensor: Tensor, positions: list[int]) -> Tensor:

@@ -105,7 +105,7 @@ def verify_model(
         Largest difference of two numbers, relative to the output's largest magnitude: on the rows
         compared, or on ordinary rows where that is larger.  Labels, integers and booleans must be
         equal.  The tolerance is 1e-6 where the estimator computes in float32 by functions that
-        depend on the CPU, and where scikit-learn's own prediction is ambiguous for every row.
+        depend on the CPU.  So it is where every prediction of scikit-learn is ambiguous.
 
     Raises
     ------

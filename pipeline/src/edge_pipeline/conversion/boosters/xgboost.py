@@ -54,7 +54,7 @@ class _Booster:
     trees, groups
         The trees in use, and the group (class or target) that each adds to.
     drops
-        Factor of every tree's leaves (dart).
+        Factor of every tree's leaves; None but for dart.
     categories
         Values of categorical columns by code, where the booster keeps them.
     """
@@ -63,7 +63,7 @@ class _Booster:
     base: NDArray[np.float32]
     trees: list[Mapping[str, Any]]
     groups: NDArray[np.int64]
-    drops: NDArray[np.float32]
+    drops: list[float] | None
     categories: Mapping[int, list[Any]]
 
 
@@ -84,7 +84,7 @@ def _read(context: Context, model: Any) -> _Booster:
         base=_base_margin(learner, inner, n_groups),
         trees=trees,
         groups=np.array(inner["tree_info"][:end], dtype=np.int64),
-        drops=np.array(outer.get("weight_drop", np.ones(len(trees)))[:end], dtype=np.float32),
+        drops=outer["weight_drop"][:end] if "weight_drop" in outer else None,
         categories=_categories(inner.get("cats", {}).get("enc", [])),
     )
 
@@ -131,9 +131,8 @@ def _base_margin(
 
 
 def _without_leaf_values(tree: Mapping[str, Any]) -> dict[str, Any]:
-    left, conditions = tree["left_children"], tree["split_conditions"]
-    zeroed = [c if child >= 0 else 0.0 for c, child in zip(conditions, left, strict=True)]
-    return {**tree, "split_conditions": zeroed}
+    pairs = zip(tree["split_conditions"], tree["left_children"], strict=True)
+    return {**tree, "split_conditions": [c if child >= 0 else 0.0 for c, child in pairs]}
 
 
 def _categories(encodings: list[Mapping[str, Any]]) -> dict[int, list[Any]]:
@@ -191,19 +190,29 @@ def _margin_sum(context: Context, model: Any, X: Tensor | Frame) -> _Margin:
     booster = _read(context, model)
     matrix = _matrix(context, model, booster, X)
     n_groups = len(booster.base)
-    leaves = [
-        np.array(tree["split_conditions"], dtype=np.float32) * drop
-        for tree, drop in zip(booster.trees, booster.drops, strict=True)
-    ]
     forest, values = prepend_constant_trees(
         join_forests([_forest(tree) for tree in booster.trees]),
-        np.concatenate(leaves).astype(np.float64),
+        np.concatenate(_leaf_values(booster)).astype(np.float64),
         booster.base,
     )
     groups = np.append(np.arange(n_groups), booster.groups)
     targets = groups[forest.tree_of]
     sums = sum_by_target(matrix, forest, values, targets, n_groups, dtype=np.float32)
     return _Margin(sums, _largest_sum(forest, values), booster.objective)
+
+
+def _leaf_values(booster: _Booster) -> list[NDArray[np.float32]]:
+    """Return the numbers that the leaves of every tree add, one a node."""
+    leaves = [np.array(tree["split_conditions"], dtype=np.float32) for tree in booster.trees]
+    if booster.drops is None:
+        return leaves
+    # Dart's inplace_predict adds the base to each tree's leaf and takes it away, which rounds.
+    return [
+        (leaf + base - base) * np.float32(drop)
+        for leaf, base, drop in zip(
+            leaves, booster.base[booster.groups], booster.drops, strict=True
+        )
+    ]
 
 
 def _matrix(context: Context, model: Any, booster: _Booster, X: Tensor | Frame) -> Tensor:
@@ -282,8 +291,11 @@ def _link(margin: _Margin, model: Any) -> Callable[[Tensor, float], Tensor] | No
 
 @on_frame
 def _probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
-    answer: Tensor = _value(context, model, X)
-    return answer if answer.ndim == 2 else ops.stack([1.0 - answer, answer])
+    if _margin(context, model, X).objective == "multi:softmax":
+        # scipy's softmax in place of XGBoost's own: the exp is numpy's.
+        context.has_float32_functions = True
+    proba: Tensor = _value(context, model, X)
+    return proba if proba.ndim == 2 else ops.stack([1.0 - proba, proba])
 
 
 @on_frame
