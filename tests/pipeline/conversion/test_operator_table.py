@@ -8,6 +8,7 @@ from typing import Any
 import edge_pipeline
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from conformance.cases import fitted
 from edge_runtime.graph_safety.operators import FOREIGN, FOREIGN_ATTRIBUTES, TYPE_CLASSES, WRITTEN
@@ -54,11 +55,29 @@ def _numpy_features(X: Any) -> Any:
     return np.concatenate(columns, axis=1)
 
 
+def _text_features(table: Any) -> Any:
+    s, t = table["s"], table["t"]
+    return pd.DataFrame(
+        {
+            "joined": (s + t == "ab cd").astype(float),
+            "lower": (s.str.lower() == "ab c").astype(float),
+            "length": s.str.len().astype(float),
+            "match": s.str.contains("b").astype(float),
+            "starts": s.str.startswith("A").astype(float),
+            "part": (s.str.split(" ").str[0] == "ab").astype(float),
+            "slice": (s.str[:2] == "ab").astype(float),
+            "stripped": (s.str.strip() == "ab").astype(float),
+        }
+    )
+
+
 def _more_estimators(rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:
     """Yield fitted estimators for the operators that no class of the conformance suite writes."""
     X = rng.uniform(-1.0, 1.0, size=(40, 2))
     yield FunctionTransformer(_numpy_features).fit(X), X
     yield KNeighborsRegressor(metric="haversine", weights="distance").fit(X, X[:, 0]), X
+    table = pd.DataFrame({"s": ["ab c", "Ab c", " b d"] * 4, "t": ["d", "e", "f"] * 4})
+    yield FunctionTransformer(_text_features).fit(table), table
     categories = rng.integers(0, 5, size=(200, 1)).astype(float)
     forest = HistGradientBoostingRegressor(categorical_features=[0], max_iter=3, random_state=0)
     yield forest.fit(categories, categories[:, 0] % 2), categories

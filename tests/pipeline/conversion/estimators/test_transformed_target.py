@@ -85,11 +85,11 @@ def test_every_power_has_a_way_back(method, power):
 def test_a_transformer_without_a_way_back_is_named():
     class OneWay(SplineTransformer):
         def inverse_transform(self, X):
-            return X[:, :1]
+            return np.linalg.qr(X)[0][:, :1]
 
     meta = TransformedTargetRegressor(LinearRegression(), transformer=OneWay(), check_inverse=False)
     with pytest.raises(
         UnsupportedEstimatorError,
-        match=r"TransformedTargetRegressor\.transformer_ -> OneWay: no converter for .*inverse_tra",
+        match=r"TransformedTargetRegressor\.transformer_ -> OneWay: .*numpy\.linalg\.qr",
     ):
         convert(fitted(meta, X, Y), X)
