@@ -31,8 +31,8 @@ MISSING_NOTE = (
     "{error}"
 )
 
-
 UNKNOWN_CAUSE = "report it with the estimator's parameters"
+"""The end of a ParityError, which a known cause replaces."""
 
 
 class StageTimer:
@@ -79,7 +79,7 @@ def convert_and_verify(
         verified, notes = _in_float64(
             estimator, X, sample, unseen, tolerance, policy.as_trained(), timer
         )
-        message = str(error).partition("; report it")[0]
+        message = str(error).partition(f"; {UNKNOWN_CAUSE}")[0]
         return verified, (*notes, MISSING_NOTE.format(error=message))
 
 

@@ -7,10 +7,10 @@ from device import models
 from edge_runtime.bundle.json_reader import MAX_CONTAINERS, MAX_STRINGS, MAX_VALUES
 
 BOARD_BYTES = 400_000_000
-"""What the largest manifest may take of a board of 512 MB, with Python, numpy and onnxruntime."""
+"""Memory that the largest manifest may take on a board of 512 MB, the packages included."""
 
 REFUSED_BYTES = 200_000_000
-"""What a manifest may take that is refused: its text, three times, and the interpreter."""
+"""Memory that a refused manifest may take: its text, three times, and the interpreter."""
 
 SCRIPT = """
 import re, sys, time

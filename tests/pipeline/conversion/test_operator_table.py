@@ -97,30 +97,30 @@ def test_the_table_is_what_converters_write() -> None:
     """Every entry and attribute is written by some converter, and no other one is."""
     rng = np.random.default_rng(0)
     fitted_cases = [(case.estimator, case.X) for case in map(fitted, CASES)]
-    written = set()
+    entries = set()
     for estimator, X in [*fitted_cases, *_more_estimators(rng)]:
         graph = onnx.load_from_string(edge_pipeline.convert(estimator, X).graph)
-        written.update(_operators(graph.graph))
+        entries.update(_operators(graph.graph))
     listed = {
         (domain, name, attribute)
         for domain, table in WRITTEN.items()
         for name, (_, _, attributes) in table.items()
         for attribute in (None, *attributes)
     }
-    assert written == listed
+    assert entries == listed
 
 
 def test_the_table_has_every_operator_that_the_conversion_names() -> None:
-    named = {
+    texts = {
         node.value
         for path in CONVERSION.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    known = {name for table in WRITTEN.values() for name in table}
+    table_names = {name for table in WRITTEN.values() for name in table}
     operators = {schema.name for schema in onnx.defs.get_all_schemas()}
-    assert (named & operators) - known <= NOT_WRITTEN
-    assert len(named & known) == len(known)
+    assert (texts & operators) - table_names <= NOT_WRITTEN
+    assert len(texts & table_names) == len(table_names)
 
 
 def test_an_operator_is_written_or_foreign() -> None:

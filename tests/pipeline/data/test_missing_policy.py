@@ -64,9 +64,9 @@ def test_one_empty_cell_builds_wherever_it_falls(tmp_path: Path, row: int, colum
             model.predict_proba(X), oracle.predict_proba(X), rtol=1e-9, atol=1e-12
         )
         flags = model.check_rows(X)
-        seen = model.schema.columns[list(X.columns).index(column)].missing_in_training
+        described = model.schema.columns[list(X.columns).index(column)]
         is_flagged = any(flag.kind == "missing_value" for flag in flags[row])
-        assert is_flagged == (not seen)
+        assert is_flagged == (not described.missing_in_training)
 
 
 @pytest.mark.parametrize("missing", ["as-trained", "refuse"])

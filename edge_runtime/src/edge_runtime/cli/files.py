@@ -203,7 +203,7 @@ def _sync(handle: int) -> None:
 
 
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EROFS)
-"""What file systems say of a call that they do not have (network and FUSE file systems)."""
+"""Error numbers of file systems that lack a call, such as network and FUSE file systems."""
 
 
 def _umask() -> int:

@@ -32,10 +32,10 @@ def without_unread_columns(X: Any, estimator: Any) -> tuple[Any, tuple[str, ...]
     read = _read_columns(estimator)
     if not read or not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
         return X, ()
-    kept = [name for name in X.columns if str(name) in read]
+    columns = [name for name in X.columns if str(name) in read]
     trained = map(str, first_step(estimator).feature_names_in_)
     names = dict.fromkeys([*trained, *map(str, X.columns)])
-    return X[kept], tuple(name for name in names if name not in read)
+    return X[columns], tuple(name for name in names if name not in read)
 
 
 def _read_columns(estimator: Any) -> frozenset[str] | None:

@@ -35,9 +35,9 @@ def in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any
 def _with_categories(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series:
     """Convert to *dtype*, with unseen values as further categories, as in a user's own table."""
     if dtype.categories.dtype.kind in "biu":
-        known = {float(category): category for category in dtype.categories}
+        category_of = {float(category): category for category in dtype.categories}
         values = pd.Series(
-            [known.get(value, value) for value in values], index=values.index, dtype=object
+            [category_of.get(value, value) for value in values], index=values.index, dtype=object
         )
     present = values[values.notna()]
     unseen = present[~present.isin(dtype.categories)].unique()

@@ -67,7 +67,7 @@ def lasso_coordinate_descent(
 
 
 LASSO_TOLERANCE = 1e-8
-"""What ``sparse_encode`` hands to Lasso."""
+"""Parameters that ``sparse_encode`` passes to Lasso."""
 
 
 def _coordinate(products: Tensor, gram: Any, penalty: float, moving: Tensor, positive: bool) -> Any:
