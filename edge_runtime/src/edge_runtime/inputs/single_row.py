@@ -120,7 +120,14 @@ class _TableRow:
     def write(self, row: Any, buffers: RowBuffers) -> None:
         """Check *row* and write it into *buffers*."""
         try:
-            cells = self._cells(row)
+            # Dicts are the usual rows: a call fewer is 2 % of a small linear model's prediction.
+            if type(row) is dict and len(row) == self._width:
+                try:
+                    cells = self._pick(row)
+                except KeyError:
+                    cells = self._reader.cells(row)
+            else:
+                cells = self._cells(row)
             if self._numeric:
                 self._write_numbers(cells, buffers)
             for place, i, column in self._textual:
@@ -143,9 +150,7 @@ class _TableRow:
         kind = type(row)
         cells: Sequence[Any]
         if kind is dict:
-            if len(row) == self._width or (
-                self._ignores_extra and _TEXT.issuperset(map(type, row))
-            ):
+            if self._ignores_extra and _TEXT.issuperset(map(type, row)):
                 try:
                     return self._pick(row)
                 except KeyError:
