@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edge_pipeline.arguments import check_writable
+from edge_pipeline.convert_and_verify import StageTimer
 from edge_pipeline.data.dataset import Dataset, load_dataset
 from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.data.recipe import Recipe, read_recipe
@@ -70,19 +70,14 @@ def build(
     """
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
-    start = time.perf_counter()
-    watcher.stage("read")
-    if not isinstance(recipe, Recipe):
-        recipe = read_recipe(recipe)
-    limits = limits_of(recipe)
-    path = _output_path(output, recipe.name)
-    dataset = load_dataset(recipe, table)
-    watcher.loaded(dataset)
-    read_seconds = time.perf_counter() - start
-
+    timer = StageTimer(watcher.stage)
+    with timer.stage("read"):
+        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+        limits, path = limits_of(recipe), _output_path(output, recipe.name)
+        dataset = load_dataset(recipe, table)
+        watcher.loaded(dataset)
     watcher.stage("train")
     fitted = train(recipe, dataset, watcher=watcher, engine=engine)
-
     result = export(
         fitted.estimator,
         fitted.X_train,
@@ -99,7 +94,7 @@ def build(
         input_limits=recipe.input.limits_by_column,
         on_stage=watcher.stage,
     )
-    seconds = {"read": read_seconds, "train": fitted.seconds, **result.seconds}
+    seconds = {**timer.seconds, "train": fitted.seconds, **result.seconds}
     result = replace(result, seconds=seconds, search=fitted.search)
     if not report:
         return result
@@ -148,10 +143,9 @@ def export_function(
     key = None if signing_key is None else as_signing_key(signing_key)
     name = name or reference.rpartition(":")[2]
     path = _output_path(output, name)
-    start = time.perf_counter()
-    watcher.stage("train")
-    estimator, X = estimator_and_sample(reference, table)
-    train_seconds = time.perf_counter() - start
+    timer = StageTimer(watcher.stage)
+    with timer.stage("train"):
+        estimator, X = estimator_and_sample(reference, table)
     result = export(
         estimator,
         X,
@@ -161,7 +155,7 @@ def export_function(
         signing_key=key,
         on_stage=watcher.stage,
     )
-    return replace(result, seconds={"train": train_seconds, **result.seconds})
+    return replace(result, seconds={**timer.seconds, **result.seconds})
 
 
 def limits_of(recipe: Recipe) -> dict[str, float]:
@@ -197,15 +191,14 @@ def _with_report(
     # Only the report needs matplotlib and jinja2, which take half a second to import.
     from edge_pipeline.evaluation.report import write_report
 
-    watcher.stage("report")
-    start = time.perf_counter()
-    evaluation = write_report.evaluate_build(
-        result.path, recipe, dataset, fitted, from_file=from_file
-    )
-    evaluation.write(sidecar_of(result.path))
-    report_files = write_report.report(result.path)
-    seconds = {**result.seconds, "report": time.perf_counter() - start}
-    return replace(result, report_files=report_files, seconds=seconds)
+    timer = StageTimer(watcher.stage)
+    with timer.stage("report"):
+        evaluation = write_report.evaluate_build(
+            result.path, recipe, dataset, fitted, from_file=from_file
+        )
+        evaluation.write(sidecar_of(result.path))
+        report_files = write_report.report(result.path)
+    return replace(result, report_files=report_files, seconds={**result.seconds, **timer.seconds})
 
 
 def _output_path(output: Path | str | None, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -24,15 +24,12 @@ from edge_pipeline.verification.float32_inputs import (
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.verify import VerifiedModel, verify_model
 
-__all__ = ["StageTimer", "complete_rows", "convert_and_verify"]
+__all__ = ["Conversion", "StageTimer", "complete_rows"]
 
 MISSING_NOTE = (
     "the device refuses missing values where X has none, although scikit-learn accepts them there: "
-    "{error}"
+    "{difference}"
 )
-
-UNKNOWN_CAUSE = "report it with the estimator's parameters"
-"""The end of a ParityError, which a known cause replaces."""
 
 
 class StageTimer:
@@ -52,92 +49,111 @@ class StageTimer:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
-def convert_and_verify(
-    estimator: Any,
-    X: Any,
-    sample: Sample,
-    unseen: pd.DataFrame | None,
-    tolerance: float,
-    policy: MissingPolicy,
-    timer: StageTimer,
-) -> tuple[VerifiedModel, tuple[str, ...]]:
-    """Convert and verify *estimator*; also return notes for the user.
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """A fitted estimator with the rows to convert and verify it on.
 
-    Where the graph differs on missing values that the training sample did not have, the device is
-    made to refuse them, and a note says so.
-
-    Raises
-    ------
-    ConversionError, ParityError
-        As :func:`edge_pipeline.export`.
+    Attributes
+    ----------
+    estimator
+        The fitted estimator.
+    X
+        Rows of the training input in the user's own container.
+    sample
+        The same rows, described.
+    unseen
+        Rows that training did not see, or None.
+    policy
+        Where a value may be missing.
+    tolerance
+        Largest relative difference allowed.
+    timer
+        Measures the stages ``convert`` and ``verify``.
     """
-    try:
-        return _in_float64(estimator, X, sample, unseen, tolerance, policy, timer)
-    except ParityError as error:
-        if not error.allows_new_missing_values:
-            raise
-        verified, notes = _in_float64(
-            estimator, X, sample, unseen, tolerance, policy.as_trained(), timer
-        )
-        message = str(error).partition(f"; {UNKNOWN_CAUSE}")[0]
-        return verified, (*notes, MISSING_NOTE.format(error=message))
 
+    estimator: Any
+    X: Any
+    sample: Sample
+    unseen: pd.DataFrame | None
+    policy: MissingPolicy
+    tolerance: float
+    timer: StageTimer
 
-def _in_float64(
-    estimator: Any,
-    X: Any,
-    sample: Sample,
-    unseen: pd.DataFrame | None,
-    tolerance: float,
-    policy: MissingPolicy,
-    timer: StageTimer,
-) -> tuple[VerifiedModel, tuple[str, ...]]:
-    """Convert and verify *estimator* in float64 throughout.
+    def verified(self) -> tuple[VerifiedModel, tuple[str, ...]]:
+        """Convert and verify; also return notes for the user.
 
-    An estimator that was fitted on float32 may predict in float32.  Then a copy of it with float64
-    arrays is converted, verified, and compared with the original.
-    """
-    must_widen = needs_float32(estimator, X, sample)
-    oracle = widened_to_float64(estimator) if must_widen else estimator
-    try:
-        verified = _attempt(oracle, sample, unseen, tolerance, policy, timer)
-    except ParityError:
-        if must_widen or not has_float32(sample):
-            raise
-        # Its float32 arrays make it compute in float32, even for rows of float64.
-        oracle = widened_to_float64(oracle)
-        verified = _attempt(oracle, sample, unseen, tolerance, policy, timer)
-    with timer.stage("verify"):
-        notes = check_input_dtype(estimator, Oracle(oracle, sample), X, verified.model, tolerance)
-    return verified, notes
+        The graph may differ on missing values that the training sample did not have.  Then the
+        device refuses them, and a note says so.
 
-
-def _attempt(
-    oracle: Any,
-    sample: Sample,
-    unseen: pd.DataFrame | None,
-    tolerance: float,
-    policy: MissingPolicy,
-    timer: StageTimer,
-) -> VerifiedModel:
-    with timer.stage("convert"):
-        model = convert_sample(oracle, sample, policy)
-    with timer.stage("verify"):
-        table, notes = _rows_to_compare(sample.table, model.schema, "X")
-        if unseen is not None:
-            unseen, more = _rows_to_compare(unseen, model.schema, "X_test")
-            notes += more
+        Raises
+        ------
+        ConversionError, ParityError
+            As :func:`edge_pipeline.export`.
+        """
         try:
-            verified = verify_model(
-                model, oracle, replace(sample, table=table), unseen=unseen, tolerance=tolerance
-            )
-            return replace(verified, notes=(*notes, *verified.notes))
+            return self._in_float64(self.policy)
         except ParityError as error:
-            error.allows_new_missing_values = _allows_new_missing_values(model.schema)
-            cause = _narrow_dtypes(model, sample)
-            if cause is not None:
-                error.args = (str(error).replace(UNKNOWN_CAUSE, cause),)
-            raise
+            if not error.allows_new_missing_values:
+                raise
+            verified, notes = self._in_float64(self.policy.as_trained())
+            return verified, (*notes, MISSING_NOTE.format(difference=error.difference))
+
+    def _in_float64(self, policy: MissingPolicy) -> tuple[VerifiedModel, tuple[str, ...]]:
+        """Convert and verify in float64 throughout.
+
+        An estimator that was fitted on float32 may predict in float32.  Then a copy of it with
+        float64 arrays is converted, verified, and compared with the original.
+        """
+        must_widen = needs_float32(self.estimator, self.X, self.sample)
+        oracle = widened_to_float64(self.estimator) if must_widen else self.estimator
+        try:
+            verified = self._attempt(oracle, policy)
+        except ParityError:
+            if must_widen or not has_float32(self.sample):
+                raise
+            # Its float32 arrays make it compute in float32, even for rows of float64.
+            oracle = widened_to_float64(oracle)
+            verified = self._attempt(oracle, policy)
+        with self.timer.stage("verify"):
+            notes = check_input_dtype(
+                self.estimator,
+                Oracle(oracle, self.sample),
+                self.X,
+                verified.model,
+                self.tolerance,
+            )
+        return verified, notes
+
+    def _attempt(self, oracle: Any, policy: MissingPolicy) -> VerifiedModel:
+        """Convert and verify *oracle*; an error names its known cause."""
+        with self.timer.stage("convert"):
+            model = convert_sample(oracle, self.sample, policy)
+        with self.timer.stage("verify"):
+            table, notes = _rows_to_compare(self.sample.table, model.schema, "X")
+            unseen = self.unseen
+            if unseen is not None:
+                unseen, unseen_notes = _rows_to_compare(unseen, model.schema, "X_test")
+                notes += unseen_notes
+            sample = replace(self.sample, table=table)
+            try:
+                verified = verify_model(
+                    model, oracle, sample, unseen=unseen, tolerance=self.tolerance
+                )
+            except ParityError as error:
+                raise _explained(error, model, sample) from error
+        return replace(verified, notes=(*notes, *verified.notes))
+
+
+def _explained(error: ParityError, model: OnnxModel, sample: Sample) -> ParityError:
+    """Name the known cause of *error*, and say whether fewer missing values could avoid it."""
+    cause = _narrow_dtypes(model, sample)
+    return ParityError(
+        error.difference,
+        output=error.output,
+        row=error.row,
+        remedy=error.remedy if cause is None else f"{cause}: nothing was sealed",
+        allows_new_missing_values=_allows_new_missing_values(model.schema),
+    )
 
 
 def _rows_to_compare(

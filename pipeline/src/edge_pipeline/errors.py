@@ -81,7 +81,7 @@ class UnsupportedEstimatorError(ConversionError):
     ----------
     path
         Place of the estimator, e.g. ``Pipeline.steps[1] -> ColumnTransformer['text']``.
-    drawn
+    is_random
         Whether the method has no fixed output for each row: scikit-learn draws it at random in
         every call, or returns a block for each part.  The bundle then leaves out this method, if
         the estimator has others.
@@ -98,6 +98,10 @@ class ParityError(EdgePipelineError):
 
     Attributes
     ----------
+    difference
+        The message without the remedy.
+    remedy
+        How to go on.
     output, row
         Name of the graph output, and zero-based position of the row among the parity rows.
     allows_new_missing_values
@@ -105,11 +109,21 @@ class ParityError(EdgePipelineError):
         without them may agree.
     """
 
-    def __init__(self, message: str, *, output: str, row: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        difference: str,
+        *,
+        output: str,
+        row: int | None = None,
+        remedy: str = "report it with the estimator's parameters: nothing was sealed",
+        allows_new_missing_values: bool = False,
+    ) -> None:
+        super().__init__(f"{difference}; {remedy}")
+        self.difference = difference
+        self.remedy = remedy
         self.output = output
         self.row = row
-        self.allows_new_missing_values = False
+        self.allows_new_missing_values = allows_new_missing_values
 
 
 class LimitError(EdgePipelineError):

@@ -24,9 +24,8 @@ from edge_pipeline.arguments import (
     check_writable,
     score_on_sample,
 )
-from edge_pipeline.conversion.convert import sample_for
-from edge_pipeline.conversion.read_columns import without_unread_columns
-from edge_pipeline.convert_and_verify import StageTimer, complete_rows, convert_and_verify
+from edge_pipeline.conversion.convert import sample_and_rows, sample_for
+from edge_pipeline.convert_and_verify import Conversion, StageTimer, complete_rows
 from edge_pipeline.data.input_limits import (
     check_sample_within_limits,
     golden_rows_within_limits,
@@ -222,60 +221,94 @@ def export(
     SigningError
         The key cannot be read; nothing is written.
     """
-    check_tolerance(tolerance)
     check_description(name, task, version, metrics)
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
-    timer = StageTimer(on_stage)
-    if hasattr(X, "tocsr"):  # the other sparse formats have no rows to select
-        X = X.tocsr()
-    sample = sample_for(estimator, X)
-    policy = MissingPolicy.read(missing, sample.schema.names)
-    limits_by_column = read_input_limits(input_limits, sample.schema.columns)
-    check_sample_within_limits(sample, limits_by_column, X)
-    sample, X_finite, infinity_notes = _without_infinity(
-        sample, without_unread_columns(X, estimator)[0]
+    conversion, limits_by_column, infinity_notes = _describe_rows(
+        estimator, X, X_test, tolerance, missing, input_limits, StageTimer(on_stage)
     )
-    unseen = _unseen_table(sample, X_test, estimator, limits_by_column)
-    score = score_on_sample(estimator, X, y)
-    verified, dtype_notes = convert_and_verify(
-        estimator, X_finite, sample, unseen, tolerance, policy, timer
-    )
+    metrics = {**(metrics or {}), **score_on_sample(estimator, X, y)}
+    verified, dtype_notes = conversion.verified()
     manifest = _manifest_of(
         verified,
+        conversion,
         limits_by_column,
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),
-        estimator=_repr_on_one_line(estimator),
-        baseline=baseline(sample),
-        metrics={**(metrics or {}), **score},
+        metrics=metrics,
         limits=dict(limits or {}),
     )
-    bench_result = None
-    if manifest.limits:
-        with timer.stage("measure"):
-            bundle = pack(verified.model.graph, manifest)
-            table = complete_rows(sample.table if unseen is None else unseen, manifest.schema)
-            rows = sample.as_trained(table) if len(table) else None
-            bench_result = check_limits(bundle, manifest, rows, estimator)
-    with timer.stage("seal"):
+    bench = _check_limits(conversion, verified, manifest)
+    with conversion.timer.stage("seal"):
         seal(verified, manifest, path, signing_key=key)
+    return _result(conversion, verified, manifest, path, key, infinity_notes + dtype_notes, bench)
+
+
+def _describe_rows(
+    estimator: Any,
+    X: Any,
+    X_test: Any,
+    tolerance: float,
+    missing: str | Mapping[str, str],
+    input_limits: Mapping[str, Mapping[str, Any]] | None,
+    timer: StageTimer,
+) -> tuple[Conversion, Mapping[str, InputLimits], tuple[str, ...]]:
+    """Describe the finite rows of *X* and *X_test*; also return the limits, and notes."""
+    check_tolerance(tolerance)
+    if hasattr(X, "tocsr"):  # the other sparse formats have no rows to select
+        X = X.tocsr()
+    sample, rows = sample_and_rows(estimator, X)
+    policy = MissingPolicy.read(missing, sample.schema.names)
+    limits_by_column = read_input_limits(input_limits, sample.schema.columns)
+    check_sample_within_limits(sample, limits_by_column, X)
+    sample, rows, notes = _without_infinity(sample, rows)
+    unseen = _unseen_table(sample, X_test, estimator, limits_by_column)
+    conversion = Conversion(estimator, rows, sample, unseen, policy, tolerance, timer)
+    return conversion, limits_by_column, notes
+
+
+def _check_limits(
+    conversion: Conversion, verified: VerifiedModel, manifest: Manifest
+) -> BenchResult | None:
+    """Measure what *manifest* limits, on unseen rows if there are any."""
+    if not manifest.limits:
+        return None
+    sample, unseen = conversion.sample, conversion.unseen
+    with conversion.timer.stage("measure"):
+        bundle = pack(verified.model.graph, manifest)
+        table = complete_rows(sample.table if unseen is None else unseen, manifest.schema)
+        rows = sample.as_trained(table) if len(table) else None
+        return check_limits(bundle, manifest, rows, conversion.estimator)
+
+
+def _result(
+    conversion: Conversion,
+    verified: VerifiedModel,
+    manifest: Manifest,
+    path: Path,
+    key: SigningKey | None,
+    notes: tuple[str, ...],
+    bench_result: BenchResult | None,
+) -> ExportResult:
     return ExportResult(
         path=path,
         bundle_bytes=path.stat().st_size,
         manifest=manifest,
-        seconds=timer.seconds,
+        seconds=conversion.timer.seconds,
         key_id=None if key is None else key.key_id,
-        notes=(*infinity_notes, *dtype_notes, *verified.notes),
+        notes=(*notes, *verified.notes),
         refused=verified.refused,
         benchmark=bench_result,
     )
 
 
 def _manifest_of(
-    verified: VerifiedModel, limits_by_column: Mapping[str, InputLimits], **description: Any
+    verified: VerifiedModel,
+    conversion: Conversion,
+    limits_by_column: Mapping[str, InputLimits],
+    **description: Any,
 ) -> Manifest:
     """Write the manifest of *verified*; *description* has the fields that the user can set."""
     schema = with_limits(verified.model.schema, limits_by_column)
@@ -286,6 +319,8 @@ def _manifest_of(
         parity=verified.parity,
         golden=golden_rows_within_limits(verified.golden, schema),
         requires=requirements(verified.model),
+        estimator=_repr_on_one_line(conversion.estimator),
+        baseline=baseline(conversion.sample),
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         **description,
     )

@@ -12,6 +12,19 @@ from edge_pipeline.data.sample import MAX_CATEGORIES, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_runtime.bundle.schema import MISSING_STRING
 from scipy import sparse
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction import FeatureHasher
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+
+
+def wrap_in_pipeline(hasher: FeatureHasher) -> Pipeline:
+    return make_pipeline(make_pipeline(hasher), DummyClassifier())
+
+
+def wrap_in_search(hasher: FeatureHasher) -> GridSearchCV:
+    rows, labels = [["a", "b"], ["c", "a"]] * 4, [0, 1] * 4
+    return GridSearchCV(wrap_in_pipeline(hasher), {}, cv=2).fit(rows, labels)
 
 
 def table() -> pd.DataFrame:
@@ -97,3 +110,10 @@ def test_two_columns_of_one_name_are_refused() -> None:
     twice = pd.DataFrame(np.zeros((2, 2)), columns=["a", "a"])
     with pytest.raises(ConversionError, match="same name"):
         take_sample(twice)
+
+
+@pytest.mark.parametrize("wrap", [lambda hasher: hasher, wrap_in_pipeline, wrap_in_search])
+def test_lists_of_one_length_are_rows_of_words_for_a_hasher_in_a_search_too(wrap: Any) -> None:
+    estimator = wrap(FeatureHasher(n_features=4, input_type="string"))
+    assert take_sample([["a", "b"], ["c", "a"]], estimator).schema.kind == "lists"
+    assert take_sample([["a", "b"], ["c", "a"]]).schema.kind == "array"

@@ -123,6 +123,7 @@ def test_the_error_names_the_row_and_both_predictions(healthy: Any) -> None:
     assert "'mass': " in str(caught.value)
     assert "np." not in str(caught.value)
     assert "'gentoo'" in str(caught.value)
+    assert str(caught.value) == f"{caught.value.difference}; {caught.value.remedy}"
     assert "'adelie'" in str(caught.value)
 
 

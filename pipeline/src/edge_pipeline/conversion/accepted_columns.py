@@ -17,7 +17,7 @@ from edge_runtime.bundle.schema import Column
 from sklearn.compose import ColumnTransformer
 
 from edge_pipeline.conversion.estimator_methods import run_method
-from edge_pipeline.conversion.read_columns import first_step
+from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
 

@@ -21,15 +21,16 @@ from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.passes.prune_columns import prune_columns
-from edge_pipeline.conversion.read_columns import first_step, without_unread_columns
+from edge_pipeline.conversion.read_columns import without_unread_columns
 from edge_pipeline.conversion.registry import converters_of
 from edge_pipeline.conversion.skl2onnx_fallback import fallback
+from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.data.zeros import Zeros
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 
-__all__ = ["OnnxModel", "convert", "convert_sample", "sample_for"]
+__all__ = ["OnnxModel", "convert", "convert_sample", "sample_and_rows", "sample_for"]
 
 PRODUCER_VERSION = "1"
 """Written into the graph; the manifest names the versions of every distribution."""
@@ -105,7 +106,12 @@ def convert(
 
 
 def sample_for(estimator: Any, X: Any) -> Sample:
-    """Describe *X* as *estimator* reads it.
+    """Describe *X* as *estimator* reads it; as :func:`sample_and_rows`."""
+    return sample_and_rows(estimator, X)[0]
+
+
+def sample_and_rows(estimator: Any, X: Any) -> tuple[Sample, Any]:
+    """Describe *X* as *estimator* reads it; also return *X* without the columns nobody reads.
 
     Raises
     ------
@@ -122,7 +128,7 @@ def sample_for(estimator: Any, X: Any) -> Sample:
             path="PatchExtractor",
         )
     X, ignored = without_unread_columns(X, estimator)
-    return take_sample(X, estimator, ignored)
+    return take_sample(X, estimator, ignored), X
 
 
 def convert_sample(

@@ -8,23 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
-from sklearn.pipeline import Pipeline
+from sklearn.compose import ColumnTransformer
 
-__all__ = ["first_step", "without_unread_columns"]
+from edge_pipeline.data.first_step import first_step
 
-
-def first_step(estimator: Any) -> Any:
-    """Return the estimator that receives the rows first."""
-    while True:
-        if isinstance(estimator, Pipeline) and estimator.steps:
-            estimator = estimator.steps[0][1]
-        elif isinstance(estimator, TransformedTargetRegressor) and hasattr(estimator, "regressor_"):
-            estimator = estimator.regressor_
-        elif hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        else:
-            return estimator
+__all__ = ["without_unread_columns"]
 
 
 def without_unread_columns(X: Any, estimator: Any) -> tuple[Any, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from edge_pipeline.data.dtypes import as_objects, in_dtype, is_narrow
+from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.zeros import Zeros, zeros_in
 from edge_pipeline.errors import ConversionError
 
@@ -172,13 +173,11 @@ def rows_with_infinity(sample: Sample) -> NDArray[np.bool_]:
 def reads_lists(estimator: Any) -> bool:
     """Whether a row of *estimator* (of its first step) is a list of labels, or of pairs."""
     from sklearn.feature_extraction import FeatureHasher
-    from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import MultiLabelBinarizer
 
-    if isinstance(estimator, Pipeline) and estimator.steps:
-        return reads_lists(estimator.steps[0][1])
-    return isinstance(estimator, MultiLabelBinarizer) or (
-        isinstance(estimator, FeatureHasher) and estimator.input_type != "dict"
+    first = first_step(estimator)
+    return isinstance(first, MultiLabelBinarizer) or (
+        isinstance(first, FeatureHasher) and first.input_type != "dict"
     )
 
 

@@ -154,9 +154,9 @@ class ParityCheck:
         return is_noise(self._oracle, output, group.table, expected, predictions, tolerance)
 
     def _note_difference(self, output: Output, error: ParityError) -> None:
-        message = str(error).partition("; report it")[0]
         self.notes.setdefault(
-            output.name, f"only a note, because the rows are far outside training: {message}"
+            output.name,
+            f"only a note, because the rows are far outside training: {error.difference}",
         )
 
 
@@ -221,8 +221,7 @@ def _parity_error(
     return ParityError(
         f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row "
         f"{row} {values}: scikit-learn predicts {_plain(expected[row])!r}, the graph "
-        f"{_plain(predictions[row])!r}{detail}; "
-        "report it with the estimator's parameters: nothing was sealed",
+        f"{_plain(predictions[row])!r}{detail}",
         output=output.name,
         row=row,
     )

@@ -127,6 +127,7 @@ def _check_claim(path: Path, name: str, claim: OutputEvidence, evidence: OutputE
     if is_weaker or (claim.bound is not None and not (evidence.bound or 0.0) <= claim.bound):
         raise ParityError(
             f"{path} claims for {name}: {claim.level}, {claim.bound}; this verification shows "
-            f"{evidence.level}, {evidence.bound}; do not use this file, build it again",
+            f"{evidence.level}, {evidence.bound}",
             output=name,
+            remedy="do not use this file, build it again",
         )

@@ -255,10 +255,7 @@ def _with_proofs(
         if proof.contradicted:
             message = f"{name}: the graph has {proof.reason}, though the rows compared agree"
             if tolerance <= EXACT:
-                raise ParityError(
-                    f"{message}; report it with the estimator's parameters: nothing was sealed",
-                    output=name,
-                )
+                raise ParityError(message, output=name)
             notes.append(message)
         with_proofs[name] = replace(
             evidence[name],
