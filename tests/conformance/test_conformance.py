@@ -47,7 +47,14 @@ def _measure_all(name: str, sender: Any) -> None:
     sender.send(json.dumps([measure(name, variant) for variant in VARIANTS]))
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize(
+    "name",
+    # Every tenth estimator is quick enough for make test-quick.
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if position % 10 else [])
+        for position, name in enumerate(names())
+    ],
+)
 def test_an_estimator_predicts_as_scikit_learn_does(name: str) -> None:
     results = measure_in_process(name)
     plain = results[0]

@@ -17,7 +17,7 @@ import pytest
 
 from .conftest import HERE, Board
 
-pytestmark = pytest.mark.xdist_group("deploy")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy")]
 
 Reach = Callable[..., None]
 

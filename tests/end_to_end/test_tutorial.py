@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.xdist_group("tutorial")
 
 
+@pytest.mark.slow
 def test_every_block_of_the_tutorial_runs_and_leaves_what_it_promises(root: Path) -> None:
     done = subprocess.run(
         [sys.executable, root / "tools/tutorial.py", "--skip-install"],

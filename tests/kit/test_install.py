@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import X86_64, Unpacked, run, unpack
 
-pytestmark = [X86_64, pytest.mark.xdist_group("kit")]
+pytestmark = [X86_64, pytest.mark.slow, pytest.mark.xdist_group("kit")]
 
 NO_NETWORK = ["unshare", "--map-root-user", "--net", "--mount"]
 

@@ -21,7 +21,7 @@ from edge_runtime.errors import NotABundleError, UnsupportedRuntimeError
 
 import edge_runtime
 
-pytestmark = pytest.mark.xdist_group("kit")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kit")]
 
 Make = Callable[..., edge_pipeline.Kit]
 

@@ -12,7 +12,7 @@ import pytest
 from .conftest import X86_64, Unpacked, run, unpack
 from .test_install import IN_TMPFS, NO_NETWORK, can_unshare, predictions, refused, tool
 
-pytestmark = [X86_64, pytest.mark.xdist_group("kit")]
+pytestmark = [X86_64, pytest.mark.slow, pytest.mark.xdist_group("kit")]
 
 WITHOUT_LOCKS = """
 case "$*" in *flock*) exec {python} -I -c '

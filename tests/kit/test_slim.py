@@ -24,7 +24,7 @@ from edge_pipeline.packaging.kit.wheels import Member, Wheel, write_wheel
 
 from .conftest import X86_64
 
-pytestmark = pytest.mark.xdist_group("kit")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kit")]
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,7 @@ def test_the_device_opens_no_connection(device: dict) -> None:
     assert (device["calls"], device["sockets"]) == ([], 0)
 
 
+@pytest.mark.slow
 def test_the_build_machine_opens_no_connection(build_machine: dict) -> None:
     assert (build_machine["calls"], build_machine["sockets"]) == ([], 0)
 

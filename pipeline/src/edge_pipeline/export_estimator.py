@@ -10,12 +10,10 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import InputLimits
-from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from edge_pipeline.arguments import (
@@ -26,6 +24,7 @@ from edge_pipeline.arguments import (
 )
 from edge_pipeline.conversion.convert import sample_and_rows, sample_for
 from edge_pipeline.convert_and_verify import Conversion, StageTimer, complete_rows
+from edge_pipeline.data.baseline import baseline
 from edge_pipeline.data.input_limits import (
     check_sample_within_limits,
     golden_rows_within_limits,
@@ -337,47 +336,6 @@ def task_of(estimator: Any) -> str:
         if is_kind(estimator):
             return task
     return "transform" if hasattr(estimator, "transform") else "prediction"
-
-
-def baseline(sample: Sample) -> dict[str, dict[str, float]]:
-    """Compute statistics of every column of the training sample, to measure drift against.
-
-    Numbers have mean, standard deviation (population) and deciles ``q10`` to ``q90``; every column
-    has ``missing``, a share of the rows.
-    """
-    deciles = _deciles(sample)
-    result = {}
-    for column in sample.schema.columns:
-        values = sample.table[column.name].to_numpy()
-        statistics = {"missing": float(pd.isna(values).mean())}
-        if column.name in deciles:
-            numbers = values[np.isfinite(values)]
-            statistics["mean"] = float(numbers.mean())
-            statistics["std"] = float(numbers.std())
-            statistics |= {
-                f"q{decile}": float(value)
-                for decile, value in zip(DECILES, deciles[column.name], strict=True)
-            }
-        result[column.name] = {
-            key: value for key, value in statistics.items() if np.isfinite(value)
-        }
-    return result
-
-
-DECILES = range(10, 100, 10)
-
-
-def _deciles(sample: Sample) -> dict[str, NDArray[np.float64]]:
-    """Return the deciles of every column of numbers; one call for all complete columns."""
-    names = [column.name for column in sample.schema.columns if column.is_number]
-    numbers = sample.table[names].to_numpy(dtype=np.float64)
-    finite = np.isfinite(numbers)
-    complete = finite.all(axis=0)
-    of_complete = np.percentile(numbers[:, complete], DECILES, axis=0)
-    result = dict(zip(np.array(names, dtype=object)[complete], of_complete.T, strict=True))
-    for i in np.flatnonzero(finite.any(axis=0) & ~complete):
-        result[names[i]] = np.percentile(numbers[finite[:, i], i], DECILES)
-    return result
 
 
 def _unseen_table(

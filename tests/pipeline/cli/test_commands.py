@@ -51,6 +51,7 @@ def test_training_the_line_prints_2_and_0(root: Path, tmp_path: Path) -> None:
     assert f"{tmp_path / 'linear.onnx'}" in result.stdout
 
 
+@pytest.mark.slow
 def test_build_shows_the_loss_of_each_epoch_on_stderr(root: Path, tmp_path: Path) -> None:
     result = run("build", root / "models/digits", "-o", tmp_path / "digits.onnx")
     losses = [float(text) for text in re.findall(r"epoch +\d+ +loss ([\d.]+)", result.stderr)]
@@ -59,6 +60,7 @@ def test_build_shows_the_loss_of_each_epoch_on_stderr(root: Path, tmp_path: Path
     assert "epoch" not in result.stdout.replace(f"{len(losses)} epochs", "")
 
 
+@pytest.mark.slow
 def test_stages_are_plain_lines_without_a_terminal(recipe_file: Path, tmp_path: Path) -> None:
     result = run("build", recipe_file, "-o", tmp_path / "m.onnx")
     names = [re.split(r" {2,}", line)[0] for line in result.stderr.splitlines()]
@@ -73,10 +75,12 @@ def test_stages_are_plain_lines_without_a_terminal(recipe_file: Path, tmp_path: 
     assert "\x1b" not in result.stderr
 
 
+@pytest.mark.slow
 def test_quiet_leaves_stderr_empty(recipe_file: Path, tmp_path: Path) -> None:
     assert run("build", recipe_file, "-q", "-o", tmp_path / "m.onnx").stderr == ""
 
 
+@pytest.mark.slow
 def test_json_is_the_only_output_on_stdout(recipe_file: Path, tmp_path: Path) -> None:
     result = run("build", recipe_file, "--json", "-o", tmp_path / "m.onnx")
     report = json.loads(result.stdout)
@@ -191,6 +195,7 @@ def test_every_command_has_examples_and_a_page_in_the_docs(root: Path, name: str
     assert [o for o in sorted(options) if not any(f"`{o}" in page for page in described)] == []
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_spinner_and_then_the_result(recipe_file: Path, tmp_path: Path) -> None:
     outer, inner = pty.openpty()
     command = [sys.executable, "-c", "from edge_pipeline.cli.main import main; main()"]

@@ -93,6 +93,7 @@ def _operators(graph: onnx.GraphProto) -> Iterator[tuple[str, str, str | None]]:
                 yield from _operators(attribute.g)
 
 
+@pytest.mark.slow
 def test_the_table_is_what_converters_write() -> None:
     """Every entry and attribute is written by some converter, and no other one is."""
     rng = np.random.default_rng(0)

@@ -69,6 +69,7 @@ def test_one_empty_cell_builds_wherever_it_falls(tmp_path: Path, row: int, colum
         assert is_flagged == (not described.missing_in_training)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["as-trained", "refuse"])
 def test_a_strict_recipe_builds_wherever_the_cell_falls(tmp_path: Path, missing: str) -> None:
     for row in (5, 44, 108, 199):

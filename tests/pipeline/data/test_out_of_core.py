@@ -97,6 +97,7 @@ def test_each_pass_divides_the_rows_in_the_same_way(file: Path) -> None:
     assert (dataset.numbers, dataset.strings) == (("a", "b", "c", "count"), ("rock",))
 
 
+@pytest.mark.slow
 def test_training_equals_partial_fit_by_hand(file: Path) -> None:
     recipe = recipe_for(file, tables="[training]\nepochs = 3")
     dataset = load_dataset(recipe)

@@ -283,6 +283,7 @@ def test_a_booster_answers_alike_at_the_end_of_a_pipeline(library: str) -> None:
     assert_same(fitted, rows, unseen, tolerance=FLOAT32)
 
 
+@pytest.mark.slow
 def test_converting_imports_no_booster_that_the_program_did_not(
     in_new_process: Callable[..., str],
 ) -> None:
@@ -297,6 +298,7 @@ print(sorted({"catboost", "lightgbm", "xgboost"} & sys.modules.keys()))
     assert in_new_process(source).strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_booster_imported_after_the_first_conversion_is_found(
     in_new_process: Callable[..., str],
 ) -> None:

@@ -17,6 +17,7 @@ def atoms(count, length, seed=0):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("split", [False, True])
 def test_codes_of_few_and_of_many_atoms_are_equal(algorithm, split):
@@ -27,6 +28,7 @@ def test_codes_of_few_and_of_many_atoms_are_equal(algorithm, split):
         assert_same(coder.fit(X), X, rows(10, length, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["threshold", "lasso_lars", "lasso_cd"])
 @pytest.mark.parametrize("alpha", [0.0, 0.02, 0.5])
 @pytest.mark.parametrize("positive", [False, True])

@@ -58,6 +58,7 @@ def child_with_core(core: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are cores of x86-64")
 @pytest.mark.parametrize("core", CORES)
 def test_lengths_equal_ddot_of_every_core_with_lanes(core):

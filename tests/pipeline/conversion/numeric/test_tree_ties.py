@@ -24,6 +24,7 @@ def has_ties(X: Any, rows: Any, k: int, p: float) -> bool:
     return bool((distances[:, k - 1] == distances[:, k]).any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
 @pytest.mark.parametrize("p", [1, 2, np.inf])
 @pytest.mark.parametrize("k", [1, 2, 3, 8, 20])
@@ -63,6 +64,7 @@ def test_everyday_tables_with_ties_are_exact(model: Any, X: Any, y: Any) -> None
     assert_same(model.fit(X, y), X, X)
 
 
+@pytest.mark.slow
 def test_many_training_rows_are_searched_with_ties_too() -> None:
     X = RNG.integers(0, 9, size=(3000, 4)).astype(float)
     model = KNeighborsClassifier().fit(X, RNG.integers(0, 3, 3000))
