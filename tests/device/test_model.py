@@ -134,7 +134,8 @@ def test_one_row_answers_as_the_batch_does(classifier: Model, mixed: Model) -> N
     [
         ([1.0, 2.0], "expected 3 cells, found 2"),
         (np.zeros(4), "expected 3 cells, found 4"),
-        (np.zeros((1, 3)), r"shape \(1, 3\); for several rows use predict"),
+        (np.zeros((1, 3)), r"shape \(1, 3\); pass row\[0\]"),
+        (np.zeros((2, 3)), r"shape \(2, 3\); for several rows use predict"),
         (np.float64(1), "expected one row|expected a row"),
         ("abc", "found str"),
         (b"abc", "found bytes"),

@@ -1,8 +1,17 @@
 """Run sealed scikit-learn models on small devices, exactly as they were trained.
 
->>> import edge_runtime                                # doctest: +SKIP
->>> model = edge_runtime.load("penguins.onnx")         # doctest: +SKIP
->>> model.predict_one({"bill_length_mm": 39.1})        # doctest: +SKIP
+::
+
+    import edge_runtime
+
+    model = edge_runtime.load("penguins.onnx")      # seal, versions and golden rows are checked
+    model.schema                                    # the columns that a row needs
+    model.predict_one({"bill_length_mm": 39.1})     # one row: a dict, a list or an array
+    model.predict_proba_one({"bill_length_mm": 39.1})
+    model.predict(table)                            # many rows: an array, a frame, dicts
+
+``help(edge_runtime.Model)`` lists all methods; in a shell: ``edge-runtime --help``.  Every error is
+an :class:`EdgeRuntimeError` that says what was expected, what was found, and what to do.
 """
 
 # Import numpy first, with few frames on the stack.  With more, the frames of numpy's own import

@@ -125,12 +125,16 @@ def _continue_in_child(model: Model, *, is_quiet: bool) -> None:
 
 
 class _HeldCalls:
-    """The two calls for single rows of a model, held back while the process forks."""
+    """The calls for single rows of a model, held back while the process forks."""
 
     def __init__(self, model: Model) -> None:
         self._one, self._proba_one = model._one, model._proba_one
         self._held_one, self._held_proba = _waiting(self._one), _waiting(self._proba_one)
         model._one, model._proba_one = self._held_one, self._held_proba
+        self._rows = model._rows
+        # A method that another thread uses for the first time meanwhile waits at the gate.
+        self._held_rows = {method: _waiting(call) for method, call in self._rows.copy().items()}
+        model._rows = self._held_rows
 
     def release(self, model: Model) -> None:
         """Undo it, unless the model was closed meanwhile."""
@@ -138,6 +142,8 @@ class _HeldCalls:
             model._one = self._one
         if model._proba_one is self._held_proba:
             model._proba_one = self._proba_one
+        if model._rows is self._held_rows:
+            model._rows = self._rows
 
 
 def _waiting(call: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime import runtime_check
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Schema
-from edge_runtime.engine.methods import class_labels, outputs_by_method
+from edge_runtime.engine.methods import (
+    EstimatorInterface,
+    available_if_trained,
+    class_labels,
+    outputs_by_method,
+)
 from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
@@ -24,34 +29,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Model"]
 
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
-
-class _AvailableIf:
-    """Hide a method on models whose estimator lacked it, as scikit-learn's ``available_if``."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self.__doc__ = function.__doc__
-        self.__name__ = function.__name__
-
-    def __get__(self, model: Model | None, owner: type[Model] | None = None) -> Any:
-        if model is None:
-            return self._function
-        if self.__name__ not in model._outputs:
-            model._check_available(self.__name__)
-        return self._function.__get__(model, owner)
-
-
-def _available_if_trained(function: _Method) -> _Method:
-    return cast("_Method", _AvailableIf(function))
-
-
-class Model:
+class Model(EstimatorInterface):
     """A trained estimator without scikit-learn; :func:`edge_runtime.load` makes it.
 
-    Any number of threads may call one model at once.  It has the methods that the estimator had;
-    check with ``hasattr(model, "predict_proba")``.
+    ::
+
+        model = edge_runtime.load("penguins.onnx")
+        model.predict(table)            # a data frame, an array, dicts: as scikit-learn's predict
+        model.predict_one(row)          # one dict, list or array: the fast path
+        model.predict_proba_one(row)    # the label, and the probability of every class
+        model.schema                    # the columns that a row needs
+        model.classes_, model.methods   # what it predicts, and how
+
+    It has the methods that the estimator had, and each of them for one row as ``METHOD_one``;
+    check with ``hasattr(model, "predict_proba")``.  Any number of threads may call it at once.
 
     Attributes
     ----------
@@ -92,7 +84,9 @@ class Model:
         self._lazy_flagger: Flagger | None = None
         self.trial: Mapping[str, Any] | None = None
         self._planner = QueryPlanner(graph, main, manifest, threads=threads)
-        self._tables: dict[str, Callable[[Any], Predictions]] = {}
+        # One call for each method, and for each method with other treatment of extra columns.
+        self._tables: dict[str | tuple[str, str], Callable[[Any], Predictions]] = {}
+        self._rows: dict[str, Callable[[Any], Any]] = {}
         predict, proba = (self._outputs.get(m, ()) for m in ("predict", "predict_proba"))
         self._classes = class_labels(manifest)
         self._one: Callable[[Any], Any] = self._no_predict
@@ -140,13 +134,12 @@ class Model:
         """The columns of a row: names, types and allowed values."""
         return self.manifest.schema
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The names of the estimator's methods that this model has."""
-        return tuple(self._outputs)
+    def __call__(self, X: Any) -> Predictions:
+        """Predict for every row of *X*, as :meth:`predict`."""
+        return self.predict(X)
 
-    @_available_if_trained
-    def predict(self, X: Any) -> Predictions:
+    @available_if_trained
+    def predict(self, X: Any, *, extra_columns: ExtraColumns | None = None) -> Predictions:
         """Predict for every row of *X* as the trained estimator would.
 
         Parameters
@@ -155,6 +148,9 @@ class Model:
             Array or list of rows (n_samples, n_features) in the column order of ``self.schema``;
             data frame, dict of columns or list of dicts with its column names; list of str for a
             text model.  Read, never written to.
+        extra_columns
+            ``"ignore"`` or ``"refuse"`` columns that the schema does not name, in this call; None
+            does as :func:`edge_runtime.load` was told.
 
         Returns
         -------
@@ -166,10 +162,11 @@ class Model:
         InputError
             A column is missing or has the wrong type, or the schema forbids a value.
         """
-        return (self._tables.get("predict") or self._table("predict"))(X)
+        call = self._tables.get("predict") if extra_columns is None else None
+        return (call or self._table("predict", extra_columns))(X)
 
-    @_available_if_trained
-    def predict_proba(self, X: Any) -> Predictions:
+    @available_if_trained
+    def predict_proba(self, X: Any, *, extra_columns: ExtraColumns | None = None) -> Predictions:
         """Predict the probability of each class, in the order of ``manifest.classes["predict"]``.
 
         For parameters and errors see :meth:`predict`.
@@ -179,22 +176,35 @@ class Model:
         ndarray, shape (n_samples, n_classes)
             A list of such arrays, one for each target, when there are several targets.
         """
-        return (self._tables.get("predict_proba") or self._table("predict_proba"))(X)
+        call = self._tables.get("predict_proba") if extra_columns is None else None
+        return (call or self._table("predict_proba", extra_columns))(X)
 
-    @_available_if_trained
-    def decision_function(self, X: Any) -> Predictions:
+    @available_if_trained
+    def predict_log_proba(
+        self, X: Any, *, extra_columns: ExtraColumns | None = None
+    ) -> Predictions:
+        """Predict the logarithm of each class's probability; see :meth:`predict_proba`."""
+        return self._table("predict_log_proba", extra_columns)(X)
+
+    @available_if_trained
+    def decision_function(
+        self, X: Any, *, extra_columns: ExtraColumns | None = None
+    ) -> Predictions:
         """Compute confidence scores, as the estimator's decision_function; see :meth:`predict`."""
-        return (self._tables.get("decision_function") or self._table("decision_function"))(X)
+        call = self._tables.get("decision_function") if extra_columns is None else None
+        return (call or self._table("decision_function", extra_columns))(X)
 
-    @_available_if_trained
-    def score_samples(self, X: Any) -> Predictions:
+    @available_if_trained
+    def score_samples(self, X: Any, *, extra_columns: ExtraColumns | None = None) -> Predictions:
         """Compute a score for every row, as the estimator's score_samples; see :meth:`predict`."""
-        return (self._tables.get("score_samples") or self._table("score_samples"))(X)
+        call = self._tables.get("score_samples") if extra_columns is None else None
+        return (call or self._table("score_samples", extra_columns))(X)
 
-    @_available_if_trained
-    def transform(self, X: Any) -> Predictions:
+    @available_if_trained
+    def transform(self, X: Any, *, extra_columns: ExtraColumns | None = None) -> Predictions:
         """Transform every row to a dense array, as the estimator does; see :meth:`predict`."""
-        return (self._tables.get("transform") or self._table("transform"))(X)
+        call = self._tables.get("transform") if extra_columns is None else None
+        return (call or self._table("transform", extra_columns))(X)
 
     def predict_one(self, row: Any) -> Any:
         """Predict for one row: the fast path.
@@ -248,7 +258,9 @@ class Model:
         flags = self._flagger().flag_row(row)
         return self._one(row), flags
 
-    def check_rows(self, X: Any) -> list[tuple[Flag, ...]]:
+    def check_rows(
+        self, X: Any, *, extra_columns: ExtraColumns | None = None
+    ) -> list[tuple[Flag, ...]]:
         """Flag the cells of *X* that lie outside the training data, without a prediction.
 
         A flag does not mean that the prediction is wrong.  It means that training has not seen
@@ -257,7 +269,7 @@ class Model:
 
         Parameters
         ----------
-        X
+        X, extra_columns
             As for :meth:`predict`.
 
         Returns
@@ -270,7 +282,7 @@ class Model:
         InputError
             The model refuses *X* or a row of it, as :meth:`predict` would.
         """
-        return self._flagger().flag_rows(X)
+        return self._flagger(self._input_reader.with_extra_columns(extra_columns)).flag_rows(X)
 
     def warm_up(self) -> None:
         """Make every session and buffer now, not in the first two calls of a method.
@@ -317,38 +329,53 @@ class Model:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        m = self.manifest
-        return (
-            f"<Model {m.name!r} version {m.version}: {m.task}, {len(m.schema.columns)} columns, "
-            f"{', '.join(self._outputs)}>"
-        )
-
-    def _repr_html_(self) -> str:
-        from edge_runtime.notebook_html import as_html  # only notebooks need it
-
-        return as_html(self.manifest)
-
     def _end(self, message: str) -> None:
         closed: Any = ClosedModel(message)
         self._planner = self._one = self._proba_one = closed
         self._row_predictors = closed, closed
-        self._tables = dict.fromkeys(self._outputs, closed)
+        self._tables, self._rows = {}, {}
 
-    def _table(self, method: str) -> Callable[[Any], Predictions]:
-        from edge_runtime.engine.batch import table_predictor  # not needed for single rows
+    def _table(
+        self, method: str, extra_columns: ExtraColumns | None = None
+    ) -> Callable[[Any], Predictions]:
+        from edge_runtime.engine.batch import log_predictor, table_predictor  # not for single rows
 
-        predictor = table_predictor(self._planner, self._input_reader, self._outputs[method])
+        self._planner.check_open()
+        key = method if extra_columns is None else (method, extra_columns)
+        if key in self._tables:
+            return self._tables[key]
+        reader = self._input_reader.with_extra_columns(extra_columns)
+        predictor = table_predictor(self._planner, reader, self._outputs[method])
+        if self._outputs[method][0].method != method:
+            predictor = log_predictor(predictor, self.manifest)
         if self._outside != "answer":
             from edge_runtime.outside_training import guard_table
 
-            predictor = guard_table(predictor, self._flagger(), self._outside)
-        return self._tables.setdefault(method, predictor)
+            predictor = guard_table(predictor, self._flagger(reader), self._outside)
+        return self._tables.setdefault(key, predictor)
 
-    def _flagger(self) -> Flagger:
+    def _row(self, method: str) -> Callable[[Any], Any]:
+        from edge_runtime.engine.single_row import row_predictor
+
+        self._planner.check_open()
+        outputs = self._outputs[method]
+        if len(outputs) != 1:
+            raise MethodNotAvailableError(f"{method} gives several arrays; use {method}([row])")
+        if method == "predict_log_proba":
+            outputs = self._outputs["predict"] + outputs
+        predict_row = row_predictor(self._planner, self._input_reader, outputs)
+        if self._outside != "answer":
+            from edge_runtime.outside_training import guard_row
+
+            predict_row = guard_row(predict_row, self._flagger(), self._outside)
+        return self._rows.setdefault(method, predict_row)
+
+    def _flagger(self, input_reader: InputReader | None = None) -> Flagger:
         from edge_runtime.inputs.flags import Flagger  # which few programs need
 
         self._planner.check_open()
+        if input_reader is not None and input_reader is not self._input_reader:
+            return Flagger(input_reader)
         if self._lazy_flagger is None:
             self._lazy_flagger = Flagger(self._input_reader)
         return self._lazy_flagger
@@ -359,21 +386,3 @@ class Model:
         check_outside(outside)
         self._one = guard_row(self._one, self._flagger(), outside)
         self._proba_one = guard_row(self._proba_one, self._flagger(), outside)
-
-    def _check_available(self, method: str) -> None:
-        if method not in self._outputs:
-            raise MethodNotAvailableError(
-                f"{self.manifest.name!r} has no {method}, as the trained estimator had none; it "
-                f"has {', '.join(self._outputs)}"
-            )
-
-    def _no_predict(self, row: Any) -> Any:
-        self._check_available("predict")
-        raise MethodNotAvailableError("predict gives several arrays; use predict([row])")
-
-    def _no_proba(self, row: Any) -> Any:
-        self._check_available("predict")
-        self._check_available("predict_proba")
-        raise MethodNotAvailableError(
-            "predict_proba gives an array for each target; use predict_proba([row])"
-        )

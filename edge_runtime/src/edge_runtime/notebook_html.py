@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-from edge_runtime.bundle.manifest import Manifest
+if TYPE_CHECKING:
+    from edge_runtime.bundle.manifest import Manifest
+    from edge_runtime.bundle.schema import Column, Schema
 
-__all__ = ["as_html", "table"]
+__all__ = ["as_html", "grid", "schema_as_html", "table"]
 
 MOST_COLUMNS = 30
 """Most columns and classes that the table lists."""
@@ -35,6 +39,43 @@ def as_html(manifest: Manifest) -> str:
             ),
         ],
     )
+
+
+def schema_as_html(schema: Schema) -> str:
+    """Write the columns with type, values of training, and whether a value may be missing."""
+    columns = schema.columns[:MOST_COLUMNS]
+    n_more = len(schema.columns) - len(columns)
+    rows = [
+        (c.name, c.type, _values_of(c), "may be missing" if c.missing else "required")
+        for c in columns
+    ]
+    more = [(f"and {n_more} more", "", "", "")] if n_more > 0 else []
+    return grid(f"{schema.kind} of {len(schema.columns)} columns", _HEADER, [*rows, *more])
+
+
+_HEADER = ("column", "type", "in training", "a missing value")
+_MOST_VALUES = 6
+
+
+def _values_of(column: Column) -> str:
+    if column.categories is not None:
+        n_more = len(column.categories) - _MOST_VALUES
+        listed = ", ".join(str(value)[:40] for value in column.categories[:_MOST_VALUES])
+        return f"{listed} and {n_more} more" if n_more > 0 else listed
+    if column.minimum is None or column.maximum is None:
+        return ""
+    return f"{column.minimum:g} to {column.maximum:g}"
+
+
+def grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table with a header as HTML; every cell is escaped."""
+    left = ' style="text-align:left"'
+    head = "".join(f'<th scope="col"{left}>{escape(name)}</th>' for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td{left}>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    caption = f'<caption style="text-align:left;font-weight:bold">{escape(title)}</caption>'
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def table(title: str, rows: list[tuple[str, str]]) -> str:

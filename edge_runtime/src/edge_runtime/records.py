@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = ["field", "record"]
 
+MAX_VALUE_LENGTH = 60
+"""Characters of one field in the repr of a record: golden rows alone would fill a screen."""
+
 if TYPE_CHECKING:
     from dataclasses import dataclass as record
     from dataclasses import field
@@ -75,9 +78,11 @@ def _add_methods(cls: Any, types: dict[str, Any], defaults: dict[str, Any]) -> A
         for name, value in zip(names, values, strict=True):
             set_field(self, name, value)
 
+    own_repr = cls.__dict__.get("__repr__", __repr__)
     members: dict[str, Any] = {"__match_args__": names, "__dataclass_fields__": _Fields(types)}
     for method in (__init__, __setattr__, __delattr__, __eq__, __hash__, __repr__, __reduce__):
         members[method.__name__] = method
+    members["__repr__"] = own_repr
     for name, member in members.items():
         setattr(cls, name, member)
     return cls
@@ -134,8 +139,12 @@ def __hash__(self: Any) -> int:  # noqa: N807
 
 
 def __repr__(self: Any) -> str:  # noqa: N807
-    fields = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
+    fields = (f"{name}={_short(repr(getattr(self, name)))}" for name in self.__match_args__)
     return f"{type(self).__qualname__}({', '.join(fields)})"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]}…"
 
 
 def __reduce__(self: Any) -> tuple[Any, ...]:  # noqa: N807

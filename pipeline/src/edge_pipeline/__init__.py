@@ -1,5 +1,19 @@
 """Convert scikit-learn estimators to sealed ONNX files that predict exactly the same.
 
+::
+
+    import edge_pipeline, edge_runtime
+
+    edge_pipeline.export(estimator, X_train, "wine.onnx")      # an estimator that you fitted
+    edge_pipeline.init("wine.csv", target="quality")           # or a table: write a recipe,
+    edge_pipeline.build("models/wine")                         # train it, and write the file
+
+    model = edge_runtime.load("wine.onnx")                     # on the device
+    model.predict_one({"alcohol": 12.5, "pH": 3.2})
+
+In a shell: ``edge-pipeline --help``.  Every error is an :class:`EdgePipelineError` that says what
+was expected, what was found, and what to do.
+
 Names are imported at their first use: ``edge-pipeline --help`` must not wait for scikit-learn.
 """
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge_pipeline.argument_order import recipe_path
 from edge_pipeline.arguments import check_writable
 from edge_pipeline.convert_and_verify import StageTimer
 from edge_pipeline.data.dataset import Dataset, load_dataset
@@ -72,7 +73,7 @@ def build(
     key = None if signing_key is None else as_signing_key(signing_key)
     timer = StageTimer(watcher.stage)
     with timer.stage("read"):
-        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe_path(recipe))
         limits, path = limits_of(recipe), _output_path(output, recipe.name)
         dataset = load_dataset(recipe, table)
         watcher.loaded(dataset)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from edge_runtime.bundle.layout import pack
-from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.manifest import LEVELS, Manifest
 from edge_runtime.bundle.schema import InputLimits
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
+from edge_pipeline.argument_order import check_estimator_and_sample, explain_arguments
 from edge_pipeline.arguments import (
     check_description,
     check_tolerance,
@@ -23,6 +24,7 @@ from edge_pipeline.arguments import (
     score_on_sample,
 )
 from edge_pipeline.conversion.convert import sample_and_rows, sample_for
+from edge_pipeline.conversion.log_probabilities import log_floor
 from edge_pipeline.convert_and_verify import Conversion, StageTimer, complete_rows
 from edge_pipeline.data.baseline import baseline
 from edge_pipeline.data.input_limits import (
@@ -60,6 +62,9 @@ _DISTRIBUTIONS = (
     "scikit-learn",
     "skl2onnx",
 )
+
+LOG_ROWS = 50
+"""Rows on which log probabilities are compared with the logarithms of the probabilities."""
 
 MAX_REPR_LENGTH = 2000
 """Characters of the estimator's repr that the manifest keeps."""
@@ -114,6 +119,17 @@ class ExportResult:
         """The model's task."""
         return self.manifest.task
 
+    def __repr__(self) -> str:
+        outputs = self.manifest.parity.outputs.values()
+        levels = sorted({output.level for output in outputs}, key=LEVELS.index)
+        rows = max((output.rows for output in outputs), default=0)
+        differing = sum(output.differing for output in outputs)
+        return (
+            f"<ExportResult {self.name!r} in {str(self.path)!r}: {self.task}, "
+            f"{self.bundle_bytes:,} bytes, {' and '.join(levels)}, {differing} of {rows:,} rows "
+            f"compared differ{f', {len(self.notes)} notes' if self.notes else ''}>"
+        )
+
     def _repr_html_(self) -> str:
         """Show the report in a notebook, or the manifest where there is no report."""
         if self.report_files is not None:
@@ -143,6 +159,7 @@ class ExportResult:
         }
 
 
+@explain_arguments
 def export(
     estimator: Any,
     X: Any,
@@ -161,7 +178,13 @@ def export(
     input_limits: Mapping[str, Mapping[str, Any]] | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
-    """Convert, verify and seal a fitted estimator.
+    """Convert, verify and seal a fitted estimator: one file that predicts as the estimator does.
+
+    ::
+
+        result = edge_pipeline.export(estimator, X_train, "wine.onnx")
+        result                          # the file, and the evidence that it predicts the same
+        edge_runtime.load("wine.onnx")  # on the device
 
     Parameters
     ----------
@@ -220,6 +243,7 @@ def export(
     SigningError
         The key cannot be read; nothing is written.
     """
+    check_estimator_and_sample(estimator, X)
     check_description(name, task, version, metrics)
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
@@ -311,6 +335,7 @@ def _manifest_of(
 ) -> Manifest:
     """Write the manifest of *verified*; *description* has the fields that the user can set."""
     schema = with_limits(verified.model.schema, limits_by_column)
+    estimator, sample = conversion.estimator, conversion.sample
     return Manifest(
         schema=schema,
         outputs=verified.model.outputs,
@@ -318,8 +343,9 @@ def _manifest_of(
         parity=verified.parity,
         golden=golden_rows_within_limits(verified.golden, schema),
         requires=requirements(verified.model),
-        estimator=_repr_on_one_line(conversion.estimator),
-        baseline=baseline(conversion.sample),
+        estimator=_repr_on_one_line(estimator),
+        baseline=baseline(sample),
+        log_floor=log_floor(estimator, sample.as_trained(sample.table.head(LOG_ROWS))),
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         **description,
     )

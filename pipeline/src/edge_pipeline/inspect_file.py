@@ -14,12 +14,15 @@ import onnx
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Manifest
 
+from edge_pipeline.short_repr import short_repr
+
 if TYPE_CHECKING:
     from edge_pipeline.evaluation.report.measurements import Evaluation
 
 __all__ = ["Inspection", "inspect"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Inspection:
     """A sealed file as it is on disk.

@@ -363,3 +363,21 @@ def test_swapped_arguments_get_a_hint(run: Run, bundle_file: Path, tmp_path: Pat
     rows.write_bytes(GOOD)
     code, _, err = run("predict", rows, bundle_file)
     assert (code, "name the model first" in err) == (1, True)
+
+
+def test_digits_round_numbers_and_keep_labels(run: Run, bundle_file: Path) -> None:
+    exact = run("predict", bundle_file, "--proba", stdin=GOOD)[1].splitlines()
+    code, out, _ = run("predict", bundle_file, "--proba", "--digits", "2", stdin=GOOD)
+    assert code == 0
+    for line, exact_line in zip(out.splitlines()[1:], exact[1:], strict=True):
+        number, label, *probabilities = line.split(",")
+        exact_number, exact_label, *values = exact_line.split(",")
+        assert (number, label) == (exact_number, exact_label)
+        assert probabilities == [repr(round(float(value), 2)) for value in values]
+
+
+@pytest.mark.parametrize("digits", ["-1", "two", "18", "1.5"])
+def test_digits_that_make_no_sense_are_refused(run: Run, bundle_file: Path, digits: str) -> None:
+    code, _, err = run("predict", bundle_file, f"--digits={digits}", stdin=GOOD)
+    assert code == 2
+    assert "expected 0 to 17 decimals" in err

@@ -40,7 +40,14 @@ __all__ = [
     "cell_to_json",
 ]
 
-METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
+METHODS = (
+    "predict",
+    "predict_proba",
+    "predict_log_proba",
+    "decision_function",
+    "score_samples",
+    "transform",
+)
 """The methods of a scikit-learn estimator that a bundle can serve."""
 
 LEVELS = ("proven", "bounded", "probed")
@@ -175,6 +182,9 @@ class Manifest:
         Metric name to its value on the test rows.
     limits
         Limit name to the bound that the build had to meet.
+    log_floor
+        The estimator's ``predict_log_proba`` is the logarithm of ``predict_proba``, and of this
+        number where a probability is 0.  None when it has another formula or no such method.
     """
 
     name: str
@@ -191,6 +201,11 @@ class Manifest:
     baseline: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
+    log_floor: float | None = None
+
+    def __repr__(self) -> str:
+        n_columns, methods = len(self.schema.columns), ", ".join(o.name for o in self.outputs[:6])
+        return f"<Manifest {self.name!r}: {self.task}, {n_columns} columns, {methods}>"
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain JSON values."""
@@ -225,6 +240,7 @@ class Manifest:
             "baseline": {name: dict(values) for name, values in self.baseline.items()},
             "metrics": dict(self.metrics),
             "limits": dict(self.limits),
+            **({} if self.log_floor is None else {"log_floor": self.log_floor}),
         }
 
     def to_bytes(self) -> bytes:
@@ -273,7 +289,7 @@ class Manifest:
                 "baseline": dict(baseline),
                 "metrics": dict(metrics),
                 "limits": dict(limits),
-            } if len(value) == 14 and outputs:
+            } if len(value) == 14 + ("log_floor" in value) and outputs:
                 return cls(
                     name=name,
                     version=whole_number(version, "version", minimum=1),
@@ -289,6 +305,7 @@ class Manifest:
                     baseline={key: numbers_by_name(item) for key, item in baseline.items()},
                     metrics=numbers_by_name(metrics),
                     limits=numbers_by_name(limits),
+                    log_floor=_log_floor(value.get("log_floor")),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
@@ -305,6 +322,12 @@ def cell_to_json(value: Any) -> Cell:
 def cell_from_json(value: Cell) -> str | float | int | bool:
     """Read a numeric cell that :func:`cell_to_json` wrote; the caller reads strings itself."""
     return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
+
+
+def _log_floor(value: Any) -> float | None:
+    if value is None or (type(value) in (int, float) and 0 <= value < 1):
+        return None if value is None else float(value)
+    raise IntegrityError(f"manifest: log_floor must be a number from 0 to 1, found {value!r:.80}")
 
 
 def _parity(tolerance: float, evidence: dict[str, Any]) -> Parity:

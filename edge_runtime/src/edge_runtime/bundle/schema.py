@@ -241,6 +241,16 @@ class Schema:
     derived: tuple[Derived, ...] = ()
     ignored: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{column.name[:20]}: {column.type}" for column in self.columns[:6])
+        n_more = len(self.columns) - 6
+        return f"<Schema {self.kind}: {listed}{f' and {n_more} more' if n_more > 0 else ''}>"
+
+    def _repr_html_(self) -> str:
+        from edge_runtime.notebook_html import schema_as_html  # only notebooks need it
+
+        return schema_as_html(self)
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Column names in training order."""

@@ -15,6 +15,9 @@ from edge_runtime.inputs.tables import ExtraColumns
 
 __all__ = ["parse"]
 
+MAX_DIGITS = 17
+"""Decimals of a number between 0 and 1 that float64 can hold."""
+
 MAX_JOBS = 64
 """More processes than any small device has cores for."""
 
@@ -138,10 +141,7 @@ def _add_predict(commands: Any) -> None:
     output.add_argument(
         "--proba", action="store_true", help="add the probability of every class to the prediction"
     )
-    predict.add_argument("--json", action="store_true", help="print JSON lines")
-    predict.add_argument(
-        "--flags", action="store_true", help="add a column that names cells outside training"
-    )
+    _add_number_options(predict)
     predict.add_argument(
         "--errors",
         metavar="FILE",
@@ -155,6 +155,19 @@ def _add_predict(commands: Any) -> None:
         help="refuse or ignore columns that the model does not know (default: refuse)",
     )
     _add_input_options(predict)
+
+
+def _add_number_options(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("--json", action="store_true", help="print JSON lines")
+    predict.add_argument(
+        "--flags", action="store_true", help="add a column that names cells outside training"
+    )
+    predict.add_argument(
+        "--digits",
+        type=_digits,
+        metavar="N",
+        help="round to N decimals (default: exact)",
+    )
 
 
 def _add_input_options(predict: argparse.ArgumentParser) -> None:
@@ -228,6 +241,12 @@ def _rows(text: str) -> int:
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_JOBS):
         raise argparse.ArgumentTypeError(f"expected 1 to {MAX_JOBS} processes, found {text!r}")
+    return int(text)
+
+
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_DIGITS):
+        raise argparse.ArgumentTypeError(f"expected 0 to {MAX_DIGITS} decimals, found {text!r}")
     return int(text)
 
 

@@ -8,6 +8,7 @@ command prints.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -105,11 +106,44 @@ def print_line(text: str = "") -> None:
 
 
 def print_table(lines: Iterable[tuple[str, str]]) -> None:
-    """Print pairs of a name and a value in two columns."""
-    rows = [(printable(name), value) for name, value in lines]
+    """Print pairs of a name and a value in two columns.
+
+    On a terminal, long values continue below their column, and a verdict is green or red.
+    """
+    rows = [(printable(name), printable(value)) for name, value in lines]
     width = max(len(name) for name, _ in rows)
+    columns = _terminal_columns()
     for name, value in rows:
-        print_line(f"{name:<{width}}  {value}")
+        text = f"{name:<{width}}  {value}"
+        if columns and len(text) > columns:
+            import textwrap  # 1 ms, which a pipe need not wait for
+
+            text = textwrap.fill(
+                text, columns, subsequent_indent=" " * (width + 2), break_on_hyphens=False
+            )
+        print(_coloured(text, value) if columns and name in _COLOURED else text)
+
+
+_COLOURED = ("verdict", "broken", "warning")
+_MIN_COLUMNS = 40
+
+
+def _terminal_columns() -> int:
+    """Return the width of the terminal; 0 for a file, a pipe or a very narrow terminal."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return 0
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+    return columns if columns >= _MIN_COLUMNS else 0
+
+
+def _coloured(text: str, value: str) -> str:
+    """Colour *text* green where *value* says OK, otherwise red (no-color.org: not always)."""
+    if os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{32 if value.startswith('OK') else 31}m{text}\x1b[0m"
 
 
 def print_json(value: Any) -> None:

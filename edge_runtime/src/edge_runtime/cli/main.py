@@ -182,6 +182,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             encoding=arguments.encoding,
             jobs=arguments.jobs,
             flags=arguments.flags,
+            digits=arguments.digits,
         )
     )
 

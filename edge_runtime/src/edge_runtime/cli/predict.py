@@ -11,6 +11,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
 from edge_runtime.cli.console import json_text, note, number_of, progress
 from edge_runtime.cli.csv_reader import CsvReader
@@ -55,6 +57,7 @@ class PredictOptions:
     encoding: str
     jobs: int = 1
     flags: bool = False
+    digits: int | None = None
 
 
 def predict(options: PredictOptions) -> int:
@@ -204,9 +207,24 @@ class _Tally:
 def _methods(model: Model, options: PredictOptions) -> dict[str, Callable[[Any], Any]]:
     """Return the calls that give the output's columns, by name."""
     methods = {name: getattr(model, name) for name in _method_names(model, options)}
+    if options.digits is not None:
+        methods = {name: _rounded(call, options.digits) for name, call in methods.items()}
     if options.flags:
         methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
     return methods
+
+
+def _rounded(method: Callable[[Any], Any], digits: int) -> Callable[[Any], Any]:
+    """Make a call that rounds the floats which *method* gives; labels stay as they are."""
+
+    def round_array(array: Any) -> Any:
+        return np.round(array, digits) if array.dtype.kind == "f" else array
+
+    def call(table: Any) -> Any:
+        arrays = method(table)
+        return list(map(round_array, arrays)) if isinstance(arrays, list) else round_array(arrays)
+
+    return call
 
 
 def _method_names(model: Model, options: PredictOptions) -> tuple[str, ...]:

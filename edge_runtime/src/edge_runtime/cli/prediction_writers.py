@@ -93,6 +93,7 @@ class JsonWriter:
 _NAMES = {
     "predict": ("prediction", "prediction"),
     "predict_proba": ("probability", "probabilities"),
+    "predict_log_proba": ("log_probability", "log_probabilities"),
 }
 """Names in CSV and in JSON, for methods whose values have another name."""
 
@@ -153,9 +154,9 @@ def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]
 
 
 def _labels(manifest: Manifest, method: str, target: int | None, width: int) -> Sequence[Any]:
-    """Return the classes of predict_proba's columns; empty if the manifest does not name them."""
+    """Return the classes of the columns of probabilities; empty if the manifest names none."""
     labels: Sequence[Any] = manifest.classes.get("predict", ())
-    if method != "predict_proba" or not labels:
+    if method not in ("predict_proba", "predict_log_proba") or not labels:
         return ()
     if target is not None:
         labels = labels[target] if target < len(labels) else ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from edge_runtime.bundle.manifest import Output
+from edge_runtime.bundle.manifest import Manifest, Output
 from edge_runtime.bundle.schema import NUMBERS
 from edge_runtime.engine.outputs import drop_second_axis, labels_at, to_trained_dtype
 from edge_runtime.engine.planner import QueryPlanner, join_slices
@@ -25,7 +25,7 @@ from edge_runtime.inputs.tables import InputReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Predictions", "table_predictor"]
+__all__ = ["Predictions", "log_predictor", "logarithms", "table_predictor"]
 
 Predictions: TypeAlias = "NDArray[Any] | list[NDArray[Any]]"
 
@@ -69,6 +69,28 @@ def table_predictor(
         return predict_block(X, shape[0])
 
     return predict
+
+
+def log_predictor(
+    predict_proba: Callable[[Any], Predictions], manifest: Manifest
+) -> Callable[[Any], Predictions]:
+    """Make the function from a table to the logarithms of its probabilities."""
+
+    def predict_log_proba(X: Any) -> Predictions:
+        arrays = predict_proba(X)
+        if isinstance(arrays, list):
+            return [logarithms(array, manifest) for array in arrays]
+        return logarithms(arrays, manifest)
+
+    return predict_log_proba
+
+
+def logarithms(probabilities: NDArray[Any], manifest: Manifest) -> NDArray[Any]:
+    """Take logarithms as scikit-learn: of the manifest's floor where a probability is zero."""
+    floor = manifest.log_floor or 0.0
+    with np.errstate(divide="ignore"):
+        result: NDArray[Any] = np.log(np.where(probabilities == 0.0, floor, probabilities))
+    return result.astype(probabilities.dtype, copy=False)
 
 
 def _block_predictor(

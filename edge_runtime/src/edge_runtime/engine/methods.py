@@ -1,13 +1,173 @@
-"""Read from a manifest which outputs of the graph belong to which method of the estimator."""
+"""Read from a manifest the methods and fitted attributes that the trained estimator had."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from edge_runtime.bundle.manifest import METHODS, Manifest, Output
-from edge_runtime.errors import IntegrityError
+from edge_runtime.bundle.schema import Schema
+from edge_runtime.errors import IntegrityError, MethodNotAvailableError
 
-__all__ = ["class_labels", "outputs_by_method"]
+__all__ = ["EstimatorInterface", "available_if_trained", "class_labels", "outputs_by_method"]
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class _AvailableIf:
+    """Hide a method on models whose estimator lacked it, as scikit-learn's ``available_if``."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self._trained_name = function.__name__.removesuffix("_one")
+
+    def __get__(self, model: Any, owner: type | None = None) -> Any:
+        if model is None:
+            return self._function
+        if self._trained_name not in model._outputs:
+            model._check_available(self._trained_name)
+        return self._function.__get__(model, owner)
+
+
+def available_if_trained(function: _Method) -> _Method:
+    """Show a method of the model only if the trained estimator had it."""
+    return cast("_Method", _AvailableIf(function))
+
+
+class EstimatorInterface:
+    """The attributes of the fitted estimator, and its methods for one row; Model inherits them.
+
+    Attributes
+    ----------
+    manifest
+        The manifest in the bundle.
+    """
+
+    manifest: Manifest
+    _outputs: dict[str, tuple[Output, ...]]
+    _classes: tuple[Any, ...] | None
+    _rows: dict[str, Callable[[Any], Any]]
+    _row: Callable[[str], Callable[[Any], Any]]
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        """The model's version, which grows with every release."""
+        return self.manifest.version
+
+    @property
+    def schema(self) -> Schema:
+        """The columns of a row: names, types and allowed values."""
+        return self.manifest.schema
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the estimator's methods that this model has."""
+        return tuple(self._outputs)
+
+    @property
+    def classes_(self) -> Any:
+        """Class labels in the order of predict_proba's columns; a list of arrays for targets."""
+        labels = self.manifest.classes.get("predict")
+        if labels is None:
+            raise self._lacks("classes_")
+        if labels and isinstance(labels[0], list):
+            return [np.array(labels_of_target) for labels_of_target in labels]
+        return np.array(labels, dtype=self._outputs["predict"][0].dtype)
+
+    @property
+    def feature_names_in_(self) -> Any:
+        """Names of the columns that the model reads, in the order of training."""
+        if self.schema.kind != "table":
+            raise self._lacks("feature_names_in_")
+        return np.array(self.schema.names, dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the model reads."""
+        if self.schema.loose:
+            raise self._lacks("n_features_in_")
+        return len(self.schema.columns)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of targets that ``predict`` gives for each row."""
+        self._check_available("predict")
+        rows = self.manifest.golden.answers.get(self._outputs["predict"][0].name) or [0]
+        return len(rows[0]) if isinstance(rows[0], list | tuple) else len(self._outputs["predict"])
+
+    @available_if_trained
+    def predict_log_proba_one(self, row: Any) -> tuple[Any, dict[Any, float]]:
+        """Predict for one row, and every class's log probability; see :meth:`predict_proba_one`."""
+        label, values = (self._rows.get("predict_log_proba") or self._row("predict_log_proba"))(row)
+        if self._outputs["predict_log_proba"][0].method == "predict_proba":
+            from edge_runtime.engine.batch import logarithms
+
+            values = logarithms(np.array(values), self.manifest).tolist()
+        return label, dict(zip(self._classes or (), values, strict=True))
+
+    @available_if_trained
+    def decision_function_one(self, row: Any) -> Any:
+        """Compute the confidence scores of one row: a float, or a list of them."""
+        return (self._rows.get("decision_function") or self._row("decision_function"))(row)
+
+    @available_if_trained
+    def score_samples_one(self, row: Any) -> Any:
+        """Compute the score of one row: a float."""
+        return (self._rows.get("score_samples") or self._row("score_samples"))(row)
+
+    @available_if_trained
+    def transform_one(self, row: Any) -> Any:
+        """Transform one row to a list of numbers or strings."""
+        return (self._rows.get("transform") or self._row("transform"))(row)
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        n_columns = len(m.schema.columns)
+        return (
+            f"<{type(self).__name__} {m.name!r} version {m.version}: {m.task}, {n_columns} "
+            f"column{'s' * (n_columns != 1)}, {', '.join(self._outputs)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from edge_runtime.notebook_html import as_html  # only notebooks need it
+
+        return as_html(self.manifest)
+
+    def _lacks(self, attribute: str) -> MethodNotAvailableError:
+        return MethodNotAvailableError(
+            f"{self.manifest.name!r} has no {attribute}, as the trained estimator had none"
+        )
+
+    def _check_available(self, method: str) -> None:
+        if method in self._outputs:
+            return
+        remedy = ""
+        if method == "predict_log_proba" and "predict_proba" in self._outputs:
+            remedy = "; numpy.log of predict_proba gives logarithms"
+        raise MethodNotAvailableError(
+            f"{self.manifest.name!r} has no {method}, as the trained estimator had none; it has "
+            f"{', '.join(self._outputs)}{remedy}"
+        )
+
+    def _no_predict(self, row: Any) -> Any:
+        self._check_available("predict")
+        raise MethodNotAvailableError("predict gives several arrays; use predict([row])")
+
+    def _no_proba(self, row: Any) -> Any:
+        self._check_available("predict")
+        self._check_available("predict_proba")
+        raise MethodNotAvailableError(
+            "predict_proba gives an array for each target; use predict_proba([row])"
+        )
 
 
 def class_labels(manifest: Manifest) -> tuple[Any, ...] | None:
@@ -34,4 +194,6 @@ def outputs_by_method(manifest: Manifest) -> dict[str, tuple[Output, ...]]:
             if [output.item for output in outputs] != list(range(len(outputs))):
                 raise IntegrityError(f"manifest: the outputs of {method} are not numbered from 0")
         by_method[method] = tuple(outputs)
+        if method == "predict_proba" and manifest.log_floor is not None:
+            by_method["predict_log_proba"] = by_method[method]  # the device takes the logarithm
     return by_method

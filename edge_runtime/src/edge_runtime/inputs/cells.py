@@ -30,6 +30,7 @@ EXACT_INTEGERS = 2**53
 NAN = math.nan
 
 _LONG_BITS = 10_000
+_MOST_LISTED = 5
 
 _NUMPY = (np.generic, np.ndarray)
 _NEVER_MISSING = (str, bytes, list, tuple, dict, np.ndarray, complex, np.complexfloating)
@@ -91,8 +92,10 @@ def _to_text(value: Any, column: Column, row: int | None) -> str:
             row=row,
             column=column.name,
         )
+    seen = ", ".join(repr(text)[:20] for text in (column.categories or ())[:_MOST_LISTED])
+    remedy = f"pass a str, as in training: {seen}" if seen else "pass it as str"
     raise InputError(
-        f"expected text, found {_describe_safely(value)}; pass it as str",
+        f"expected text, found {_describe_safely(value)}; {remedy}",
         row=row,
         column=column.name,
     )
@@ -164,8 +167,11 @@ def _to_float(value: Any, column: Column, row: int | None) -> float:
         )
     if is_missing(value):
         return NAN
+    expected, remedy = "a number", "pass it as float or int"
+    if column.type == "bool":
+        expected, remedy = "true or false", "pass True or False"
     raise InputError(
-        f"expected a number, found {_describe_safely(value)}; pass it as float or int",
+        f"expected {expected}, found {_describe_safely(value)}; {remedy}",
         row=row,
         column=column.name,
     )

@@ -73,9 +73,10 @@ def number_column(cells: Cells, column: Column) -> NDArray[Any]:
         if not len(cells):
             return np.empty(0)
         type_name = _KIND_NAMES.get(kind, "extended-precision numbers")
+        is_flag = column.type == "bool"
         raise InputError(
-            f"expected numbers, found {type_name} (dtype {cells.dtype}); convert the column to "
-            "float64",
+            f"expected {'true or false' if is_flag else 'numbers'}, found {type_name} "
+            f"(dtype {cells.dtype}); convert the column to {'bool' if is_flag else 'float64'}",
             column=column.name,
         )
     numbers = whole_numbers_to_float64(cells, (column,))

@@ -248,9 +248,10 @@ class RowReader:
             return (row,)
         if isinstance(row, np.ndarray):
             if row.ndim != 1:
+                is_one = row.ndim == 2 and len(row) == 1
                 raise InputError(
                     f"expected one row, a 1-d array of {self._width}, found shape {row.shape}; "
-                    "for several rows use predict"
+                    + ("pass row[0]" if is_one else "for several rows use predict")
                 )
             row = unmasked(row)
         elif hasattr(row, "columns") or hasattr(row, "column_names"):

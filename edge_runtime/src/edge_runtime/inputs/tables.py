@@ -83,6 +83,12 @@ class InputReader:
         )
         self.takes_missing = all(column.missing for column in self._numeric)
 
+    def with_extra_columns(self, extra_columns: ExtraColumns | None) -> InputReader:
+        """Return a reader that treats extra columns so; None keeps the treatment."""
+        if extra_columns is None or extra_columns == self.extra_columns:
+            return self
+        return InputReader(self.schema, extra_columns=extra_columns)
+
     def check_block(self, block: NDArray[Any]) -> None:
         """Refuse the first invalid cell of a float64 *block*, where all columns are numeric.
 
@@ -321,6 +327,11 @@ def quantity(number: int, noun: str) -> str:
 
 def _cells(column: Any) -> Cells:
     """Return a column of a data frame or a dict of columns as an array or a list."""
+    if isinstance(column, np.generic) or (isinstance(column, np.ndarray) and not column.ndim):
+        raise InputError(
+            f"expected a column of cells, found one {kind_name(column)}; for one row use "
+            "predict_one(row)"
+        )
     if isinstance(column, np.ndarray):
         return unmasked(column)
     if hasattr(column, "to_numpy"):  # pandas, polars and pyarrow

@@ -49,19 +49,14 @@ def init_command(
     TABLE is a file (CSV, Parquet, Arrow, .npz), or the name of a data set that scikit-learn ships.
     An existing recipe is never overwritten.
     """
+    from edge_pipeline.data.profile_table import HEADER, column_rows  # not for --help
+
     result = edge_pipeline.init(table, output, target=target or None, task=task, name=name)
     if as_json:
         display.show_json(result.to_json())
         return
     description = result.description
-    rows = []
-    for column in description.columns:
-        role = "target" if column.name in description.targets else column.left_out and "left out"
-        note = "; ".join(filter(None, [column.left_out, *column.notes]))
-        note = note or f"such as {', '.join(column.examples)}"
-        missing = str(column.missing) if column.missing else ""
-        rows.append((column.name, column.kind, missing, str(column.distinct), role, note))
-    display.show_table(("column", "type", "missing", "different", "", ""), rows)
+    display.show_table(HEADER, column_rows(description))
     lines = [("rows", str(description.rows)), ("task", description.task)]
     lines += [
         ("label " + label, str(count)) for label, count in list(description.balance.items())[:10]

@@ -13,6 +13,7 @@ from edge_runtime.vectorizers.specification import Derived, Entries
 from numpy.typing import NDArray
 from sklearn.feature_extraction.image import PatchExtractor
 
+from edge_pipeline.argument_order import check_estimator_and_sample
 from edge_pipeline.conversion.accepted_columns import allow_missing_values
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
@@ -29,6 +30,7 @@ from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.data.zeros import Zeros
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["OnnxModel", "convert", "convert_sample", "sample_and_rows", "sample_for"]
 
@@ -39,6 +41,7 @@ LARGEST_LABEL = 2**63 - 1
 """Largest int64: onnxruntime reads and returns integers as int64."""
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class OnnxModel:
     """A converted estimator, not verified yet.
@@ -101,6 +104,7 @@ def convert(
     ConversionError
         *X* cannot be described, or the estimator is not fitted.
     """
+    check_estimator_and_sample(estimator, X)
     sample = sample_for(estimator, X)
     return convert_sample(estimator, sample, MissingPolicy.read(missing, sample.schema.names))
 
@@ -307,7 +311,8 @@ def _tensors_of_methods(
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield each method, its output for the first rows, and its tensors.
 
-    A method that scikit-learn draws at random is left out, unless there is no other.
+    A method that scikit-learn draws at random is left out, unless there is no other; so are log
+    probabilities of a subclass that no converter knows.
     """
     random_method: UnsupportedEstimatorError | None = None
     count = 0
@@ -315,7 +320,7 @@ def _tensors_of_methods(
         try:
             tensors = context.call(estimator, method, X)
         except UnsupportedEstimatorError as error:
-            if not error.is_random:
+            if not error.is_random and method != "predict_log_proba":
                 raise
             random_method = random_method or error
         else:

@@ -9,6 +9,7 @@ import numpy as np
 from edge_runtime.bundle.manifest import METHODS
 from numpy.typing import NDArray
 
+from edge_pipeline.conversion.log_probabilities import has_own_formula
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError
 
@@ -27,7 +28,12 @@ def methods_of(estimator: Any) -> tuple[str, ...]:
         raise ConversionError(
             f"{estimator.__name__} is a class; expected a fitted estimator, an instance of it"
         )
-    methods = tuple(method for method in METHODS if hasattr(estimator, method))
+    methods = tuple(
+        method
+        for method in METHODS
+        if hasattr(estimator, method)
+        and (method != "predict_log_proba" or has_own_formula(estimator))
+    )
     if not methods:
         raise ConversionError(
             f"{type(estimator).__name__} has none of {', '.join(METHODS)}: it cannot predict new "

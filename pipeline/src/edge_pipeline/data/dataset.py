@@ -29,10 +29,12 @@ from edge_pipeline.data.splits import Rows, split, take_rows, time_keys
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.data.targets import check_target
 from edge_pipeline.errors import ConversionError, DatasetError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["Dataset", "is_dates", "load_dataset"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class Dataset:
     """The rows of one build.

@@ -18,6 +18,7 @@ from edge_pipeline.data.imports import join_names, missing_column
 from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.data.tables import infer_type, plain_columns
 from edge_pipeline.errors import DatasetError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["ColumnDescription", "TableDescription", "describe_table"]
 
@@ -39,6 +40,7 @@ LEAK_ROWS = 2000
 _ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|row|key)$|(?<=[a-z])I[Dd]$", re.I)
 
 
+@short_repr
 @dataclass(frozen=True)
 class ColumnDescription:
     """The profile of one column.
@@ -96,6 +98,19 @@ class TableDescription:
     balance: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     layout: Layout | None = None
+
+    def __repr__(self) -> str:
+        target = f", target {', '.join(self.targets)}" if self.targets else ""
+        return (
+            f"<TableDescription {self.source!r:.80}: {self.rows:,} rows, {len(self.columns)} "
+            f"columns, {self.task}{target:.80}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show the columns in a notebook."""
+        from edge_pipeline.data.profile_table import as_html
+
+        return as_html(self)
 
     @property
     def features(self) -> tuple[ColumnDescription, ...]:

@@ -36,6 +36,7 @@ from edge_pipeline.data.recipe_schema import (
     ValidationTable,
 )
 from edge_pipeline.errors import RecipeError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["BUNDLED_DATASETS", "FILE_NAME", "Recipe", "read_recipe"]
 
@@ -47,6 +48,7 @@ def _preset_or_table(value: Any) -> Any:
     return {"preset": value} if isinstance(value, str) else value
 
 
+@short_repr
 class Recipe(BaseModel):
     """Everything that decides what a model is: the same recipe and table give the same bytes.
 

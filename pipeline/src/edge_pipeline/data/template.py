@@ -19,6 +19,7 @@ from edge_pipeline.data.profile import TableDescription, describe_source
 from edge_pipeline.data.recipe import FILE_NAME, read_recipe
 from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.errors import DatasetError, RecipeError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["InitResult", "init"]
 
@@ -32,6 +33,7 @@ MAX_LABELS_LISTED = 6
 """Most labels listed in the comment beside the task."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class InitResult:
     """The recipe that was written, and the profile of its table.

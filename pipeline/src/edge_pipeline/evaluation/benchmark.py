@@ -59,6 +59,24 @@ class BenchComparison:
     second: BenchResult
     ratios: Mapping[int, Ratio]
 
+    def __repr__(self) -> str:
+        ratio = next(iter(self.ratios.values()))
+        return (
+            f"<BenchComparison: one row {self.first.latency_us_p50:.1f} us and "
+            f"{self.second.latency_us_p50:.1f} us, ratio {ratio.median:.2f}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Show both files, and the ratio for each size of a batch, in a notebook."""
+        from edge_runtime.notebook_html import grid
+
+        lines = zip(self.first.lines(), self.second.lines(), strict=True)
+        rows = [(name, value, other, "") for (name, value), (_, other) in lines]
+        for size, ratio in self.ratios.items():
+            name = "predict_one" if not size else f"batch of {size:,}"
+            rows.append((name, "", "", f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"))
+        return grid("bench of two files", ("", "first", "second", "second / first"), rows)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {

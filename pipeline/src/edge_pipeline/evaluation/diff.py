@@ -26,6 +26,7 @@ from edge_pipeline.evaluation.predictions import (
     take_rows,
 )
 from edge_pipeline.evaluation.schema_changes import schema_changes
+from edge_pipeline.short_repr import short_repr
 
 __all__ = ["ChangedRow", "Comparison", "compare"]
 
@@ -75,6 +76,7 @@ class ChangedRow(NamedTuple):
         return all(c is not None and c >= CONFIDENT for c in confidences)
 
 
+@short_repr
 @dataclass(frozen=True)
 class Comparison:
     """The differences between two sealed files' predictions for the same rows.

@@ -69,6 +69,25 @@ class BenchResult:
     load_ms: float
     batches: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<BenchResult: {', '.join(f'{name} {value}' for name, value in self.lines())}>"
+
+    def _repr_html_(self) -> str:
+        """Show the figures in a notebook."""
+        from edge_runtime.notebook_html import table
+
+        return table("bench", self.lines())
+
+    def lines(self) -> list[tuple[str, str]]:
+        """List the name and the value of each figure, with its unit."""
+        return [
+            ("one row", f"{self.latency_us_p50:.1f} us"),
+            ("99 % of rows within", f"{self.latency_us_p99:.1f} us"),
+            ("file", f"{self.model_bytes:,} bytes"),
+            ("peak memory", f"{self.peak_memory_mb:.1f} MiB"),
+            ("loading", f"{self.load_ms:.1f} ms"),
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {**asdict(self), "batches": {str(size): dict(q) for size, q in self.batches.items()}}

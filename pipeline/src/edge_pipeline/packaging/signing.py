@@ -19,6 +19,7 @@ from edge_runtime.trust.public_key import PublicKey
 
 import edge_runtime
 from edge_pipeline.errors import SigningError
+from edge_pipeline.short_repr import short_repr
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -96,6 +97,7 @@ class SigningKey:
         return cls(key)
 
 
+@short_repr
 @dataclass(frozen=True)
 class SignResult:
     """Result of :func:`sign`: the signed file and the key."""

@@ -18,6 +18,7 @@ from edge_pipeline.data.imports import join_names
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.errors import TrainingError
 from edge_pipeline.progress import SILENT, ProgressListener
+from edge_pipeline.short_repr import short_repr
 from edge_pipeline.training.engines import LOCAL, Engine, limit_threads
 from edge_pipeline.training.epochs import report_epochs
 from edge_pipeline.training.estimator_factory import last_step, make_estimator
@@ -43,6 +44,7 @@ class LinearTerms:
     intercept: float
 
 
+@short_repr
 @dataclass(frozen=True)
 class FittedModel:
     """A fitted estimator, with which every later stage compares, and its rows.

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edge_pipeline.short_repr import short_repr
+
 __all__ = ["Candidate", "DeviceFigures", "SearchResult", "pareto_front"]
 
 
@@ -30,6 +32,7 @@ class DeviceFigures:
     peak_memory_mb: float
 
 
+@short_repr
 @dataclass(frozen=True)
 class Candidate:
     """A set of parameters, with its score on the folds.
@@ -77,6 +80,7 @@ class Candidate:
         }
 
 
+@short_repr
 @dataclass(frozen=True)
 class SearchResult:
     """The candidates of a search, the best first, and the selected one.

@@ -14,11 +14,13 @@ from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_f
 from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.progress import SILENT, ProgressListener
+from edge_pipeline.short_repr import short_repr
 from edge_pipeline.verification.verify import RefusedRows, verify_model
 
 __all__ = ["VerificationResult", "verify"]
 
 
+@short_repr
 @dataclass(frozen=True)
 class VerificationResult:
     """The evidence of a sealed file that was compared with its estimator once more.

@@ -20,6 +20,7 @@ from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError, ParityError, UnsupportedEstimatorError
 from edge_pipeline.proof.prove import Proof, prove
+from edge_pipeline.short_repr import short_repr
 from edge_pipeline.verification.ambiguous_rows import (
     ALL_AMBIGUOUS,
     ALL_AMBIGUOUS_NOTE,
@@ -59,6 +60,7 @@ class RefusedRows(NamedTuple):
 NO_REFUSED_ROWS = RefusedRows(0, 0)
 
 
+@short_repr
 @dataclass(frozen=True, eq=False)
 class VerifiedModel:
     """A graph that was compared with its estimator; :func:`verify_model` alone makes one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from edge_runtime.bundle.manifest import METHODS
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 
@@ -14,8 +15,6 @@ from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS"]
-
-_METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
 
 
 def _pipeline(method: str) -> Converter:
@@ -100,7 +99,7 @@ def _weighted(context: Context, union: Any, name: str, part: Tensor | Frame) -> 
 
 CONVERTERS: dict[type, Methods] = {
     Pipeline: {
-        **{method: _pipeline(method) for method in _METHODS},
+        **{method: _pipeline(method) for method in METHODS},
         "inverse_transform": _inverse_pipeline,
     },
     ColumnTransformer: {"transform": _column_transformer},

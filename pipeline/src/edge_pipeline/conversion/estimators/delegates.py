@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge_runtime.bundle.manifest import METHODS
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - the halving searches need it
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import (
@@ -16,14 +17,7 @@ from edge_pipeline.conversion.context import Converter, Methods, on_any_dtype
 
 __all__ = ["CONVERTERS"]
 
-_METHODS = (
-    "predict",
-    "predict_proba",
-    "decision_function",
-    "score_samples",
-    "transform",
-    "inverse_transform",
-)
+_METHODS = (*METHODS, "inverse_transform")
 
 
 def _delegate(attribute: str) -> Methods:

@@ -64,14 +64,18 @@ def discriminant_methods(log_posteriors: Converter) -> Methods:
         posteriors: Tensor = log_posteriors(context, model, X)
         return posteriors[:, 1] - posteriors[:, 0] if len(model.classes_) == 2 else posteriors
 
-    def probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+    def log_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
         posteriors = log_posteriors(context, model, X)
-        shifted = posteriors - ops.max_(posteriors, 1, keepdims=True)
-        return ops.exp(shifted - ops.log(ops.sum_(ops.exp(shifted), 1, keepdims=True)))
+        shifted: Tensor = posteriors - ops.max_(posteriors, 1, keepdims=True)
+        return shifted - ops.log(ops.sum_(ops.exp(shifted), 1, keepdims=True))
+
+    def probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+        return ops.exp(log_probabilities(context, model, X))
 
     return {
         "predict": predict_largest(log_posteriors),
         "predict_proba": probabilities,
+        "predict_log_proba": log_probabilities,
         "decision_function": scores,
     }
 

@@ -47,7 +47,8 @@ _SELECTOR: Methods = {"transform": _selected, "inverse_transform": _inverse}
 _ELIMINATOR: Methods = {
     **_SELECTOR,
     **{
-        method: _of_selected(method) for method in ("predict", "predict_proba", "decision_function")
+        method: _of_selected(method)
+        for method in ("predict", "predict_proba", "predict_log_proba", "decision_function")
     },
 }
 

@@ -69,11 +69,18 @@ def _table(values: Any) -> NDArray[np.float64]:
 def _methods(joint_log_likelihood: Converter) -> Methods:
     """Convert the methods of ``_BaseNB`` from *joint_log_likelihood*."""
 
+    def log_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
+        return ops.log_softmax(joint_log_likelihood(context, model, X))
+
     def probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
         # Not softmax: for large logarithms it rounds otherwise than scikit-learn.
-        return ops.exp(ops.log_softmax(joint_log_likelihood(context, model, X)))
+        return ops.exp(log_probabilities(context, model, X))
 
-    return {"predict": predict_largest(joint_log_likelihood), "predict_proba": probabilities}
+    return {
+        "predict": predict_largest(joint_log_likelihood),
+        "predict_proba": probabilities,
+        "predict_log_proba": log_probabilities,
+    }
 
 
 CONVERTERS: dict[type, Methods] = {

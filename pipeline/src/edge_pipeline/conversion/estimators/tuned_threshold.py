@@ -62,7 +62,7 @@ def _of_estimator(method: str) -> Converter:
     )
 
 
-_SCORES: Methods = {method: _of_estimator(method) for method in _AUTO}
+_SCORES: Methods = {method: _of_estimator(method) for method in (*_AUTO, "predict_log_proba")}
 
 CONVERTERS: dict[type, Methods] = {
     FixedThresholdClassifier: {**_SCORES, "predict": _fixed},

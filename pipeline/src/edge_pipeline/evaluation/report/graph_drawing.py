@@ -15,6 +15,8 @@ from statistics import mean
 import onnx
 from edge_runtime.bundle.layout import unpack
 
+from edge_pipeline.short_repr import short_repr
+
 __all__ = ["GraphDrawing", "draw_graph"]
 
 BOX_WIDTH, BOX_HEIGHT = 168, 46
@@ -38,6 +40,7 @@ class _Box:
     kind: str
 
 
+@short_repr
 @dataclass(frozen=True)
 class GraphDrawing:
     """The nodes of a graph as boxes, in the order of execution."""

@@ -11,6 +11,7 @@ from edge_runtime.bundle.atomic_file import write_whole
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edge_pipeline.errors import MeasurementError
+from edge_pipeline.short_repr import short_repr
 
 __all__ = [
     "Calibration",
@@ -177,6 +178,7 @@ class Measurements(BaseModel):
     batches: dict[int, dict[str, float]]
 
 
+@short_repr
 class Evaluation(BaseModel):
     """All content of a report that the sealed file itself does not hold.
 

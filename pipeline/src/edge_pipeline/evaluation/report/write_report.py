@@ -41,6 +41,7 @@ from edge_pipeline.evaluation.report.measurements import (
 )
 from edge_pipeline.evaluation.report.page import SealedFile, render_card, render_page
 from edge_pipeline.evaluation.report.scores import BASELINES
+from edge_pipeline.short_repr import short_repr
 
 if TYPE_CHECKING:
     from edge_pipeline.data.dataset import Dataset
@@ -56,6 +57,7 @@ MAX_CANDIDATES = 20
 """Candidates of a search in the report, the best first."""
 
 
+@short_repr
 @dataclass(frozen=True)
 class ReportFiles:
     """The files of a report, and its evaluation.

@@ -31,6 +31,7 @@ from edge_pipeline.packaging.kit.slim_wheels import prune_wheel
 from edge_pipeline.packaging.kit.targets import Target, find_target
 from edge_pipeline.packaging.kit.wheels import Wheel, required_by
 from edge_pipeline.packaging.model_card import model_components
+from edge_pipeline.short_repr import short_repr
 
 if TYPE_CHECKING:
     from edge_pipeline.evaluation.report.measurements import Evaluation
@@ -48,6 +49,7 @@ _BLOCK_BYTES = 4096
 _TEMPLATES = ("README.txt", "board.sh", "edge.service", "install.sh", "uninstall.sh")
 
 
+@short_repr
 @dataclass(frozen=True)
 class KitPackage:
     """A distribution that a kit installs.
@@ -70,6 +72,7 @@ class KitPackage:
     full_bytes: int
 
 
+@short_repr
 @dataclass(frozen=True)
 class Kit:
     """A kit: its file, and the packages that it installs.
