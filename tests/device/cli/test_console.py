@@ -9,16 +9,18 @@ from edge_runtime.cli.console import print_table
 LINES = [("model", "boats"), ("seal", "word " * 40 + "end"), ("verdict", "OK: it runs")]
 
 
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def use_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make standard output look like a terminal of 60 columns, from inside the test."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((60, 24)))
 
 
-@pytest.mark.usefixtures("terminal")
-def test_long_values_continue_below_their_column(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_values_continue_below_their_column(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_terminal(monkeypatch)
     print_table(LINES)
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines[:-1]) <= 60
@@ -27,19 +29,19 @@ def test_long_values_continue_below_their_column(capsys: pytest.CaptureFixture[s
     assert " ".join(" ".join(lines[1:-1]).split()) == "seal " + "word " * 40 + "end"
 
 
-@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(("verdict", "colour"), [("OK: it runs", 32), ("NOT OK: 1 problem", 31)])
 def test_a_verdict_is_green_or_red(
-    capsys: pytest.CaptureFixture[str], verdict: str, colour: int
+    capsys: pytest.CaptureFixture[str], verdict: str, colour: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    use_terminal(monkeypatch)
     print_table([("verdict", verdict)])
     assert capsys.readouterr().out == f"\x1b[{colour}mverdict  {verdict}\x1b[0m\n"
 
 
-@pytest.mark.usefixtures("terminal")
 def test_no_color_is_respected(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    use_terminal(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
     print_table(LINES[2:])
     assert "\x1b" not in capsys.readouterr().out
@@ -52,7 +54,9 @@ def test_a_file_gets_whole_lines_without_colour(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.usefixtures("terminal")
-def test_a_hostile_value_cannot_colour_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_hostile_value_cannot_colour_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_terminal(monkeypatch)
     print_table([("model", "boats\x1b[31m" + " x" * 60)])
     assert "\x1b" not in capsys.readouterr().out
