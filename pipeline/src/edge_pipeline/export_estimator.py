@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
@@ -40,6 +39,7 @@ from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
+from edge_pipeline.short_repr import estimator_repr
 from edge_pipeline.verification.unverified_manifest import EXACT, requirements
 from edge_pipeline.verification.verify import (
     NO_REFUSED_ROWS,
@@ -65,9 +65,6 @@ _DISTRIBUTIONS = (
 
 LOG_ROWS = 50
 """Rows on which log probabilities are compared with the logarithms of the probabilities."""
-
-MAX_REPR_LENGTH = 2000
-"""Characters of the estimator's repr that the manifest keeps."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +340,7 @@ def _manifest_of(
         parity=verified.parity,
         golden=golden_rows_within_limits(verified.golden, schema),
         requires=requirements(verified.model),
-        estimator=_repr_on_one_line(estimator),
+        estimator=estimator_repr(estimator),
         baseline=baseline(sample),
         log_floor=log_floor(estimator, sample.as_trained(sample.table.head(LOG_ROWS))),
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
@@ -399,12 +396,3 @@ def _without_infinity(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, .
     finite = sample.table[~infinite].reset_index(drop=True)
     rows = X.filter(~infinite) if hasattr(X, "get_columns") else X[~infinite]
     return replace(sample, table=finite), rows, (note,)
-
-
-def _repr_on_one_line(estimator: Any) -> str:
-    """Return ``repr(estimator)`` on one line and without addresses."""
-    try:
-        text = re.sub(r"\s+", " ", repr(estimator))
-    except Exception:  # unpickled from another release, it may lack a parameter that repr reads
-        text = type(estimator).__name__
-    return re.sub(r" at 0x[0-9a-f]+", "", text)[:MAX_REPR_LENGTH]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
-__all__ = ["MAX_VALUE_LENGTH", "short_repr"]
+__all__ = ["MAX_VALUE_LENGTH", "estimator_repr", "short_repr"]
 
 MAX_VALUE_LENGTH = 60
 """Characters of one value: a manifest or a table would fill screens."""
+
+MAX_REPR_LENGTH = 2000
+"""Characters of the estimator's repr that the manifest keeps."""
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -16,6 +20,15 @@ def short_repr(cls: _Class) -> _Class:
     """Give a dataclass or a pydantic model a repr on one line, with long values cut off."""
     cls.__repr__ = _repr  # type: ignore[method-assign, assignment]
     return cls
+
+
+def estimator_repr(estimator: Any) -> str:
+    """Return ``repr(estimator)`` on one line and without addresses."""
+    try:
+        text = re.sub(r"\s+", " ", repr(estimator))
+    except Exception:  # unpickled from another release, it may lack a parameter that repr reads
+        text = type(estimator).__name__
+    return re.sub(r" at 0x[0-9a-f]+", "", text)[:MAX_REPR_LENGTH]
 
 
 def _repr(self: Any) -> str:

@@ -7,6 +7,7 @@ where a probability is too small for float64.  They have converters of their own
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ def log_floor(estimator: Any, rows: Any) -> float | None:
     if averages_logs or has_own_formula(estimator):
         return None
     try:
-        with np.errstate(all="ignore"):
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
             probabilities = _as_list(estimator.predict_proba(rows))
             logarithms = _as_list(estimator.predict_log_proba(rows))
             floor = 0.0
