@@ -15,20 +15,7 @@ import polars as pl
 import pytest
 from edge_pipeline.errors import ConversionError, RecipeError
 from sklearn.compose import make_column_transformer
-from sklearn.discriminant_analysis import (
-    LinearDiscriminantAnalysis,
-    QuadraticDiscriminantAnalysis,
-)
-from sklearn.ensemble import (
-    BaggingClassifier,
-    RandomForestClassifier,
-    VotingClassifier,
-)
 from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
-from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
-from sklearn.neighbors import NearestCentroid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -280,97 +267,6 @@ def test_several_targets_have_a_list_of_classes(
         np.testing.assert_array_equal(got, expected)
     with pytest.raises(edge_runtime.MethodNotAvailableError, match="several arrays"):
         model.predict_log_proba_one(X[0])
-
-
-NUMBERS = RNG.normal(size=(60, 4))
-COUNTS = RNG.integers(0, 5, size=(60, 4)).astype(float)
-TARGETS = (NUMBERS[:, 0] + NUMBERS[:, 1] > 0).astype(int) + (COUNTS[:, 0] > 2)
-
-
-@pytest.mark.parametrize(
-    ("estimator", "X"),
-    [
-        (LogisticRegression(), NUMBERS),
-        (DecisionTreeClassifier(max_depth=3), NUMBERS),
-        (RandomForestClassifier(n_estimators=5), NUMBERS),
-        (BaggingClassifier(DecisionTreeClassifier(max_depth=3), 4), NUMBERS),
-        (LinearDiscriminantAnalysis(), NUMBERS),
-        (QuadraticDiscriminantAnalysis(), NUMBERS),
-        (NearestCentroid(), NUMBERS),
-        (GaussianNB(), NUMBERS),
-        (MultinomialNB(), COUNTS),
-        (ComplementNB(), COUNTS),
-        (BernoulliNB(), NUMBERS),
-        (make_pipeline(StandardScaler(), GaussianNB()), NUMBERS),
-        (GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=2), NUMBERS),
-        (FixedThresholdClassifier(GaussianNB()), NUMBERS),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_log_probabilities_are_those_of_scikit_learn(
-    estimator: Any, X: Any, reload: Callable[..., edge_runtime.Model]
-) -> None:
-    y = TARGETS > 0 if isinstance(estimator, FixedThresholdClassifier) else TARGETS
-    estimator.fit(X, y)
-    model = reload(estimator, X)
-    # Far rows have probabilities below the smallest float64.
-    rows = np.vstack([X, RNG.normal(size=(40, 4)) ** 2, 1e3 * X**2])
-    with np.errstate(divide="ignore"):
-        expected = estimator.predict_log_proba(rows)
-    got = model.predict_log_proba(rows)
-    assert got.dtype == expected.dtype
-    # Relative to the largest magnitude, as verification: the least probabilities are differences.
-    np.testing.assert_allclose(np.exp(got), np.exp(expected), rtol=0, atol=1e-12)
-    likely = expected > np.log(1e-9)
-    np.testing.assert_allclose(got[likely], expected[likely], rtol=1e-9, atol=1e-9)
-    np.testing.assert_array_equal(np.isinf(got), np.isinf(expected))
-    label, by_class = model.predict_log_proba_one(rows[0])
-    assert (label, list(by_class)) == (estimator.predict(rows[:1])[0], estimator.classes_.tolist())
-    np.testing.assert_allclose(list(by_class.values()), got[0], rtol=1e-12)
-
-
-def test_an_estimator_without_log_probabilities_has_none(
-    reload: Callable[..., edge_runtime.Model],
-) -> None:
-    voting = VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft")
-    model = reload(voting.fit(NUMBERS, TARGETS), NUMBERS)
-    assert not hasattr(model, "predict_log_proba_one")
-    with pytest.raises(edge_runtime.MethodNotAvailableError, match=r"numpy.log of predict_proba"):
-        model.predict_log_proba(NUMBERS)
-
-
-def test_an_average_of_log_probabilities_is_no_logarithm_of_an_average(
-    reload: Callable[..., edge_runtime.Model],
-) -> None:
-    """BaggingClassifier of naive Bayes stays finite where every probability is zero."""
-    bagging = BaggingClassifier(GaussianNB(), 3).fit(NUMBERS, TARGETS)
-    assert not hasattr(reload(bagging, NUMBERS), "predict_log_proba")
-
-
-@pytest.mark.parametrize(
-    ("estimator", "method"),
-    [
-        (LogisticRegression(), "decision_function"),
-        (GaussianMixture(2, random_state=0), "score_samples"),
-        (StandardScaler(), "transform"),
-    ],
-)
-def test_every_method_exists_for_one_row(
-    estimator: Any, method: str, reload: Callable[..., edge_runtime.Model]
-) -> None:
-    model = reload(estimator.fit(NUMBERS, TARGETS), NUMBERS)
-    expected = getattr(estimator, method)(NUMBERS)
-    one = getattr(model, f"{method}_one")
-    for row, prediction in zip(NUMBERS, expected, strict=True):
-        np.testing.assert_allclose(one(row), prediction, rtol=1e-9, atol=1e-12)
-    assert type(one(NUMBERS[0])) is (list if expected.ndim == 2 else float)
-    model.close()
-    with pytest.raises(edge_runtime.ModelClosedError):
-        one(NUMBERS[0])
-    with pytest.raises(edge_runtime.ModelClosedError):
-        getattr(model, f"{method}_one")(NUMBERS[0])
-    with pytest.raises(edge_runtime.ModelClosedError):
-        getattr(model, method)(NUMBERS, extra_columns="ignore")
 
 
 MOST_CHARACTERS = 700
