@@ -1,4 +1,4 @@
-"""Every method of the estimator exists on the device, log probabilities and single rows included."""
+"""Every method of the estimator exists on the device, log probabilities too, and for one row."""
 
 from __future__ import annotations
 
