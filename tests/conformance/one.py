@@ -56,7 +56,6 @@ def _compare(case: Case) -> dict[str, Any]:
 
     import edge_runtime
 
-    methods: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.onnx"
         start = time.perf_counter()
@@ -64,16 +63,23 @@ def _compare(case: Case) -> dict[str, Any]:
         seconds = round(time.perf_counter() - start, 2)
         with edge_runtime.load(path) as model:
             level = weakest(e.level for e in model.manifest.parity.outputs.values())
-            for method in methods_of(case.estimator):
-                device, oracle = getattr(model, method), getattr(case.estimator, method)
-                all_rows = oracle(case.unseen), device(case.unseen)
-                pairs = [*_arrays(*all_rows), *_arrays(*_one_row(case, oracle, device))]
-                methods[method] = max(difference_of(*pair) for pair in pairs)
-                for some, none in _arrays(all_rows[1], device(case.unseen[:0])):
-                    assert none.shape == (0, *np.shape(some)[1:]), (
-                        f"{method}: no rows: {none.shape}"
-                    )
-    return {"methods": methods, "level": level, "seconds": seconds}
+            methods = _differences(case, model)
+        with edge_runtime.load(path, engine="numpy") as model:
+            with_numpy = _differences(case, model)
+    return {"methods": methods, "numpy": with_numpy, "level": level, "seconds": seconds}
+
+
+def _differences(case: Case, model: Any) -> dict[str, float]:
+    """Return the largest difference of each method, on all unseen rows, on one, and on none."""
+    methods: dict[str, float] = {}
+    for method in methods_of(case.estimator):
+        device, oracle = getattr(model, method), getattr(case.estimator, method)
+        all_rows = oracle(case.unseen), device(case.unseen)
+        pairs = [*_arrays(*all_rows), *_arrays(*_one_row(case, oracle, device))]
+        methods[method] = max(difference_of(*pair) for pair in pairs)
+        for some, none in _arrays(all_rows[1], device(case.unseen[:0])):
+            assert none.shape == (0, *np.shape(some)[1:]), f"{method}: no rows: {none.shape}"
+    return methods
 
 
 def weakest(levels: Iterable[str]) -> str:

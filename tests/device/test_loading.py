@@ -184,7 +184,9 @@ def test_golden_answers_must_cover_every_output(parts: Parts) -> None:
 
 def test_a_newer_onnxruntime_than_installed_is_asked_for(parts: Parts) -> None:
     with pytest.raises(UnsupportedRuntimeError, match=r"pip install 'onnxruntime>=99\.1'"):
-        edge_runtime.load(parts.sealed(requires=Requirements({"": 21}, "99.1")))
+        edge_runtime.load(
+            parts.sealed(requires=Requirements({"": 21}, "99.1")), engine="onnxruntime"
+        )
 
 
 def test_a_graph_of_an_unknown_operator_set_is_refused(parts: Parts) -> None:

@@ -1,6 +1,7 @@
 """Test broken installations of onnxruntime: each is one error of ours, with its remedy."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +17,11 @@ LOAD = """
 import sys
 import edge_runtime
 try:
-    edge_runtime.load(sys.argv[1])
+    model = edge_runtime.load(sys.argv[1], engine=sys.argv[2])
 except edge_runtime.EdgeRuntimeError as error:
     print(f"{type(error).__name__}: {error}")
 else:
-    print("loaded")
+    print(f"loaded by {model.engine}")
 """
 
 
@@ -135,18 +136,47 @@ BROKEN = {
 def test_a_broken_onnxruntime_is_an_error_of_ours(site: Path, bundle_file: Path, name: str) -> None:
     spoil, words = BROKEN[name]
     spoil(site)
-    result = run(site, "-c", LOAD, bundle_file)
+    result = run(site, "-c", LOAD, bundle_file, "onnxruntime")
     assert result.stderr == ""
     assert result.stdout.startswith("UnsupportedRuntimeError: ")
     assert words in result.stdout
     command = ("-m", "edge_runtime.cli")
-    result = run(site, *command, "check", bundle_file)
+    result = run(site, *command, "check", bundle_file, "--engine", "onnxruntime")
     assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
     assert words in result.stderr
     result = run(site, *command, "doctor")
     assert (result.returncode, result.stderr) == (1, "")
     assert words in result.stdout
     assert "NOT OK: 1 problem" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["an unsupported one over it", "an empty library"])
+@pytest.mark.native("starts many processes")
+def test_numpy_predicts_where_onnxruntime_is_broken(
+    site: Path, bundle_file: Path, name: str
+) -> None:
+    spoil, words = BROKEN[name]
+    spoil(site)
+    result = run(site, "-c", LOAD, bundle_file, "auto")
+    assert result.stdout == "loaded by numpy\n"
+    assert words in result.stderr
+    assert "EngineWarning" in result.stderr
+    result = run(site, "-m", "edge_runtime.cli", "check", bundle_file)
+    assert (result.returncode, len(result.stderr.splitlines())) == (0, 1)
+    assert result.stderr.startswith("edge-runtime: note: ")
+    assert "numpy predicts instead" in result.stderr
+    assert f"numpy {np.__version__} on" in result.stdout
+
+
+@pytest.mark.native("starts many processes")
+def test_numpy_predicts_where_there_is_no_onnxruntime(site: Path, bundle_file: Path) -> None:
+    for folder in site.glob("onnxruntime*"):
+        shutil.rmtree(folder)
+    result = run(site, "-c", LOAD, bundle_file, "auto")
+    assert (result.stdout, result.stderr) == ("loaded by numpy\n", "")
+    result = run(site, "-m", "edge_runtime.cli", "doctor")
+    assert result.returncode == 0
+    assert "numpy predicts" in result.stdout
 
 
 @pytest.mark.parametrize("text", ["", "\0" * 50, "import nothing_like_it\n"])
@@ -167,7 +197,7 @@ def test_a_damaged_numpy_is_one_line_of_the_command(
 
 def test_two_good_distributions_are_a_warning(site: Path, bundle_file: Path) -> None:
     (site / f"onnxruntime_gpu-{onnxruntime.__version__}.dist-info").mkdir()
-    assert run(site, "-c", LOAD, bundle_file).stdout == "loaded\n"
+    assert run(site, "-c", LOAD, bundle_file, "auto").stdout == "loaded by onnxruntime\n"
     result = run(site, "-m", "edge_runtime.cli", "doctor")
     assert result.returncode == 0
     assert "are installed over each other" in result.stdout
@@ -175,4 +205,4 @@ def test_two_good_distributions_are_a_warning(site: Path, bundle_file: Path) -> 
 
 
 def test_a_healthy_onnxruntime_is_fine(site: Path, bundle_file: Path) -> None:
-    assert run(site, "-c", LOAD, bundle_file).stdout == "loaded\n"
+    assert run(site, "-c", LOAD, bundle_file, "auto").stdout == "loaded by onnxruntime\n"

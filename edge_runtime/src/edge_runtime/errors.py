@@ -21,6 +21,7 @@
     ├── MethodNotAvailableError  the trained estimator had no such method
     └── ModelClosedError         the model was used after close()
 
+    EngineWarning                a warning: numpy predicts, because onnxruntime is broken or denied
     OutsideTrainingWarning       a warning: predicted rows lie outside the training data
 
 ``OSError`` passes through unchanged: a missing file raises FileNotFoundError.
@@ -31,6 +32,7 @@ from __future__ import annotations
 __all__ = [
     "BundleError",
     "EdgeRuntimeError",
+    "EngineWarning",
     "FormatVersionError",
     "InferenceError",
     "InputError",
@@ -164,6 +166,10 @@ class MethodNotAvailableError(EdgeRuntimeError, AttributeError):
 
 class ModelClosedError(EdgeRuntimeError):
     """The model was used after it was closed."""
+
+
+class EngineWarning(UserWarning):
+    """onnxruntime is installed and cannot be used, so numpy predicts (``load(engine="auto")``)."""
 
 
 class OutsideTrainingWarning(UserWarning):

@@ -29,6 +29,7 @@ from edge_runtime.errors import (
 )
 
 if TYPE_CHECKING:
+    from edge_runtime.engine.selection import Engine
     from edge_runtime.model import Model
 
 __all__ = ["MANY_ROWS", "IsolationLimits", "try_in_child"]
@@ -63,7 +64,10 @@ class IsolationLimits:
 
 
 def try_in_child(
-    graph: bytes, manifest: Manifest, limits: IsolationLimits | None = None
+    graph: bytes,
+    manifest: Manifest,
+    limits: IsolationLimits | None = None,
+    engine: Engine = "auto",
 ) -> dict[str, Any]:
     """Load a graph in a child process, replay its golden rows, and predict rows of its schema.
 
@@ -92,6 +96,7 @@ def try_in_child(
         # Without "": the child must not import modules from the current folder.
         "path": [*filter(None, sys.path), os.path.dirname(os.path.dirname(__file__))],
         "limits": {**asdict(limits), "memory_bytes": memory},
+        "engine": engine,
         "graph_bytes": len(graph),
     }
     if not sys.executable:
@@ -140,7 +145,7 @@ def serve() -> None:
     _prefer_oom_kill()
     result: dict[str, Any]
     try:
-        rows = _try_model(settings["graph_bytes"])
+        rows = _try_model(settings["graph_bytes"], settings["engine"])
     except MemoryError:  # also as NotEnoughMemoryError
         result = {"error": "MemoryError"}
     except EdgeRuntimeError as error:
@@ -162,13 +167,13 @@ def _lowered_limit(maximum: int, hard: int) -> tuple[int, int]:
     return lower, lower
 
 
-def _try_model(graph_bytes: int) -> dict[str, int]:
+def _try_model(graph_bytes: int, engine: Engine) -> dict[str, int]:
     """Load the model, replay its golden rows, and predict rows of its schema; count the rows."""
     from edge_runtime.model import Model
     from edge_runtime.schema_rows import extreme_rows, typical_rows
 
     graph = sys.stdin.buffer.read(graph_bytes)
-    model = Model.from_parts(graph, Manifest.from_bytes(sys.stdin.buffer.read()))
+    model = Model.from_parts(graph, Manifest.from_bytes(sys.stdin.buffer.read()), engine=engine)
     typical, extreme = typical_rows(model.schema), extreme_rows(model.schema)
     n_refused = 0
     for row in typical:

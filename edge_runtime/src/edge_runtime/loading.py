@@ -12,6 +12,7 @@ from edge_runtime.model import Model
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
+    from edge_runtime.engine.selection import Engine
     from edge_runtime.inputs.tables import ExtraColumns
     from edge_runtime.isolation import IsolationLimits
     from edge_runtime.outside_training import Outside
@@ -26,6 +27,7 @@ def load(
     extra_columns: ExtraColumns = "refuse",
     threads: int = 1,
     outside: Outside = "answer",
+    engine: Engine = "auto",
     trusted_keys: TrustedKeys | TrustStore | Sequence[str | os.PathLike[str] | bytes] | None = None,
     isolate: bool | IsolationLimits = False,
 ) -> Model:
@@ -47,6 +49,11 @@ def load(
         The treatment of rows outside the training data (see :meth:`Model.check_rows`): ``answer``
         predicts them, ``warn`` also gives one OutsideTrainingWarning a call, ``refuse`` raises
         InputError with row and column.
+    engine
+        The library that computes: ``onnxruntime``, or ``numpy`` where onnxruntime does not exist.
+        ``auto`` takes onnxruntime if it is installed, can be imported, and is not a release that
+        predicts wrongly on this CPU.  Otherwise it takes numpy; an EngineWarning says why, unless
+        onnxruntime is not installed.  ``model.engine`` has the result.
     trusted_keys
         Public keys (PEM files or their bytes, or a TrustStore), one of which must have signed the
         file.  None: no signature is checked, and the digest alone finds damage, not malice.
@@ -81,16 +88,18 @@ def load(
             from edge_runtime.isolation import IsolationLimits, try_in_child
 
             limits = isolate if isinstance(isolate, IsolationLimits) else None
-            trial = try_in_child(opened.graph, opened.manifest, limits)
+            trial = try_in_child(opened.graph, opened.manifest, limits, engine)
         location = source if isinstance(source, bytes) else os.path.abspath(source)
-        origin = Origin(location, opened.seal.sha256, extra_columns, threads, keys, outside)
         model = Model.from_parts(
             opened.graph,
             opened.manifest,
             extra_columns=extra_columns,
             threads=threads,
             outside=outside,
-            origin=origin,
+            engine=engine,
+        )
+        model.origin = Origin(
+            location, opened.seal.sha256, extra_columns, threads, keys, outside, model.engine
         )
         model.trial = trial
         return model
@@ -113,7 +122,7 @@ class Origin:
         Absolute path of the file, or its bytes.
     sha256
         The digest in its seal.
-    extra_columns, threads, trusted_keys, outside
+    extra_columns, threads, trusted_keys, outside, engine
         As passed to :func:`load`.
     """
 
@@ -123,6 +132,7 @@ class Origin:
     threads: int
     trusted_keys: TrustedKeys | None
     outside: Outside = "answer"
+    engine: Engine = "auto"
 
     def load(self) -> Model:
         """Load the same model again, with the same checks.
@@ -137,6 +147,7 @@ class Origin:
             extra_columns=self.extra_columns,
             threads=self.threads,
             outside=self.outside,
+            engine=self.engine,
             trusted_keys=self.trusted_keys,
         )
         if model.origin is None or model.origin.sha256 != self.sha256:

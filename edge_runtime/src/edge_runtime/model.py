@@ -15,6 +15,7 @@ from edge_runtime.engine.methods import (
     class_labels,
     outputs_by_method,
 )
+from edge_runtime.engine.selection import check_engine, usable_engine
 from edge_runtime.errors import MethodNotAvailableError
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
@@ -23,6 +24,7 @@ from edge_runtime.onnxruntime_versions import check_opsets
 
 if TYPE_CHECKING:
     from edge_runtime.engine.batch import Predictions
+    from edge_runtime.engine.selection import Engine
     from edge_runtime.inputs.flags import Flag, Flagger
     from edge_runtime.loading import Origin
     from edge_runtime.outside_training import Outside
@@ -51,6 +53,8 @@ class Model(EstimatorInterface):
         The manifest in the bundle.
     origin
         Where the model was loaded from; None when it was made from parts.
+    engine
+        What computes the predictions: ``"onnxruntime"`` or ``"numpy"``.
     trial
         With ``isolate``, what the child process tried and took, see
         :func:`edge_runtime.isolation.try_in_child`; otherwise None.
@@ -64,26 +68,29 @@ class Model(EstimatorInterface):
         extra_columns: ExtraColumns,
         threads: int,
         outside: Outside = "answer",
+        engine: Engine = "auto",
         origin: Origin | None = None,
     ) -> None:
         check_threads(threads)
         self._input_reader = InputReader(manifest.schema, extra_columns=extra_columns)
         required = manifest.requires.onnxruntime
-        runtime_check.check_installed(required)
+        check_engine(engine)
+        engine = usable_engine(engine, runtime_check.check_installed, required)
         check_opsets(manifest.requires.opsets)
         self._outputs = outputs_by_method(manifest)
         main = scan(graph, manifest)
         # Not at the top: a refused onnxruntime must not even be imported.
-        runtime_check.check_imported(required)
+        engine = usable_engine(engine, runtime_check.check_imported, required)
         from edge_runtime.engine.planner import QueryPlanner
         from edge_runtime.engine.single_row import row_predictor
 
         self.manifest = manifest
         self._threads, self._outside = threads, outside
         self.origin = origin
+        self.engine: Engine = "numpy" if engine == "numpy" else "onnxruntime"
         self._lazy_flagger: Flagger | None = None
         self.trial: Mapping[str, Any] | None = None
-        self._planner = QueryPlanner(graph, main, manifest, threads=threads)
+        self._planner = QueryPlanner(graph, main, manifest, threads=threads, engine=engine)
         # One call for each method, and for each method with other treatment of extra columns.
         self._tables: dict[str | tuple[str, str], Callable[[Any], Predictions]] = {}
         self._rows: dict[str, Callable[[Any], Any]] = {}
@@ -109,6 +116,7 @@ class Model(EstimatorInterface):
         extra_columns: ExtraColumns = "refuse",
         threads: int = 1,
         outside: Outside = "answer",
+        engine: Engine = "auto",
         origin: Origin | None = None,
     ) -> Model:
         """Make a model from a graph and a manifest that are not sealed yet, on the build machine.
@@ -124,6 +132,7 @@ class Model(EstimatorInterface):
             extra_columns=extra_columns,
             threads=threads,
             outside=outside,
+            engine=engine,
             origin=origin,
         )
         replay(manifest, model._planner.predict_all)

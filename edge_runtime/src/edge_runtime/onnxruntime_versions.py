@@ -24,6 +24,7 @@ __all__ = [
     "cpu_features",
     "installed_distributions",
     "installed_onnxruntime",
+    "is_installed",
 ]
 
 OLDEST_ONNXRUNTIME = "1.28.0"
@@ -183,6 +184,11 @@ def installed_onnxruntime() -> str:
         raise UnsupportedRuntimeError(
             "the installed onnxruntime has no version; pip install onnxruntime"
         ) from error
+
+
+def is_installed() -> bool:
+    """Whether there is a package onnxruntime, sound or not."""
+    return _package_folder() is not None
 
 
 def installed_distributions() -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from edge_runtime.onnxruntime_versions import (
 __all__ = [
     "check_imported",
     "check_installed",
+    "engine_version",
     "imported_version",
     "run_graph",
     "several_installed",
@@ -75,6 +76,15 @@ def imported_version() -> str:
     except Exception as error:  # a damaged file may raise anything
         raise _import_error(error) from error
     return VERSION
+
+
+def engine_version(engine: str) -> str:
+    """Return name and version of the library that computes, as ``onnxruntime 1.32.0``."""
+    if engine == "numpy":
+        import numpy as np
+
+        return f"numpy {np.__version__}"
+    return f"onnxruntime {imported_version()}"
 
 
 def run_graph() -> str:

@@ -217,14 +217,12 @@ def test_a_margin_a_tenth_smaller_would_decide_wrongly() -> None:
     assert wrong[smaller] > 0
 
 
-def test_a_device_without_memory_for_a_second_graph_goes_on_with_the_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_device_without_memory_for_a_second_graph_goes_on_with_the_first() -> None:
     def none_left(*_: Any, **__: Any) -> Any:
         raise NotEnoughMemoryError("not enough memory for a graph")
 
-    monkeypatch.setattr("edge_runtime.engine.optimize.fastest_query.Session", none_left)
     with edge_runtime.load(FOREST.parts(GOLDEN).sealed()) as model:
+        model._planner._open_session = none_left
         for _ in range(4):
             assert [model.predict_one(row) for row in X[:5]] == FOREST.labels(X[:5]).tolist()
         assert model._planner._final_queries[("predict",)].session is model._planner.session

@@ -11,6 +11,7 @@ import edge_runtime
 from edge_runtime.bundle.manifest import METHODS
 from edge_runtime.cli.console import printable
 from edge_runtime.cli.model_names import bundle_path
+from edge_runtime.engine.selection import ENGINES
 from edge_runtime.inputs.tables import ExtraColumns
 
 __all__ = ["parse"]
@@ -85,6 +86,7 @@ def _add_check(commands: Any) -> None:
     check = _with_bundle(
         commands, "check", "load a bundle, predict its golden rows again, print the result"
     )
+    _add_engine(check)
     check.add_argument("--json", action="store_true", help="print JSON")
     check.add_argument(
         "--isolate",
@@ -106,6 +108,7 @@ def _add_doctor(commands: Any) -> None:
 
 def _add_bench(commands: Any) -> None:
     bench = _with_bundle(commands, "bench", "time a model here, against its limits")
+    _add_engine(bench)
     bench.add_argument("--json", action="store_true", help="print JSON")
     bench.add_argument(
         "--rows", type=_rows, default=1000, metavar="N", help="largest batch (default: 1000)"
@@ -154,6 +157,7 @@ def _add_predict(commands: Any) -> None:
         default="refuse",
         help="refuse or ignore columns that the model does not know (default: refuse)",
     )
+    _add_engine(predict)
     _add_input_options(predict)
 
 
@@ -167,6 +171,15 @@ def _add_number_options(predict: argparse.ArgumentParser) -> None:
         type=_digits,
         metavar="N",
         help="round to N decimals (default: exact)",
+    )
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="library that computes (default: onnxruntime where it can be used, else numpy)",
     )
 
 

@@ -10,17 +10,26 @@ from typing import Any
 from edge_runtime.benchmark import Limit, Timing, compare_with_limits, measure, peak_memory_mb
 from edge_runtime.cli.console import number_of, print_json, print_line
 from edge_runtime.cli.trust import trusted_keys
+from edge_runtime.engine.selection import Engine
 from edge_runtime.loading import load
-from edge_runtime.runtime_check import imported_version
+from edge_runtime.runtime_check import engine_version
 
 __all__ = ["print_bench"]
 
 
-def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: str | None) -> int:
+def print_bench(
+    path: str,
+    *,
+    as_json: bool,
+    rows: int,
+    seconds: float,
+    store: str | None,
+    engine: Engine = "auto",
+) -> int:
     """Measure the bundle on this machine; return 1 if a limit is broken or cannot be measured."""
     keys = trusted_keys(store)
     started = time.perf_counter()
-    with load(path, trusted_keys=keys) as model:
+    with load(path, trusted_keys=keys, engine=engine) as model:
         load_ms = (time.perf_counter() - started) * 1000
         timings = measure(model, rows=rows, seconds=seconds)
         peak_mb = peak_memory_mb()
@@ -34,7 +43,7 @@ def print_bench(path: str, *, as_json: bool, rows: int, seconds: float, store: s
         "version": manifest.version,
         "machine": platform.machine(),
         "python": platform.python_version(),
-        "onnxruntime": imported_version(),
+        "engine": engine_version(model.engine),
         "file_bytes": file_bytes,
         "load_ms": round(load_ms, 3),
         "peak_memory_mb": round(peak_mb, 1),
@@ -59,9 +68,7 @@ def _timing_to_json(timing: Timing) -> dict[str, Any]:
 
 def _print_figures(figures: dict[str, Any], timings: list[Timing], limits: list[Limit]) -> None:
     print_line(f"{figures['name']} version {figures['version']}, {figures['file_bytes']:,} bytes")
-    print_line(
-        f"onnxruntime {figures['onnxruntime']}, Python {figures['python']}, {figures['machine']}"
-    )
+    print_line(f"{figures['engine']}, Python {figures['python']}, {figures['machine']}")
     print_line(f"load {figures['load_ms']:.1f} ms, peak memory {figures['peak_memory_mb']:.1f} MB")
     names = list(timings[0].latency_us)
     print_line()

@@ -11,30 +11,36 @@ from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.cli.console import number_of, print_json, print_table
 from edge_runtime.cli.info import evidence_lines, parity_line, signature_line, signature_to_json
 from edge_runtime.cli.trust import trusted_keys
+from edge_runtime.engine.selection import Engine
 from edge_runtime.loading import load
-from edge_runtime.runtime_check import imported_version
+from edge_runtime.runtime_check import engine_version
 from edge_runtime.trust.keys import TrustedKeys
 
 __all__ = ["print_check"]
 
 
 def print_check(
-    path: str, *, as_json: bool, store: str | None = None, isolate: bool = False
+    path: str,
+    *,
+    as_json: bool,
+    store: str | None = None,
+    isolate: bool = False,
+    engine: Engine = "auto",
 ) -> int:
     """Load the bundle as a program would, and print the result of every check."""
     keys = trusted_keys(store)
     bundle = open_bundle(path, verify=keys.check if keys else None)
-    with load(path, trusted_keys=keys, isolate=isolate) as model:
-        trial = model.trial
+    with load(path, trusted_keys=keys, isolate=isolate, engine=engine) as model:
+        trial, version = model.trial, engine_version(model.engine)
     if as_json:
-        print_json(_check_to_json(bundle, keys, trial))
+        print_json(_check_to_json(bundle, keys, trial, version))
     else:
-        print_table(_check_lines(bundle, keys, trial))
+        print_table(_check_lines(bundle, keys, trial, version))
     return 0
 
 
 def _check_to_json(
-    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None
+    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None, engine: str
 ) -> dict[str, Any]:
     manifest = bundle.manifest
     return {
@@ -44,7 +50,7 @@ def _check_to_json(
         **signature_to_json(bundle.seal, keys),
         "isolated": trial is not None,
         "trial": trial,
-        "onnxruntime": imported_version(),
+        "engine": engine,
         "machine": platform.machine(),
         "golden_rows": len(manifest.golden.rows),
         "outputs": [output.name for output in manifest.outputs],
@@ -55,7 +61,7 @@ def _check_to_json(
 
 
 def _check_lines(
-    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None
+    bundle: LoadedBundle, keys: TrustedKeys | None, trial: Mapping[str, Any] | None, engine: str
 ) -> list[tuple[str, str]]:
     manifest, seal = bundle.manifest, bundle.seal
     outputs = ", ".join(output.name for output in manifest.outputs)
@@ -66,8 +72,8 @@ def _check_lines(
         *([("isolation", _trial_line(trial))] if trial else []),
         (
             "runtime",
-            f"onnxruntime {imported_version()} on {platform.machine()}; "
-            f"{manifest.requires.onnxruntime} or later is needed",
+            f"{engine} on {platform.machine()}; onnxruntime {manifest.requires.onnxruntime} or "
+            "later, or numpy, is needed",
         ),
         ("graph", f"loads, and gives {outputs}"),
         ("golden rows", _golden_line(manifest)),

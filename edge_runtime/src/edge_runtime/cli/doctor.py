@@ -17,7 +17,7 @@ from edge_runtime.cli.console import number_of, print_json, print_table
 from edge_runtime.cli.model_names import models_folder
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.errors import EdgeRuntimeError
-from edge_runtime.onnxruntime_versions import installed_distributions
+from edge_runtime.onnxruntime_versions import installed_distributions, is_installed
 from edge_runtime.runtime_check import run_graph, several_installed
 
 __all__ = ["print_doctor"]
@@ -113,6 +113,11 @@ def _lines_of(path: str) -> list[str]:
 
 def _onnxruntime(problems: list[str], warnings: list[str]) -> str:
     """Run a tiny graph in a child process, which survives what kills an import."""
+    if not is_installed():
+        warnings.append(
+            "onnxruntime is not installed, so numpy predicts, more slowly; pip install onnxruntime"
+        )
+        return "none; numpy predicts"
     message, version = _run_in_child()
     several = several_installed()
     if message is not None:

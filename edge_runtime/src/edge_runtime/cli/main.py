@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
@@ -42,7 +43,9 @@ def _run(argv: Sequence[str] | None) -> int:
         if sys.stdout is None and _needs_stdout(arguments):
             return _refuse("standard output is closed, nobody would read the result; open it")
         _make_streams_blocking()
-        code = _COMMANDS[arguments.command](arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note_warning
+            code = _COMMANDS[arguments.command](arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
     except SystemExit as error:  # argparse has printed help, version or an error
@@ -80,6 +83,10 @@ def _run(argv: Sequence[str] | None) -> int:
 def _refuse(message: str) -> int:
     note(f"edge-runtime: {message}")
     return REFUSED
+
+
+def _note_warning(message: Warning | str, *_: object, **__: object) -> None:
+    note(f"edge-runtime: note: {message}")
 
 
 def _needs_stdout(arguments: argparse.Namespace) -> bool:
@@ -142,6 +149,7 @@ def _check(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
         store=arguments.trust_store,
         isolate=arguments.isolate,
+        engine=arguments.engine,
     )
 
 
@@ -160,6 +168,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         rows=arguments.rows,
         seconds=arguments.seconds,
         store=arguments.trust_store,
+        engine=arguments.engine,
     )
 
 
@@ -183,6 +192,7 @@ def _predict(arguments: argparse.Namespace) -> int:
             jobs=arguments.jobs,
             flags=arguments.flags,
             digits=arguments.digits,
+            engine=arguments.engine,
         )
     )
 

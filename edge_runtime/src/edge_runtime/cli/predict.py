@@ -28,6 +28,7 @@ from edge_runtime.cli.json_lines_reader import JsonLinesReader
 from edge_runtime.cli.prediction_writers import FLAGS, CsvWriter, JsonWriter, flags_to_array
 from edge_runtime.cli.row_chunks import Chunk, ChunkResult, RefusedRow
 from edge_runtime.cli.trust import trusted_keys
+from edge_runtime.engine.selection import Engine
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.inputs.tables import ExtraColumns, InputReader
 from edge_runtime.loading import load
@@ -58,6 +59,7 @@ class PredictOptions:
     jobs: int = 1
     flags: bool = False
     digits: int | None = None
+    engine: Engine = "auto"
 
 
 def predict(options: PredictOptions) -> int:
@@ -76,7 +78,8 @@ def predict(options: PredictOptions) -> int:
         note(f"edge-runtime: {conflict}; name another file")
         return 2
     keys = trusted_keys(options.trust_store)
-    with _removing_files_on_signals(), load(options.bundle, trusted_keys=keys) as model:
+    model = load(options.bundle, trusted_keys=keys, engine=options.engine)
+    with _removing_files_on_signals(), model:
         return _predict_stream(options, model)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is; its import takes 0.5 ms
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +17,15 @@ import numpy as np
 from edge_runtime.bundle.manifest import Manifest, Output
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
 from edge_runtime.engine.query import Feeds, GraphQuery
+from edge_runtime.engine.selection import Engine, session_class
 from edge_runtime.engine.self_test import golden_feeds
-from edge_runtime.engine.session import Session
 from edge_runtime.errors import IntegrityError
 from edge_runtime.graph_safety.onnx_graph import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.engine.optimize.packed_votes import PackedVotesSession
+    from edge_runtime.engine.selection import AnySession
     from edge_runtime.inputs.derived_columns import DerivedColumns
 
 __all__ = ["MAX_PRUNED_BYTES", "ROWS_AT_ONCE", "QueryPlanner", "join_slices"]
@@ -54,6 +55,8 @@ class QueryPlanner:
         Names the outputs, and has the golden rows.
     threads
         Threads that one call may use.
+    engine
+        ``"numpy"``, or any other for onnxruntime.
 
     Attributes
     ----------
@@ -63,8 +66,11 @@ class QueryPlanner:
         Whether the numeric block is the graph's only input.
     """
 
-    def __init__(self, graph: bytes, main: Scope, manifest: Manifest, *, threads: int) -> None:
-        self._manifest, self._threads = manifest, threads
+    def __init__(
+        self, graph: bytes, main: Scope, manifest: Manifest, *, threads: int, engine: Engine
+    ) -> None:
+        self._manifest = manifest
+        self._open_session = partial(session_class(engine), threads=threads)
         self._deriver: DerivedColumns | None = None
         self.rows_at_once = ROWS_AT_ONCE
         if manifest.schema.derived:
@@ -76,7 +82,7 @@ class QueryPlanner:
             self._deriver = DerivedColumns(manifest.schema)
             width = manifest.schema.numbers_width
             self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
-        self.session = Session(graph, threads=threads)
+        self.session = self._open_session(graph)
         _check_graph(self.session, manifest)
         self._inputs = frozenset(signature.name for signature in self.session.inputs)
         self.reads_numbers_alone = self._inputs == {NUMBERS}
@@ -112,7 +118,7 @@ class QueryPlanner:
         Raises
         ------
         InferenceError
-            onnxruntime failed, or the graph contradicts its manifest.
+            The engine failed, or the graph contradicts its manifest.
         """
         step = self.rows_at_once
         if 0 < n_rows <= step:
@@ -135,7 +141,7 @@ class QueryPlanner:
         """Run in the child after os.fork(): the thread that may hold the lock is not there."""
         self._lock = allocate_lock()
 
-    def sessions(self) -> list[Session | PackedVotesSession]:
+    def sessions(self) -> list[AnySession]:
         """List every session that exists so far."""
         return [self.session, *(query.session for query in self._final_queries.values())]
 
@@ -186,7 +192,7 @@ class QueryPlanner:
 
         blocks, n_rows = golden_feeds(self._manifest)
         golden = self.graph_feeds(blocks), n_rows
-        return fastest_query(whole, *self._source, golden, threads=self._threads)
+        return fastest_query(whole, *self._source, golden, self._open_session)
 
 
 def join_slices(slices: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:
@@ -216,7 +222,7 @@ def _example_row(schema: Schema) -> dict[str, NDArray[Any]]:
     }
 
 
-def _check_graph(session: Session, manifest: Manifest) -> None:
+def _check_graph(session: AnySession, manifest: Manifest) -> None:
     """Refuse a graph that lacks an output of the manifest, or reads what the schema lacks."""
     output_names = {signature.name for signature in session.outputs}
     for output in manifest.outputs:

@@ -12,8 +12,7 @@ from edge_runtime.records import record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.engine.optimize.packed_votes import PackedVotesSession
-    from edge_runtime.engine.session import Session
+    from edge_runtime.engine.selection import AnySession
 
 __all__ = ["Feeds", "GraphQuery"]
 
@@ -36,7 +35,7 @@ class GraphQuery:
         Facts about the only output; see :mod:`edge_runtime.engine.optimize.finite_check`.
     """
 
-    session: Session | PackedVotesSession
+    session: AnySession
     outputs: tuple[Output, ...]
     names: list[str]
     labels: tuple[NDArray[Any] | None, ...]
@@ -50,7 +49,7 @@ class GraphQuery:
         Raises
         ------
         InferenceError
-            onnxruntime failed, or the graph contradicts its manifest.
+            The engine failed, or the graph contradicts its manifest.
         """
         arrays = self.drop_axes(self.session.run(self.names, feeds))
         return [

@@ -17,13 +17,18 @@ import numpy as np
 import onnxruntime
 
 from edge_runtime.engine.fork_gate import GATE
-from edge_runtime.errors import InferenceError, NotEnoughMemoryError, UnsupportedRuntimeError
-from edge_runtime.records import record
+from edge_runtime.engine.signature import Signature
+from edge_runtime.errors import (
+    EdgeRuntimeError,
+    InferenceError,
+    NotEnoughMemoryError,
+    UnsupportedRuntimeError,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["VERSION", "Session", "Signature", "inference_error"]
+__all__ = ["VERSION", "Session"]
 
 VERSION: str = getattr(onnxruntime, "get_version_string", lambda: onnxruntime.__version__)()
 """Version of the library that runs, which the installed package may not name correctly."""
@@ -49,14 +54,6 @@ _ELEMENT_TYPES: Mapping[str, type[np.generic]] = {
 }
 
 _enter, _leave = GATE.running.append, GATE.running.pop
-
-
-@record(frozen=True, slots=True)
-class Signature:
-    """Name and numpy element type of one graph input or output."""
-
-    name: str
-    element_type: type[np.generic]
 
 
 class Session:
@@ -126,7 +123,7 @@ class Session:
         try:
             return self._run(names, feeds, self._run_options)  # type: ignore[no-any-return]
         except Exception as error:
-            raise inference_error(error) from error
+            raise self.error(error) from error
         finally:
             _leave()
 
@@ -152,13 +149,13 @@ class Session:
         call.keep_alive = binding  # type: ignore[attr-defined]  # it owns the bound values
         return call
 
-
-def inference_error(error: Exception) -> InferenceError:
-    """Make the error to raise when onnxruntime raised *error* on checked rows."""
-    return InferenceError(
-        f"onnxruntime {onnxruntime.__version__} failed on rows that passed every check: "
-        f"{_first_line(error)}"
-    )
+    @staticmethod
+    def error(error: Exception) -> EdgeRuntimeError:
+        """Make the error to raise when onnxruntime raised *error* on checked rows."""
+        return InferenceError(
+            f"onnxruntime {onnxruntime.__version__} failed on rows that passed every check: "
+            f"{_first_line(error)}"
+        )
 
 
 def _options(threads: int) -> Any:

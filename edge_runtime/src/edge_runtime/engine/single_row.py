@@ -20,7 +20,6 @@ from edge_runtime.engine.fork_gate import GATE, RunnerPool
 from edge_runtime.engine.outputs import label_error, labels_at, to_python, to_trained_dtype
 from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
-from edge_runtime.engine.session import inference_error
 from edge_runtime.inputs.columns import CELLS_ONE_THREAD_SUMS, are_finite
 from edge_runtime.inputs.single_row import RowBuffers, RowWriter, row_writer
 from edge_runtime.inputs.tables import InputReader
@@ -188,14 +187,14 @@ def _bound_runner(
         try:
             run()
         except Exception as error:
-            raise inference_error(error) from error
+            raise query.session.error(error) from error
         return read(view)
 
     def run_several_outputs() -> Any:
         try:
             run()
         except Exception as error:
-            raise inference_error(error) from error
+            raise query.session.error(error) from error
         return tuple(read(array) for read, array in zip(readers, views, strict=True))
 
     return run_one_output if len(views) == 1 else run_several_outputs

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge_runtime.engine.optimize.finite_check import check_finite_proof
 from edge_runtime.engine.optimize.prune_outputs import prune_outputs
 from edge_runtime.engine.outputs import to_trained_dtype
 from edge_runtime.engine.query import Feeds, GraphQuery
-from edge_runtime.engine.session import Session
 from edge_runtime.errors import (
     InferenceError,
     InputError,
@@ -26,6 +26,10 @@ from edge_runtime.graph_safety.onnx_graph import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edge_runtime.engine.selection import AnySession
+
+OpenSession: TypeAlias = "Callable[[bytes], AnySession]"
 
 __all__ = ["MAX_UNDECIDED", "fastest_query"]
 
@@ -44,7 +48,11 @@ _REFUSALS = (
 
 
 def fastest_query(
-    whole: GraphQuery, graph: bytes, main: Scope, golden: tuple[Feeds, int], *, threads: int
+    whole: GraphQuery,
+    graph: bytes,
+    main: Scope,
+    golden: tuple[Feeds, int],
+    open_session: OpenSession,
 ) -> GraphQuery:
     """Find the fastest query that predicts as *whole* does.
 
@@ -58,14 +66,14 @@ def fastest_query(
         Its main graph.
     golden
         Inputs and number of the golden rows, which decide whether a faster query is right.
-    threads
-        Threads that one call may use.
+    open_session
+        Makes a session for a graph, of the engine of *whole*.
     """
     optimizations = [_pruned] if len(whole.outputs) > 1 else [_pruned, _with_packed_votes]
     best = whole
     for optimize in optimizations:
         try:
-            candidate = optimize(best, graph, main, golden[0], threads)
+            candidate = optimize(best, graph, main, golden[0], open_session)
             if candidate is not None and _predicts_alike(candidate, best, golden):
                 best = candidate
         # The whole graph is proven right already: a failure here costs nothing but speed.
@@ -75,7 +83,7 @@ def fastest_query(
 
 
 def _pruned(
-    whole: GraphQuery, graph: bytes, main: Scope, _: Feeds, threads: int
+    whole: GraphQuery, graph: bytes, main: Scope, _: Feeds, open_session: OpenSession
 ) -> GraphQuery | None:
     pruned = prune_outputs(graph, main, whole.names)
     if pruned is None:
@@ -84,12 +92,12 @@ def _pruned(
         None if labels is None else to_trained_dtype(labels, output, len(labels))
         for labels, output in zip(pruned.labels, whole.outputs, strict=True)
     )
-    session = Session(pruned.graph, threads=threads)
+    session = open_session(pruned.graph)
     return GraphQuery(session, whole.outputs, list(pruned.names), tables, pruned.squeezed)
 
 
 def _with_packed_votes(
-    query: GraphQuery, graph: bytes, main: Scope, golden: Feeds, threads: int
+    query: GraphQuery, graph: bytes, main: Scope, golden: Feeds, open_session: OpenSession
 ) -> GraphQuery | None:
     if all(node.op != b"TreeEnsemble" for node in main.nodes):
         return None
@@ -99,7 +107,7 @@ def _with_packed_votes(
     packed = pack_votes_graph(graph, main, query.names[0])
     if packed is None:
         return None
-    sums = Session(packed.graph, threads=threads)
+    sums = open_session(packed.graph)
     positions = packed.votes.positions(sums.run([packed.name], golden)[0][:, 0])
     if (positions == UNDECIDED).mean() > MAX_UNDECIDED:
         return None
@@ -115,7 +123,7 @@ def _with_finite_proof(query: GraphQuery, main: Scope) -> GraphQuery:
 
 
 def _predicts_alike(candidate: GraphQuery, query: GraphQuery, golden: tuple[Feeds, int]) -> bool:
-    """Compare bit by bit: onnxruntime may order the arithmetic of another graph differently."""
+    """Compare bit by bit: the engine may order the arithmetic of another graph differently."""
     return all(map(_is_identical, candidate.predict(*golden), query.predict(*golden)))
 
 

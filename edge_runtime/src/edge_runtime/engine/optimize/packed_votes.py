@@ -25,7 +25,9 @@ from edge_runtime.records import record
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from edge_runtime.engine.session import Session, Signature
+    from edge_runtime.engine.selection import AnySession
+    from edge_runtime.engine.signature import Signature
+    from edge_runtime.errors import EdgeRuntimeError
 
 __all__ = ["UNDECIDED", "PackedVotes", "PackedVotesSession", "pack_votes"]
 
@@ -166,9 +168,7 @@ class PackedVotesSession:
         The session that gives the label's position for every row, from the same feeds.
     """
 
-    def __init__(
-        self, sums: Session, name: str, votes: PackedVotes, exact: Session | PackedVotesSession
-    ) -> None:
+    def __init__(self, sums: AnySession, name: str, votes: PackedVotes, exact: AnySession) -> None:
         self.inputs: tuple[Signature, ...] = sums.inputs
         self.outputs: tuple[Signature, ...] = exact.outputs
         self._sums, self._names, self._votes, self._exact = sums, [name], votes, exact
@@ -179,7 +179,7 @@ class PackedVotesSession:
         Raises
         ------
         InferenceError
-            onnxruntime failed on inputs that passed every check.
+            The engine failed on inputs that passed every check.
         """
         positions = self._votes.positions(self._sums.run(self._names, feeds)[0][:, 0])
         undecided = np.flatnonzero(positions == UNDECIDED)
@@ -207,3 +207,7 @@ class PackedVotesSession:
                 target[0] = position
 
         return call
+
+    def error(self, error: Exception) -> EdgeRuntimeError:
+        """Make the error to raise when the engine raised *error* on checked rows."""
+        return self._exact.error(error)

@@ -1,0 +1,1 @@
+"""Compute the operators of the allow list with numpy, one module for each kind of operator."""
