@@ -2,8 +2,8 @@
 
     python engines.py FILE... [--blocks N] [--out FILE.json]
 
-Prints JSON: for each file the microseconds of each engine (median, 10th and 90th percentile), and the
-ratio of numpy to onnxruntime block by block.  ``cold_start`` is a whole process that imports
+Prints JSON: for each file the microseconds of each engine (median, 10th and 90th percentile), and
+the ratio of numpy to onnxruntime block by block.  ``cold_start`` is a whole process that imports
 edge_runtime, loads the file and predicts a row.
 """
 
@@ -14,15 +14,19 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.engine.selection import Engine
 from edge_runtime.engine.self_test import golden_row
 from measuring import compared, interleaved, machine
 
 import edge_runtime
 
-ENGINES = ("onnxruntime", "numpy")
+ENGINES: tuple[Engine, ...] = ("onnxruntime", "numpy")
+Contenders = dict[str, Callable[[], Any]]
+
 COLD_START = """
 import sys, edge_runtime
 from edge_runtime.engine.self_test import golden_row
@@ -58,8 +62,8 @@ def measure(path: Path, blocks: int) -> dict[str, Any]:
         if schema.kind in ("dicts", "lists")
         else dict(zip(schema.names, ([cell] * 1000 for cell in row), strict=True))
     )
-    one = {engine: _call(model.predict_one, row) for engine, model in models.items()}
-    many = {engine: _call(model.predict, table) for engine, model in models.items()}
+    one: Contenders = {engine: _call(model.predict_one, row) for engine, model in models.items()}
+    many: Contenders = {engine: _call(model.predict, table) for engine, model in models.items()}
     return {
         "one_row_us": compared(interleaved(one, blocks=blocks), "onnxruntime"),
         "thousand_rows_us": compared(interleaved(many, blocks=blocks), "onnxruntime"),

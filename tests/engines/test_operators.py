@@ -91,9 +91,9 @@ FUNCTIONS = [
     "Abs", "Asin", "Ceil", "Cos", "Exp", "Floor", "Identity", "IsInf", "IsNaN", "Log", "Neg",
     "Relu", "Round", "Sigmoid", "Sign", "Sin", "Sqrt", "Tanh",
 ]  # fmt: skip
-SLACK = {"Sin": 1e6, "Cos": 1e6, "Tanh": 8, "Exp": 8, "Sigmoid": 32}
+SLACK = {"Sin": 1e6, "Cos": 1e6, "Tanh": 8, "Exp": 8, "Sigmoid": 512}
 """Units in the last place: the range reduction of large angles differs by library, and the error
-of onnxruntime's Sigmoid is 15 units at -3."""
+of onnxruntime's Sigmoid grows below zero (15 units at -3, 70 at -5)."""
 
 
 @pytest.mark.parametrize("op", FUNCTIONS)

@@ -160,18 +160,14 @@ class _Decoder:
             elif tag == _ATTRIBUTE_FLOATS:
                 floats.append(np.frombuffer(raw, "<f4", 1, value))
             elif tag == -_ATTRIBUTE_FLOATS:
-                run = np.frombuffer(raw, np.uint8, stop - value, value).reshape(-1, 5)
-                floats.append(run[:, 1:].copy().view("<f4")[:, 0])
+                floats.append(_read_floats(raw, value, stop))
             elif tag == _ATTRIBUTE_FLOATS_PACKED:
                 floats.append(np.frombuffer(raw, "<f4", (stop - value) // 4, value))
             elif tag == proto.ATTRIBUTE_STRINGS:
                 texts.append(self._text(value, stop))
         if content is None:
-            content = (
-                np.concatenate(integers) if integers
-                else np.concatenate(floats) if floats
-                else texts
-            )  # fmt: skip
+            numbers = integers or floats
+            content = np.concatenate(numbers) if numbers else texts
         return name, content
 
     def _tensor(self, start: int, end: int) -> tuple[str, NDArray[Any]]:
@@ -201,9 +197,9 @@ class _Decoder:
             array = np.empty(len(texts), dtype=object)
             array[:] = texts
         elif raw_data is not None:
-            stored = dtype.newbyteorder("<")
+            little_endian = dtype.newbyteorder("<")
             n_items = (raw_data[1] - raw_data[0]) // dtype.itemsize
-            array = np.frombuffer(raw, stored, n_items, raw_data[0]).astype(dtype)
+            array = np.frombuffer(raw, little_endian, n_items, raw_data[0]).astype(dtype)
         else:
             array = np.concatenate(data).astype(dtype) if data else np.zeros(0, dtype)
         array = array.reshape(shape)
@@ -214,6 +210,12 @@ class _Decoder:
 def _signed(value: int) -> int:
     """Read a varint of 64 bits as a signed integer."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def _read_floats(raw: bytes, start: int, end: int) -> NDArray[np.float32]:
+    """Read a run of floats, each after its tag."""
+    run = np.frombuffer(raw, np.uint8, end - start, start).reshape(-1, 5)
+    return run[:, 1:].copy().view("<f4")[:, 0]
 
 
 def _varints(raw: bytes, start: int, end: int) -> NDArray[np.int64]:

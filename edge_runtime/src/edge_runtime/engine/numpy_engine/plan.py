@@ -142,12 +142,12 @@ class _Compiler:
 
     def _fold(self, node: DecodedNode, kernel: Any, inputs: list[int]) -> bool:
         """Compute a node of small constants now; whether it was done."""
-        known = [self._initial[slot] for slot in inputs]
+        values = [self._initial[slot] for slot in inputs]
         are_constant = all(name in self._constants for name in node.inputs)
         if not are_constant or len(inputs) != len(node.inputs) or len(node.outputs) != 1:
             return False
         with np.errstate(all="ignore"):
-            result = np.asarray(kernel(*known))
+            result = np.asarray(kernel(*values))
         if result.nbytes > MAX_FOLDED_BYTES:
             return False
         self._constants[node.outputs[0]] = result
@@ -184,10 +184,10 @@ def _step(kernel: Kernel, inputs: list[int], outputs: list[int]) -> Step:
 
         return unary
     if len(inputs) == 2:
-        left, right = inputs
+        a, b = inputs
 
         def binary(values: list[Any]) -> None:
-            values[output] = kernel(values[left], values[right])
+            values[output] = kernel(values[a], values[b])
 
         return binary
 

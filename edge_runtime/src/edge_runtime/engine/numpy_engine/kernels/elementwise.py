@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ELEMENTWISE"]
 
 
-def _same(kernel: Kernel) -> KernelMaker:
+def _kernel(kernel: Kernel) -> KernelMaker:
     """Make the maker of a kernel that needs no attributes."""
     return lambda _: kernel
 
@@ -113,11 +113,11 @@ def _float_text(cell: float) -> str:
 _TO_TEXT: Mapping[str, Any] = {"i": str, "u": str, "b": lambda cell: str(int(cell))}
 
 _COMPARISONS: Mapping[str, KernelMaker] = {
-    "Equal": _same(_equal),
-    "Greater": _same(np.greater),
-    "GreaterOrEqual": _same(np.greater_equal),
-    "Less": _same(np.less),
-    "LessOrEqual": _same(np.less_equal),
+    "Equal": _kernel(_equal),
+    "Greater": _kernel(np.greater),
+    "GreaterOrEqual": _kernel(np.greater_equal),
+    "Less": _kernel(np.less),
+    "LessOrEqual": _kernel(np.less_equal),
 }
 
 _FUNCTIONS: Mapping[str, Kernel] = {
@@ -173,7 +173,7 @@ _OPERATIONS: Mapping[str, Kernel] = {
 
 ELEMENTWISE: Mapping[str, KernelMaker] = {
     **_COMPARISONS,
-    **{name: _same(kernel) for name, kernel in {**_FUNCTIONS, **_OPERATIONS}.items()},
+    **{name: _kernel(kernel) for name, kernel in {**_FUNCTIONS, **_OPERATIONS}.items()},
     "Cast": _cast,
     "IsInf": _is_inf,
     "Mod": _modulo,

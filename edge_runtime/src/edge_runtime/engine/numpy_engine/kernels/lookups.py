@@ -67,13 +67,13 @@ def label_table(attributes: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[An
         np.asarray(attributes[name], dtype=_DTYPES.get(name.split("_")[1]))
         for name in (key_name, value_name)
     )
-    stored = attributes.get(default_name, default)
+    default_value = attributes.get(default_name, default)
     if default_name == "default_tensor":
-        if stored is None:
-            stored = {"O": "_Unused", "f": -0.0}.get(values.dtype.kind, -1)
+        if default_value is None:
+            default_value = {"O": "_Unused", "f": -0.0}.get(values.dtype.kind, -1)
         else:
-            stored = stored.ravel().tolist()[0]
-    return keys.ravel(), values.ravel(), stored
+            default_value = default_value.ravel().tolist()[0]
+    return keys.ravel(), values.ravel(), default_value
 
 
 def _string_concat(a: Any, b: Any) -> Any:

@@ -27,9 +27,9 @@ def _gemm(spec: NodeSpec) -> Kernel:
         return np.matmul
 
     def kernel(a: Any, b: Any, c: Any = None) -> Any:
-        left = a.T if attributes.get("transA") else a
-        right = b.T if attributes.get("transB") else b
-        product = a.dtype.type(alpha) * (left @ right)
+        a_turned = a.T if attributes.get("transA") else a
+        b_turned = b.T if attributes.get("transB") else b
+        product = a.dtype.type(alpha) * (a_turned @ b_turned)
         return product if c is None else product + a.dtype.type(beta) * c
 
     return kernel
@@ -47,9 +47,9 @@ def _cumsum(spec: NodeSpec) -> Kernel:
         at = int(axis.item()) if axis.ndim == 0 else int(axis[0])
         if not exclusive and not reverse:
             return x.cumsum(at, dtype=x.dtype)
-        moved = np.moveaxis(x, at, -1)
-        moved = moved[..., ::-1] if reverse else moved
-        sums = moved.cumsum(-1, dtype=x.dtype)
+        last_axis = np.moveaxis(x, at, -1)
+        last_axis = last_axis[..., ::-1] if reverse else last_axis
+        sums = last_axis.cumsum(-1, dtype=x.dtype)
         if exclusive:
             first = np.zeros((*sums.shape[:-1], 1), dtype=x.dtype)
             sums = np.concatenate([first, sums[..., :-1]], -1)

@@ -139,8 +139,8 @@ def _size(_: NodeSpec) -> Kernel:
 
 def _slice(spec: NodeSpec) -> Kernel:
     parts = [spec.integers(i) for i in range(1, len(spec.constants))]
-    given = spec.constants[1:]
-    if all(constant is not None for constant in given) and len(given) >= 2:
+    bounds = spec.constants[1:]
+    if all(constant is not None for constant in bounds) and len(bounds) >= 2:
         return lambda x, *_: x[_slices(x.ndim, *parts)]
 
     def kernel(x: Any, *arrays: Any) -> Any:
@@ -271,8 +271,8 @@ def _range(_: NodeSpec) -> Kernel:
 
 
 def _trilu(spec: NodeSpec) -> Kernel:
-    cut = np.triu if spec.attributes.get("upper", 1) else np.tril
-    return lambda x, k=None: cut(x, 0 if k is None else int(k.item()))
+    triangle = np.triu if spec.attributes.get("upper", 1) else np.tril
+    return lambda x, k=None: triangle(x, 0 if k is None else int(k.item()))
 
 
 SHAPES: Mapping[str, KernelMaker] = {
