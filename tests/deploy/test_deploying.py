@@ -38,6 +38,7 @@ def test_an_empty_board_gets_runtime_and_model(
     assert first.bench["timings"][0]["latency_us"]["p50"] > 0
 
 
+@pytest.mark.slow
 def test_parts_on_the_board_are_not_copied_again(
     served: Board, versions: dict[float, Path], kit: Path, reach: Reach, fresh: str
 ) -> None:
@@ -52,6 +53,7 @@ def test_parts_on_the_board_are_not_copied_again(
     assert served.prediction(fresh) == 3.0
 
 
+@pytest.mark.slow
 def test_a_rollback_answers_as_before_and_another_one_returns(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:

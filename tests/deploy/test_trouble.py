@@ -21,7 +21,7 @@ from edge_runtime.bundle.layout import pack, unpack
 from .conftest import Board
 from .test_deploying import Reach, forget
 
-pytestmark = pytest.mark.xdist_group("deploy")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy")]
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_a_graph_that_allocates_terabytes_is_contained() -> None:
         edge_runtime.load(pack(_only(nodes, [some]), described()), isolate=True)
 
 
+@pytest.mark.slow
 def test_a_loop_of_hours_is_ended_by_a_time_limit(patience: int) -> None:
     steps = tensor("steps", np.array(MAX_STEPS))
     raw = pack(_only(_endless(), [steps]), described())

@@ -45,6 +45,7 @@ def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.native("QEMU does not pass RLIMIT_DATA on to the kernel, which would hit QEMU itself")
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
 def test_a_model_that_finds_no_memory_says_so_or_answers(large_file: Path) -> None:

@@ -131,6 +131,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.native("starts many processes")
 def test_a_broken_onnxruntime_is_an_error_of_ours(site: Path, bundle_file: Path, name: str) -> None:

@@ -61,6 +61,7 @@ def test_damage_is_told_as_the_right_error_with_a_line_that_helps(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["info", "check", "predict"])
 @pytest.mark.parametrize(
     "name", ["cut in half", "one byte of the graph", "a future format", "not ONNX"]

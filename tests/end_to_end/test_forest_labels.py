@@ -31,6 +31,7 @@ def opened(estimator: Any, X: Any, path: Path) -> Any:
     return edge_runtime.load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORESTS)
 @pytest.mark.parametrize(("n_trees", "depth"), [(10, 2), (100, 4), (64, 3)])
 def test_labels_of_rows_that_training_did_not_see(
@@ -63,6 +64,7 @@ def test_labels_of_rows_with_gaps(tmp_path: Path) -> None:
         assert [model.predict_one(row) for row in rows] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_trees", [2, 4, 10, 100])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_labels_of_rows_that_tie(n_trees: int, n_classes: int, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def test_the_four_models_of_the_readme_are_there(root: Path) -> None:
     assert len(names) >= 4
 
 
+@pytest.mark.slow
 def test_the_file_passes_the_onnx_checker(built: Any) -> None:
     onnx.checker.check_model(built.path.read_bytes(), full_check=True)
 
@@ -113,6 +114,7 @@ def test_every_method_of_the_estimator_exists_on_the_device(built: Any) -> None:
     assert {output.method for output in built.model.manifest.outputs} == had
 
 
+@pytest.mark.slow
 def test_built_twice_the_same_bytes(built: Any, tmp_path: Path, root: Path) -> None:
     again = tmp_path / "again.onnx"
     edge_pipeline.build(root / "models" / built.name, output=again)

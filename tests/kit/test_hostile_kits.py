@@ -55,6 +55,7 @@ def test_an_entry_that_is_not_a_plain_file_is_refused(tmp_path: Path, kind: int)
         read_kit(archive_with(tmp_path / "kit.tar.gz", entry, b"{}\n" * 200))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x-kit/a.bin", "pax header", "long name"])
 def test_a_small_kit_cannot_take_much_memory(tmp_path: Path, name: str) -> None:
     """A gigabyte of zeros has a megabyte when packed; also where a header claims to be so long."""

@@ -55,6 +55,7 @@ class Stages(ProgressListener):
         self.names.append(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "penguins", "digits", "fuel"])
 def test_every_model_of_the_repository_predicts_unseen_rows(
     root: Path, tmp_path: Path, name: str
@@ -82,6 +83,7 @@ def test_the_line_predicts_12_14_and_16_for_6_7_and_8(root: Path, tmp_path: Path
         assert model.predict_one({"x": 7}) == 14.0
 
 
+@pytest.mark.slow
 def test_building_twice_gives_the_same_bytes(recipe_file: Path, tmp_path: Path) -> None:
     first = build(recipe_file, tmp_path / "first.onnx").path.read_bytes()
     assert build(recipe_file, tmp_path / "second.onnx").path.read_bytes() == first

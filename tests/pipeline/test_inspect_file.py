@@ -79,6 +79,7 @@ def components(document: bytes) -> dict[str, dict[str, object]]:
     return {item["type"]: item for item in [read["metadata"]["component"], *read["components"]]}
 
 
+@pytest.mark.slow
 def test_a_bill_of_materials_describes_the_model(path: Path) -> None:
     document = edge_pipeline.inspect(path).to_sbom()
     assert document == edge_pipeline.inspect(path).to_sbom()
@@ -91,6 +92,7 @@ def test_a_bill_of_materials_describes_the_model(path: Path) -> None:
     assert model["hashes"] == [{"alg": "SHA-256", "content": digest}]
 
 
+@pytest.mark.slow
 def test_a_bill_of_materials_of_a_build_has_training_data_and_metrics(
     tmp_path: Path, root: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_command_without_a_page_is_detected() -> None:
     assert not is_documented("edge-runtime che")
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(
     in_new_process: Callable[..., str],
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_python_of_the_readme_runs(
     assert out.splitlines()[-2:][0] == "2"
 
 
+@pytest.mark.slow
 def test_the_python_of_the_how_to_page_runs(
     in_new_process: Callable[..., str],
 ) -> None:
@@ -117,6 +119,7 @@ def test_figures_name_machine_versions_and_repetitions() -> None:
     assert figures["one_row_ratio"]["low"] <= figures["one_row_ratio"]["median"]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("promises")
 def test_the_manual_check_of_the_format_page_works(
     bundle_path: Path, tmp_path: Path, in_new_process: Callable[..., str]
@@ -146,6 +149,7 @@ def test_the_format_page_places_the_seal_where_the_code_does() -> None:
     assert ends == [*(start for start, _ in places[1:]), 0]
 
 
+@pytest.mark.slow
 def test_the_performance_page_shows_the_benchmark_figures() -> None:
     page = ROOT / "benchmarks/performance.py"
     assert subprocess.run([sys.executable, page, "--check"], check=False).returncode == 0

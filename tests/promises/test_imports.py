@@ -82,6 +82,7 @@ def test_one_module_of_the_device_imports_onnxruntime(root: Path) -> None:
     assert importers == ["engine/session.py"]
 
 
+@pytest.mark.slow
 def test_another_module_is_detected(in_new_process: Callable[..., str], bundle_path: Path) -> None:
     alone = third_party(in_new_process, ALONE, bundle_path)
     source = "import sklearn.pipeline\n" + PREDICT

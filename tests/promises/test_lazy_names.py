@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 import edge_pipeline
+import pytest
 
 HEAVY = """
 import sys
@@ -13,6 +14,7 @@ print(sorted(sys.modules.keys() & {"sklearn", "onnx", "onnxruntime", "pandas", "
 """
 
 
+@pytest.mark.slow
 def test_importing_the_build_machine_loads_nothing_heavy(
     in_new_process: Callable[..., str],
 ) -> None:
@@ -29,10 +31,12 @@ def test_the_help_of_the_command_loads_nothing_heavy(in_new_process: Callable[..
         assert "Usage:" in out
 
 
+@pytest.mark.slow
 def test_no_module_hides_the_function_convert(in_new_process: Callable[..., str]) -> None:
     source = """
 from edge_pipeline.conversion.convert import convert
 import edge_pipeline
+import pytest
 import edge_pipeline.conversion.registry
 assert edge_pipeline.convert is convert
 from edge_pipeline import convert as again

@@ -162,6 +162,7 @@ def test_the_commands_make_a_key_and_sign_with_it(line: Any, tmp_path: Path) -> 
     assert run("sign", model).exit_code == 2
 
 
+@pytest.mark.slow
 def test_build_and_export_sign_what_they_write(tmp_path: Path, root: Path) -> None:
     key = tmp_path / "k.pem"
     key_id = json.loads(run("keygen", "--no-password", "-o", key, "--json").stdout)["key_id"]

@@ -45,6 +45,7 @@ def names(count: int) -> bytes:
     return b"{" + b",".join(b'"%x":1' % i for i in range(count)) + b"}"
 
 
+@pytest.mark.slow
 @pytest.mark.native("an emulated process's memory is mostly QEMU's")
 @pytest.mark.parametrize(
     ("content", "words", "limit"),

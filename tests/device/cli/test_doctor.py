@@ -78,6 +78,7 @@ def start_within(
     return subprocess.run(call, preexec_fn=limit, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.native("limits of memory hold for the emulator")
 @pytest.mark.parametrize("megabytes", [95, 105, 110, 120, 130, 140, 150])
 def test_too_little_memory_is_one_line(bundle_file: Path, megabytes: int) -> None:

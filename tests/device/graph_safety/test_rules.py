@@ -178,6 +178,7 @@ def test_ends_that_the_manifest_does_not_name_are_refused() -> None:
     refused(model(outputs=[], more_graph=message(12, sequence)), "sequences")
 
 
+@pytest.mark.slow
 def test_too_many_nodes_are_refused() -> None:
     empty = node("", [], [])
     refused(model([empty] * (MAX_NODES + 1)), "more than 100000 nodes")

@@ -151,6 +151,7 @@ def agree(model: Model, row: Any, label: Any) -> bool:
         )
 
 
+@pytest.mark.slow
 @quick
 @for_all(row=nested)
 def test_any_value_as_a_row_is_refused_or_predicted_right(classifier: Model, row: Any) -> None:

@@ -43,6 +43,7 @@ def bundle(recipe_file: Path) -> Path:
     return build(recipe_file, recipe_file.parent / "boats.onnx").path
 
 
+@pytest.mark.slow
 def test_training_the_line_prints_2_and_0(root: Path, tmp_path: Path) -> None:
     result = run("build", root / "models/linear", "-o", tmp_path / "linear.onnx")
     assert result.exit_code == 0
@@ -151,6 +152,7 @@ def test_an_error_in_the_recipe_is_one_line_and_exit_1(
     assert not (file.parent / "m.onnx").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [lambda raw: raw[:-1], lambda raw: b"PK" + raw, lambda raw: b""])
 def test_a_damaged_file_is_one_line_and_exit_1(
     bundle: Path, spoil: Callable[[bytes], bytes]

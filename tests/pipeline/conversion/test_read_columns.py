@@ -34,6 +34,7 @@ def scaled_pair() -> ColumnTransformer:
     return ColumnTransformer([("n", StandardScaler(), ["a", "b"])])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "estimator",
     [

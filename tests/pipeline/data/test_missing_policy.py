@@ -48,6 +48,7 @@ def write_table(folder: Path, row: int, column: str) -> Path:
     return folder / "recipe.toml"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["a", "c"])
 @pytest.mark.parametrize("row", range(5, N_ROWS, 39))
 def test_one_empty_cell_builds_wherever_it_falls(tmp_path: Path, row: int, column: str) -> None:

@@ -176,6 +176,7 @@ def test_patience_stops_training_and_keeps_the_best_epoch(table: Path) -> None:
     assert error == pytest.approx(min(listener.losses), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_partly_trained_model(table: Path) -> None:
     recipe = recipe_for(table, tables="[training]\nepochs = 100")
     dataset, listener = load_dataset(recipe), RecordingListener(stop_at=9)

@@ -191,6 +191,7 @@ def test_two_files_are_timed_in_turns(files: dict[str, Path], rows: pd.DataFrame
     assert json.loads(json.dumps(comparison.to_json()))["turns"] == 15
 
 
+@pytest.mark.slow
 def test_bench_measures_one_file_or_two(files: dict[str, Path]) -> None:
     measurements = json.loads(run("bench", files["line"], "--json").stdout)
     assert measurements["model_bytes"] == files["line"].stat().st_size

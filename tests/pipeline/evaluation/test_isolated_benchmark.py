@@ -45,6 +45,7 @@ def test_memory_is_that_of_the_separate_process(small: Path) -> None:
     assert 20 < bench(small, **QUICK).peak_memory_mb < 110
 
 
+@pytest.mark.slow
 def test_a_forest_is_larger_and_slower_than_a_linear_model(
     small: Path, rows: pd.DataFrame, tmp_path: Path
 ) -> None:

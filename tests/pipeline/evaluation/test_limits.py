@@ -51,6 +51,7 @@ def build(folder: Path, limits: str) -> edge_pipeline.ExportResult:
     return edge_pipeline.build(folder, folder / "bills.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "words"),
     [
@@ -110,6 +111,7 @@ def test_limits_are_in_the_file_and_checked_on_the_device(
     assert all(limit["kept"] for limit in limits.values())
 
 
+@pytest.mark.slow
 def test_measurements_do_not_change_the_bytes(folder: Path) -> None:
     first = build(folder, "max_latency_us = 1e7").path.read_bytes()
     assert build(folder, "max_latency_us = 1e7").path.read_bytes() == first

@@ -72,6 +72,7 @@ def proofs_of(estimator: Any, X: Any, y: Any) -> dict[str, Proof]:
     return dict(prove(model.graph, estimator, model.schema, model.outputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [False, True], ids=["full", "with missing"])
 @pytest.mark.parametrize("name", CATEGORIES)
 def test_categories_of_any_dtype_are_proven(name: str, missing: bool) -> None:

@@ -15,6 +15,7 @@ WITHIN_THE_BOUND = {
 The bound in the file has room for it, and stays true."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_that_changes_a_prediction_is_detected(damage: str) -> None:
     marks = {family: detection(family, damage) for family in FAMILIES}

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["clustering", "anomaly", "transform"])
 def test_auto_needs_no_target_where_nothing_is_predicted(tmp_path: Path, task: str) -> None:
     rng = np.random.default_rng(0)

@@ -129,6 +129,7 @@ CLASSIFIERS: dict[str, tuple[Callable[[], Any], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_meta_classifiers_of_xgboost_are_exact(name: str) -> None:
     make, y = CLASSIFIERS[name]
@@ -206,6 +207,7 @@ SPARSE_STEPS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [extreme, light])
 @pytest.mark.parametrize("name", SPARSE_STEPS)
 def test_sparse_steps_before_boosters_are_exact(name: str, make: Callable[[], Any]) -> None:

@@ -60,6 +60,7 @@ def test_predictions_are_averaged(weights):
     assert_same(fitted(VotingRegressor(NUMBERS, weights=weights), X, Y), X, UNSEEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("passthrough", [False, True])
 def test_stacks(kind, passthrough):

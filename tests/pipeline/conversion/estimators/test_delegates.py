@@ -97,6 +97,7 @@ def test_at_the_threshold_itself_it_is_the_positive_class():
     assert_same(fitted(FixedThresholdClassifier(stump, threshold=level), X, y), X, UNSEEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_tuned_threshold_is_kept(kind):
     y = labels(X, CLASSES[kind][:2])

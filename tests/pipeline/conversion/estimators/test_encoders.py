@@ -106,6 +106,7 @@ def test_codes_have_the_encoders_dtype(encoder: Any) -> None:
     assert_same(fitted(encoder, X), X, unknown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("encoder", STRICT, ids=repr)
 def test_an_unseen_category_is_refused_as_by_the_encoder(

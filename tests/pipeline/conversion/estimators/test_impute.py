@@ -93,6 +93,7 @@ def test_an_indicator_marks_missing_values(features: Any) -> None:
     assert_same(fitted(indicator, full), full, unseen())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d)])
 @pytest.mark.parametrize("n_neighbors", [1, 4, 100])
 def test_missing_values_become_the_mean_of_neighbours(n_neighbors: int, weights: Any) -> None:
@@ -102,6 +103,7 @@ def test_missing_values_become_the_mean_of_neighbours(n_neighbors: int, weights:
     assert_same(fitted(imputer, EMPTY), EMPTY, UNSEEN, tolerance=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", [None, Ridge(), RandomForestRegressor(3, random_state=0)])
 @pytest.mark.parametrize(
     "parameters",

@@ -77,6 +77,7 @@ def test_missing_values_are_left_out_of_the_distance():
     assert_same(fitted(model, with_gaps, Y), with_gaps, unseen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "metric",
     [lambda x, y: np.sum(np.abs(x - y)), DistanceMetric.get_metric("minkowski", p=3)],
@@ -87,6 +88,7 @@ def test_a_metric_may_be_a_function_or_an_object(metric):
     assert_same(fitted(model, X, labels(X, CLASSES["strings"])), X, UNSEEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d) ** 2])
 @pytest.mark.parametrize("kind", [*CLASSES, "two outputs"])
 def test_votes_are_counted_alike(kind, weights):

@@ -45,6 +45,7 @@ def test_penalties_and_signs_are_kept(algorithm, alpha, positive):
     assert_same(coder.fit(X), X, rows(10, 9, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["omp", "lars"])
 @pytest.mark.parametrize("n_nonzero", [1, 3, 6])
 def test_transform_n_nonzero_coefs_limits_the_atoms(algorithm, n_nonzero):
@@ -67,6 +68,7 @@ def test_a_code_that_is_stopped_early_is_equal(algorithm):
     assert_same(coder.fit(X), X, rows(10, 6, seed=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DictionaryLearning, MiniBatchDictionaryLearning])
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_learnt_dictionaries_code_alike(kind, algorithm):

@@ -79,6 +79,7 @@ READINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reading", READINGS, ids=range(len(READINGS)))
 def test_words_and_characters_are_counted_alike(reading: Any) -> None:
     assert_same(fitted(CountVectorizer(**reading), TEXTS), TEXTS, UNSEEN)
@@ -124,6 +125,7 @@ def test_counts_are_weighted_after_a_vectorizer_or_alone(weights: Any) -> None:
     assert_same(fitted(weights, counts), counts, np.vstack([counts[:5] * 3, np.zeros((1, 6))]))
 
 
+@pytest.mark.slow
 def test_text_stands_beside_numbers_and_categories() -> None:
     def table(texts: list[str], seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)

@@ -36,6 +36,7 @@ def test_the_same_neighbours_are_chosen(algorithm: str, p: float, k: int) -> Non
         assert_same(model, GRID, UNSEEN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
 def test_every_estimator_of_neighbours_chooses_alike(algorithm: str) -> None:
     distinct = np.unique(GRID, axis=0)

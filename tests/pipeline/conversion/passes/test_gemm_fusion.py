@@ -58,6 +58,7 @@ def strange():
     return table(30, seed=5, words=["a", "b", "c", "rare", "new", "other"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "encoder"),
     [

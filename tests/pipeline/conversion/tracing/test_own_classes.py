@@ -129,6 +129,7 @@ def fitted(name):
     return estimator.fit(sample, LABELS if classifies else Y - Y.min()), sample, unseen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_an_own_class_predicts_the_same(name):
     estimator, sample, unseen = fitted(name)

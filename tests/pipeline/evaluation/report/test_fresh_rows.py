@@ -13,6 +13,7 @@ from edge_pipeline.cli.main import cli
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["labels", "numbers"])
 def test_rows_with_several_targets_give_the_figures(kind: str, tmp_path: Path) -> None:
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(80, 2)), columns=["a", "b"])

@@ -75,6 +75,7 @@ def test_no_box_hides_a_line(forest: Path) -> None:
             )
 
 
+@pytest.mark.slow
 def test_names_in_a_drawing_are_text(hostile: edge_pipeline.ExportResult) -> None:
     svg = draw_graph(hostile.path).to_svg()
     ET.fromstring(svg)

@@ -45,6 +45,7 @@ def browser() -> Iterator[Browser]:
         yield started_browser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1100])
 @pytest.mark.parametrize("name", ["hostile", "fuel"])
@@ -77,6 +78,7 @@ def test_paper_is_white_whatever_the_screen_is(
     assert browser.value(MEASURE_LAYOUT)["paper"] == "rgb(255, 255, 255)"
 
 
+@pytest.mark.slow
 def test_requests_and_messages_of_a_page_are_recorded(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

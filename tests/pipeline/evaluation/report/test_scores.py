@@ -53,6 +53,7 @@ def classifier() -> tuple[Any, Any, Any]:
     return fitted, X[1::2], y[1::2]
 
 
+@pytest.mark.slow
 def test_scores_equal_scikit_learns_and_have_a_baseline() -> None:
     fitted, X, y = classifier()
     predictions = {"predict": fitted.predict(X), "predict_proba": fitted.predict_proba(X)}
