@@ -1,6 +1,7 @@
 """Write a healthy recipe with its table; a test spoils one part of it."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def changed(recipe_file: Path) -> Callable[..., Path]:
         return recipe_file
 
     return change
+
+
+@pytest.fixture
+def ctrl_c_raises() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where a shell's background job ignores it."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)

@@ -177,6 +177,7 @@ def test_patience_stops_training_and_keeps_the_best_epoch(table: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c_raises")
 def test_ctrl_c_keeps_the_partly_trained_model(table: Path) -> None:
     recipe = recipe_for(table, tables="[training]\nepochs = 100")
     dataset, listener = load_dataset(recipe), RecordingListener(stop_at=9)

@@ -187,6 +187,7 @@ class Interrupting(ProgressListener):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.usefixtures("ctrl_c_raises")
 def test_ctrl_c_keeps_the_best_so_far(recipe_for: Callable[..., Recipe]) -> None:
     recipe = recipe_for(
         more=f'{LOGISTIC}[search]\nmethod = "grid"\nmeasured = 0\n'
