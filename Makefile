@@ -7,7 +7,9 @@
 
 PYTHON ?= python3
 PYTEST_WORKERS ?= auto
-# `make test COVERAGE=1` measures branch coverage too, and fails below the floor in pyproject.toml.
+PYTEST := .venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+# COVERAGE=1 measures branch coverage on the quick tests, and fails below the floor in
+# pyproject.toml.  The slow tests run without the tracer, which would add minutes.
 PYTEST_COVERAGE := $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 # A caller's Python settings must not leak into the three environments.
@@ -47,11 +49,11 @@ demo: $(MODEL) $(DEVICE) $(FIGURES)  ## train, seal, and predict where no scikit
 	@sh tools/demo/on_device.sh $(MODEL)
 	@.venv/bin/python benchmarks/training_vs_inference.py --show $(FIGURES)
 
-test: $(BUILD) test-device  ## every test; those of the device against its wheel first
-	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_COVERAGE)
+test: $(BUILD) test-device $(if $(COVERAGE),test-quick)  ## every test; those of the device against its wheel first
+	$(PYTEST) $(if $(COVERAGE),-m slow)
 
 test-quick: $(BUILD)  ## the tests that are not marked slow, in under two minutes
-	.venv/bin/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup -m 'not slow' -q
+	$(PYTEST) -m 'not slow' -q $(PYTEST_COVERAGE)
 
 nightly: $(BUILD)  ## 300 random tables and pipelines against scikit-learn
 	EDGE_RANDOM_PIPELINES=300 .venv/bin/python -m pytest -n $(PYTEST_WORKERS) -q \

@@ -16,7 +16,7 @@ from edge_pipeline.errors import DeployError
 
 from .conftest import Board
 
-pytestmark = pytest.mark.xdist_group("deploy")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deploy")]
 
 Reach = Callable[..., None]
 
@@ -38,7 +38,6 @@ def test_an_empty_board_gets_runtime_and_model(
     assert first.bench["timings"][0]["latency_us"]["p50"] > 0
 
 
-@pytest.mark.slow
 def test_parts_on_the_board_are_not_copied_again(
     served: Board, versions: dict[float, Path], kit: Path, reach: Reach, fresh: str
 ) -> None:
@@ -53,7 +52,6 @@ def test_parts_on_the_board_are_not_copied_again(
     assert served.prediction(fresh) == 3.0
 
 
-@pytest.mark.slow
 def test_a_rollback_answers_as_before_and_another_one_returns(
     served: Board, versions: dict[float, Path], reach: Reach, fresh: str
 ) -> None:

@@ -19,10 +19,10 @@ from edge_pipeline.conversion.column_frame import frame_of
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer, cast
-from edge_pipeline.conversion.tracing.bins import bin_labels
 from edge_pipeline.conversion.tracing.constant_array import ConstantArray
 from edge_pipeline.conversion.tracing.dummies import traced_dummies
 from edge_pipeline.conversion.tracing.frame import TracedFrame
+from edge_pipeline.conversion.tracing.pandas_cut import bin_labels
 from edge_pipeline.conversion.tracing.series import ROW_LABELS, TracedSeries
 
 __all__ = ["replacements"]
