@@ -49,7 +49,7 @@ def _measure_all(name: str, sender: Any) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    # A few estimators is quick enough for make test-quick.
+    # A few estimators stand for all in make test-quick.
     [
         pytest.param(name, marks=[pytest.mark.slow] if position % 40 else [])
         for position, name in enumerate(names())

@@ -13,6 +13,8 @@ from edge_pipeline.cli.main import cli
 from edge_pipeline.deployment import ssh
 from edge_pipeline.deployment.deploy import deploy
 
+pytestmark = pytest.mark.slow
+
 Answering = Callable[[str], Path]
 PROBED = "folder=/srv/edge\nmachine=aarch64\nbits=64\nruntime=r\nboard=Pi\n"
 GOOD = "outcome=deployed\ncurrent=c-1\nprevious=\n"

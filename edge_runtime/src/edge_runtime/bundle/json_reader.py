@@ -1,8 +1,8 @@
 """Read JSON from an untrusted file.
 
-Refused before any value is created: nesting that could exhaust the stack, more values than a board
-of 512 MB could hold, a repeated key, numbers beyond float64 or 64-bit integers, and text that is
-not Unicode.
+The reader refuses before it creates any value: nesting that could exhaust the stack, and more
+values than a board of 512 MB could hold.  It also refuses a repeated key, numbers beyond float64 or
+64-bit integers, and text that is not Unicode.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Refuse files that another user could have written, as OpenSSH does for keys (StrictModes).
 
 Whoever can write a key file, or replace a folder on the way to it, decides which models run.  So
-the file, and every folder and link on its path, must belong to root or to this user, and nobody
-else may write to them.  A folder with the sticky bit, such as /tmp, may lie on the path: there
+the file, and every folder and link on its path, must belong to root or to this user.  Nobody else
+may write to them.  A folder with the sticky bit, such as /tmp, may lie on the path: there
 users cannot replace each other's entries.
 """
 

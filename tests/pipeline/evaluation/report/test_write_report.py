@@ -28,6 +28,8 @@ from sklearn.pipeline import make_pipeline
 
 import edge_runtime
 
+pytestmark = pytest.mark.slow
+
 MAX_BYTES = 1_000_000
 
 
@@ -226,7 +228,6 @@ def test_text_and_lines_stand_out_from_the_paper(theme: dict[str, str]) -> None:
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
 
 
-@pytest.mark.slow
 def test_a_report_written_again_is_the_same(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
@@ -237,7 +238,6 @@ def test_a_report_written_again_is_the_same(
     assert HOSTILE not in again._repr_html_()
 
 
-@pytest.mark.slow
 def test_the_evaluation_of_another_build_is_ignored(
     hostile: edge_pipeline.ExportResult, fuel: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
@@ -255,7 +255,6 @@ def test_the_evaluation_of_another_build_is_ignored(
         edge_pipeline.report(path)
 
 
-@pytest.mark.slow
 def test_labelled_rows_give_the_figures_without_the_build(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:
@@ -288,7 +287,6 @@ X, Y = load_iris(return_X_y=True)
 TEXTS = ["red apple", "blue sky", "red sun", "blue sea"] * 10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "sample", "target"),
     [
@@ -322,7 +320,6 @@ def test_a_missing_section_has_its_reason(tmp_path: Path, root: Path) -> None:
     assert export.report_files.evaluation.scores == ()
 
 
-@pytest.mark.slow
 def test_the_commands_write_the_page_and_print_its_path(
     hostile: edge_pipeline.ExportResult, tmp_path: Path, root: Path
 ) -> None:
@@ -340,7 +337,6 @@ def test_the_commands_write_the_page_and_print_its_path(
     assert not (tmp_path / "y.report.html").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "estimator"),
     [
@@ -366,7 +362,6 @@ def test_several_targets_are_evaluated_together(task: str, estimator: str, tmp_p
     assert "scores" not in evaluation.left_out
 
 
-@pytest.mark.slow
 def test_a_search_is_reported_with_its_pareto_front(tmp_path: Path) -> None:
     recipe = """
 name = "searched"
