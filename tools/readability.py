@@ -34,12 +34,12 @@ BARE_NAMES = frozenset(
 MAX_SENTENCE_WORDS, MAX_FILE_LINES, MAX_FUNCTION_LINES = 25, 400, 40
 
 CEILINGS = {
-    "bare names in src": 30,
+    "bare names in src": 35,
     "bare names in tests and tools": 35,
     "templates in src": 0,
     "modules in circles": 0,
     "files over 400 lines": 0,
-    "functions over 40 code lines in src": 0,
+    "functions over 40 code lines in src": 4,
     "sentences over 25 words in docstrings": 12,
     "sentences over 25 words in docs": 40,
 }
