@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from edge_pipeline.data.recipe import Recipe, read_recipe
     from edge_pipeline.data.template import InitResult, init
     from edge_pipeline.deployment.deploy import DeployResult, deploy, roll_back
+    from edge_pipeline.diagnosis import Diagnosis, doctor
     from edge_pipeline.evaluation.benchmark import BenchComparison, bench_pair
     from edge_pipeline.evaluation.diff import Comparison, compare
     from edge_pipeline.evaluation.isolated_benchmark import BenchResult, bench
@@ -76,6 +77,7 @@ __all__ = [
     "DatasetError",
     "DeployError",
     "DeployResult",
+    "Diagnosis",
     "EdgePipelineError",
     "Engine",
     "Evaluation",
@@ -112,6 +114,7 @@ __all__ = [
     "convert",
     "deploy",
     "describe_table",
+    "doctor",
     "draw_graph",
     "export",
     "export_function",
@@ -136,6 +139,7 @@ _LAZY_EXPORTS = {
     "Comparison": "edge_pipeline.evaluation.diff",
     "Dataset": "edge_pipeline.data.dataset",
     "DeployResult": "edge_pipeline.deployment.deploy",
+    "Diagnosis": "edge_pipeline.diagnosis",
     "Engine": "edge_pipeline.training.engines",
     "Evaluation": "edge_pipeline.evaluation.report.measurements",
     "ExportResult": "edge_pipeline.export_estimator",
@@ -161,6 +165,7 @@ _LAZY_EXPORTS = {
     "convert": "edge_pipeline.conversion.convert",
     "deploy": "edge_pipeline.deployment.deploy",
     "describe_table": "edge_pipeline.data.profile",
+    "doctor": "edge_pipeline.diagnosis",
     "draw_graph": "edge_pipeline.evaluation.report.graph_drawing",
     "export": "edge_pipeline.export_estimator",
     "export_function": "edge_pipeline.build_from_recipe",

@@ -72,6 +72,7 @@ def test_stages_are_plain_lines_without_a_terminal(recipe_file: Path, tmp_path: 
         "comparing with scikit-learn",
         "sealing",
         "writing the report",
+        f"next: edge-runtime check {tmp_path / 'm.onnx'}",
     ]
     assert "\x1b" not in result.stderr
 

@@ -20,7 +20,7 @@ from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.onnxruntime_versions import installed_distributions, is_installed
 from edge_runtime.runtime_check import run_graph, several_installed
 
-__all__ = ["print_doctor"]
+__all__ = ["machine_facts", "print_doctor"]
 
 MAX_RUN_SECONDS = 120
 """Time for a child process to import onnxruntime and run a tiny graph; an SD card may be slow."""
@@ -46,12 +46,7 @@ def print_doctor(*, as_json: bool, store: str | None = None) -> int:
     problems: list[str] = []
     warnings: list[str] = []
     facts = {
-        "edge-runtime": edge_runtime.__version__,
-        "python": f"{platform.python_version()} in {sys.executable}",
-        "machine": _machine(),
-        "memory": _memory(warnings),
-        "numpy": np.__version__,
-        "onnxruntime": _onnxruntime(problems, warnings),
+        **machine_facts(problems, warnings),
         "signatures": _signatures(store, problems),
         "models": _models(problems),
     }
@@ -63,6 +58,18 @@ def print_doctor(*, as_json: bool, store: str | None = None) -> int:
     else:
         print_table(_lines(facts, problems, warnings, verdict))
     return 1 if problems else 0
+
+
+def machine_facts(problems: list[str], warnings: list[str]) -> dict[str, str]:
+    """Describe this machine and what runs models on it; add what is wrong to the two lists."""
+    return {
+        "edge-runtime": edge_runtime.__version__,
+        "python": f"{platform.python_version()} in {sys.executable}",
+        "machine": _machine(),
+        "memory": _memory(warnings),
+        "numpy": np.__version__,
+        "onnxruntime": _onnxruntime(problems, warnings),
+    }
 
 
 def _lines(

@@ -10,6 +10,7 @@ import click
 import edge_pipeline
 from edge_pipeline.cli import display
 from edge_pipeline.cli.keys import key_option, read_key
+from edge_pipeline.cli.verdict import show_result
 
 __all__ = ["build_command"]
 
@@ -79,17 +80,11 @@ def build_command(
             signing_key=signing_key,
             report=with_report,
         )
-    display.show_notes(result.notes)
     if as_json:
+        display.show_notes(result.notes)
         display.show_json({**result.to_json(), "training": _training(progress)})
         return
-    display.show_lines(
-        [
-            *_training_lines(progress),
-            *display.evidence_lines(result.manifest),
-            *display.file_lines(result),
-        ]
-    )
+    show_result(result, _training_lines(progress), quiet=quiet)
 
 
 def _training_lines(progress: display.Progress) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ import click
 
 from edge_pipeline.errors import EdgePipelineError
 
-__all__ = ["BUG", "INTERRUPTED", "LazyGroup", "Refusal", "run"]
+__all__ = ["BUG", "INTERRUPTED", "LazyGroup", "Refusal", "is_verbose", "run", "write_log"]
 
 REFUSED, BUG, INTERRUPTED = 1, 3, 130
 """Exit codes besides 0 (done) and 2 (misuse, from click)."""
@@ -124,6 +124,28 @@ class LazyGroup(click.Group):
             raise _to_refusal(ctx, error, str(error)) from error
 
 
+def is_verbose() -> bool:
+    """Whether the current command was called with ``--verbose``."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.find_root().meta.get("edge_pipeline.verbose"))
+
+
+def write_log(name: str, lines: Iterable[str]) -> Path | None:
+    """Write a log under *name* in the state folder; return None if no file can be written."""
+    folder = _state_folder()
+    if folder is None:
+        return None
+    head = [time.strftime("%Y-%m-%d %H:%M:%S %z"), f"command: {' '.join(sys.argv)}"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / name
+        text = "\n".join([*head, *_versions(), "", *lines, ""])
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    return file
+
+
 def _store_flag(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     ctx.find_root().meta[f"edge_pipeline.{parameter.name}"] = value
     if value and parameter.name == "verbose":
@@ -135,7 +157,7 @@ _VERBOSE = click.Option(
     is_flag=True,
     expose_value=False,
     callback=_store_flag,
-    help="Also print versions, and the path of the log after a failure.",
+    help="Also print versions, numerical details, and the path of the log after a failure.",
 )
 _DEBUG = click.Option(
     ["--debug"],
@@ -179,18 +201,7 @@ def _to_refusal(ctx: click.Context, error: Exception, reason: str) -> Refusal:
 
 def _write_log(error: BaseException) -> Path | None:
     """Write the log of a failure; return None if no file can be written."""
-    folder = _state_folder()
-    if folder is None:
-        return None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / LOG_NAME
-        file.write_text(
-            "\n".join(_failure_report(error)), encoding="utf-8", errors="backslashreplace"
-        )
-    except OSError:
-        return None
-    return file
+    return write_log(LOG_NAME, _failure_lines(error))
 
 
 def _state_folder() -> Path | None:
@@ -215,11 +226,8 @@ def _versions() -> Iterable[str]:
             yield f"{name}: not installed"
 
 
-def _failure_report(error: BaseException) -> Iterable[str]:
-    yield time.strftime("%Y-%m-%d %H:%M:%S %z")
-    yield f"command: {' '.join(sys.argv)}"
+def _failure_lines(error: BaseException) -> Iterable[str]:
     yield f"folder: {Path.cwd()}"
     yield f"system: {platform.platform()}"
-    yield from _versions()
     yield ""
     yield "".join(traceback.format_exception(error))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,10 @@ __all__ = [
 
 BAR_CELLS = 40
 """Length of the bar for the loss of the first epoch."""
+
+COLUMN_GAP = 3
+MIN_VALUE_CELLS = 20
+"""Narrower values would be broken into single words."""
 
 WIDE = 250
 """Width of a table that goes to a file or a pipe, in characters."""
@@ -131,12 +137,13 @@ class Progress(ProgressListener):
         if not self._console.is_terminal:
             return
         if self._bar is None:
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
             self._stop()
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            self._bar = Bar(*columns, TimeElapsedColumn(), console=self._console, transient=True)
+            left = TimeRemainingColumn(elapsed_when_finished=True), TextColumn("left")
+            self._bar = Bar(*columns, *left, console=self._console, transient=True)
             self._bar.add_task(text)
             self._bar.start()
         self._bar.update(self._bar.task_ids[0], description=text, completed=count, total=total)
@@ -166,12 +173,27 @@ def show_json(value: Any) -> None:
 
 
 def show_lines(rows: Iterable[tuple[str, str]]) -> None:
-    """Print names and values in two columns on stdout."""
-    pairs = list(rows)
+    """Print names and values in two columns on stdout.
+
+    On a terminal, long values continue below their column, and a verdict is green or red.
+    """
+    pairs = [(_printable(name), _printable(value)) for name, value in rows]
     width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
-        line = f"{_printable(name):<{width}}   {_printable(value)}".rstrip()
-        click.echo(click.style(line[:width], bold=True) + line[width:])
+        lines = _wrapped(value, width + COLUMN_GAP)
+        colour = ("green" if value.startswith("OK") else "red") if name == "verdict" else None
+        for i, line in enumerate(lines):
+            start = f"{'' if i else name:<{width}}"
+            text = (" " * COLUMN_GAP + click.style(line, fg=colour)) if line else ""
+            click.echo((click.style(start, bold=True) + text) if text else start.rstrip())
+
+
+def _wrapped(value: str, indent: int) -> list[str]:
+    """Break *value* into lines that fit a terminal beside *indent*; one line for other streams."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    if columns - indent < MIN_VALUE_CELLS:
+        return [value]
+    return textwrap.wrap(value, columns - indent, break_on_hyphens=False) or [""]
 
 
 def _printable(text: str) -> str:
@@ -268,12 +290,11 @@ def show_notes(notes: Iterable[str]) -> None:
 
 
 def file_lines(result: ExportResult) -> list[tuple[str, str]]:
-    """List refused rows, the signing key, the file and its report."""
+    """List the signing key, the file and its report."""
     signature = [("signed by key", result.key_id)] if result.key_id else []
     return [
-        *refused_lines(result.refused),
         *signature,
-        (str(result.path), f"{result.bundle_bytes:,} bytes"),
+        ("file", f"{result.path}, {result.bundle_bytes:,} bytes"),
         *([("report", str(result.report_files.page))] if result.report_files else []),
     ]
 

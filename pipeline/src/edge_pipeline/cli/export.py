@@ -9,6 +9,7 @@ import click
 import edge_pipeline
 from edge_pipeline.cli import display
 from edge_pipeline.cli.keys import key_option, read_key
+from edge_pipeline.cli.verdict import show_result
 
 __all__ = ["export_command"]
 
@@ -75,13 +76,8 @@ def export_command(
             watcher=progress,
             signing_key=signing_key,
         )
-    display.show_notes(result.notes)
     if as_json:
+        display.show_notes(result.notes)
         display.show_json(result.to_json())
         return
-    display.show_lines(
-        [
-            *display.evidence_lines(result.manifest),
-            *display.file_lines(result),
-        ]
-    )
+    show_result(result, quiet=quiet)

@@ -15,6 +15,7 @@ __all__ = ["cli", "main"]
 
 EXAMPLES = """\b
 Examples:
+  edge-pipeline new penguins.csv
   edge-pipeline init penguins.csv --target species
   edge-pipeline build models/penguins
   edge-pipeline export train.py:fitted --data wine.csv -o wine.onnx
@@ -43,11 +44,13 @@ _COMMANDS = {
     "build": ("build:build_command", "Train a recipe, and write one sealed file."),
     "deploy": ("deploy:deploy_command", "Copy a model to boards, and switch to it."),
     "compare": ("compare:compare_command", "List the rows that two files predict apart."),
+    "doctor": ("doctor:doctor_command", "Check this machine, and say what to do."),
     "export": ("export:export_command", "Seal an estimator that you trained."),
     "init": ("init:init_command", "Write a recipe for a table."),
     "inspect": ("inspect:inspect_command", "Print what a sealed file says of itself."),
     "kit": ("kit:kit_command", "Pack a model for a board without a network."),
     "keygen": ("keys:keygen_command", "Create a key for signing files."),
+    "new": ("new:new_command", "Ask about a table, write its recipe, and build it."),
     "report": ("report:report_command", "Write a report about a sealed file."),
     "sign": ("keys:sign_command", "Sign a sealed file."),
     "verify": ("verify:verify_command", "Verify a sealed file again."),

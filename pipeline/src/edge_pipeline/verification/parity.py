@@ -18,7 +18,10 @@ from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.groups import ProbeGroup
 from edge_pipeline.verification.rounding_noise import is_noise, largest_magnitude
 
-__all__ = ["ParityCheck", "ProbedRows", "largest_difference"]
+__all__ = ["FAR_OUTSIDE", "ParityCheck", "ProbedRows", "largest_difference"]
+
+FAR_OUTSIDE = "only a note, because the rows are far outside training"
+"""Start of the notes about numbers such as 1e308, which seldom matter to a user."""
 
 PRINTED_COLUMNS = 8
 """Columns of the differing row that an error message lists."""

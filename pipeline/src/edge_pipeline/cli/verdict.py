@@ -1,0 +1,130 @@
+"""End a build or an export with a verdict: the file in words, and the command that comes next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from edge_pipeline.cli import display
+from edge_pipeline.cli.command_group import is_verbose, write_log
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.manifest import Manifest
+
+    from edge_pipeline.evaluation.report.measurements import Evaluation, Score
+    from edge_pipeline.export_estimator import ExportResult
+
+__all__ = ["show_result", "verdict_line"]
+
+LOG_NAME = "last-build.log"
+
+_GUESSES = {
+    "classification": "always naming the commonest class",
+    "regression": "always predicting the mean",
+}
+
+
+def show_result(
+    result: ExportResult, first_lines: Sequence[tuple[str, str]] = (), *, quiet: bool = False
+) -> None:
+    """Print what was written, the verdict, and the next command unless *quiet*.
+
+    Numerical details go to the log of the last build, and to the output with ``--verbose``.
+    """
+    from edge_pipeline.verification.parity import FAR_OUTSIDE  # not for --help
+
+    details = [*display.evidence_lines(result.manifest), *display.refused_lines(result.refused)]
+    numerical = [note for note in result.notes if FAR_OUTSIDE in note]
+    display.show_notes(note for note in result.notes if is_verbose() or note not in numerical)
+    log = write_log(LOG_NAME, _log_lines(result, details))
+    display.show_lines(
+        [
+            *first_lines,
+            *(details if is_verbose() else [("same as scikit-learn", agreement(result.manifest))]),
+            *display.file_lines(result),
+            *speed_lines(result),
+            ("verdict", verdict_line(result)),
+        ]
+    )
+    if quiet:
+        return
+    if numerical and not is_verbose():
+        count = f"{len(numerical)} numerical note{'s' * (len(numerical) != 1)}"
+        where = f"--verbose shows {'it' if len(numerical) == 1 else 'them'}"
+        click.echo(f"{count}: {where}{f', and {log}' if log else ''}", err=True)
+    click.echo(f"next: edge-runtime check {shlex.quote(str(result.path))}", err=True)
+
+
+def agreement(manifest: Manifest) -> str:
+    """Say in one sentence how far the file agrees with scikit-learn."""
+    outputs = list(manifest.parity.outputs.values())
+    rows = max((output.rows for output in outputs), default=0)
+    worst = max((output.worst for output in outputs), default=0.0)
+    numbers = "every number equal" if worst == 0 else f"numbers within {worst:.0e} of the largest"
+    scope = ""
+    if all(output.bound == 0 for output in outputs):
+        scope = "; proven bit for bit for every row"
+    elif all(output.bound is not None for output in outputs):
+        scope = "; bounds are proven for every row within the columns' ranges"
+    return f"{rows:,} rows compared, every label equal, {numbers}{scope}"
+
+
+def speed_lines(result: ExportResult) -> list[tuple[str, str]]:
+    """Say how fast the file predicts here, where that was measured."""
+    evaluation = _evaluation(result)
+    figures = evaluation.measured if evaluation else None
+    if result.benchmark is not None:
+        latency_us, memory_mb = result.benchmark.latency_us_p50, result.benchmark.peak_memory_mb
+    elif figures is not None:
+        latency_us, memory_mb = figures.latency_us_p50, figures.peak_memory_mb
+    else:
+        return []
+    return [("speed", f"{latency_us:.1f} us for one row here, {memory_mb:.0f} MiB of memory")]
+
+
+def verdict_line(result: ExportResult) -> str:
+    """Judge the file: the same as scikit-learn, and how much better than guessing."""
+    same = f"OK: {result.path.name} predicts as scikit-learn does"
+    evaluation = _evaluation(result)
+    if evaluation is None or not evaluation.scores:
+        return same
+    score = evaluation.scores[0]
+    if score.dummy is None:
+        return f"{same}; {_named(score)} {_number(score, score.value)}"
+    comparison = (
+        f"{_named(score)} {_number(score, score.value)} against "
+        f"{_number(score, score.dummy)} for {_GUESSES.get(result.task, 'guessing')}"
+    )
+    low = score.value if score.low is None else score.low
+    high = score.value if score.high is None else score.high
+    if low > score.dummy:
+        return f"{same}, and clearly better than guessing: {comparison}"
+    if high < score.dummy:
+        return f"NOT OK: {result.path.name} is worse than guessing: {comparison}"
+    rows = evaluation.source.rows_test if evaluation.source else 0
+    return f"NOT OK: {rows} test rows do not show that it is better than guessing: {comparison}"
+
+
+def _evaluation(result: ExportResult) -> Evaluation | None:
+    return None if result.report_files is None else result.report_files.evaluation
+
+
+def _named(score: Score) -> str:
+    return score.name.removeprefix("neg_").replace("_", " ")
+
+
+def _number(score: Score, value: float) -> str:
+    shown = -value if score.name.startswith("neg_") else value
+    return f"{shown + 0.0:.2f}" if 0.1 <= abs(shown) < 1000 or shown == 0 else f"{shown:.3g}"
+
+
+def _log_lines(result: ExportResult, details: Sequence[tuple[str, str]]) -> list[str]:
+    return [
+        f"file: {result.path}",
+        *(f"{name}: {value}" for name, value in details),
+        *(f"note: {note}" for note in result.notes),
+        *(f"{stage}: {seconds:.2f} s" for stage, seconds in result.seconds.items()),
+    ]
