@@ -120,7 +120,7 @@ WRITTEN: Mapping[str, Mapping[str, Operator]] = {
         "Relu": _FLOAT,
         "Reshape": ("AZ", ("=0",), _NONE),
         "Round": _FLOAT,
-        "ScatterElements": ("AIA", ("=0",), _AXIS),
+        "ScatterElements": ("AIA", ("=0",), _names("axis reduction")),
         "Shape": ("A", (INT64,), _names("start end")),
         "Sigmoid": _FLOAT,
         "Sign": _NUMBER,
@@ -283,7 +283,6 @@ FOREIGN_ATTRIBUTES: Mapping[str, Mapping[str, frozenset[str]]] = {
         "Gemm": _names("alpha beta transA transB"),
         "IsInf": _names("detect_negative detect_positive"),
         "Reshape": _names("allowzero"),
-        "ScatterElements": _names("reduction"),
         "Split": _names("num_outputs"),
         "TopK": _names("axis sorted"),
         **dict.fromkeys(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 from edge_pipeline.proof.operators import RULES, RowCount, Rows, constant_of, objects
 from edge_pipeline.proof.scalars import NotUnderstood, variable
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "attributes_of"]
 
 MAX_COLUMNS = 50_000
 """Widest input that is read, in a third of a second.  Hashed text has a million columns."""
 
 MAX_SCALARS = 2_000_000
 """A graph whose outputs need more expressions is probed."""
+
+LONG_LIST = 1_000
+"""Longer lists of integers become arrays; the rules of operators with short lists expect lists."""
 
 
 class Graph:
@@ -84,13 +88,26 @@ class Graph:
         inputs = [self._values[name] if name else None for name in node.input]
         if not any(isinstance(value, Rows | RowCount) for value in inputs):
             raise NotUnderstood(f"{node.op_type} of constants")
-        results = rule(inputs, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute})
+        results = rule(inputs, attributes_of(node))
         for name, result in zip(node.output, results, strict=False):
             if isinstance(result, Rows):
                 self._count += result.items.size
             self._values[name] = result
         if self._count > MAX_SCALARS:
             raise NotUnderstood(f"a row takes more than {MAX_SCALARS} expressions")
+
+
+def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
+    """Return the attributes by name; long lists of integers as arrays.
+
+    A forest has millions of integers, and each takes 40 bytes in a list of Python's.
+    """
+    return {
+        attribute.name: np.fromiter(attribute.ints, np.int64, len(attribute.ints))
+        if len(attribute.ints) > LONG_LIST
+        else onnx.helper.get_attribute_value(attribute)
+        for attribute in node.attribute
+    }
 
 
 def _cells(graph_input: onnx.ValueInfoProto, schema: Schema) -> Any:

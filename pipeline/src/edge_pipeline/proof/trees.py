@@ -1,8 +1,8 @@
 """Bring trees into a canonical form, in which equal trees are equal bytes.
 
 A split ``float32(x) <= threshold`` becomes ``x <= t`` for the largest float64 *t* that takes the
-true branch, found by bisection over all float64.  A split on a category becomes the set of
-categories; its branches may be swapped.  Nodes are numbered level by level.
+true branch.  A split on a category becomes the set of categories; its branches may be swapped.
+Nodes are numbered level by level.
 """
 
 from __future__ import annotations
@@ -247,18 +247,36 @@ def _true_for_most(condition: Expr) -> tuple[Expr, bool]:
 def largest_float64(threshold: _Floats) -> _Floats:
     """Return the largest float64 *x* with ``float32(x) <= threshold``.
 
-    Found by bisection over all float64, numbered in ascending order.
+    It is half way between two neighbours of float32, or just before.  The definition decides: *x*
+    takes the true branch, and the next float64 does not.  Bisection finds what fails this check.
     """
-    distinct, inverse = np.unique(threshold, return_inverse=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        below = threshold.astype(np.float32)
+        below = np.where(below > threshold, np.nextafter(below, np.float32(-np.inf)), below)
+        above = np.nextafter(below, np.float32(np.inf))
+        last = (below.astype(np.float64) + above.astype(np.float64)) / 2
+        last = np.where(_is_true(last, threshold), last, np.nextafter(last, -np.inf))
+        is_last = _is_true(last, threshold) & ~_is_true(np.nextafter(last, np.inf), threshold)
+    if not is_last.all():
+        last[~is_last] = _bisected(threshold[~is_last])
+    return last + 0.0
+
+
+def _is_true(x: _Floats, threshold: _Floats) -> _Bools:
+    return np.asarray(x.astype(np.float32).astype(np.float64) <= threshold)
+
+
+def _bisected(threshold: _Floats) -> _Floats:
+    """Bisect over all float64, numbered in ascending order."""
     infinite = int(np.array(np.inf).view(np.int64))
-    low = np.full(len(distinct), -infinite)  # float32(-inf) is at most any threshold
-    high = np.full(len(distinct), infinite + 1)
+    low = np.full(len(threshold), -infinite)  # float32(-inf) is at most any threshold
+    high = np.full(len(threshold), infinite + 1)
     with np.errstate(over="ignore"):
         while (low + 1 < high).any():
             middle = (low & high) + ((low ^ high) >> 1)  # the mean, without overflow
-            is_below = _float_at(middle).astype(np.float32).astype(np.float64) <= distinct
+            is_below = _is_true(_float_at(middle), threshold)
             low, high = np.where(is_below, middle, low), np.where(is_below, high, middle)
-    return (_float_at(low) + 0.0)[inverse]
+    return _float_at(low)
 
 
 def _float_at(number: _Ints) -> _Floats:

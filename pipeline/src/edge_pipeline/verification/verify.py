@@ -31,7 +31,14 @@ from edge_pipeline.verification.ambiguous_rows import (
 from edge_pipeline.verification.golden import choose_golden_rows, golden_rows_to_json
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ParityCheck, ProbedRows
-from edge_pipeline.verification.probes.groups import ProbeGroup, close_columns, probe_groups
+from edge_pipeline.verification.probes.groups import (
+    ALL_PROBES,
+    FEW_PROBES,
+    ProbeGroup,
+    ProbeSizes,
+    close_columns,
+    probe_groups,
+)
 from edge_pipeline.verification.unverified_manifest import EXACT, unverified_manifest
 
 __all__ = ["EXACT", "NO_REFUSED_ROWS", "RefusedRows", "VerifiedModel", "verify_model"]
@@ -48,6 +55,10 @@ MAX_OUTPUT_NUMBERS = 4_000_000
 
 MAX_INPUT_NUMBERS = 1 << 26
 """Most numbers that the graph reads for one group of rows."""
+
+
+LARGE_GRAPH_BYTES = 1 << 20
+"""Size of a graph, about 50,000 nodes of trees, from which a proof replaces most of the rows."""
 
 
 class RefusedRows(NamedTuple):
@@ -120,10 +131,11 @@ def verify_model(
     schema = close_columns(oracle, model.outputs[0].method)
     model = replace(model, schema=schema)
     oracle = Oracle(estimator, replace(sample, schema=schema))
-    rows, refused = _predict_probes(model, oracle, probe_groups(oracle.sample, unseen, model.graph))
+    proofs = _prove_outputs(model, oracle)
+    groups = probe_groups(oracle.sample, unseen, model.graph, _probe_sizes(model, proofs))
+    rows, refused = _predict_probes(model, oracle, groups)
     rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, rows)
     tolerances = _tolerances(model, tolerance, all_ambiguous)
-    proofs = _prove_outputs(model, oracle)
     with Model.from_parts(model.graph, unverified_manifest(model, tolerances[-1])) as device:
         golden = choose_golden_rows(model, oracle, rows)
         try:
@@ -156,6 +168,12 @@ def _prove_outputs(model: OnnxModel, oracle: Oracle) -> Mapping[str, Proof]:
         dtypes=oracle.sample.dtypes,
         missing_markers=oracle.sample.missing_markers,
     )
+
+
+def _probe_sizes(model: OnnxModel, proofs: Mapping[str, Proof]) -> ProbeSizes:
+    """Choose few rows for a large graph that is proven, where each row costs much."""
+    is_proven = all(proof.level == "proven" for proof in proofs.values())
+    return FEW_PROBES if is_proven and len(model.graph) >= LARGE_GRAPH_BYTES else ALL_PROBES
 
 
 def _predict_probes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import neighbors as nb
 
 from edge_pipeline.conversion.context import Context, Methods
@@ -13,7 +14,16 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import Distance, distance_of
 from edge_pipeline.conversion.numeric.tree_ties import can_replay, replay_ties
 
-__all__ = ["CONVERTERS", "TIE", "k_nearest", "neighbour_weights", "one_hot_targets"]
+__all__ = [
+    "CONVERTERS",
+    "TIE",
+    "add_up_weights",
+    "class_codes",
+    "has_one_hot_targets",
+    "k_nearest",
+    "neighbour_weights",
+    "one_hot",
+]
 
 SPARE_CANDIDATES = 8
 """Candidates beyond k when dot products preselect the neighbours.
@@ -25,6 +35,12 @@ MIN_CANDIDATE_ELEMENTS = 4096
 """Least size of the training rows for which a preselection by dot products is faster.
 
 Measured with one row of 20 columns: 1.6 times at 1,000 training rows."""
+
+MAX_ONE_HOT_NUMBERS = 1 << 14
+"""Training rows times classes up to which the graph holds one-hot targets: 128 KiB, one node."""
+
+MAX_ONE_HOT_CLASSES = 64
+"""Classes up to which the neighbours' targets are one-hot rows: 32 KiB of them."""
 
 
 def k_nearest(
@@ -60,10 +76,10 @@ def k_nearest(
 
 def _nearest(distance: Distance, model: Any, X: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the reduced distances and the positions of the k nearest training rows."""
-    rows = np.asarray(model._fit_X.toarray() if hasattr(model._fit_X, "toarray") else model._fit_X)
-    wide_enough = rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES)
-    if distance.by_differences and wide_enough:
-        return _nearest_of_candidates(X, np.asarray(rows, dtype=np.float64), k)
+    if distance.by_differences:
+        rows = np.asarray(model._fit_X, dtype=np.float64)
+        if rows.size >= MIN_CANDIDATE_ELEMENTS and len(rows) >= 4 * (k + SPARE_CANDIDATES):
+            return _nearest_of_candidates(X, rows, k)
     reduced = distance.reduced(X)
     if model.effective_metric_ in ("nan_euclidean", "dice", "sokalsneath"):  # NaN counts as far
         order = ops.top_k(ops.where(ops.isnan(reduced), np.inf, reduced), k, largest=False)[1]
@@ -150,14 +166,42 @@ def neighbour_weights(
     return weight if neighbours is None else ops.where(neighbours, weight, 0.0)
 
 
-def one_hot_targets(model: Any) -> list[tuple[Any, Any]]:
-    """Return for each output the classes, and the one-hot encoded training targets."""
-    codes = model._y.reshape(len(model._y), -1)
+def class_codes(model: Any) -> list[tuple[Any, NDArray[np.int64]]]:
+    """Return for each output the classes, and the position of each training row's class."""
+    codes = model._y.reshape(len(model._y), -1).astype(np.int64)
     classes = model.classes_ if model.outputs_2d_ else [model.classes_]
-    return [
-        (labels, (codes[:, [i]] == np.arange(len(labels))).astype(np.float64))
-        for i, labels in enumerate(classes)
-    ]
+    return [(labels, codes[:, i]) for i, labels in enumerate(classes)]
+
+
+def has_one_hot_targets(codes: NDArray[np.int64], n_classes: int) -> bool:
+    """Whether the graph holds the training targets one-hot encoded."""
+    return len(codes) * n_classes <= MAX_ONE_HOT_NUMBERS
+
+
+def one_hot(codes: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
+    """Encode the training targets: a column for each class."""
+    return (codes[:, np.newaxis] == np.arange(n_classes)).astype(np.float64)
+
+
+def add_up_weights(codes: Tensor, weight: Tensor, n_classes: int) -> Tensor:
+    """Add each weight to the vote of its class, one after the other.
+
+    Parameters
+    ----------
+    codes, weight
+        Shape (n_samples, n_neighbours): the class of each neighbour, and its weight.
+    """
+    votes = ops.full_rows(weight, np.zeros(n_classes))
+    return votes.graph.node(
+        "ScatterElements",
+        votes,
+        codes,
+        weight,
+        reduction="add",
+        axis=1,
+        dtype=np.float64,
+        shape=votes.shape,
+    )
 
 
 def _neighbours(context: Context, model: Any, X: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -171,8 +215,16 @@ def _votes(context: Context, model: Any, X: Tensor) -> list[Tensor]:
     """Return for each output the weight of each class among the neighbours."""
     order, weight = _neighbours(context, model, X)
     votes = []
-    for _, targets in one_hot_targets(model):
-        of_neighbours = ops.take(targets, order)
+    for classes, codes in class_codes(model):
+        n_classes = len(classes)
+        if n_classes > MAX_ONE_HOT_CLASSES and not has_one_hot_targets(codes, n_classes):
+            ones = ops.full_rows(X, np.ones(model.n_neighbors)) if weight is None else weight
+            votes.append(add_up_weights(ops.take(codes, order), ones, n_classes))
+            continue
+        if has_one_hot_targets(codes, n_classes):
+            of_neighbours = ops.take(one_hot(codes, n_classes), order)
+        else:
+            of_neighbours = ops.take(np.eye(n_classes), ops.take(codes, order))
         if weight is not None:
             of_neighbours = of_neighbours * ops.expand_dims(weight, 2)
         votes.append(ops.sum_(of_neighbours, 1))
@@ -186,10 +238,14 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> Tensor | list[Ten
 
 def _labels(context: Context, model: Any, X: Tensor) -> Tensor:
     """KNeighborsClassifier.predict: the class with most votes, the first of equal ones."""
-    classes = model.classes_ if model.outputs_2d_ else [model.classes_]
+    targets = class_codes(model)
+    if model.n_neighbors == 1 and model.weights in (None, "uniform", "distance"):
+        nearest = ops.squeeze(k_nearest(context, model, X, 1, exact=False)[1], 1)
+        indices = [ops.take(codes, nearest) for _, codes in targets]
+    else:
+        indices = [ops.argmax(votes, 1) for votes in _votes(context, model, X)]
     predictions = [
-        context.labels(labels, ops.argmax(votes, 1))
-        for labels, votes in zip(classes, _votes(context, model, X), strict=True)
+        context.labels(labels, index) for (labels, _), index in zip(targets, indices, strict=True)
     ]
     return ops.stack(predictions) if model.outputs_2d_ else predictions[0]
 

@@ -11,7 +11,13 @@ from sklearn import neighbors as nb
 from sklearn.neighbors._kd_tree import kernel_norm
 
 from edge_pipeline.conversion.context import Context, Methods
-from edge_pipeline.conversion.estimators.neighbors import neighbour_weights, one_hot_targets
+from edge_pipeline.conversion.estimators.neighbors import (
+    add_up_weights,
+    class_codes,
+    has_one_hot_targets,
+    neighbour_weights,
+    one_hot,
+)
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import distance_of, tree_distance
@@ -42,7 +48,12 @@ def _probabilities_by_output(context: Context, model: Any, X: Tensor) -> list[Te
     graph's probability is then NaN.
     """
     weight, isolated = _weights(context, model, X)
-    votes = [weight @ targets for _, targets in one_hot_targets(model)]
+    votes = [
+        weight @ one_hot(codes, len(classes))
+        if has_one_hot_targets(codes, len(classes))
+        else add_up_weights(ops.full_rows(X, codes), weight, len(classes))
+        for classes, codes in class_codes(model)
+    ]
     shares = []
     for i, (classes, vote) in enumerate(zip(_classes(model), votes, strict=True)):
         outlier: Any = np.nan

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pipeline.conversion.context import Context
-from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.row_norms import blas_lengths, euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.pairwise import traced_kernel
+from edge_pipeline.conversion.numeric.sparse_rows import dense_rows, row_products, stays_sparse
 
 __all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "nan_euclidean_distance", "tree_distance"]
 
@@ -67,7 +67,9 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
         and only then is the noise worth its nodes.
     """
     name, params = model.effective_metric_, model.effective_metric_params_
-    Y = dense_array(model._fit_X)
+    if model._fit_method == "brute" and name in _SPARSE and stays_sparse(model._fit_X):
+        return _SPARSE[name](model._fit_X)
+    Y = dense_rows(context, model._fit_X)
     if model._fit_method == "brute" and name in _BRUTE:
         return _BRUTE[name](Y, exact)
     if name == "precomputed":
@@ -288,12 +290,39 @@ def nan_euclidean_distance(Y: NDArray[Any], _: bool = True) -> Distance:
 def _cosine(Y: NDArray[Any], _: bool) -> Distance:
     from sklearn.preprocessing import normalize
 
-    def reduced(X: Tensor) -> Tensor:
-        length = ops.sqrt(numpy_lengths(X))
-        unit = X / ops.where(length < 10 * np.finfo(np.float64).eps, 1.0, length)
-        return ops.clip(unit @ normalize(Y).T * -1.0 + 1.0, 0.0, 2.0)
+    unit = normalize(Y)
+    return Distance(lambda X: _cosine_distances(_unit_rows(X) @ unit.T))
 
-    return Distance(reduced)
+
+def _sparse_cosine(Y: Any) -> Distance:
+    from sklearn.preprocessing import normalize
+
+    unit = normalize(Y)
+    return Distance(lambda X: _cosine_distances(row_products(_unit_rows(X), unit)))
+
+
+def _unit_rows(X: Tensor) -> Tensor:
+    length = ops.sqrt(numpy_lengths(X))
+    return X / ops.where(length < 10 * np.finfo(np.float64).eps, 1.0, length)
+
+
+def _cosine_distances(similarities: Tensor) -> Tensor:
+    return ops.clip(similarities * -1.0 + 1.0, 0.0, 2.0)
+
+
+def _sparse_euclidean(Y: Any) -> Distance:
+    """Compute x² - 2 xy + y², not below zero, as ``euclidean_distances`` of sparse rows."""
+    lengths = np.asarray(Y.multiply(Y).sum(axis=1)).ravel()
+
+    def reduced(X: Tensor) -> Tensor:
+        squares = row_products(X, Y) * -2.0 + ops.sum_(X * X, 1, True) + lengths
+        return ops.unary("Relu", squares)
+
+    return Distance(reduced, ops.sqrt, lambda r: r * r)
+
+
+def _sparse_squared(Y: Any) -> Distance:
+    return Distance(_sparse_euclidean(Y).reduced)
 
 
 def _correlation(Y: NDArray[Any], _: bool) -> Distance:
@@ -330,3 +359,10 @@ _BRUTE: Mapping[str, Callable[[NDArray[Any], bool], Distance]] = {
     "correlation": _correlation,
     "yule": _yule,
 }
+
+_SPARSE: Mapping[str, Callable[[Any], Distance]] = {
+    "euclidean": _sparse_euclidean,
+    "sqeuclidean": _sparse_squared,
+    "cosine": _sparse_cosine,
+}
+"""Metrics by brute force that need no dense training rows."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,17 +19,47 @@ from edge_pipeline.data.sample import Sample
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.extremes import Reach, extreme_numbers, strange_categories
 from edge_pipeline.verification.probes.text_cells import LONG, unusual_cells
-from edge_pipeline.verification.probes.thresholds import threshold_rows
+from edge_pipeline.verification.probes.thresholds import MAX_EDGES, threshold_rows
 
-__all__ = ["UNKNOWN_CATEGORY", "ProbeGroup", "close_columns", "probe_groups"]
+__all__ = [
+    "ALL_PROBES",
+    "FEW_PROBES",
+    "UNKNOWN_CATEGORY",
+    "ProbeGroup",
+    "ProbeSizes",
+    "close_columns",
+    "probe_groups",
+]
 
 UNKNOWN_CATEGORY = "never seen in training ☂"
 """A string that no training column is expected to hold."""
 
-ROWS_PER_GROUP = 200
-MAX_SAMPLE_ROWS = 2000
 MAX_STRANGE_ROWS = 500
 _SEED = 20
+
+
+class ProbeSizes(NamedTuple):
+    """How many rows are made.
+
+    Attributes
+    ----------
+    sample
+        Most unseen rows, or rows of the sample.
+    group
+        Rows of a group that recombines values, or changes one column at a time.
+    thresholds
+        Most thresholds of the graph that are tried, three rows each.
+    """
+
+    sample: int
+    group: int
+    thresholds: int
+
+
+ALL_PROBES = ProbeSizes(sample=2_000, group=200, thresholds=MAX_EDGES)
+
+FEW_PROBES = ProbeSizes(sample=200, group=64, thresholds=64)
+"""For a large graph that is proven: the rows test the assumptions of the proof, not its parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +86,10 @@ class ProbeGroup:
 
 
 def probe_groups(
-    sample: Sample, unseen: pd.DataFrame | None, graph: bytes | None = None
+    sample: Sample,
+    unseen: pd.DataFrame | None,
+    graph: bytes | None = None,
+    sizes: ProbeSizes = ALL_PROBES,
 ) -> Iterator[ProbeGroup]:
     """Yield groups of rows, the ordinary ones first, those most likely to differ last.
 
@@ -67,26 +100,28 @@ def probe_groups(
         own rows.
     graph
         The serialized graph, whose thresholds give more rows.
+    sizes
+        How many rows are made.
     """
     table = sample.table
     rng = np.random.default_rng(_SEED)
     if unseen is not None and len(unseen):
-        yield ProbeGroup("unseen rows", unseen.reset_index(drop=True).head(MAX_SAMPLE_ROWS))
+        yield ProbeGroup("unseen rows", unseen.reset_index(drop=True).head(sizes.sample))
     else:
-        yield ProbeGroup("rows of the sample", table.head(MAX_SAMPLE_ROWS))
+        yield ProbeGroup("rows of the sample", table.head(sizes.sample))
     yield ProbeGroup("one row", table.head(1))
-    picks = rng.integers(0, len(table), size=(ROWS_PER_GROUP, table.shape[1]))
+    picks = rng.integers(0, len(table), size=(sizes.group, table.shape[1]))
     mixed = {name: table[name].to_numpy()[picks[:, i]] for i, name in enumerate(table.columns)}
     yield ProbeGroup("values of the sample, recombined", pd.DataFrame(mixed))
     yield ProbeGroup("new values within the ranges", _within_ranges(sample.schema, mixed, rng))
     yield ProbeGroup("new values outside the ranges", _outside_ranges(sample.schema, mixed, rng))
-    yield from _missing_values(sample)
+    yield from _missing_values(sample, sizes)
     open_columns = [c for c in sample.schema.columns if c.is_string and not c.closed]
     if open_columns:
         unseen_category = [[UNKNOWN_CATEGORY]] * len(open_columns)
-        rows = spread_values(table, open_columns, unseen_category, ROWS_PER_GROUP)
+        rows = spread_values(table, open_columns, unseen_category, sizes.group)
         yield ProbeGroup("one category unknown", rows)
-    yield from _edge_cases(sample, graph, rng)
+    yield from _edge_cases(sample, graph, sizes, rng)
     for position in sample.schema.sources:
         name = sample.schema.names[position]
         column_type = sample.schema.columns[position].type
@@ -96,11 +131,11 @@ def probe_groups(
             yield ProbeGroup(f"{name!r}: {kind}", rows, can_be_golden=kind != LONG)
 
 
-def _missing_values(sample: Sample) -> Iterator[ProbeGroup]:
+def _missing_values(sample: Sample, sizes: ProbeSizes) -> Iterator[ProbeGroup]:
     """Yield rows in which one column lacks its value, and rows in which all columns do."""
     columns = [column for column in sample.schema.columns if column.missing]
     if columns:
-        rows = spread_values(sample.table, columns, [[None]] * len(columns), ROWS_PER_GROUP)
+        rows = spread_values(sample.table, columns, [[None]] * len(columns), sizes.group)
         yield ProbeGroup("one value missing", rows)
     if len(columns) > 1:
         rows = sample.table.head(3).copy()
@@ -110,11 +145,11 @@ def _missing_values(sample: Sample) -> Iterator[ProbeGroup]:
 
 
 def _edge_cases(
-    sample: Sample, graph: bytes | None, rng: np.random.Generator
+    sample: Sample, graph: bytes | None, sizes: ProbeSizes, rng: np.random.Generator
 ) -> Iterator[ProbeGroup]:
     """Yield thresholds and the floats beside them, extreme numbers, and misspelt categories."""
     schema, table = sample.schema, sample.table
-    edges = None if graph is None else threshold_rows(graph, sample, rng)
+    edges = None if graph is None else threshold_rows(graph, sample, rng, sizes.thresholds)
     if edges is not None:
         yield ProbeGroup("thresholds, and a float64 to either side", edges)
     for kind, reach, rows in extreme_numbers(schema, table, rng):

@@ -15,12 +15,13 @@ import pandas as pd
 from edge_runtime.bundle.schema import NUMBERS
 from edge_runtime.engine.session import Session
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.proof.graph_reader import attributes_of
 from edge_pipeline.proof.trees import largest_float64
 
-__all__ = ["threshold_rows"]
+__all__ = ["MAX_EDGES", "threshold_rows"]
 
 MAX_EDGES = 1_000
 """Thresholds tried, three rows each.  A limit on time would make two builds of the same estimator
@@ -32,22 +33,31 @@ WALKED_ROWS = 200
 _COMPARISONS = ("Less", "LessOrEqual", "Greater", "GreaterOrEqual")
 
 
-def threshold_rows(graph: bytes, sample: Sample, rng: np.random.Generator) -> pd.DataFrame | None:
+def threshold_rows(
+    graph: bytes, sample: Sample, rng: np.random.Generator, max_edges: int = MAX_EDGES
+) -> pd.DataFrame | None:
     """Return rows on both sides of thresholds, in the columns of the sample's table.
 
     None where the graph has no thresholds, or reads counts of a vectorizer.
+
+    Parameters
+    ----------
+    max_edges
+        Thresholds tried, drawn at random where there are more.
     """
     numeric = list(sample.schema.numeric)
     if not numeric or sample.schema.derived:
         return None
     start = sample.table.head(WALKED_ROWS)
     proto = onnx.load_model_from_string(graph)
-    edges = sorted({*_tree_edges(proto, sample, start), *_constant_edges(proto, len(numeric))})
-    if not edges:
+    row, column, value = _distinct_edges(
+        [*_tree_edges(proto, sample, start), *_constant_edges(proto, len(numeric))]
+    )
+    if not len(row):
         return None
-    if len(edges) > MAX_EDGES:
-        edges = [edges[i] for i in sorted(rng.permutation(len(edges))[:MAX_EDGES])]
-    row, column, value = (np.array(values) for values in zip(*edges, strict=True))
+    if len(row) > max_edges:
+        picks = np.sort(rng.permutation(len(row))[:max_edges])
+        row, column, value = row[picks], column[picks], value[picks]
     with np.errstate(over="ignore"):
         sides = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     rows = start.iloc[np.tile(row, 3) % len(start)].reset_index(drop=True)
@@ -64,11 +74,23 @@ def threshold_rows(graph: bytes, sample: Sample, rng: np.random.Generator) -> pd
     return rows
 
 
-_Edge = tuple[int, int, float]
-"""Row of the sample, column of the graph's numbers, threshold."""
+_Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Rows of the sample, columns of the graph's numbers, thresholds."""
 
 
-def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> Iterator[_Edge]:
+def _distinct_edges(parts: list[_Edges]) -> _Edges:
+    """Join *parts*, sorted and without repetitions."""
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    row, column, value = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    order = np.lexsort((value, column, row))
+    row, column, value = row[order], column[order], value[order]
+    differs = np.ones(len(row), dtype=np.bool_)
+    differs[1:] = (np.diff(row) != 0) | (np.diff(column) != 0) | (value[1:] != value[:-1])
+    return row[differs], column[differs], value[differs]
+
+
+def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> Iterator[_Edges]:
     """For every node that a row reaches, yield that row and the last float64 that goes left."""
     nodes = [node for node in proto.graph.node if node.op_type == "TreeEnsemble"]
     blocks = sample.blocks(start)
@@ -76,18 +98,17 @@ def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> 
         X = _values_of(proto, node.input[0], blocks)
         if X is None or X.ndim != 2 or len(X) != len(start):
             continue
-        tree = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        tree = attributes_of(node)
         splits = numpy_helper.to_array(tree["nodes_splits"])
         single = splits.dtype == np.float32
-        thresholds = splits.astype(np.float64)
-        thresholds = largest_float64(thresholds) if single else thresholds
         columns = _matching_columns(X, blocks[NUMBERS], single)
         first = _first_rows(X, tree, splits)
-        for feature, threshold, row in zip(
-            tree["nodes_featureids"], thresholds.tolist(), first.tolist(), strict=True
-        ):
-            if row >= 0 and columns[feature] >= 0 and np.isfinite(threshold):
-                yield row, int(columns[feature]), threshold
+        column = columns[np.asarray(tree["nodes_featureids"], dtype=np.int64)]
+        usable = (first >= 0) & (column >= 0) & np.isfinite(splits)
+        thresholds = splits[usable].astype(np.float64)
+        thresholds = largest_float64(thresholds) if single else thresholds
+        finite = np.isfinite(thresholds)
+        yield first[usable][finite], column[usable][finite], thresholds[finite]
 
 
 def _values_of(
@@ -96,10 +117,7 @@ def _values_of(
     """Compute the tensor *name* for the rows in *blocks*."""
     if name == NUMBERS:
         return blocks[NUMBERS]
-    subgraph = onnx.ModelProto()
-    subgraph.CopyFrom(proto)
-    del subgraph.graph.output[:]
-    subgraph.graph.output.append(onnx.ValueInfoProto(name=name))
+    subgraph = _needed_for(proto, name)
     inputs = {i.name for i in subgraph.graph.input}
     try:
         session = Session(subgraph.SerializeToString())
@@ -109,6 +127,35 @@ def _values_of(
     except Exception:  # a subgraph that does not run only costs these extra rows
         return None
     return values
+
+
+def _needed_for(proto: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Return a model of the nodes and constants that the tensor *name* depends on."""
+    source = proto.graph
+    producers = {output: node for node in source.node for output in node.output}
+    needed, waiting = set(), [name]
+    while waiting:
+        tensor = waiting.pop()
+        if tensor in needed:
+            continue
+        needed.add(tensor)
+        node = producers.get(tensor)
+        if node is not None:
+            waiting += _inputs_of(node)
+    subgraph = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
+    graph = subgraph.graph
+    graph.name = source.name
+    graph.node.extend(node for node in source.node if needed.intersection(node.output))
+    graph.initializer.extend(t for t in source.initializer if t.name in needed)
+    graph.input.extend(i for i in source.input if i.name in needed)
+    graph.output.append(onnx.ValueInfoProto(name=name))
+    return subgraph
+
+
+def _inputs_of(node: onnx.NodeProto) -> list[str]:
+    """Return the tensors that *node* reads, also in its bodies."""
+    bodies = [inner for attribute in node.attribute for inner in attribute.g.node]
+    return [*node.input, *(name for inner in bodies for name in _inputs_of(inner))]
 
 
 def _matching_columns(X: NDArray[Any], numbers: NDArray[Any], single: bool) -> NDArray[np.int64]:
@@ -150,7 +197,7 @@ def _first_rows(X: NDArray[Any], tree: dict[str, Any], splits: NDArray[Any]) -> 
     return first
 
 
-def _constant_edges(proto: onnx.ModelProto, n_columns: int) -> Iterator[_Edge]:
+def _constant_edges(proto: onnx.ModelProto, n_columns: int) -> Iterator[_Edges]:
     """Yield the constants of the graph's comparisons, for every column."""
     constants = {t.name: t for t in proto.graph.initializer}
     for node in proto.graph.node:
@@ -159,6 +206,7 @@ def _constant_edges(proto: onnx.ModelProto, n_columns: int) -> Iterator[_Edge]:
             if tensor is None or tensor.data_type != onnx.TensorProto.DOUBLE:
                 continue
             values = np.unique(numpy_helper.to_array(tensor))[:MAX_EDGES]
-            for i, value in enumerate(values[np.isfinite(values)].tolist()):
-                for column in range(min(n_columns, 1 + MAX_EDGES // len(values))):
-                    yield i, column, value
+            values = values[np.isfinite(values)]
+            width = min(n_columns, 1 + MAX_EDGES // max(1, len(values)))
+            rows, columns = np.indices((len(values), width)).reshape(2, -1)
+            yield rows, columns, values[rows]
