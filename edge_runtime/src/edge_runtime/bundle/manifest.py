@@ -19,6 +19,7 @@ from edge_runtime.bundle.manifest_checks import (
     golden_answers,
     golden_row,
     numbers_by_name,
+    share_or_none,
     texts_by_name,
     whole_number,
 )
@@ -127,10 +128,15 @@ class OutputEvidence:
 
 @record(frozen=True, slots=True)
 class Parity:
-    """Comparison with scikit-learn at the build, and the tolerance that it had to meet."""
+    """Comparison with scikit-learn at the build, and the tolerance that it had to meet.
+
+    ``left_out`` has the ``rows`` that were not compared, as scikit-learn would have taken longer
+    than ``probe_seconds`` for all; None where there are none.
+    """
 
     tolerance: float
     outputs: Mapping[str, OutputEvidence]
+    left_out: Mapping[str, float] | None = None
 
 
 @record(frozen=True, slots=True)
@@ -228,6 +234,7 @@ class Manifest:
                 "outputs": {
                     name: asdict(evidence) for name, evidence in self.parity.outputs.items()
                 },
+                **({"left_out": dict(self.parity.left_out)} if self.parity.left_out else {}),
             },
             "golden": {
                 "rows": [list(row) for row in self.golden.rows],
@@ -299,13 +306,13 @@ class Manifest:
                     schema=Schema.from_json(schema),
                     outputs=tuple(_output(item) for item in outputs),
                     classes={key: class_labels(item) for key, item in classes.items()},
-                    parity=_parity(tolerance, evidence),
+                    parity=_parity(tolerance, evidence, value["parity"].get("left_out")),
                     golden=_golden_rows(rows, answers),
                     requires=_requirements(opsets, onnxruntime),
                     baseline={key: numbers_by_name(item) for key, item in baseline.items()},
                     metrics=numbers_by_name(metrics),
                     limits=numbers_by_name(limits),
-                    log_floor=_log_floor(value.get("log_floor")),
+                    log_floor=share_or_none(value.get("log_floor")),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
@@ -324,14 +331,9 @@ def cell_from_json(value: Cell) -> str | float | int | bool:
     return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
 
 
-def _log_floor(value: Any) -> float | None:
-    if value is None or (type(value) in (int, float) and 0 <= value < 1):
-        return None if value is None else float(value)
-    raise IntegrityError(f"manifest: log_floor must be a number from 0 to 1, found {value!r:.80}")
-
-
-def _parity(tolerance: float, evidence: dict[str, Any]) -> Parity:
-    return Parity(float(tolerance), {key: _evidence(item) for key, item in evidence.items()})
+def _parity(tolerance: float, evidence: dict[str, Any], left_out: Any) -> Parity:
+    outputs = {key: _evidence(item) for key, item in evidence.items()}
+    return Parity(float(tolerance), outputs, left_out and numbers_by_name(left_out))
 
 
 def _golden_rows(rows: list[Any], answers: dict[str, Any]) -> GoldenRows:

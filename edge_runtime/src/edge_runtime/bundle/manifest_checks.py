@@ -13,6 +13,7 @@ __all__ = [
     "golden_answers",
     "golden_row",
     "numbers_by_name",
+    "share_or_none",
     "texts_by_name",
     "whole_number",
 ]
@@ -74,6 +75,13 @@ def numbers_by_name(value: Any) -> Mapping[str, float]:
     if not isinstance(value, dict) or not _NUMBER_TYPES.issuperset(map(type, value.values())):
         raise IntegrityError(f"manifest: expected names and numbers, found {value!r:.80}")
     return value
+
+
+def share_or_none(value: Any) -> float | None:
+    """Check a share below which logarithms are cut, or None."""
+    if value is None or (type(value) in (int, float) and 0 <= value < 1):
+        return None if value is None else float(value)
+    raise IntegrityError(f"manifest: log_floor must be a number from 0 to 1, found {value!r:.80}")
 
 
 def texts_by_name(value: Mapping[str, Any]) -> Mapping[str, str]:

@@ -6,11 +6,10 @@ The graph runs in edge_runtime, as it does on a device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from edge_runtime.bundle.manifest import GoldenRows, OutputEvidence, Parity
 from edge_runtime.errors import InferenceError, InputError
@@ -18,7 +17,7 @@ from edge_runtime.model import Model
 
 from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.data.sample import Sample
-from edge_pipeline.errors import ConversionError, ParityError, UnsupportedEstimatorError
+from edge_pipeline.errors import ParityError, UnsupportedEstimatorError
 from edge_pipeline.proof.prove import Proof, prove
 from edge_pipeline.short_repr import short_repr
 from edge_pipeline.verification.ambiguous_rows import (
@@ -31,6 +30,7 @@ from edge_pipeline.verification.ambiguous_rows import (
 from edge_pipeline.verification.golden import choose_golden_rows, golden_rows_to_json
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ParityCheck, ProbedRows
+from edge_pipeline.verification.predict_probes import PROBE_SECONDS, predict_probes
 from edge_pipeline.verification.probes.groups import (
     ALL_PROBES,
     FEW_PROBES,
@@ -50,12 +50,10 @@ not ours: its numbers are rounded to 6e-8.  XGBoost on glibc and musl does not n
 MAX_REASON_LENGTH = 200
 """Characters of the reason why an output is not proven that the manifest keeps."""
 
-MAX_OUTPUT_NUMBERS = 4_000_000
-"""Most numbers of one output computed at once, 32 MB: a hashed text has a million a row."""
-
-MAX_INPUT_NUMBERS = 1 << 26
-"""Most numbers that the graph reads for one group of rows."""
-
+LEFT_OUT_NOTE = (
+    "scikit-learn is slow here: {rows:,} probe rows were left out to stay within {probe_seconds:g} "
+    "s; a larger probe_seconds compares more"
+)
 
 LARGE_GRAPH_BYTES = 1 << 20
 """Size of a graph, about 50,000 nodes of trees, from which a proof replaces most of the rows."""
@@ -104,6 +102,7 @@ def verify_model(
     *,
     unseen: pd.DataFrame | None = None,
     tolerance: float = EXACT,
+    probe_seconds: float = PROBE_SECONDS,
 ) -> VerifiedModel:
     """Prove the outputs where possible, and compare all of them on rows made to find a difference.
 
@@ -119,6 +118,8 @@ def verify_model(
         compared, or on ordinary rows where that is larger.  Labels, integers and booleans must be
         equal.  The tolerance is 1e-6 where the estimator computes in float32 by functions that
         depend on the CPU.  So it is where every prediction of scikit-learn is ambiguous.
+    probe_seconds
+        Seconds that scikit-learn may take for the rows; a slow estimator is compared on fewer.
 
     Raises
     ------
@@ -132,9 +133,12 @@ def verify_model(
     model = replace(model, schema=schema)
     oracle = Oracle(estimator, replace(sample, schema=schema))
     proofs = _prove_outputs(model, oracle)
-    groups = probe_groups(oracle.sample, unseen, model.graph, _probe_sizes(model, proofs))
-    rows, refused = _predict_probes(model, oracle, groups)
-    rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, rows)
+    sizes = _probe_sizes(model, proofs)
+    groups = probe_groups(oracle.sample, unseen, model.graph, sizes)
+    probes = predict_probes(
+        model, oracle, groups, by_row=sizes is FEW_PROBES, seconds=probe_seconds
+    )
+    rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, probes.rows)
     tolerances = _tolerances(model, tolerance, all_ambiguous)
     with Model.from_parts(model.graph, unverified_manifest(model, tolerances[-1])) as device:
         golden = choose_golden_rows(model, oracle, rows)
@@ -146,7 +150,7 @@ def verify_model(
             if not all_ambiguous:
                 raise
             raise UnsupportedEstimatorError(ALL_AMBIGUOUS, path=type(estimator).__name__) from error
-        refused_rows = _count_refused(device, oracle.sample, refused)
+        refused_rows = _count_refused(device, oracle.sample, probes.refused)
     tolerance = check.tolerance
     evidence, proof_notes = _with_proofs(check.evidence, proofs, tolerance)
     notes = (
@@ -154,9 +158,11 @@ def verify_model(
         *ambiguous_share_note(rows[0].group.name, rows[0].reproducible),
         *check.notes.values(),
         *proof_notes,
+        *([LEFT_OUT_NOTE.format(**probes.left_out)] if probes.left_out else []),
     )
+    parity = Parity(tolerance, evidence, probes.left_out)
     golden_rows = golden_rows_to_json(schema.columns, golden)
-    return VerifiedModel(model, Parity(tolerance, evidence), golden_rows, notes, refused_rows)
+    return VerifiedModel(model, parity, golden_rows, notes, refused_rows)
 
 
 def _prove_outputs(model: OnnxModel, oracle: Oracle) -> Mapping[str, Proof]:
@@ -174,31 +180,6 @@ def _probe_sizes(model: OnnxModel, proofs: Mapping[str, Proof]) -> ProbeSizes:
     """Choose few rows for a large graph that is proven, where each row costs much."""
     is_proven = all(proof.level == "proven" for proof in proofs.values())
     return FEW_PROBES if is_proven and len(model.graph) >= LARGE_GRAPH_BYTES else ALL_PROBES
-
-
-def _predict_probes(
-    model: OnnxModel, oracle: Oracle, groups: Iterable[ProbeGroup]
-) -> tuple[list[ProbedRows], list[ProbeGroup]]:
-    """Predict every group with scikit-learn; also return the groups that it refuses."""
-    by_output = MAX_OUTPUT_NUMBERS // model.output_width
-    by_input = MAX_INPUT_NUMBERS // max(1, model.schema.numbers_width)
-    most_rows = max(2, min(by_output, by_input))
-    rows: list[ProbedRows] = []
-    refused: list[ProbeGroup] = []
-    for group in groups:
-        table = group.table.head(most_rows)
-        predictions = oracle.predictions(table, model.outputs)
-        if predictions is None:
-            refused.append(group)
-            continue
-        all_rows = np.ones(len(table), dtype=np.bool_)
-        rows.append(ProbedRows(replace(group, table=table), predictions, all_rows))
-    if not rows:
-        raise ConversionError(
-            "scikit-learn refuses every row of the sample X, so nothing can be compared; pass rows "
-            "that the estimator predicts"
-        )
-    return rows, refused
 
 
 def _with_ambiguous_rows_marked(

@@ -180,7 +180,7 @@ def has_one_hot_targets(codes: NDArray[np.int64], n_classes: int) -> bool:
 
 def one_hot(codes: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
     """Encode the training targets: a column for each class."""
-    return (codes[:, np.newaxis] == np.arange(n_classes)).astype(np.float64)
+    return np.asarray(codes[:, np.newaxis] == np.arange(n_classes), dtype=np.float64)
 
 
 def add_up_weights(codes: Tensor, weight: Tensor, n_classes: int) -> Tensor:

@@ -9,7 +9,7 @@ the two readings.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from edge_runtime.bundle.schema import MISSING_STRING, NUMBERS, STRINGS, Schema
@@ -34,6 +34,8 @@ __all__ = [
 Result = Any
 """An Expr (one number a row), a list of them (columns), or a tuple of results (targets)."""
 
+_Part = TypeVar("_Part")
+
 Formula = Callable[["Formulas", Any, Sequence[Expr]], Result]
 
 
@@ -42,6 +44,18 @@ class Formulas:
 
     def __init__(self, formulas: Mapping[type, Mapping[str, Formula]]) -> None:
         self._formulas = formulas
+        self._parts: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def shared(
+        self, part: Callable[[Any, Sequence[Expr]], _Part], estimator: Any, X: Sequence[Expr]
+    ) -> _Part:
+        """Return ``part(estimator, X)``; a part that several methods share is made once."""
+        key = (part, id(estimator), *(x.key for x in X))
+        if key not in self._parts:
+            # The entry keeps the estimator alive, so that its id stays unique.
+            self._parts[key] = (estimator, part(estimator, X))
+        result: _Part = self._parts[key][1]
+        return result
 
     def result(self, estimator: Any, method: str, X: Sequence[Expr]) -> Result:
         """Return what ``estimator.method`` computes from the expressions *X* of one row.

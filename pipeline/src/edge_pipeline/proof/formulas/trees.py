@@ -90,13 +90,14 @@ def _means(model: Any, X: Sequence[Expr]) -> list[tuple[Any, list[Expr]]]:
     return result
 
 
-def _probabilities(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
-    means = [mean for _, mean in _means(model, X)]
+def _probabilities(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    means = [mean for _, mean in formulas.shared(_means, model, X)]
     return tuple(means) if len(means) > 1 else means[0]
 
 
-def _label(_: Formulas, model: Any, X: Sequence[Expr]) -> Result:
-    labels = [label_of_highest(classes, mean) for classes, mean in _means(model, X)]
+def _label(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Result:
+    means = formulas.shared(_means, model, X)
+    labels = [label_of_highest(classes, mean) for classes, mean in means]
     return labels if len(labels) > 1 else labels[0]
 
 
@@ -141,11 +142,13 @@ def _usual_depth(model: Any) -> float:
     return float((len(model.estimators_) * _average_path_length([model._max_samples]))[0])
 
 
-def _isolation_scores(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+def _isolation_scores(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
     usual = _usual_depth(model)
     if usual == 0:
         raise NotUnderstood("an IsolationForest of one training row")
-    power = apply("pow", constant(2.0), apply("neg", divided(_depth(model, X), usual)))
+    power = apply(
+        "pow", constant(2.0), apply("neg", divided(formulas.shared(_depth, model, X), usual))
+    )
     return apply("neg", power)
 
 
@@ -153,7 +156,7 @@ def _isolation_decision(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Ex
     return apply("sub", _isolation_scores(formulas, model, X), constant(float(model.offset_)))
 
 
-def _isolation_label(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
+def _isolation_label(formulas: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
     """Return -1 below the depth at which numpy's own decision is no longer negative.
 
     The decision grows with the depth, so bisection finds this float64.
@@ -168,7 +171,7 @@ def _isolation_label(_: Formulas, model: Any, X: Sequence[Expr]) -> Expr:
         outlier = bool((-(2 ** -np.divide(depth, usual)) - offset < 0)[0])
         low, high = (middle + 1, high) if outlier else (low, middle)
     first = float(np.array(low, dtype=np.int64).view(np.float64))
-    is_outlier = apply("less", _depth(model, X), constant(first))
+    is_outlier = apply("less", formulas.shared(_depth, model, X), constant(first))
     return where(is_outlier, constant(-1), constant(1))
 
 
