@@ -21,7 +21,13 @@ from edge_runtime.engine.outputs import label_error, labels_at, to_python, to_tr
 from edge_runtime.engine.planner import QueryPlanner
 from edge_runtime.engine.query import GraphQuery
 from edge_runtime.inputs.columns import CELLS_ONE_THREAD_SUMS, are_finite
-from edge_runtime.inputs.single_row import RowBuffers, RowWriter, row_writer
+from edge_runtime.inputs.single_row import (
+    MIN_WIDE_CELLS,
+    RowBuffers,
+    RowWriter,
+    copy_wide_row,
+    row_writer,
+)
 from edge_runtime.inputs.tables import InputReader
 
 if TYPE_CHECKING:
@@ -121,10 +127,11 @@ def _plain_runner(buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner
 def _array_runner(
     buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner, *, takes_missing: bool
 ) -> RowRunner:
-    """Make a runner with a fast path for 1-d float64 arrays, whose cells need only be finite."""
+    """Make a runner with a fast path for 1-d arrays, whose cells need only be finite."""
     cells = buffers.numbers[0]
     shape, float64, vdot = cells.shape, cells.dtype, np.vdot
     is_small = cells.size <= CELLS_ONE_THREAD_SUMS
+    is_wide = cells.size >= MIN_WIDE_CELLS
 
     def runner(row: Any) -> Any:
         if type(row) is np.ndarray and row.dtype is float64 and row.shape == shape:
@@ -134,6 +141,8 @@ def _array_runner(
                 takes_missing and not np.isinf(cells).any()
             ):
                 return run_graph()
+        elif is_wide and copy_wide_row(row, cells):
+            return run_graph()
         write(row, buffers)
         return run_graph()
 
@@ -146,6 +155,7 @@ def _finite_output_runner(
     """Make a runner whose finite predictions prove the cells finite; see ``finite_check``."""
     cells = buffers.numbers[0]
     shape, float64 = cells.shape, cells.dtype
+    is_wide = cells.size >= MIN_WIDE_CELLS
 
     def runner(row: Any) -> Any:
         if type(row) is np.ndarray and row.dtype is float64 and row.shape == shape:
@@ -153,6 +163,8 @@ def _finite_output_runner(
             prediction = run_graph()
             if isfinite(prediction):
                 return prediction
+        elif is_wide and copy_wide_row(row, cells):
+            return run_graph()
         write(row, buffers)
         return run_graph()
 

@@ -29,6 +29,8 @@ class Affine:
 
     Attributes
     ----------
+    bias
+        Exact, but for digits far below the smallest float64.
     error
         Largest rounding error of computing the sum within the ranges.
     """
@@ -42,12 +44,24 @@ def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: fl
     """Add multiples of sums to *bias*; *error* is the rounding error of this addition."""
     atoms: dict[bytes, tuple[Expr, Fraction]] = {}
     for part, weight in parts:
-        bias += part.bias * weight
+        bias = _without_digits_below_float64(bias + part.bias * weight)
         error += part.error * abs(float(weight))
         for key, (x, c) in part.atoms.items():
             atoms[key] = (x, c * weight + (atoms[key][1] if key in atoms else 0))
     atoms = {key: (x, c) for key, (x, c) in atoms.items() if c}
     return Affine(atoms, bias, error)
+
+
+def _without_digits_below_float64(value: Fraction) -> Fraction:
+    """Round *value* where its denominator is long.
+
+    Thousands of columns, each divided by a standard deviation of its own, would give a denominator
+    with 53 digits for every column, and a time that grows with their square.  All roundings
+    together stay below 2**-1200.  The smallest float64 is 2**-1074, so no result shows them.
+    """
+    if value.denominator.bit_length() <= 1280:
+        return value
+    return Fraction(round(value * (1 << 1280)), 1 << 1280)
 
 
 def without_tables(

@@ -48,6 +48,11 @@ FOLDED_TABLE = 16
 class Bounds:
     """Compares expressions, for rows within the ranges of *schema*.
 
+    Parameters
+    ----------
+    ranges
+        Shared with the comparisons of other outputs, which compute the same intervals.
+
     Attributes
     ----------
     has_sums
@@ -56,8 +61,8 @@ class Bounds:
         The operations met so far whose last bits differ between libraries.
     """
 
-    def __init__(self, schema: Schema) -> None:
-        self._ranges = ExpressionRanges(schema)
+    def __init__(self, schema: Schema, ranges: ExpressionRanges | None = None) -> None:
+        self._ranges = ranges or ExpressionRanges(schema)
         self._explainer = Explainer(schema)
         self._differences: dict[tuple[bytes, bytes], float] = {}
         self.has_sums = False
@@ -178,7 +183,7 @@ class Bounds:
         Coefficients may be a few roundings apart where a scaler was folded into them.
         """
         unit = Fraction(UNIT)
-        actual, expected, total, size = without_tables(
+        actual, expected, tables, table_size = without_tables(
             actual, expected, roundings=FOLDED_TABLE * unit
         )
         if len(actual.atoms) != len(expected.atoms):
@@ -186,21 +191,24 @@ class Bounds:
         pairs = list(zip(actual.atoms.values(), expected.atoms.values(), strict=True))
         if actual.atoms.keys() == expected.atoms.keys():
             pairs = [(actual.atoms[key], atom) for key, atom in expected.atoms.items()]
-        total += abs(expected.bias - actual.bias)
-        size += abs(expected.bias) + abs(actual.bias)
+        bias_difference = abs(expected.bias - actual.bias)
+        total = up(float(tables + bias_difference))
+        size = up(float(table_size + abs(expected.bias) + abs(actual.bias)))
         for (y, actual_coefficient), (x, coefficient) in pairs:
-            total += abs(coefficient) * Fraction(self.difference(y, x))
             error = abs(actual_coefficient - coefficient)
             if error > FOLDED * unit * abs(coefficient):
                 raise Contradicted(f"the coefficient of {self._explainer.describe(x)} is another")
             magnitude = max(map(abs, self._ranges.interval(x)))
             if not math.isfinite(magnitude):
                 raise NotUnderstood("a sum over columns that have no range")
-            total += error * Fraction(magnitude)
-            size += abs(coefficient) * Fraction(magnitude)
-        if abs(actual.bias - expected.bias) > (2 * len(expected.atoms) + 4) * unit * size:
+            # float64, each step rounded up: exact sums would have a denominator as long as the row.
+            weight = up(float(abs(coefficient)))
+            total = up(total + up(weight * self.difference(y, x)))
+            total = up(total + up(up(float(error)) * magnitude) if error else total)
+            size = up(size + up(weight * magnitude))
+        if bias_difference > (2 * len(expected.atoms) + 4) * unit * Fraction(size):
             raise Contradicted("the intercept is another")
-        return up(float(total))
+        return total
 
 
 def _is_constant(expr: Expr, value: float) -> bool:

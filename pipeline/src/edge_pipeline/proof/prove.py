@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.proof.bounds import Bounds
 from edge_pipeline.proof.counterexample import Contradicted
+from edge_pipeline.proof.expression_ranges import ExpressionRanges
 from edge_pipeline.proof.formulas import boosting, linear, preprocessing, trees
 from edge_pipeline.proof.formulas.registry import Formulas, expected_result
 from edge_pipeline.proof.graph_reader import Graph
@@ -80,6 +81,7 @@ def prove(
         reason = f"the graph cannot be followed: {type(error).__name__}"
         return {output.name: Proof("probed", reason=reason) for output in outputs}
     formulas = Formulas(_FORMULAS)
+    ranges = ExpressionRanges(schema)
     results: dict[str, Any] = {}
     proofs = {}
     for output in outputs:
@@ -91,7 +93,7 @@ def prove(
                 )
             result = results[output.method]
             expected = result if output.item is None else result[output.item]
-            proofs[output.name] = _compare(reader.output(output.name), expected, schema)
+            proofs[output.name] = _compare(reader.output(output.name), expected, schema, ranges)
         except NotUnderstood as error:
             proofs[output.name] = Proof("probed", reason=str(error))
         except Contradicted as error:
@@ -109,14 +111,16 @@ def _check_precision(estimator: Any, dtypes: Sequence[Any]) -> None:
         raise NotUnderstood("columns of single precision, in which scikit-learn computes")
 
 
-def _compare(actual: NDArray[Any], expected: Any, schema: Schema) -> Proof:
+def _compare(
+    actual: NDArray[Any], expected: Any, schema: Schema, ranges: ExpressionRanges
+) -> Proof:
     """Compare the expressions of one output with those of scikit-learn."""
     columns = [expected] if isinstance(expected, Expr) else expected
     if not isinstance(columns, list) or actual.ndim != (0 if isinstance(expected, Expr) else 1):
         raise NotUnderstood("an answer of another shape")
     if actual.size != len(columns):
         raise NotUnderstood(f"{actual.size} columns where scikit-learn has {len(columns)}")
-    bounds = Bounds(schema)
+    bounds = Bounds(schema, ranges)
     differences = [bounds.difference(a, e) for a, e in zip(actual.ravel(), columns, strict=True)]
     bound = float(np.max(differences, initial=0.0))
     is_choice = any(column.op in _CHOICES for column in columns)

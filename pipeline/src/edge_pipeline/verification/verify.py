@@ -27,6 +27,7 @@ from edge_pipeline.verification.ambiguous_rows import (
     ambiguous_share_note,
     reproducible_rows,
 )
+from edge_pipeline.verification.freed_memory import return_freed_memory
 from edge_pipeline.verification.golden import choose_golden_rows, golden_rows_to_json
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ParityCheck, ProbedRows
@@ -140,6 +141,8 @@ def verify_model(
     )
     rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, probes.rows)
     tolerances = _tolerances(model, tolerance, all_ambiguous)
+    if len(model.graph) >= LARGE_GRAPH_BYTES:
+        return_freed_memory()
     with Model.from_parts(model.graph, unverified_manifest(model, tolerances[-1])) as device:
         golden = choose_golden_rows(model, oracle, rows)
         try:
