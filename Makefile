@@ -36,7 +36,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-quick test-device nightly docs bench matrix slim pi-kit pi pi-page pi-quick check format clean
+.PHONY: help setup demo test test-quick test-device nightly docs bench scaling matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,10 @@ bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performa
 	.venv/bin/python benchmarks/parts.py --out benchmarks/results/parts.json
 	.venv/bin/python benchmarks/footprint.py --device .venv-device/bin/python \
 	    --build .venv/bin/python --out benchmarks/results/footprint.json
+	.venv/bin/python benchmarks/performance.py
+
+scaling: $(BUILD)  ## how export grows with rows, columns, trees, ...; in docs/performance.md
+	.venv/bin/python benchmarks/export_scaling.py --out benchmarks/results/export_scaling.json
 	.venv/bin/python benchmarks/performance.py
 
 matrix: $(MODELS) $(WHEEL)  ## golden rows and device tests with every Python and onnxruntime here

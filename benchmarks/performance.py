@@ -15,6 +15,7 @@ from typing import Any
 import against_skl2onnx
 import batch
 import cold_start
+import export_scaling
 import footprint
 import latency
 import memory
@@ -31,6 +32,7 @@ TABLES: Tables = {
     "cold_start": cold_start.show,
     "memory": memory.show,
     "footprint": footprint.show,
+    "export_scaling": export_scaling.show,
     "parts": parts.show,
 }
 PAGES: Mapping[Path, Tables] = {

@@ -14,7 +14,13 @@ import numpy as np
 
 from edge_pipeline.errors import ConversionError
 
-__all__ = ["check_description", "check_tolerance", "check_writable", "score_on_sample"]
+__all__ = [
+    "check_description",
+    "check_probe_seconds",
+    "check_tolerance",
+    "check_writable",
+    "score_on_sample",
+]
 
 LONGEST_NAME = 200
 """Characters of a model's name: enough for a table, a title and a file name."""
@@ -54,6 +60,15 @@ def check_tolerance(tolerance: Any) -> None:
     if not (is_number and 0 < tolerance < 1):
         raise ConversionError(
             f"tolerance must be a number between 0 and 1, found {tolerance!r:.80}"
+        )
+
+
+def check_probe_seconds(seconds: Any) -> None:
+    """Raise ConversionError unless *seconds* is a positive finite number."""
+    is_number = isinstance(seconds, int | float | np.number) and not isinstance(seconds, bool)
+    if not (is_number and 0 < seconds < np.inf):
+        raise ConversionError(
+            f"probe_seconds must be a number of seconds above 0, found {seconds!r:.80}"
         )
 
 

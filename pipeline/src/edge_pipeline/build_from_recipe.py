@@ -93,6 +93,7 @@ def build(
         signing_key=key,
         missing=recipe.input.missing,
         input_limits=recipe.input.limits_by_column,
+        probe_seconds=recipe.export.probe_seconds,
         on_stage=watcher.stage,
     )
     seconds = {**timer.seconds, "train": fitted.seconds, **result.seconds}
@@ -109,6 +110,7 @@ def export_function(
     table: Path | str | None = None,
     name: str | None = None,
     tolerance: float = 1e-9,
+    probe_seconds: float = 60.0,
     watcher: ProgressListener = SILENT,
     signing_key: SigningKey | Path | str | None = None,
 ) -> ExportResult:
@@ -127,6 +129,8 @@ def export_function(
         Columns on which the estimator was not fitted, such as the target, are ignored.
     name
         The model's name; the function's name by default.
+    tolerance, probe_seconds
+        As :func:`~edge_pipeline.export_estimator.export`.
     signing_key
         As :func:`build`.
 
@@ -153,6 +157,7 @@ def export_function(
         path,
         name=name,
         tolerance=tolerance,
+        probe_seconds=probe_seconds,
         signing_key=key,
         on_stage=watcher.stage,
     )

@@ -22,6 +22,7 @@ from edge_pipeline.verification.float32_inputs import (
     widened_to_float64,
 )
 from edge_pipeline.verification.oracle import Oracle
+from edge_pipeline.verification.predict_probes import PROBE_SECONDS
 from edge_pipeline.verification.verify import VerifiedModel, verify_model
 
 __all__ = ["Conversion", "StageTimer", "complete_rows"]
@@ -69,6 +70,8 @@ class Conversion:
         Largest relative difference allowed.
     timer
         Measures the stages ``convert`` and ``verify``.
+    probe_seconds
+        Seconds that scikit-learn may take for the rows that are compared.
     """
 
     estimator: Any
@@ -78,6 +81,7 @@ class Conversion:
     policy: MissingPolicy
     tolerance: float
     timer: StageTimer
+    probe_seconds: float = PROBE_SECONDS
 
     def verified(self) -> tuple[VerifiedModel, tuple[str, ...]]:
         """Convert and verify; also return notes for the user.
@@ -119,7 +123,7 @@ class Conversion:
                 self.estimator,
                 Oracle(oracle, self.sample),
                 self.X,
-                verified.model,
+                verified,
                 self.tolerance,
             )
         return verified, notes
@@ -137,7 +141,12 @@ class Conversion:
             sample = replace(self.sample, table=table)
             try:
                 verified = verify_model(
-                    model, oracle, sample, unseen=unseen, tolerance=self.tolerance
+                    model,
+                    oracle,
+                    sample,
+                    unseen=unseen,
+                    tolerance=self.tolerance,
+                    probe_seconds=self.probe_seconds,
                 )
             except ParityError as error:
                 raise _explained(error, model, sample) from error

@@ -18,6 +18,7 @@ from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_re
 from edge_pipeline.argument_order import check_estimator_and_sample, explain_arguments
 from edge_pipeline.arguments import (
     check_description,
+    check_probe_seconds,
     check_tolerance,
     check_writable,
     score_on_sample,
@@ -40,6 +41,7 @@ from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.short_repr import estimator_repr
+from edge_pipeline.verification.predict_probes import PROBE_SECONDS
 from edge_pipeline.verification.unverified_manifest import EXACT, requirements
 from edge_pipeline.verification.verify import (
     NO_REFUSED_ROWS,
@@ -173,6 +175,7 @@ def export(
     signing_key: SigningKey | str | os.PathLike[str] | None = None,
     missing: str | Mapping[str, str] = "as-estimator",
     input_limits: Mapping[str, Mapping[str, Any]] | None = None,
+    probe_seconds: float = PROBE_SECONDS,
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
     """Convert, verify and seal a fitted estimator: one file that predicts as the estimator does.
@@ -218,6 +221,9 @@ def export(
         Hard limits of columns, which the device enforces: ``{"temperature": {"min": -40, "max":
         125}, "island": {"values": ["Biscoe", "Dream"]}}``.  Rows of *X* and *X_test* must be within
         them.
+    probe_seconds
+        Seconds that scikit-learn may take to predict the rows that are compared.  A slow estimator
+        is compared on fewer rows; a note and the manifest say how many were left out.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
         begin.
@@ -242,6 +248,7 @@ def export(
     """
     check_estimator_and_sample(estimator, X)
     check_description(name, task, version, metrics)
+    check_probe_seconds(probe_seconds)
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
@@ -249,7 +256,7 @@ def export(
         estimator, X, X_test, tolerance, missing, input_limits, StageTimer(on_stage)
     )
     metrics = {**(metrics or {}), **score_on_sample(estimator, X, y)}
-    verified, dtype_notes = conversion.verified()
+    verified, dtype_notes = replace(conversion, probe_seconds=probe_seconds).verified()
     manifest = _manifest_of(
         verified,
         conversion,

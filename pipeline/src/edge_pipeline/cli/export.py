@@ -42,6 +42,13 @@ Examples:
     show_default=True,
     help="Largest relative difference of two numbers; labels must be equal.",
 )
+@click.option(
+    "--probe-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds that scikit-learn may take for the rows that are compared.",
+)
 @key_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -51,6 +58,7 @@ def export_command(
     output: Path | None,
     name: str | None,
     tolerance: float,
+    probe_seconds: float,
     key: Path | None,
     as_json: bool,
     quiet: bool,
@@ -73,6 +81,7 @@ def export_command(
             table=table,
             name=name,
             tolerance=tolerance,
+            probe_seconds=probe_seconds,
             watcher=progress,
             signing_key=signing_key,
         )

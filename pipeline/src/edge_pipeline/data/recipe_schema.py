@@ -288,11 +288,12 @@ class InputTable(BaseModel):
 
 
 class ExportTable(BaseModel):
-    """``[export]``: tolerance and metrics of the sealed file."""
+    """``[export]``: tolerance, budget of the comparison, and metrics of the sealed file."""
 
     model_config = TABLE
 
     tolerance: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-9
+    probe_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     metrics: Words | None = None
 
 

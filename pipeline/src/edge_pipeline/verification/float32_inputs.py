@@ -16,11 +16,11 @@ import pandas as pd
 from edge_runtime.bundle.manifest import METHODS
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.verification.ambiguous_rows import reproducible_rows
 from edge_pipeline.verification.oracle import Oracle
+from edge_pipeline.verification.verify import VerifiedModel
 
 __all__ = [
     "MAX_ROWS",
@@ -32,6 +32,9 @@ __all__ = [
 
 MAX_ROWS = 2000
 """Rows of the user's own X that are predicted: as many as the verification takes of the sample."""
+
+FEW_ROWS = 16
+"""Rows of a slow estimator."""
 
 FLOAT32_ROUNDING = 1e-4
 """Largest relative difference of numbers that counts as the rounding of float32: float32 keeps
@@ -68,7 +71,7 @@ def check_input_dtype(
     estimator: Any,
     oracle: Oracle,
     X: Any,
-    model: OnnxModel,
+    verified: VerifiedModel,
     tolerance: float,
 ) -> tuple[str, ...]:
     """Compare *estimator* on *X* in its own dtypes with the oracle on the same values in float64.
@@ -81,8 +84,9 @@ def check_input_dtype(
         As the user fitted it.
     oracle
         The estimator, or the one that :func:`widened_to_float64` returned.
-    model
-        Names the methods to compare, and marks the ambiguous rows.
+    verified
+        Names the methods to compare, and marks the ambiguous rows.  Where its rows were left out
+        because the estimator is slow, few rows are predicted here.
 
     Returns
     -------
@@ -95,15 +99,16 @@ def check_input_dtype(
         The predictions differ: labels at all; numbers by more than *tolerance* of the largest, or
         by more than :data:`FLOAT32_ROUNDING` where columns are of float32.
     """
-    sample = oracle.sample
-    table = sample.table.head(MAX_ROWS)
+    sample, model = oracle.sample, verified.model
+    n_rows = FEW_ROWS if verified.parity.left_out else MAX_ROWS
+    table = sample.table.head(n_rows)
     rows = sample.as_trained(table)
     if _has_same_dtypes(X, rows):
         return ()
-    comparisons = [(X[:MAX_ROWS], rows, table)]
+    comparisons = [(X[:n_rows], rows, table)]
     if isinstance(X, np.ndarray | pd.DataFrame) and X.ndim == 2:
         # A label flips where a rounded value meets a threshold: rare, so more rows are made.
-        mixed = _recombined(X)
+        mixed = _recombined(X, 2 * n_rows)
         table = take_sample(mixed, estimator).table
         comparisons.append((mixed, sample.as_trained(table), table))
     allowed = max(tolerance, FLOAT32_ROUNDING) if has_float32(sample) else tolerance
@@ -150,9 +155,9 @@ def _differs_in_float64(estimator: Any, method: str, X: Any) -> str:
     )
 
 
-def _recombined(X: Any) -> Any:
+def _recombined(X: Any, n_rows: int) -> Any:
     """Draw every column's values from random rows, in X's own container and dtypes."""
-    picks = np.random.default_rng(_SEED).integers(0, X.shape[0], size=(2 * MAX_ROWS, X.shape[1]))
+    picks = np.random.default_rng(_SEED).integers(0, X.shape[0], size=(n_rows, X.shape[1]))
     if isinstance(X, np.ndarray):
         return np.take_along_axis(X, picks, axis=0)
     columns = [X.iloc[picks[:, i], i].reset_index(drop=True) for i in range(X.shape[1])]

@@ -15,6 +15,7 @@ from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.errors import ConversionError, ParityError
 from edge_pipeline.progress import SILENT, ProgressListener
 from edge_pipeline.short_repr import short_repr
+from edge_pipeline.verification.predict_probes import PROBE_SECONDS
 from edge_pipeline.verification.verify import RefusedRows, verify_model
 
 __all__ = ["VerificationResult", "verify"]
@@ -92,7 +93,13 @@ def verify(
     _check_same_interface(path, bundle.manifest, converted)
     model = _sealed_model(bundle, converted)
     manifest = bundle.manifest
-    verified = verify_model(model, estimator, sample, tolerance=manifest.parity.tolerance)
+    verified = verify_model(
+        model,
+        estimator,
+        sample,
+        tolerance=manifest.parity.tolerance,
+        probe_seconds=(manifest.parity.left_out or {}).get("probe_seconds", PROBE_SECONDS),
+    )
     for name, evidence in verified.parity.outputs.items():
         _check_claim(path, name, manifest.parity.outputs[name], evidence)
     return VerificationResult(path, manifest, verified.parity, verified.notes, verified.refused)

@@ -31,12 +31,15 @@ from edge_pipeline.verification.freed_memory import return_freed_memory
 from edge_pipeline.verification.golden import choose_golden_rows, golden_rows_to_json
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ParityCheck, ProbedRows
-from edge_pipeline.verification.predict_probes import PROBE_SECONDS, predict_probes
+from edge_pipeline.verification.predict_probes import (
+    PROBE_SECONDS,
+    ProbePredictions,
+    predict_probes,
+)
 from edge_pipeline.verification.probes.groups import (
     ALL_PROBES,
     FEW_PROBES,
     ProbeGroup,
-    ProbeSizes,
     close_columns,
     probe_groups,
 )
@@ -134,15 +137,9 @@ def verify_model(
     model = replace(model, schema=schema)
     oracle = Oracle(estimator, replace(sample, schema=schema))
     proofs = _prove_outputs(model, oracle)
-    sizes = _probe_sizes(model, proofs)
-    groups = probe_groups(oracle.sample, unseen, model.graph, sizes)
-    probes = predict_probes(
-        model, oracle, groups, by_row=sizes is FEW_PROBES, seconds=probe_seconds
-    )
+    probes = _predict_probes(model, oracle, proofs, unseen, probe_seconds)
     rows, all_ambiguous = _with_ambiguous_rows_marked(model, oracle.sample, probes.rows)
     tolerances = _tolerances(model, tolerance, all_ambiguous)
-    if len(model.graph) >= LARGE_GRAPH_BYTES:
-        return_freed_memory()
     with Model.from_parts(model.graph, unverified_manifest(model, tolerances[-1])) as device:
         golden = choose_golden_rows(model, oracle, rows)
         try:
@@ -179,10 +176,22 @@ def _prove_outputs(model: OnnxModel, oracle: Oracle) -> Mapping[str, Proof]:
     )
 
 
-def _probe_sizes(model: OnnxModel, proofs: Mapping[str, Proof]) -> ProbeSizes:
-    """Choose few rows for a large graph that is proven, where each row costs much."""
-    is_proven = all(proof.level == "proven" for proof in proofs.values())
-    return FEW_PROBES if is_proven and len(model.graph) >= LARGE_GRAPH_BYTES else ALL_PROBES
+def _predict_probes(
+    model: OnnxModel,
+    oracle: Oracle,
+    proofs: Mapping[str, Proof],
+    unseen: pd.DataFrame | None,
+    seconds: float,
+) -> ProbePredictions:
+    """Predict the rows to compare: few of a large graph that is proven, where each costs much."""
+    is_large = len(model.graph) >= LARGE_GRAPH_BYTES
+    needs_few = is_large and all(proof.level == "proven" for proof in proofs.values())
+    sizes = FEW_PROBES if needs_few else ALL_PROBES
+    groups = probe_groups(oracle.sample, unseen, model.graph, sizes)
+    probes = predict_probes(model, oracle, groups, by_row=needs_few, seconds=seconds)
+    if is_large:
+        return_freed_memory()
+    return probes
 
 
 def _with_ambiguous_rows_marked(
