@@ -245,8 +245,8 @@ COLUMNS = ("export_seconds", "verify_seconds", "load_seconds", "export_peak_mb",
 def lines(figures: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
     for part, group in groupby(figures, key=lambda item: item["part"]):
         items = list(group)
-        measured = [item for item in items if "figures" in item]
-        yield [f"**{part}**", *(growth(measured, name) for name in COLUMNS)]
+        sizes = [item for item in items if "figures" in item]
+        yield [f"**{part}**", *(growth(sizes, name) for name in COLUMNS)]
         for item in items:
             if "figures" in item:
                 cells = [measuring.cell(item["figures"][name]) for name in COLUMNS]

@@ -55,8 +55,8 @@ def combined(parts: Sequence[tuple[Affine, Fraction]], bias: Fraction, error: fl
 def _without_digits_below_float64(value: Fraction) -> Fraction:
     """Round *value* where its denominator is long.
 
-    Thousands of columns, each divided by a standard deviation of its own, would give a denominator
-    with 53 digits for every column, and a time that grows with their square.  All roundings
+    Each standard deviation that a column is divided by adds 53 digits to the denominator.  With
+    thousands of columns, the time would grow with their square.  All roundings
     together stay below 2**-1200.  The smallest float64 is 2**-1074, so no result shows them.
     """
     if value.denominator.bit_length() <= 1280:

@@ -81,10 +81,10 @@ def predict_probes(
     by_input = MAX_INPUT_NUMBERS // max(1, model.schema.numbers_width)
     most_rows = max(2, min(by_output, by_input))
     every_group = [replace(group, table=group.table.head(most_rows)) for group in groups]
-    chosen = list(_within_budget(model, oracle, every_group, seconds))
+    affordable = list(_within_budget(model, oracle, every_group, seconds))
     rows: list[ProbedRows] = []
     refused: list[ProbeGroup] = []
-    for bundle in _bundles(chosen, most_rows) if by_row else [[group] for group in chosen]:
+    for bundle in _bundles(affordable, most_rows) if by_row else [[group] for group in affordable]:
         for group, predicted in _predict_together(model, oracle, bundle):
             if predicted is None:
                 refused.append(group)
@@ -95,7 +95,7 @@ def predict_probes(
             "scikit-learn refuses every row of the sample X, so nothing can be compared; pass rows "
             "that the estimator predicts"
         )
-    n_left_out = _n_rows(every_group) - _n_rows(chosen)
+    n_left_out = _n_rows(every_group) - _n_rows(affordable)
     left_out = {"rows": n_left_out, "probe_seconds": seconds} if n_left_out else None
     return ProbePredictions(rows, refused, left_out)
 
@@ -119,12 +119,12 @@ def _within_budget(
     by_reach = sorted(
         range(len(groups)), key=lambda i: ("", "far", "extreme").index(groups[i].reach)
     )
-    chosen = [groups[i] for i in sorted(by_reach[:most_groups])]
-    remaining = max(0.0, seconds - a_call * len(chosen))
-    share = remaining / (a_row * _n_rows(chosen)) if a_row else 1.0
+    affordable = [groups[i] for i in sorted(by_reach[:most_groups])]
+    remaining = max(0.0, seconds - a_call * len(affordable))
+    share = remaining / (a_row * _n_rows(affordable)) if a_row else 1.0
     # A power of two: the next build on this machine most likely takes the same rows.
     share = 2.0 ** np.floor(np.log2(min(1.0, max(share, 1e-6))))
-    for group in chosen:
+    for group in affordable:
         count = max(FEWEST_ROWS, int(len(group.table) * share))
         yield replace(group, table=group.table.head(count))
 

@@ -24,8 +24,8 @@ def targets(n_classes: int, *, seed: int = 0) -> Any:
     """Each class occurs, and most of them several times."""
     rng = np.random.default_rng(seed)
     every_class = np.arange(n_classes)
-    drawn = rng.permutation(np.append(every_class, rng.integers(0, n_classes, N_ROWS - n_classes)))
-    return np.array([f"answer {i:04d}" for i in drawn])
+    codes = rng.permutation(np.append(every_class, rng.integers(0, n_classes, N_ROWS - n_classes)))
+    return np.array([f"answer {i:04d}" for i in codes])
 
 
 @pytest.mark.parametrize("n_classes", [FEW, SOME, MANY])

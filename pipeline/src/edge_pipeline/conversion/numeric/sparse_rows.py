@@ -1,7 +1,7 @@
 """Multiply rows by sparse training rows, which stay sparse in the file.
 
 ONNX has no sparse product.  The graph takes the row's numbers at the columns of the stored entries,
-multiplies them by the entries, and adds up the products of each training row.
+and multiplies them by the entries.  Then it adds up the products of each training row.
 """
 
 from __future__ import annotations
