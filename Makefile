@@ -81,7 +81,7 @@ bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performa
 	    --build .venv/bin/python --out benchmarks/results/footprint.json
 	.venv/bin/python benchmarks/performance.py
 
-scaling: $(BUILD)  ## how export grows with rows, columns, trees, ...; in docs/performance.md
+scaling: $(BUILD)  ## how export grows with rows, columns, trees, ...; in docs/export-cost.md
 	.venv/bin/python benchmarks/export_scaling.py --out benchmarks/results/export_scaling.json
 	.venv/bin/python benchmarks/performance.py
 

@@ -32,12 +32,12 @@ TABLES: Tables = {
     "cold_start": cold_start.show,
     "memory": memory.show,
     "footprint": footprint.show,
-    "export_scaling": export_scaling.show,
     "parts": parts.show,
 }
 PAGES: Mapping[Path, Tables] = {
     ROOT / "docs/performance.md": TABLES,
     ROOT / "docs/exactness.md": {"convert": against_skl2onnx.show},
+    ROOT / "docs/export-cost.md": {"export_scaling": export_scaling.show},
     ROOT / "docs/memory.md": {"memory_limit": memory_limit.show},
 }
 

@@ -100,8 +100,8 @@ def copy_wide_row(row: Any, cells: NDArray[Any]) -> bool:
     if row.dtype.char not in _PLAIN_DTYPES:
         return False
     cells[...] = row
-    # The length of the vector bounds every number in it; NaN fails.
-    return bool(np.vdot(cells, cells) < EXACT_INTEGERS * EXACT_INTEGERS)
+    # Below 2**53 each number is finite and, if whole, exactly a float64; NaN fails.
+    return bool(-EXACT_INTEGERS < cells.min() and cells.max() < EXACT_INTEGERS)
 
 
 class _TableRow:
