@@ -101,7 +101,7 @@ def copy_wide_row(row: Any, cells: NDArray[Any]) -> bool:
         return False
     cells[...] = row
     # Below 2**53 each number is finite and, if whole, exactly a float64; NaN fails.
-    return bool(-EXACT_INTEGERS < cells.min() and cells.max() < EXACT_INTEGERS)
+    return bool(cells.min() > -EXACT_INTEGERS and cells.max() < EXACT_INTEGERS)
 
 
 class _TableRow:

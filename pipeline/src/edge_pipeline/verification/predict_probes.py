@@ -82,14 +82,13 @@ def predict_probes(
     most_rows = max(2, min(by_output, by_input))
     every_group = [replace(group, table=group.table.head(most_rows)) for group in groups]
     affordable = list(_within_budget(model, oracle, every_group, seconds))
-    rows: list[ProbedRows] = []
-    refused: list[ProbeGroup] = []
-    for bundle in _bundles(affordable, most_rows) if by_row else [[group] for group in affordable]:
-        for group, predicted in _predict_together(model, oracle, bundle):
-            if predicted is None:
-                refused.append(group)
-            else:
-                rows.append(predicted)
+    bundles = _bundles(affordable, most_rows) if by_row else [[group] for group in affordable]
+    predicted = dict(
+        pair for bundle in bundles for pair in _predict_together(model, oracle, bundle)
+    )
+    # In the order of the groups: the first one gives the scale of each output.
+    rows = [item for group in affordable if (item := predicted[group]) is not None]
+    refused = [group for group in affordable if predicted[group] is None]
     if not rows:
         raise ConversionError(
             "scikit-learn refuses every row of the sample X, so nothing can be compared; pass rows "
