@@ -267,6 +267,8 @@ def test_splits_and_scatters() -> None:
     assert_alike(run_both("Split", [x], constants={1: np.array([1, 3])}, n_outputs=2, axis=1))
     indices, updates = np.array([[0, 3], [1, 2], [-1, 0]]), np.full((3, 2), 9.0)
     assert_alike(run_both("ScatterElements", [x, indices, updates], axis=1))
+    repeated = np.array([[0, 0], [1, 2], [3, 3]])
+    assert_alike(run_both("ScatterElements", [x, repeated, updates], axis=1, reduction="add"))
 
 
 TEXTS = np.array(["Adelie", "", "é", "a b", "Adelie "], dtype=object)

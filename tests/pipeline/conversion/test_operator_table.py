@@ -13,7 +13,7 @@ import pytest
 from conformance.cases import fitted
 from edge_runtime.graph_safety.operators import FOREIGN, FOREIGN_ATTRIBUTES, TYPE_CLASSES, WRITTEN
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import FunctionTransformer
 
 CONVERSION = Path(edge_pipeline.__file__).parent / "conversion"
@@ -76,6 +76,8 @@ def _more_estimators(rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:
     X = rng.uniform(-1.0, 1.0, size=(40, 2))
     yield FunctionTransformer(_numpy_features).fit(X), X
     yield KNeighborsRegressor(metric="haversine", weights="distance").fit(X, X[:, 0]), X
+    wide = rng.uniform(-1.0, 1.0, size=(400, 2))  # so many classes that votes are scattered
+    yield KNeighborsClassifier(3).fit(wide, np.arange(400) % 100), wide
     table = pd.DataFrame({"s": ["ab c", "Ab c", " b d"] * 4, "t": ["d", "e", "f"] * 4})
     yield FunctionTransformer(_text_features).fit(table), table
     categories = rng.integers(0, 5, size=(200, 1)).astype(float)

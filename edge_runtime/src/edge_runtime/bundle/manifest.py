@@ -130,8 +130,7 @@ class OutputEvidence:
 class Parity:
     """Comparison with scikit-learn at the build, and the tolerance that it had to meet.
 
-    ``left_out`` has the ``rows`` that were not compared, as scikit-learn would have taken longer
-    than ``probe_seconds`` for all; None where there are none.
+    ``left_out``: how many ``rows`` were left out to stay within ``probe_seconds``, if any were.
     """
 
     tolerance: float
