@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from edge_runtime.bundle.schema import Schema
 
+from edge_pipeline.arguments import check_probe_seconds
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
@@ -82,6 +83,9 @@ class Conversion:
     tolerance: float
     timer: StageTimer
     probe_seconds: float = PROBE_SECONDS
+
+    def __post_init__(self) -> None:
+        check_probe_seconds(self.probe_seconds)
 
     def verified(self) -> tuple[VerifiedModel, tuple[str, ...]]:
         """Convert and verify; also return notes for the user.

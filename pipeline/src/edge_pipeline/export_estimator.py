@@ -18,7 +18,6 @@ from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_re
 from edge_pipeline.argument_order import check_estimator_and_sample, explain_arguments
 from edge_pipeline.arguments import (
     check_description,
-    check_probe_seconds,
     check_tolerance,
     check_writable,
     score_on_sample,
@@ -56,13 +55,8 @@ if TYPE_CHECKING:
 __all__ = ["ExportResult", "export"]
 
 _DISTRIBUTIONS = (
-    "edge-pipeline",
-    "edge-runtime",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "scikit-learn",
-    "skl2onnx",
+    *("edge-pipeline", "edge-runtime", "numpy"),
+    *("onnx", "onnxruntime", "scikit-learn", "skl2onnx"),
 )
 
 LOG_ROWS = 50
@@ -222,8 +216,7 @@ def export(
         125}, "island": {"values": ["Biscoe", "Dream"]}}``.  Rows of *X* and *X_test* must be within
         them.
     probe_seconds
-        Seconds that scikit-learn may take to predict the rows that are compared.  A slow estimator
-        is compared on fewer rows; a note and the manifest say how many were left out.
+        Seconds that scikit-learn may take for the rows compared; slow estimators get fewer rows.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
         begin.
@@ -248,7 +241,6 @@ def export(
     """
     check_estimator_and_sample(estimator, X)
     check_description(name, task, version, metrics)
-    check_probe_seconds(probe_seconds)
     path = check_writable(path)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
