@@ -36,7 +36,7 @@ $(shell for e in .venv .venv-device .venv-bare; do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-quick test-device nightly docs bench scaling matrix slim pi-kit pi pi-page pi-quick check format clean
+.PHONY: help setup demo test test-quick test-device nightly fuzz docs bench scaling matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,10 @@ test-quick: $(BUILD)  ## the tests that are not marked slow, in under two minute
 nightly: $(BUILD)  ## 300 random tables and pipelines against scikit-learn
 	EDGE_RANDOM_PIPELINES=300 .venv/bin/python -m pytest -n $(PYTEST_WORKERS) -q \
 	    tests/conformance/test_random_pipelines.py
+
+MINUTES ?= 5
+fuzz: $(BUILD)  ## MINUTES=5 of hostile bytes to everything that reads them (CONTRIBUTING.md)
+	.venv/bin/python tools/fuzz.py --minutes $(MINUTES)
 
 docs: $(BUILD)  ## the documentation site, into dist/site; a warning is an error
 	@.venv/bin/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
@@ -117,7 +121,7 @@ format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
 
 clean:  ## remove environments, wheels, models and caches
 	rm -rf .venv .venv-device .venv-bare .matrix .pi .cache dist .pytest_cache .mypy_cache .ruff_cache
-	rm -rf .import_linter_cache .hypothesis
+	rm -rf .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BUILD): $(PYPROJECTS) tools/setup.sh

@@ -7,6 +7,9 @@ searches longer; its findings are in tests/data/fuzz.
 import contextlib
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from edge_runtime.graph_safety.protobuf_wire import (
 )
 from edge_runtime.graph_safety.rules import scan
 from edge_runtime.trust.public_key import PublicKey
+from fuzz_targets import TARGETS
 
 import edge_runtime
 from edge_runtime import BundleError, EdgeRuntimeError, IntegrityError, UnsafeGraphError
@@ -42,6 +46,7 @@ FEW = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 MANY = settings(max_examples=600, deadline=None, derandomize=True, database=None)
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
+TOOLS = Path(__file__).parents[2] / "tools"
 
 HEALTHY = {
     "classifier": models.classifier(),
@@ -231,24 +236,52 @@ def test_canonical_json_is_read_back(value: Any) -> None:
         assert read_json(raw, name="this") == value
 
 
-@pytest.mark.parametrize("target", ["file", "graph", "manifest"])
-def test_the_corpus_of_the_fuzzer_is_read_or_refused(target: str) -> None:
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_corpus_of_the_fuzzer_raises_our_errors_only(name: str) -> None:
     """The files that reach furthest, and those once found to behave badly: tests/data/fuzz."""
-    parse: dict[str, Any] = {
-        "file": unpack,
-        "graph": lambda raw: scan(raw, described(TREE_OPSETS)),
-        "manifest": Manifest.from_bytes,
-    }
-    messages = set()
-    for path in sorted((CORPUS / target).glob("*.bin")):
-        try:
-            parse[target](path.read_bytes())
-            messages.add("")
-        except BundleError as error:
-            messages.add(str(error)[:40])
+    target = TARGETS[name]()
+    paths = sorted((CORPUS / name).glob("*.bin"))
+    outcomes = {target.outcome(raw) for raw in target.seeds}
+    outcomes |= {target.outcome(path.read_bytes()) for path in paths}
     # A corpus that stops at the first check would hold nothing.
-    assert "" in messages
-    assert len(messages) > 8
+    assert len(outcomes) > 8, outcomes
+
+
+def test_every_target_has_a_corpus() -> None:
+    assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("reading", "ends"),
+    [
+        ("raise KeyError(raw)", 1),
+        ("while True: pass", -signal.SIGALRM),
+        ("os.abort()", -signal.SIGABRT),
+        ("bytearray(1 << 31)", 1),
+        ("return 'fine'", 0),
+    ],
+)
+def test_the_fuzzer_notices(tmp_path: Path, reading: str, ends: int) -> None:
+    """An error, a hang, a crash and too much memory end the worker, which names the input."""
+    (tmp_path / "fuzz_targets.py").write_text(f"""import os
+class Target:
+    seeds = [b"first"]
+    def outcome(self, raw):
+        {reading}
+TARGETS = {{"tiny": Target}}
+""")
+    (tmp_path / "corpus" / "tiny").mkdir(parents=True)
+    current = tmp_path / "current-tiny"
+    current.write_bytes(bytes(1 << 17))
+    program = f"""import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(TOOLS)!r}]
+import fuzz_targets, fuzz_worker
+fuzz_worker.MAX_SECONDS = 0.2
+fuzz_worker.main(["search", "tiny", {str(tmp_path)!r}, "mutator", "0.3", "1"])"""
+    child = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert child.returncode == ends, child.stderr
+    length = int.from_bytes(current.read_bytes()[8:16], "little")
+    if ends:
+        assert current.read_bytes()[16 : 16 + length] == b"first"
 
 
 def test_no_file_of_the_corpus_is_loaded_or_ends_the_process() -> None:
