@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from edge_pipeline.deployment.deploy import DeployResult, deploy, roll_back
     from edge_pipeline.diagnosis import Diagnosis, doctor
     from edge_pipeline.evaluation.benchmark import BenchComparison, bench_pair
-    from edge_pipeline.evaluation.diff import Comparison, compare
+    from edge_pipeline.evaluation.comparison import Comparison
+    from edge_pipeline.evaluation.diff import compare
     from edge_pipeline.evaluation.isolated_benchmark import BenchResult, bench
     from edge_pipeline.evaluation.report.graph_drawing import GraphDrawing, draw_graph
     from edge_pipeline.evaluation.report.measurements import Evaluation
@@ -136,7 +137,7 @@ _LAZY_EXPORTS = {
     "BenchResult": "edge_pipeline.evaluation.isolated_benchmark",
     "Candidate": "edge_pipeline.training.search_results",
     "ColumnDescription": "edge_pipeline.data.profile",
-    "Comparison": "edge_pipeline.evaluation.diff",
+    "Comparison": "edge_pipeline.evaluation.comparison",
     "Dataset": "edge_pipeline.data.dataset",
     "DeployResult": "edge_pipeline.deployment.deploy",
     "Diagnosis": "edge_pipeline.diagnosis",

@@ -34,6 +34,7 @@ def build(
     watcher: ProgressListener = SILENT,
     signing_key: SigningKey | Path | str | None = None,
     report: bool = False,
+    show_rows: bool = True,
 ) -> ExportResult:
     """Train the estimator of *recipe*, and export it to one sealed file.
 
@@ -54,6 +55,8 @@ def build(
     report
         Whether to evaluate the file on the test rows, and to write a report beside it:
         ``NAME.report.html``, ``.md`` and ``.json``.
+    show_rows
+        Whether the report may show single rows; ``[report] rows`` of the recipe may forbid it too.
 
     Returns
     -------
@@ -100,7 +103,15 @@ def build(
     result = replace(result, seconds=seconds, search=fitted.search)
     if not report:
         return result
-    return _with_report(result, recipe, dataset, fitted, watcher, from_file=table is None)
+    return _with_report(
+        result,
+        recipe,
+        dataset,
+        fitted,
+        watcher,
+        from_file=table is None,
+        show_rows=show_rows,
+    )
 
 
 def export_function(
@@ -192,15 +203,17 @@ def _with_report(
     watcher: ProgressListener,
     *,
     from_file: bool,
+    show_rows: bool,
 ) -> ExportResult:
     """Evaluate the file, write the report beside it, and add the report to *result*."""
     # Only the report needs matplotlib and jinja2, which take half a second to import.
     from edge_pipeline.evaluation.report import write_report
+    from edge_pipeline.evaluation.report.evaluate_build import evaluate_build
 
     timer = StageTimer(watcher.stage)
     with timer.stage("report"):
-        evaluation = write_report.evaluate_build(
-            result.path, recipe, dataset, fitted, from_file=from_file
+        evaluation = evaluate_build(
+            result.path, recipe, dataset, fitted, from_file=from_file, show_rows=show_rows
         )
         evaluation.write(sidecar_of(result.path))
         report_files = write_report.report(result.path)

@@ -9,11 +9,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from edge_runtime.bundle.layout import pack
 from edge_runtime.bundle.manifest import LEVELS, Manifest
 from edge_runtime.bundle.schema import InputLimits
-from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from edge_pipeline.argument_order import check_estimator_and_sample, explain_arguments
 from edge_pipeline.arguments import (
@@ -33,10 +31,10 @@ from edge_pipeline.data.input_limits import (
     with_limits,
 )
 from edge_pipeline.data.missing_policy import MissingPolicy
-from edge_pipeline.data.sample import Sample, rows_with_infinity
-from edge_pipeline.errors import ConversionError
+from edge_pipeline.estimator_task import task_of
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
+from edge_pipeline.finite_rows import unseen_table, without_infinity
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.short_repr import estimator_repr
@@ -170,6 +168,9 @@ def export(
     missing: str | Mapping[str, str] = "as-estimator",
     input_limits: Mapping[str, Mapping[str, Any]] | None = None,
     probe_seconds: float = PROBE_SECONDS,
+    y_test: Any = None,
+    report: bool = False,
+    show_rows: bool = True,
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
     """Convert, verify and seal a fitted estimator: one file that predicts as the estimator does.
@@ -217,9 +218,16 @@ def export(
         them.
     probe_seconds
         Seconds that scikit-learn may take for the rows compared; slow estimators get fewer rows.
+    y_test
+        Targets of *X_test*, for the report.
+    report
+        Whether to write a report beside the file: ``NAME.report.html``, ``.md`` and ``.json``.
+        *X_test* with *y_test* gives it figures, *y* the baseline.
+    show_rows
+        Whether the report may show single rows.
     on_stage
-        Called with ``convert``, ``verify``, ``measure`` if there are limits, and ``seal`` as they
-        begin.
+        Called with ``convert``, ``verify``, ``measure`` if there are limits, ``seal``, and
+        ``report`` if there is one, as they begin.
 
     Raises
     ------
@@ -262,7 +270,9 @@ def export(
     bench = _check_limits(conversion, verified, manifest)
     with conversion.timer.stage("seal"):
         seal(verified, manifest, path, signing_key=key)
-    return _result(conversion, verified, manifest, path, key, infinity_notes + dtype_notes, bench)
+    notes = infinity_notes + dtype_notes
+    result = _result(conversion, verified, manifest, path, key, notes, bench)
+    return _with_report(result, conversion, y, X_test, y_test, show_rows) if report else result
 
 
 def _describe_rows(
@@ -282,8 +292,8 @@ def _describe_rows(
     policy = MissingPolicy.read(missing, sample.schema.names)
     limits_by_column = read_input_limits(input_limits, sample.schema.columns)
     check_sample_within_limits(sample, limits_by_column, X)
-    sample, rows, notes = _without_infinity(sample, rows)
-    unseen = _unseen_table(sample, X_test, estimator, limits_by_column)
+    sample, rows, notes = without_infinity(sample, rows)
+    unseen = unseen_table(sample, X_test, estimator, limits_by_column)
     conversion = Conversion(estimator, rows, sample, unseen, policy, tolerance, timer)
     return conversion, limits_by_column, notes
 
@@ -323,6 +333,20 @@ def _result(
     )
 
 
+def _with_report(
+    result: ExportResult, conversion: Conversion, y: Any, X_test: Any, y_test: Any, show_rows: bool
+) -> ExportResult:
+    """Evaluate the file, write the report beside it, and add the report to *result*."""
+    with conversion.timer.stage("report"):
+        # Only the report needs matplotlib and jinja2, which take half a second to import.
+        from edge_pipeline.evaluation.report.write_report import report_export
+
+        estimator, train = conversion.estimator, (conversion.sample, y)
+        test = (None if X_test is None else sample_for(estimator, X_test), y_test)
+        files = report_export(result.path, estimator, train, test, result.task, show_rows=show_rows)
+    return replace(result, report_files=files)
+
+
 def _manifest_of(
     verified: VerifiedModel,
     conversion: Conversion,
@@ -345,53 +369,3 @@ def _manifest_of(
         created_by={name: installed_version(name) for name in _DISTRIBUTIONS},
         **description,
     )
-
-
-def task_of(estimator: Any) -> str:
-    """Return the task of *estimator*, by scikit-learn's own type of it."""
-    for task, is_kind in (
-        ("classification", is_classifier),
-        ("regression", is_regressor),
-        ("clustering", is_clusterer),
-        ("anomaly", is_outlier_detector),
-    ):
-        if is_kind(estimator):
-            return task
-    return "transform" if hasattr(estimator, "transform") else "prediction"
-
-
-def _unseen_table(
-    sample: Sample, X_test: Any, estimator: Any, limits_by_column: Mapping[str, InputLimits]
-) -> pd.DataFrame | None:
-    """Return the finite rows of *X_test* as a table; None where there are none."""
-    n_rows = getattr(X_test, "shape", None) or [len(X_test) if hasattr(X_test, "__len__") else 1]
-    if X_test is None or not n_rows[0]:
-        return None
-    unseen = sample_for(estimator, X_test)
-    if set(unseen.schema.names) != set(sample.schema.names):
-        raise ConversionError(
-            f"X_test has the columns {list(unseen.schema.names)}, X has "
-            f"{list(sample.schema.names)}; pass the same columns"
-        )
-    check_sample_within_limits(unseen, limits_by_column, X_test, "X_test")
-    table = unseen.table.loc[~rows_with_infinity(unseen), list(sample.schema.names)]
-    return table if len(table) else None
-
-
-def _without_infinity(sample: Sample, X: Any) -> tuple[Sample, Any, tuple[str, ...]]:
-    """Leave out the rows with infinity, of the sample and of *X*; note how many there are."""
-    infinite = rows_with_infinity(sample)
-    if not infinite.any():
-        return sample, X, ()
-    if infinite.all():
-        raise ConversionError(
-            "every row of X holds an infinite number, and the device refuses infinity; pass rows "
-            "without infinite numbers, or replace infinity by a large number before training"
-        )
-    note = (
-        f"{infinite.sum()} of {len(infinite)} rows of X hold an infinite number, and were left "
-        "out: the device refuses infinity"
-    )
-    finite = sample.table[~infinite].reset_index(drop=True)
-    rows = X.filter(~infinite) if hasattr(X, "get_columns") else X[~infinite]
-    return replace(sample, table=finite), rows, (note,)

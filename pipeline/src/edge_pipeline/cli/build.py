@@ -41,6 +41,7 @@ Examples:
     default=True,
     help="Write a report about the file beside it.  [default: report]",
 )
+@click.option("--no-rows", is_flag=True, help="Leave single rows out of the report.")
 @click.option(
     "--engine",
     type=click.Choice(["local", "dask"]),
@@ -61,6 +62,7 @@ def build_command(
     as_json: bool,
     quiet: bool,
     with_report: bool,
+    no_rows: bool,
     engine: Literal["local", "dask"],
     jobs: int,
     scheduler: str | None,
@@ -79,6 +81,7 @@ def build_command(
             watcher=progress,
             signing_key=signing_key,
             report=with_report,
+            show_rows=not no_rows,
         )
     if as_json:
         display.show_notes(result.notes)

@@ -11,7 +11,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 
 if TYPE_CHECKING:
-    from edge_pipeline.evaluation.diff import ChangedRow
+    from edge_pipeline.evaluation.comparison import ChangedRow, Comparison
 
 __all__ = ["compare_command"]
 
@@ -19,6 +19,7 @@ EXAMPLES = """\b
 Examples:
   edge-pipeline compare old.onnx new.onnx --data rows.csv
   edge-pipeline compare old.onnx new.onnx --data rows.csv --target species --json
+  edge-pipeline compare old.onnx new.onnx --data rows.csv --page comparison.html
 """
 
 MAX_ROWS = 20
@@ -43,6 +44,12 @@ MAX_ROWS = 20
     show_default=True,
     help="Largest relative difference of two numbers that counts as equal.",
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="HTML file to write: what changed, for whom, and the rows.",
+)
+@click.option("--no-rows", is_flag=True, help="Leave single rows out of the page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
 def compare_command(
@@ -52,16 +59,31 @@ def compare_command(
     table: Path,
     target: tuple[str, ...],
     tolerance: float,
+    page: Path | None,
+    no_rows: bool,
     as_json: bool,
 ) -> None:
     """Predict the same rows with BEFORE and AFTER, and print those that changed, the worst first.
 
     Exit 1 if a prediction, a refusal or the schema changed, as diff does.
     """
-    result = edge_pipeline.compare(before, after, table, target=target or None, tolerance=tolerance)
+    result = edge_pipeline.compare(
+        before,
+        after,
+        table,
+        target=target or None,
+        tolerance=tolerance,
+        page=page,
+        show_rows=not no_rows,
+    )
     if as_json:
         display.show_json(result.to_json())
-        ctx.exit(0 if result.is_same else 1)
+    else:
+        _show(result, page)
+    ctx.exit(0 if result.is_same else 1)
+
+
+def _show(result: Comparison, page: Path | None) -> None:
     display.show_lines(
         [
             *(("schema", change) for change in result.schema_changes),
@@ -88,7 +110,8 @@ def compare_command(
         )
         if len(result.changed) > MAX_ROWS:
             click.echo(f"and {len(result.changed) - MAX_ROWS:,} more rows; --json has them all")
-    ctx.exit(0 if result.is_same else 1)
+    if page is not None:
+        display.show_lines([("page", str(page))])
 
 
 def _first(refused: dict[int, str]) -> list[tuple[int, str]]:

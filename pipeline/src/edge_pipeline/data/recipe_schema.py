@@ -308,6 +308,8 @@ class ReportTable(BaseModel):
         The purpose of the model, in the user's words.
     groups
         Columns for which the report shows errors by group.
+    rows
+        Whether the report may show single rows.
     """
 
     model_config = TABLE
@@ -315,3 +317,4 @@ class ReportTable(BaseModel):
     date: datetime.date | str | None = None
     description: str | None = None
     groups: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    rows: bool = True

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from edge_runtime.bundle.manifest import Manifest
+from edge_runtime.bundle.atomic_file import write_whole
 from edge_runtime.loading import load
 from edge_runtime.model import Model
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.accuracy import count_correct, target_columns
+from edge_pipeline.evaluation.comparison import ChangedRow, Comparison
 from edge_pipeline.evaluation.predictions import (
     Predictions,
     predict_rows,
@@ -26,166 +27,8 @@ from edge_pipeline.evaluation.predictions import (
     take_rows,
 )
 from edge_pipeline.evaluation.schema_changes import schema_changes
-from edge_pipeline.short_repr import short_repr
 
-__all__ = ["ChangedRow", "Comparison", "compare"]
-
-NEAR_TIE = 0.1
-"""Difference of the two best probabilities below which a label is a near tie."""
-
-CONFIDENT = 0.9
-"""Probability from which on a file counts as confident of its label."""
-
-
-class ChangedRow(NamedTuple):
-    """A row that the two files predict differently.
-
-    Attributes
-    ----------
-    row
-        Its number, from 1.
-    before, after
-        Both predictions.
-    difference
-        Absolute difference of two numbers, the largest one of several targets; None for labels.
-    confidence_before, confidence_after
-        Probability that each file gives its own label; None without probabilities.
-    margin_before, margin_after
-        Difference of the two best probabilities.
-    """
-
-    row: int
-    before: Any
-    after: Any
-    difference: float | None = None
-    confidence_before: float | None = None
-    confidence_after: float | None = None
-    margin_before: float | None = None
-    margin_after: float | None = None
-
-    @property
-    def is_near_tie(self) -> bool:
-        """Whether the label of one of the two files is a near tie."""
-        margins = [m for m in (self.margin_before, self.margin_after) if m is not None]
-        return bool(margins) and min(margins) < NEAR_TIE
-
-    @property
-    def is_confident(self) -> bool:
-        """Whether both files are confident, and contradict each other."""
-        confidences = (self.confidence_before, self.confidence_after)
-        return all(c is not None and c >= CONFIDENT for c in confidences)
-
-
-@short_repr
-@dataclass(frozen=True)
-class Comparison:
-    """The differences between two sealed files' predictions for the same rows.
-
-    Attributes
-    ----------
-    before, after
-        Manifests of the two files.
-    method
-        The method compared: ``predict`` if both files have it.
-    rows
-        Number of rows that both files accept.
-    tolerance
-        Largest difference of two numbers that counts as equal, relative to the largest magnitude.
-    schema_changes
-        Changes that matter to a program that sends rows to the first file.
-    changed
-        Rows with another prediction, the most important first.
-    worst
-        Largest difference of two numbers, or of two probabilities; None without either.
-    refused_before, refused_after
-        Number of a row, from 1, that only this file refuses, to the reason.
-    right_before, right_after
-        Number of changed rows that each file predicts correctly, when the target is known.
-    """
-
-    before: Manifest
-    after: Manifest
-    method: str
-    rows: int
-    tolerance: float
-    schema_changes: tuple[str, ...]
-    changed: tuple[ChangedRow, ...]
-    worst: float | None
-    refused_before: dict[int, str]
-    refused_after: dict[int, str]
-    right_before: int | None = None
-    right_after: int | None = None
-
-    @property
-    def is_same(self) -> bool:
-        """Whether predictions, refusals and schema are all the same."""
-        return not (
-            self.changed or self.schema_changes or self.refused_before or self.refused_after
-        )
-
-    @property
-    def compared(self) -> str:
-        """The kind of values that ``worst`` compares."""
-        return "numbers" if self.after.outputs[0].dtype.startswith("float") else "probabilities"
-
-    def verdict(self) -> list[str]:
-        """Return sentences that say how much the differences matter, the worst first."""
-        sentences = []
-        if self.refused_after:
-            sentences.append(f"{_rows(len(self.refused_after))} accepted before, refused now")
-        if not self.changed:
-            return [*sentences, f"no prediction changed on {_rows(self.rows)}"]
-        share = 100 * len(self.changed) / self.rows
-        sentences.append(f"{len(self.changed)} of {_rows(self.rows)} changed ({share:.3g} %)")
-        confident = sum(row.is_confident for row in self.changed)
-        ties = sum(row.is_near_tie for row in self.changed)
-        if confident:
-            sentences.append(
-                f"in {confident} of them both files are confident of different labels "
-                f"(probability {CONFIDENT} or more): look at these first"
-            )
-        if ties:
-            sentences.append(
-                f"{ties} of them are near ties (the two best probabilities less than "
-                f"{NEAR_TIE} apart)"
-            )
-        if self.right_before is not None and self.right_after is not None:
-            sentences.append(
-                f"by the target, {_rows(self.right_after)} became correct and "
-                f"{self.right_before} became wrong"
-            )
-        return sentences
-
-    def _repr_html_(self) -> str:
-        """Show the verdict and the most important rows in a notebook."""
-        from edge_runtime.notebook_html import table
-
-        lines = [(self.method, sentence) for sentence in self.verdict()]
-        lines += [("schema", change) for change in self.schema_changes]
-        lines += [(f"row {row.row}", f"{row.before} -> {row.after}") for row in self.changed[:20]]
-        return table(f"{self.before.name}, {self.after.name}", lines)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return {
-            "before": {"name": self.before.name, "version": self.before.version},
-            "after": {"name": self.after.name, "version": self.after.version},
-            "method": self.method,
-            "rows": self.rows,
-            "tolerance": self.tolerance,
-            "same": self.is_same,
-            "verdict": self.verdict(),
-            "schema_changes": list(self.schema_changes),
-            "worst": self.worst,
-            "changed": [
-                {**row._asdict(), "near_tie": row.is_near_tie, "confident": row.is_confident}
-                for row in self.changed
-            ],
-            "refused_before": {str(row): reason for row, reason in self.refused_before.items()},
-            "refused_after": {str(row): reason for row, reason in self.refused_after.items()},
-            "right_before": self.right_before,
-            "right_after": self.right_after,
-        }
+__all__ = ["compare"]
 
 
 def compare(
@@ -195,6 +38,8 @@ def compare(
     *,
     target: str | Sequence[str] | None = None,
     tolerance: float = 1e-9,
+    page: str | os.PathLike[str] | None = None,
+    show_rows: bool = True,
 ) -> Comparison:
     """Predict the same rows with two sealed files, and report the differences.
 
@@ -211,6 +56,10 @@ def compare(
     tolerance
         Largest difference of two numbers that counts as equal, relative to the largest magnitude
         of the predictions.
+    page
+        HTML file to write: what changed, for which groups of rows, and the rows themselves.
+    show_rows
+        Whether that page may show single rows.
 
     Raises
     ------
@@ -225,7 +74,15 @@ def compare(
     """
     with load(before) as first_model, load(after) as second_model:
         table = read_rows(rows, first_model.schema, second_model.schema)
-        return _compare_models((first_model, second_model), table, target, tolerance)
+        result, compared = _compare_models((first_model, second_model), table, target, tolerance)
+    if page is not None:
+        # Only the page needs jinja2, and pages import this module.
+        from edge_pipeline.evaluation.report.compare_page import ComparedRows, render_comparison
+
+        files = (Path(before).name, Path(after).name)
+        html = render_comparison(result, ComparedRows(*compared), files, show_rows=show_rows)
+        write_whole(html.encode(), Path(page))
+    return result
 
 
 def _compare_models(
@@ -233,7 +90,8 @@ def _compare_models(
     table: Any,
     target: str | Sequence[str] | None,
     tolerance: float,
-) -> Comparison:
+) -> tuple[Comparison, tuple[Any, ...]]:
+    """Compare two models; also return the rows and values for a page."""
     method = _common_method(*models)
     inputs = [select_input(model.schema, table) for model in models]
     first, second = (
@@ -241,20 +99,17 @@ def _compare_models(
     )
     accepted = np.intersect1d(first.rows, second.rows)
     old, new = _values_at(first, accepted), _values_at(second, accepted)
-    if old.shape != new.shape:
-        raise MeasurementError(
-            f"{method} of the first file gives {_shape(old)}, of the second {_shape(new)}; "
-            "compare files that predict the same thing"
-        )
+    _check_shapes(method, old, new)
     probabilities = [
         _probabilities(model, take_rows(X, accepted.tolist()))
         for model, X in zip(models, inputs, strict=True)
     ]
     changed, worst = _changed_rows(old, new, accepted, tolerance, probabilities)
-    right_before, right_after = (
-        (None, None) if target is None else _count_correct(table, target, changed)
-    )
-    return Comparison(
+    right_before = right_after = true = None
+    if target is not None:
+        right_before, right_after = _count_correct(table, target, changed)
+        true = target_columns(table, target).iloc[accepted.tolist()].to_numpy()
+    comparison = Comparison(
         before=models[0].manifest,
         after=models[1].manifest,
         method=method,
@@ -268,6 +123,7 @@ def _compare_models(
         right_before=right_before,
         right_after=right_after,
     )
+    return comparison, (inputs[0], accepted, old, new, true)
 
 
 def _common_method(first: Model, second: Model) -> str:
@@ -302,6 +158,14 @@ def _count_correct(
         [row.after for row in changed],
         numeric=bool(changed) and changed[0].difference is not None,
     )
+
+
+def _check_shapes(method: str, old: NDArray[Any], new: NDArray[Any]) -> None:
+    if old.shape != new.shape:
+        raise MeasurementError(
+            f"{method} of the first file gives {_shape(old)}, of the second {_shape(new)}; "
+            "compare files that predict the same thing"
+        )
 
 
 def _shape(predictions: NDArray[Any]) -> str:
@@ -392,7 +256,3 @@ def _confidence(probabilities: NDArray[Any] | None) -> _Confidence | None:
         return None
     ordered = np.sort(probabilities, axis=1)
     return _Confidence(ordered[:, -1].tolist(), (ordered[:, -1] - ordered[:, -2]).tolist())
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"

@@ -5,11 +5,17 @@ Skipped without a browser; on Debian, `apt-get install chromium` installs one.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import edge_pipeline
 import pytest
 from pipeline.evaluation.report.browser import Browser, browser_command
+from pipeline.evaluation.report.node import random_rows
+
+import edge_runtime
 
 pytestmark = pytest.mark.skipif(
     browser_command() is None,
@@ -18,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 MEASURE_LAYOUT = """
 (() => {
-  const drawings = [...document.querySelectorAll("svg")].map(svg => {
+  const drawings = [...document.querySelectorAll(".drawing svg")].map(svg => {
     const box = svg.getBoundingClientRect();
     const text = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
     return {
@@ -76,6 +82,143 @@ def test_paper_is_white_whatever_the_screen_is(
     assert hostile.report_files is not None
     browser.open(hostile.report_files.page, width=800, dark=True, media="print")
     assert browser.value(MEASURE_LAYOUT)["paper"] == "rgb(255, 255, 255)"
+
+
+TYPE_ROWS = """
+rows => {
+  const model = JSON.parse(document.getElementById("model").textContent);
+  const fields = model.columns.map((_, i) => document.getElementById(`cell-${i}`));
+  return rows.map(row => {
+    fields.forEach((field, i) => { field.value = row[i] === null ? "" : String(row[i]); });
+    document.querySelector(".row-form button[type=submit]").click();
+    const prediction = document.querySelector(".prediction strong");
+    return {
+      prediction: prediction && prediction.textContent,
+      bars: [...document.querySelectorAll(".result .bars li")].map(
+        bar => [bar.children[0].textContent, bar.children[2].textContent]),
+      flags: [...document.querySelectorAll(".result .flags li")].map(flag => flag.textContent),
+      refused: document.querySelectorAll("[aria-invalid=true]").length,
+    };
+  });
+}
+"""
+
+
+def test_the_form_predicts_flags_and_refuses_as_the_device(
+    browser: Browser, hostile: edge_pipeline.ExportResult
+) -> None:
+    assert hostile.report_files is not None
+    browser.messages.clear()
+    browser.requested_urls.clear()
+    browser.open(hostile.report_files.page, width=1100, dark=False)
+    assert browser.value("document.getElementById('form-status').dataset.proven") == "yes"
+    with edge_runtime.load(hostile.path) as model:
+        rows = random_rows(model.schema, 100, seed=4)
+        # An empty field stands for a missing value, where the model accepts one.
+        rows = [row for row in rows if "" not in row]
+        results = browser.value(f"({TYPE_ROWS})({json.dumps(rows)})")
+        for row, result in zip(rows, results, strict=True):
+            label, flags = model.predict_one_with_flags(row)
+            assert result["prediction"] == label
+            assert len(result["flags"]) == len(flags)
+            proba = dict(
+                zip(model.manifest.classes["predict"], model.predict_proba([row])[0], strict=True)
+            )
+            assert {name: float(value) for name, value in result["bars"]} == {
+                name: pytest.approx(value, abs=5.1e-5) for name, value in proba.items()
+            }
+    (wrong,) = browser.value(f"({TYPE_ROWS})({json.dumps([['many', 1.0, 'plain']])})")
+    assert (wrong["prediction"], wrong["refused"]) == (None, 1)
+    assert browser.messages == []
+    assert browser.requested_urls == [hostile.report_files.page.as_uri()]
+
+
+def test_a_page_with_a_spoiled_model_hides_its_form(
+    browser: Browser, hostile: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    assert hostile.report_files is not None
+    text = hostile.report_files.page.read_text("utf-8")
+    assert '"predict":["' in text
+    spoiled = text.replace('"predict":["', '"predict":["x')
+    (tmp_path / "spoiled.html").write_text(spoiled, encoding="utf-8")
+    browser.open(tmp_path / "spoiled.html", width=1100, dark=False)
+    assert browser.value("document.getElementById('form-status').dataset.proven") == "no"
+    assert browser.value("document.getElementById('try-form').hidden")
+    assert "The form is off" in browser.value("document.getElementById('form-status').textContent")
+
+
+def test_the_policy_stops_requests_and_foreign_scripts(
+    browser: Browser, hostile: edge_pipeline.ExportResult, tmp_path: Path
+) -> None:
+    assert hostile.report_files is not None
+    text = hostile.report_files.page.read_text("utf-8")
+    inserted = "<script>document.title = 'run'</script><img src='absent.png' onerror='x()'>"
+    (tmp_path / "changed.html").write_text(text.replace("</main>", inserted), encoding="utf-8")
+    browser.open(tmp_path / "changed.html", width=1100, dark=False)
+    assert browser.value("document.title") != "run"
+    refused = "fetch('other.json').then(() => 'fetched', () => 'refused')"
+    assert browser.value(refused) == "refused"
+    browser.messages.clear()
+
+
+def test_a_reader_sorts_rows_and_chooses_a_threshold(
+    browser: Browser, hostile: edge_pipeline.ExportResult
+) -> None:
+    assert hostile.report_files is not None
+    evaluation = hostile.report_files.evaluation
+    browser.open(hostile.report_files.page, width=1100, dark=False)
+    sort = """
+    (() => {
+      const table = document.querySelector("table.rows");
+      table.querySelectorAll("thead button")[3].click();
+      return [...table.tBodies[0].rows].map(row => Number(row.cells[3].textContent));
+    })()
+    """
+    numbers = browser.value(sort)
+    assert numbers == sorted(numbers)
+    assert browser.value(sort) == numbers[::-1]
+    counts = evaluation.thresholds
+    assert counts is not None
+    cheapest = """
+    (() => {
+      document.getElementById("cost-miss").value = "10";
+      const buttons = document.querySelectorAll("#threshold-picker button");
+      buttons[0].click();
+      const tiles = [...document.querySelectorAll("#threshold-picker .tiles div")];
+      return Object.fromEntries(tiles.map(
+        tile => [tile.children[0].textContent, tile.children[1].textContent]));
+    })()
+    """
+    costs = [
+        alarms + 10 * (counts.positives - hits)
+        for hits, alarms in zip(counts.true_positives, counts.false_positives, strict=True)
+    ]
+    best = costs.index(min(costs))
+    tiles = browser.value(cheapest)
+    assert float(tiles["cost"]) == min(costs)
+    assert float(tiles["threshold"]) == pytest.approx(counts.lowest[best], rel=1e-3)
+    assert tiles["missed"].startswith(f"{counts.positives - counts.true_positives[best]} of ")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("AXE_CORE"),
+    reason="AXE_CORE names no axe.min.js: accessibility was NOT checked; npm install axe-core",
+)
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_no_violation(
+    browser: Browser,
+    hostile: edge_pipeline.ExportResult,
+    fuel: edge_pipeline.ExportResult,
+    width: int,
+) -> None:
+    axe = Path(os.environ["AXE_CORE"]).read_text("utf-8")
+    for export in (hostile, fuel):
+        assert export.report_files is not None
+        for dark in (False, True):
+            browser.open(export.report_files.page, width=width, dark=dark)
+            browser.value(f"{axe};1")
+            violations = "axe.run().then(r => r.violations.map(v => v.id))"
+            assert browser.value(violations) == []
 
 
 @pytest.mark.slow

@@ -120,7 +120,9 @@ def ranking(
     return curves
 
 
-def residuals(y: NDArray[Any], predicted: NDArray[Any], seed: int) -> list[Residuals]:
+def residuals(
+    y: NDArray[Any], predicted: NDArray[Any], seed: int, names: Sequence[str] = ()
+) -> list[Residuals]:
     """Compute quantiles of the errors of each target, and sample pairs for a scatter plot."""
     true, predicted = (
         np.asarray(values, dtype=np.float64).reshape(len(y), -1) for values in (y, predicted)
@@ -132,7 +134,7 @@ def residuals(y: NDArray[Any], predicted: NDArray[Any], seed: int) -> list[Resid
         errors = predicted[:, i] - true[:, i]
         targets.append(
             Residuals(
-                name="" if true.shape[1] == 1 else f"target {i + 1}",
+                name=_target_name(names, i, true.shape[1]),
                 true=tuple(true[sample, i].tolist()),
                 predicted=tuple(predicted[sample, i].tolist()),
                 quantiles={
@@ -141,6 +143,13 @@ def residuals(y: NDArray[Any], predicted: NDArray[Any], seed: int) -> list[Resid
             )
         )
     return targets
+
+
+def _target_name(names: Sequence[str], i: int, count: int) -> str:
+    """Name a target; a single one needs no name."""
+    if count == 1:
+        return ""
+    return names[i] if len(names) == count else f"target {i + 1}"
 
 
 def learning_curves(

@@ -13,34 +13,40 @@ import numpy as np
 import pandas as pd
 from edge_runtime.model import Model
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.inspection import permutation_importance
 
 from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.accuracy import check_target_width
 from edge_pipeline.evaluation.predictions import predict_rows, take_rows
+from edge_pipeline.evaluation.report.class_scores import class_scores, threshold_counts
+from edge_pipeline.evaluation.report.column_histograms import number_histogram
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
-from edge_pipeline.evaluation.report.measurements import Counts, Group, Importance
+from edge_pipeline.evaluation.report.importance import importance, partial_dependence
+from edge_pipeline.evaluation.report.measurements import Counts, Group
 from edge_pipeline.evaluation.report.scores import (
     bootstrap,
-    class_labels,
     score_metrics,
     stored_predictions,
+    target_accuracies,
     wilson,
 )
+from edge_pipeline.evaluation.report.worst_rows import anomalous_rows, far_rows, wrong_rows
 
-__all__ = ["USUAL_METRICS", "EvaluationRows", "Sections", "evaluate"]
+__all__ = [
+    "NO_ROWS",
+    "USUAL_METRICS",
+    "EvaluationRows",
+    "Sections",
+    "evaluate",
+    "group_labels",
+    "has_few_values",
+    "sort_keys",
+]
 
 MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
 USUAL_METRICS = {
     "classification": ("accuracy", "balanced_accuracy"),
     "regression": ("r2", "neg_mean_absolute_error"),
 }
-
-SHUFFLES = 5
-SHUFFLED_ROWS = 2000
-MAX_SHUFFLED_COLUMNS = 200
-"""Most columns with an importance: they are shuffled one by one, which takes minutes for more."""
 
 MAX_GROUPS = 12
 """Most distinct values of a column that is shown by group."""
@@ -49,6 +55,7 @@ MIN_RESAMPLED_ROWS = 5
 """Resampling fewer rows gives an interval that is too narrow."""
 
 GROUPED_COLUMNS = 6
+NO_ROWS = "single rows are private: the report was written without them"
 QUARTILES = 4
 COMMONEST_LABELS = 20
 
@@ -72,6 +79,10 @@ class EvaluationRows(NamedTuple):
         Columns for which the user wants errors by group.
     seed
         Seed of resamples and shuffles.
+    targets
+        Names of the target columns; empty when they are unknown.
+    show_rows
+        Whether single rows may be shown.
     """
 
     rows: Any
@@ -81,6 +92,8 @@ class EvaluationRows(NamedTuple):
     y_train: NDArray[Any] | None = None
     groups: tuple[str, ...] = ()
     seed: int = 0
+    targets: tuple[str, ...] = ()
+    show_rows: bool = True
 
 
 class Sections:
@@ -120,35 +133,130 @@ def evaluate(model: Model, data: EvaluationRows, sections: Sections) -> int:
     predictions = predict_rows(model, "predict", data.rows)
     refused = predictions.refused
     rows = take_rows(data.rows, predictions.rows.tolist()) if refused else data.rows
+    if data.task == "anomaly":
+        _add_anomalies(model, rows, predictions.values, data, sections)
     if data.y is None:
         sections.add("answers", lambda: _label_counts(predictions.values))
+        _add_dependence(model, rows, data, sections)
         return len(refused)
     y = np.asarray(data.y)[predictions.rows]
     check_target_width(_width(predictions.values), _width(y))
-    by_method = {"predict": predictions.values, **_class_scores(model, rows)}
-    task = data.task if data.task in USUAL_METRICS else "regression"
+    task = _task_of(data.task, y)
     metrics = data.metrics or _usual_metrics(task, several_targets=y.ndim > 1)
-    classes = list(model.manifest.classes.get("predict", ()))
-    estimator = stored_predictions(task, by_method, classes)
-    sections.add(
-        "scores",
-        lambda: score_metrics(
-            metrics, estimator, y, task=task, y_train=data.y_train, seed=data.seed
-        ),
-    )
-    if task == "classification" and y.ndim == 1:
-        _add_class_curves(y, by_method, classes, sections)
-    elif task == "regression":
-        sections.add("residuals", lambda: residuals(y, predictions.values, data.seed))
+    by_method = {"predict": predictions.values, **_class_scores(model, rows)}
+    _add_scores(model, y, by_method, data._replace(task=task, metrics=metrics), sections)
+    _add_rows(model, rows, y, by_method, data._replace(task=task), sections)
     errors = _errors(y, predictions.values, task)
     if sections.add("groups", lambda: _groups(rows, errors, task, data)):
         sections.values["groups_of"] = (
             "share of wrong predictions" if task == "classification" else "mean absolute error"
         )
-    metric = metrics[0]
-    if sections.add("importance", lambda: _importance(model, rows, y, task, metric, data.seed)):
-        sections.values["importance_of"] = metric
+    metric = _importance_metric(metrics[0], y, task)
+    if sections.add("importance", lambda: importance(model, rows, y, task, metric, data.seed)):
+        sections.values["importance_of"] = metric if isinstance(metric, str) else "accuracy"
+    _add_dependence(model, rows, data, sections)
     return len(refused)
+
+
+def _importance_metric(name: str, y: NDArray[Any], task: str) -> Any:
+    """Return the name of the metric, or the accuracy of all labels of several targets."""
+    if y.ndim == 1 or task != "classification":
+        return name
+    return lambda estimator, X, y_true: float((estimator.predict(X) == y_true).mean())
+
+
+def _task_of(task: str, y: NDArray[Any]) -> str:
+    """Choose the metrics: a detector of anomalies is a classifier of 1 and -1."""
+    if task == "anomaly":
+        if not {-1, 1}.issuperset(np.unique(y).tolist()):
+            raise MeasurementError(
+                "the target of an anomaly detector must be -1 for an anomaly and 1 for any other "
+                f"row, as its predictions; found {np.unique(y)[:5].tolist()}"
+            )
+        return "classification"
+    return task if task in USUAL_METRICS else "regression"
+
+
+def _add_scores(
+    model: Model,
+    y: NDArray[Any],
+    by_method: dict[str, NDArray[Any]],
+    data: EvaluationRows,
+    sections: Sections,
+) -> None:
+    """Add the metrics, and the curves of the task."""
+    classes = list(model.manifest.classes.get("predict", ()))
+    if model.manifest.task == "anomaly":
+        classes = [-1, 1]
+    estimator = stored_predictions(data.task, by_method, classes)
+    sections.add(
+        "scores",
+        lambda: score_metrics(
+            data.metrics, estimator, y, task=data.task, y_train=data.y_train, seed=data.seed
+        ),
+    )
+    predicted = by_method["predict"]
+    if y.ndim > 1 and data.task == "classification" and "scores" not in sections.values:
+        # scikit-learn has no metric for several targets with more than two classes.
+        sections.left_out.pop("scores", None)
+        sections.add("scores", lambda: target_accuracies(y, predicted, data.y_train, data.targets))
+    if data.task != "classification":
+        sections.add("residuals", lambda: residuals(y, predicted, data.seed, data.targets))
+        return
+    names = data.targets if y.ndim > 1 else ("",)
+    names = names or tuple(f"target {i + 1}" for i in range(_width(y)))
+    sections.add("classes", lambda: class_scores(y, predicted, data.y_train, names))
+    if y.ndim == 1:
+        _add_class_curves(y, by_method, classes, sections)
+
+
+def _add_rows(
+    model: Model,
+    rows: Any,
+    y: NDArray[Any],
+    by_method: dict[str, NDArray[Any]],
+    data: EvaluationRows,
+    sections: Sections,
+) -> None:
+    """Add the rows with the worst predictions, unless rows are private."""
+    names, predicted = model.schema.names, by_method["predict"]
+    if not data.show_rows:
+        sections.left_out["rows"] = NO_ROWS
+    elif data.task == "classification":
+        sections.add("rows", lambda: wrong_rows(rows, names, y, predicted, by_method))
+    else:
+        sections.add("rows", lambda: far_rows(rows, names, y, predicted))
+
+
+def _add_anomalies(
+    model: Model,
+    rows: Any,
+    predicted: NDArray[Any],
+    data: EvaluationRows,
+    sections: Sections,
+) -> None:
+    """Add the scores of an anomaly detector, and its most anomalous rows."""
+    method = next((m for m in ("decision_function", "score_samples") if m in model.methods), None)
+    if method is None:
+        return
+    score = np.asarray(getattr(model, method)(rows), dtype=np.float64).reshape(-1)
+    sections.add("anomaly_scores", lambda: number_histogram(method, score, None))
+    if data.y is None and data.show_rows:
+        names = model.schema.names
+        sections.add("rows", lambda: anomalous_rows(rows, names, predicted, score))
+    elif data.y is None:
+        sections.left_out["rows"] = NO_ROWS
+
+
+def _add_dependence(model: Model, rows: Any, data: EvaluationRows, sections: Sections) -> None:
+    """Add the partial dependence of the most important columns, or of the first ones."""
+    columns = [item.column for item in sections.values.get("importance", ())]
+    sections.add(
+        "dependence",
+        lambda: partial_dependence(
+            model, rows, columns or model.schema.names, data.targets, data.seed
+        ),
+    )
 
 
 def _usual_metrics(task: str, *, several_targets: bool) -> tuple[str, ...]:
@@ -165,6 +273,8 @@ def _add_class_curves(
 ) -> None:
     """Add confusion matrix, calibration, ROC, and precision and recall."""
     sections.add("confusion", lambda: confusion(y, by_method["predict"], classes))
+    if len(classes) == 2:
+        _add_thresholds(y, by_method, classes, sections)
     if "predict_proba" in by_method:
         proba = by_method["predict_proba"]
         sections.add("calibration", lambda: calibration(y, proba, classes))
@@ -174,6 +284,22 @@ def _add_class_curves(
         sections.add(
             "precision_recall", lambda: ranking(y, score, classes, kind="precision_recall")
         )
+
+
+def _add_thresholds(
+    y: NDArray[Any],
+    by_method: dict[str, NDArray[Any]],
+    classes: Sequence[Any],
+    sections: Sections,
+) -> None:
+    """Add the effect of a threshold on the probability, or on the decision value."""
+    if "predict_proba" in by_method:
+        score, name = by_method["predict_proba"][:, 1], "probability"
+    elif "decision_function" in by_method:
+        score, name = by_method["decision_function"].reshape(-1), "decision value"
+    else:
+        return
+    sections.add("thresholds", lambda: threshold_counts(y, score, classes, score_name=name))
 
 
 def _class_scores(model: Model, rows: Any) -> dict[str, NDArray[Any]]:
@@ -214,22 +340,23 @@ def _groups(rows: Any, errors: NDArray[np.float64], task: str, data: EvaluationR
     if not isinstance(rows, pd.DataFrame):
         return []
     names = [name for name in data.groups if name in rows.columns]
-    names += [name for name in rows.columns if name not in names and _has_few_values(rows[name])]
+    names += [name for name in rows.columns if name not in names and has_few_values(rows[name])]
     groups = []
     for name in names[: max(GROUPED_COLUMNS, len(data.groups))]:
-        labels = np.array(_group_labels(rows[name]))
-        order = np.argsort(_sort_keys(rows[name]), kind="stable")
+        labels = np.array(group_labels(rows[name]))
+        order = np.argsort(sort_keys(rows[name]), kind="stable")
         for label in dict.fromkeys(labels[order].tolist()):
             groups.append(_group(str(name), label, errors[labels == label], task, data.seed))
     return groups
 
 
-def _has_few_values(column: pd.Series[Any]) -> bool:
-    is_categorical = column.dtype == object or column.dtype == bool
-    return bool(is_categorical) and 2 <= column.nunique(dropna=False) <= MAX_GROUPS
+def has_few_values(column: pd.Series[Any]) -> bool:
+    """Whether a column of texts or booleans has few enough values to show each."""
+    is_number = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
+    return not is_number and 2 <= column.nunique(dropna=False) <= MAX_GROUPS
 
 
-def _group_labels(column: pd.Series[Any]) -> list[str]:
+def group_labels(column: pd.Series[Any]) -> list[str]:
     """Name the group of each row: its value, or the quartile of a column of measurements."""
     if _is_measured(column):
         codes, edges = pd.qcut(column, QUARTILES, labels=False, retbins=True, duplicates="drop")
@@ -240,7 +367,7 @@ def _group_labels(column: pd.Series[Any]) -> list[str]:
     return ["missing" if pd.isna(value) else str(value) for value in column]
 
 
-def _sort_keys(column: pd.Series[Any]) -> NDArray[Any]:
+def sort_keys(column: pd.Series[Any]) -> NDArray[Any]:
     """Return the values that order the groups of *column*; missing values come last."""
     if pd.api.types.is_numeric_dtype(column):
         return np.asarray(np.nan_to_num(column.to_numpy(dtype=np.float64), nan=np.inf))
@@ -262,60 +389,3 @@ def _group(name: str, label: str, errors: NDArray[np.float64], task: str, seed: 
     return Group(
         column=name, group=label, rows=len(errors), value=float(errors.mean()), low=low, high=high
     )
-
-
-class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
-    """Wrap a sealed model as a fitted scikit-learn estimator."""
-
-    def __init__(self, model: Model, classes: Sequence[Any] = ()) -> None:
-        self.model = model
-        self.classes = classes
-        if len(classes):
-            self.classes_ = class_labels(classes)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def fit(self, X: Any, y: Any = None) -> _ModelEstimator:
-        """Do nothing: the model is fitted."""
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("predict", "predict_proba", "decision_function") and "model" in self.__dict__:
-            return getattr(self.model, name)
-        raise AttributeError(name)
-
-
-class _ModelClassifier(ClassifierMixin, _ModelEstimator):  # type: ignore[misc]
-    """Tells scorers that the predictions are classes."""
-
-
-class _ModelRegressor(RegressorMixin, _ModelEstimator):  # type: ignore[misc]
-    """Tells scorers that the predictions are numbers."""
-
-
-def _importance(
-    model: Model, rows: Any, y: NDArray[Any], task: str, metric: str, seed: int
-) -> list[Importance]:
-    names = model.schema.names
-    if model.schema.loose or len(names) < 2:
-        return []
-    if len(names) > MAX_SHUFFLED_COLUMNS:
-        raise ValueError(f"{len(names)} columns are too many to shuffle one by one")
-    if len(y) > SHUFFLED_ROWS:
-        sample = np.sort(np.random.default_rng(seed).permutation(len(y))[:SHUFFLED_ROWS])
-        rows, y = take_rows(rows, sample.tolist()), y[sample]
-    classes = list(model.manifest.classes.get("predict", ()))
-    kind = _ModelClassifier if task == "classification" else _ModelRegressor
-    result = permutation_importance(
-        kind(model, classes), rows, y, scoring=metric, n_repeats=SHUFFLES, random_state=seed
-    )
-    order = np.argsort(-result.importances_mean, kind="stable")
-    return [
-        Importance(
-            column=str(names[i]),
-            mean=float(result.importances_mean[i]),
-            std=float(result.importances_std[i]),
-        )
-        for i in order
-    ]

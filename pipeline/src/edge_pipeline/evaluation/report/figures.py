@@ -31,7 +31,6 @@ __all__ = [
     "curves_figure",
     "groups_figure",
     "importance_figure",
-    "latency_figure",
     "learning_figure",
     "loss_figure",
     "memory_figure",
@@ -230,8 +229,16 @@ def loss_figure(curve: Curve) -> str:
     return _render("loss", draw, height=3.6)
 
 
-def search_figure(candidates: Sequence[CandidateRow], metric: str) -> str:
-    """Draw score against latency of the measured candidates, with a line along the Pareto front."""
+def search_figure(candidates: Sequence[CandidateRow], metric: str, folds: int, noise: float) -> str:
+    """Draw score against latency of the measured candidates, with a line along the Pareto front.
+
+    Parameters
+    ----------
+    folds
+        Number of scores behind each mean, for its standard error.
+    noise
+        Relative difference of two measurements of the same time.
+    """
     timed = [candidate for candidate in candidates if candidate.latency_us is not None]
     families = list(dict.fromkeys(candidate.family for candidate in timed))
 
@@ -240,10 +247,13 @@ def search_figure(candidates: Sequence[CandidateRow], metric: str) -> str:
         axes.plot(*zip(*front, strict=True), color=MUTED, linewidth=1, linestyle="--")
         for i, family in enumerate(families):
             of_family = [candidate for candidate in timed if candidate.family == family]
-            axes.plot(
+            axes.errorbar(
                 [candidate.latency_us for candidate in of_family],
                 [candidate.score for candidate in of_family],
-                "osD^"[i % 4],
+                xerr=[noise * (candidate.latency_us or 0.0) for candidate in of_family],
+                yerr=[candidate.spread / folds**0.5 for candidate in of_family],
+                fmt="osD^"[i % 4],
+                elinewidth=0.8,
                 color=SERIES[i % len(SERIES)],
                 label=_short(family),
             )
@@ -261,28 +271,6 @@ def search_figure(candidates: Sequence[CandidateRow], metric: str) -> str:
         _legend_above(axes, 3)
 
     return _render("tried", draw, height=3.8)
-
-
-def latency_figure(measurements: Measurements) -> str:
-    """Draw microseconds against rows of a call: median and 99th percentile."""
-    batches = measurements.batches
-    sizes = [size for size in sorted(batches) if size]
-
-    def draw(axes: Any) -> None:
-        for i, (quantile, label) in enumerate((("p50", "median"), ("p99", "99th percentile"))):
-            values = [batches[size][quantile] for size in sizes]
-            axes.plot(
-                sizes, values, color=SERIES[i], marker="os"[i], linestyle=DASHES[i], label=label
-            )
-        if 0 in batches:
-            median = batches[0]["p50"]
-            axes.plot([1], [median], "D", color=SERIES[2], label="predict_one, median")
-        axes.set(xscale="log", yscale="log", xlabel="rows a call", ylabel="microseconds a call")
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        _plain_numbers(axes)
-        _legend_above(axes, 1)
-
-    return _render("latency", draw, height=4.2)
 
 
 def memory_figure(measurements: Measurements) -> str:

@@ -16,16 +16,23 @@ from edge_pipeline.short_repr import short_repr
 __all__ = [
     "Calibration",
     "CandidateRow",
+    "ClassScore",
     "Confusion",
     "Counts",
     "Curve",
+    "Dependence",
+    "EvaluatedRow",
     "Evaluation",
     "Group",
+    "Histogram",
     "Importance",
     "Measurements",
     "Residuals",
+    "RowTable",
     "Score",
     "Source",
+    "Step",
+    "Thresholds",
     "sidecar_of",
 ]
 
@@ -75,6 +82,115 @@ class Confusion(BaseModel):
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
+
+
+class ClassScore(BaseModel):
+    """Precision, recall and F1 of one class of one target; None where no row defines them.
+
+    ``rows`` and ``predicted`` count test rows; ``rows_train`` is None where they are unknown.
+    """
+
+    model_config = _VALUE
+
+    target: str = ""
+    label: str
+    rows_train: int | None = None
+    rows: int
+    predicted: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+class Thresholds(BaseModel):
+    """The test rows that a threshold predicts as class ``of``, correctly and wrongly.
+
+    ``lowest[i]``: the smallest score that is predicted as ``of`` at the i-th threshold.
+    """
+
+    model_config = _VALUE
+
+    of: str
+    other_class: str
+    score: str
+    positives: int
+    negatives: int
+    lowest: Floats
+    true_positives: tuple[int, ...]
+    false_positives: tuple[int, ...]
+
+
+class EvaluatedRow(BaseModel):
+    """A test row with its prediction; ``badness`` orders the rows, the worst first."""
+
+    model_config = _VALUE
+
+    row: int
+    true: str | None
+    predicted: str
+    badness: float
+    cells: tuple[str, ...]
+
+
+class RowTable(BaseModel):
+    """The worst predictions among the test rows, and the number of all that are wrong.
+
+    ``badness`` names the number that orders the rows.
+    """
+
+    model_config = _VALUE
+
+    badness: str
+    columns: tuple[str, ...]
+    rows: tuple[EvaluatedRow, ...]
+    total: int
+
+
+class Histogram(BaseModel):
+    """Rows in each bin of a column: between two ``edges``, or with one of the ``labels``.
+
+    ``of``: the numbers that were counted, where they are not the cells themselves.
+    """
+
+    model_config = _VALUE
+
+    column: str
+    of: str = ""
+    edges: Floats = ()
+    labels: tuple[str, ...] = ()
+    train: tuple[int, ...]
+    test: tuple[int, ...] = ()
+    missing_train: int = 0
+    missing_test: int = 0
+
+
+class Dependence(BaseModel):
+    """Mean prediction when every row gets the same value in ``column`` (Friedman, 2001).
+
+    ``values`` are numbers, or categories; ``curves`` have one height for each.
+    """
+
+    model_config = _VALUE
+
+    column: str
+    values: tuple[float, ...] | tuple[str, ...]
+    curves: tuple[Curve, ...]
+
+
+class Step(BaseModel):
+    """A fitted estimator, and the estimators inside of it.
+
+    ``kind``: how the inner ones are connected, ``serial`` or ``parallel``.
+    """
+
+    model_config = _VALUE
+
+    name: str
+    estimator: str
+    kind: str = "serial"
+    columns: str = ""
+    parameters: str = ""
+    steps: tuple[Step, ...] = ()
 
 
 class Calibration(BaseModel):
@@ -186,6 +302,8 @@ class Evaluation(BaseModel):
     ----------
     sha256
         Digest in the seal of the file; the report ignores an evaluation of another file.
+    shows_rows
+        Whether single rows may be shown.
     left_out
         Name of a missing section to the reason why it is missing.
     """
@@ -204,7 +322,15 @@ class Evaluation(BaseModel):
     roc: tuple[Curve, ...] = ()
     precision_recall: tuple[Curve, ...] = ()
     residuals: tuple[Residuals, ...] = ()
+    classes: tuple[ClassScore, ...] = ()
+    thresholds: Thresholds | None = None
+    rows: RowTable | None = None
     answers: Counts | None = None
+    anomaly_scores: Histogram | None = None
+    histograms: tuple[Histogram, ...] = ()
+    pipeline: Step | None = None
+    dependence: tuple[Dependence, ...] = ()
+    dependence_of: str | None = None
     importance: tuple[Importance, ...] = ()
     importance_of: str | None = None
     groups: tuple[Group, ...] = ()
@@ -214,9 +340,11 @@ class Evaluation(BaseModel):
     loss: Curve | None = None
     tried: tuple[CandidateRow, ...] = ()
     tried_of: str | None = None
+    tried_folds: int | None = None
     measured: Measurements | None = None
     training_seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    shows_rows: bool = True
     left_out: dict[str, str] = {}
 
     def write(self, path: Path) -> None:

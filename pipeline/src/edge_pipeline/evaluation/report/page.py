@@ -11,15 +11,30 @@ from typing import Any, NamedTuple
 
 from edge_runtime.benchmark import Timing, compare_with_limits
 from edge_runtime.bundle.layout import Bundle
-from edge_runtime.bundle.manifest import Manifest, OutputEvidence
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_pipeline.evaluation.report import figures
-from edge_pipeline.evaluation.report.measurements import Evaluation, Group, Score
+from edge_pipeline.evaluation.report.measurements import Evaluation, Score
+from edge_pipeline.evaluation.report.page_facts import anomaly_chart, page_facts, time_noise
+from edge_pipeline.evaluation.report.page_script import page_script
+from edge_pipeline.evaluation.report.tables import (
+    columns_table,
+    guarantee,
+    interval_text,
+    scores_table,
+)
+from edge_pipeline.evaluation.report.verdict import (
+    LOSS_PREFIX,
+    agreement_sentence,
+    judge,
+    metric_name,
+    search_noise,
+)
 
-__all__ = ["SealedFile", "facts", "render_card", "render_page"]
+__all__ = ["SealedFile", "environment", "facts", "render_card", "render_page"]
 
 MAX_COLUMNS = 200
 """Most columns in the table of columns."""
@@ -27,7 +42,7 @@ MAX_COLUMNS = 200
 MAX_CATEGORIES = 8
 FIGURES = (
     "calibration", "roc", "precision_recall", "importance", "groups", "answers", "learning",
-    "loss", "tried", "latency", "memory",
+    "loss", "tried", "memory",
 )  # fmt: skip
 MAX_CLASSES = 12
 
@@ -40,23 +55,38 @@ class SealedFile(NamedTuple):
     size: int
 
 
-def render_page(sealed_file: SealedFile, evaluation: Evaluation) -> str:
-    """Render one HTML page that loads nothing else."""
+def render_page(sealed_file: SealedFile, evaluation: Evaluation, form: str | None = None) -> str:
+    """Render one HTML page that loads nothing else.
+
+    Parameters
+    ----------
+    form
+        The model as JSON for the form, or None for a page without one.
+    """
     context = facts(sealed_file, evaluation)
+    context |= page_facts(sealed_file.bundle.manifest, evaluation)
+    n_rows = None if evaluation.source is None else evaluation.source.rows_test
+    context["columns_table"] = columns_table(context["columns"])
+    context["scores_table"] = scores_table(context["scores"], n_rows)
+    context["form"] = None if form is None else Markup(form)
+    context["sections"] = _sections(context)
+    context["script"], context["script_hash"] = page_script(with_model=form is not None)
+    context["title"] = f"{context['m'].name} version {context['m'].version}: model report"
     drawings = _figures(evaluation)
     context["figures"] = {
         name: Markup(drawings[name]) if name in drawings else None for name in FIGURES
     }
+    context["anomaly_chart"] = anomaly_chart(evaluation)
     context["residual_figures"] = [
         Markup(figures.residuals_figure(item, i)) for i, item in enumerate(evaluation.residuals)
     ]
-    return _environment(autoescape=True).get_template("report.html.j2").render(context)
+    return environment(autoescape=True).get_template("report.html.j2").render(context)
 
 
 def render_card(sealed_file: SealedFile, evaluation: Evaluation) -> str:
     """Render the same facts as a model card in Markdown, without drawings."""
     context = facts(sealed_file, evaluation)
-    text = _environment(autoescape=False).get_template("card.md.j2").render(context)
+    text = environment(autoescape=False).get_template("card.md.j2").render(context)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -72,12 +102,15 @@ def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
         "columns_more": max(0, len(manifest.schema.columns) - MAX_COLUMNS),
         "outputs": [(o.name, o.method, o.dtype) for o in manifest.outputs],
         "scores": [_score(score) for score in evaluation.scores] or _manifest_scores(manifest),
-        "evidence": [(name, e, _guarantee(e)) for name, e in manifest.parity.outputs.items()],
+        "evidence": [(name, e, guarantee(e)) for name, e in manifest.parity.outputs.items()],
+        "agreement": agreement_sentence(manifest),
+        "verdict": judge(manifest, evaluation),
         "limits": _limits(manifest, evaluation, sealed_file.size),
         "example": example_row(manifest),
         "seal": sealed_file.bundle.seal,
         "size": sealed_file.size,
         "confusion": _confusion(evaluation),
+        "class_rows": evaluation.classes,
     }
 
 
@@ -153,29 +186,29 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def _score(score: Score) -> dict[str, Any]:
-    has_interval = score.low is not None and score.high is not None
+    """Write a metric for readers; a negated loss is written as the loss."""
+    is_loss = score.name.startswith(LOSS_PREFIX)
+
+    def number(value: float) -> str:
+        return f"{(-value if is_loss else value) + 0.0:.4f}"
+
+    interval = ""
+    if score.low is not None and score.high is not None:
+        low, high = (score.high, score.low) if is_loss else (score.low, score.high)
+        interval = f"{number(low)} to {number(high)}"
     return {
-        "name": score.name,
-        "value": f"{score.value:.4f}",
-        "interval": f"{score.low:.4f} to {score.high:.4f}" if has_interval else "",
+        "name": metric_name(score.name),
+        "value": number(score.value),
+        "better": "lower" if is_loss else "higher",
+        "interval": interval,
         "method": score.method,
-        "baseline": "" if score.dummy is None else f"{score.dummy:.4f}",
+        "baseline": "" if score.dummy is None else number(score.dummy),
     }
 
 
 def _manifest_scores(manifest: Manifest) -> list[dict[str, Any]]:
     """List the metrics in the file itself, for a report without an evaluation."""
     return [_score(Score(name=name, value=value)) for name, value in manifest.metrics.items()]
-
-
-def _guarantee(evidence: OutputEvidence) -> str:
-    """Say for which rows the output equals scikit-learn's."""
-    if evidence.bound is None:
-        reason = f": {evidence.formula}" if evidence.formula else ""
-        return f"equal on the compared rows; not proven for others{reason}"
-    if evidence.bound == 0:
-        return "bit for bit equal for every input"
-    return f"differs by at most {evidence.bound:.1e} for every row within the columns' ranges"
 
 
 def _limits(manifest: Manifest, evaluation: Evaluation, size: int) -> list[dict[str, Any]]:
@@ -202,16 +235,56 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     if matrix is None:
         return []
     rows = []
-    for label, counts in zip(matrix.labels, matrix.counts, strict=True):
+    for i, (label, counts) in enumerate(zip(matrix.labels, matrix.counts, strict=True)):
         total = sum(counts) or 1
         rows.append(
             {
                 "label": label,
+                "index": i,
                 "cells": [(count, round(100 * count / total)) for count in counts],
                 "total": sum(counts),
             }
         )
     return rows
+
+
+_SECTIONS = (
+    ("try-it", "Try it", "form"),
+    ("quality", "Quality on test rows", "quality"),
+    ("threshold", "Choose a threshold", "thresholds_json"),
+    ("wrong-rows", "Rows that it gets wrong", "worst_rows"),
+    ("columns-used", "Columns that matter", "uses_columns"),
+    ("groups", "Errors by group", "groups_table"),
+    ("inputs", "Inputs and training data", "m"),
+    ("pipeline", "Pipeline", "m"),
+    ("training", "Training", "has_training"),
+    ("search", "Model search", "candidates"),
+    ("agreement", "Agreement with scikit-learn", "m"),
+    ("speed", "Size, speed and limits", "has_speed"),
+    ("device", "On a device", "m"),
+    ("origin", "Digest, signature and versions", "m"),
+)
+"""Name and heading of each section, and the variable without which it is left out."""
+
+
+def _sections(context: dict[str, Any]) -> list[tuple[str, str]]:
+    headings = {"wrong-rows": context["rows_heading"]}
+    if not context["scores"]:
+        headings["quality"] = "Predictions"
+    return [
+        (name, headings.get(name, heading))
+        for name, heading, needed in _SECTIONS
+        if context[needed]
+    ]
+
+
+def _size_in_words(size: int) -> str:
+    """Write a number of bytes with three digits."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000  # type: ignore[assignment]
+    return f"{size:.3g} GB"
 
 
 def _figures(e: Evaluation) -> dict[str, str]:
@@ -238,16 +311,18 @@ def _figures(e: Evaluation) -> dict[str, str]:
         drawings["learning"] = figures.learning_figure(e.learning, str(e.learning_of))
     if e.loss is not None:
         drawings["loss"] = figures.loss_figure(e.loss)
-    if any(item.front for item in e.tried):
-        drawings["tried"] = figures.search_figure(e.tried, str(e.tried_of))
+    if search_noise(e.tried, e.tried_folds or 1, time_noise(e)):
+        drawings["tried"] = figures.search_figure(
+            e.tried, str(e.tried_of), e.tried_folds or 1, time_noise(e)
+        )
     if e.measured is not None:
-        drawings["latency"] = figures.latency_figure(e.measured)
         drawings["memory"] = figures.memory_figure(e.measured)
     return drawings
 
 
-def _environment(*, autoescape: bool) -> Environment:
-    environment = Environment(
+def environment(*, autoescape: bool) -> Environment:
+    """Return the environment of the templates, with their filters."""
+    result = Environment(
         loader=PackageLoader("edge_pipeline.evaluation.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
@@ -255,16 +330,12 @@ def _environment(*, autoescape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["md"] = _in_markdown
-    environment.filters["interval"] = _interval
-    environment.filters["us"] = lambda value: f"{value:,.1f}"
-    return environment
-
-
-def _interval(group: Group) -> str:
-    if group.low is None or group.high is None:
-        return "too few rows"
-    return f"{group.low:.4g} to {group.high:.4g}"
+    result.filters["md"] = _in_markdown
+    result.filters["interval"] = interval_text
+    result.filters["us"] = lambda value: f"{value:,.1f}"
+    result.filters["bytes"] = _size_in_words
+    result.filters["metric"] = metric_name
+    return result
 
 
 def _in_markdown(value: object) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "class_labels",
     "score_metrics",
     "stored_predictions",
+    "target_accuracies",
     "wilson",
 ]
 
@@ -110,6 +111,35 @@ def score_metrics(
         )
         for name in names
     ]
+
+
+def target_accuracies(
+    y: NDArray[Any],
+    predicted: NDArray[Any],
+    y_train: NDArray[Any] | None,
+    names: Sequence[str] = (),
+) -> list[Score]:
+    """Compute the accuracy of each target, and of the most frequent label of its training rows."""
+    scores = []
+    for i in range(y.shape[1]):
+        hits = int((y[:, i] == predicted[:, i]).sum())
+        low, high = wilson(hits, len(y))
+        baseline = None
+        if y_train is not None:
+            labels, counts = np.unique(np.asarray(y_train)[:, i], return_counts=True)
+            baseline = float((y[:, i] == labels[counts.argmax()]).mean())
+        name = names[i] if len(names) == y.shape[1] else f"target {i + 1}"
+        scores.append(
+            Score(
+                name=f"accuracy of {name}",
+                value=hits / len(y),
+                low=low,
+                high=high,
+                method="Wilson",
+                dummy=baseline,
+            )
+        )
+    return scores
 
 
 def wilson(successes: int, count: int) -> tuple[float, float]:
