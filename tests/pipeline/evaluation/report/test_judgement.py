@@ -102,6 +102,7 @@ def test_wrong_rows_come_with_their_place_in_the_table(
     )
 
 
+@pytest.mark.slow
 def test_no_row_is_shown_where_rows_are_private(tmp_path: Path) -> None:
     secret = X.assign(name=[f"secret{i}" for i in range(300)])
     estimator = make_pipeline(

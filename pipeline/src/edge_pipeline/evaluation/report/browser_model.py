@@ -38,16 +38,39 @@ NOT_COVERED = frozenset(
 Linear models, trees and the usual preprocessing need none of them.
 """
 
-COVERED = frozenset(
-    """
+_ATTRIBUTES = {
+    "ArgMax": "axis keepdims",
+    "ArgMin": "axis keepdims",
+    "Cast": "to",
+    "Concat": "axis",
+    "Gather": "axis",
+    "GatherElements": "axis",
+    "LabelEncoder": "default_tensor keys_tensor values_tensor",
+    **dict.fromkeys(
+        ("ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"), "keepdims"
+    ),
+    "ScatterElements": "axis reduction",
+    "Shape": "start end",
+    "Softmax": "axis",
+    "Split": "axis",
+    "Transpose": "perm",
+    "TreeEnsemble": (
+        "aggregate_function leaf_targetids leaf_weights membership_values n_targets "
+        "nodes_falseleafs nodes_falsenodeids nodes_featureids nodes_missing_value_tracks_true "
+        "nodes_modes nodes_splits nodes_trueleafs nodes_truenodeids post_transform tree_roots"
+    ),
+}
+
+_COVERED_NAMES = """
     Abs Add And ArgMax ArgMin Asin BitwiseAnd BitwiseOr BitwiseXor Cast Ceil Concat Cos CumSum Div
     Equal Exp Expand Floor Gather GatherElements Gemm Greater GreaterOrEqual Identity IsInf IsNaN
     LabelEncoder Less LessOrEqual Log MatMul Max Min Mul Neg Not Or Pow ReduceMax ReduceMin
     ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round ScatterElements Shape Sigmoid Sign Sin
     Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Transpose TreeEnsemble Unsqueeze Where Xor
-    """.split()  # noqa: SIM905
-)
-"""Operators of operators.js."""
+"""
+
+COVERED = {name: frozenset(_ATTRIBUTES.get(name, "").split()) for name in _COVERED_NAMES.split()}
+"""Operators of operators.js, each with the attributes that it reads."""
 
 EXACT_IN_FLOAT32 = frozenset(
     """
@@ -170,6 +193,9 @@ def _check_operator(node: onnx.NodeProto, types: Mapping[str, int]) -> None:
         raise MeasurementError(f"the model needs the operator {name}, which the page lacks")
     node_types = {types.get(value) for value in (*node.input, *node.output) if value}
     attributes = {a.name: a for a in node.attribute}
+    if not attributes.keys() <= COVERED[name]:
+        unknown = min(attributes.keys() - COVERED[name])
+        raise MeasurementError(f"the page lacks the attribute {unknown} of {name}")
     if None in node_types:
         raise MeasurementError(f"the type of a value of {name} is unknown")
     is_exact = name in EXACT_IN_FLOAT32 or (name == "TreeEnsemble" and _adds_integers(attributes))
@@ -209,6 +235,8 @@ def _attribute(attribute: onnx.AttributeProto) -> Any:
         return _TYPES[value]
     if isinstance(value, onnx.TensorProto):
         return _tensor(value)
+    if isinstance(value, bytes):
+        return value.decode()
     return list(value) if attribute.type == onnx.AttributeProto.INTS else value
 
 

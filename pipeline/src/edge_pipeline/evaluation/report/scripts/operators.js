@@ -87,9 +87,18 @@ const edgeGraph = (() => {
     });
   }
 
-  function scatterElements([x, indices, updates], {axis = 0}) {
-    const cells = x.cells.slice();
-    elementPlaces(x.shape, indices, axis).forEach((place, i) => { cells[place] = updates.cells[i]; });
+  const JOINS = {
+    none: (_, update) => update, add: (cell, update) => cell + update,
+    mul: (cell, update) => cell * update,
+    max: (cell, update) => Math.max(cell, update), min: (cell, update) => Math.min(cell, update),
+  };
+
+  function scatterElements([x, indices, updates], {axis = 0, reduction = "none"}) {
+    const cells = x.cells.slice(), join = JOINS[reduction];
+    elementPlaces(x.shape, indices, axis).forEach((place, i) => {
+      const joined = join(cells[place], updates.cells[i]);
+      cells[place] = x.type === "string" ? joined : fit(x.type, joined);
+    });
     return [tensor(x.type, x.shape, cells)];
   }
 
