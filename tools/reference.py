@@ -84,7 +84,12 @@ def _signature(name: str, member: object) -> str:
     returns = f") -> {signature.return_annotation}"
     if len(flat := f"{name}({', '.join(parts)}{returns}") <= WIDEST:
         return flat
-    return f"{name}(\n" + "".join(f"    {part},\n" for part in parts) + returns
+    lines = [""]
+    for part in parts:
+        if len(lines[-1]) + len(part) + 2 > WIDEST - 4:
+            lines.append("")
+        lines[-1] += f"{' ' if lines[-1] else ''}{part},"
+    return f"{name}(\n" + "".join(f"    {line}\n" for line in lines) + returns
 
 
 def _summary(member: object) -> str:
