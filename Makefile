@@ -4,6 +4,7 @@
 #   .venv         build machine: edge-pipeline and edge-runtime, editable, with the tools
 #   .venv-device  device: the built edge-runtime wheel, numpy, onnxruntime, nothing else
 #   .venv-bare    as the device, plus pytest, for tests/device
+#   .venv-core    edge-runtime-core and the oldest numpy, plus pytest: a device without onnxruntime
 
 PYTHON ?= python3
 PYTEST_WORKERS ?= auto
@@ -25,18 +26,19 @@ WHEEL := dist/wheel/.stamp
 BUILD := .venv/.stamp
 DEVICE := .venv-device/.stamp
 BARE := .venv-bare/.stamp
+CORE := .venv-core/.stamp
 
 PYPROJECTS := edge_runtime/pyproject.toml pipeline/pyproject.toml
 RUNTIME_SOURCES := $(shell find edge_runtime/src -name '*.py')
 PIPELINE_SOURCES := $(shell find pipeline/src -name '*.py')
 
 # An environment knows its own path, so one that was moved with its clone is made anew.
-$(shell for e in .venv .venv-device .venv-bare; do \
+$(shell for e in .venv .venv-device .venv-bare .venv-core; do \
     [ "$$(cat $$e/.stamp 2>/dev/null)" = "$$(pwd -P)" ] || rm -f $$e/.stamp; done)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-quick test-device nightly fuzz docs bench scaling matrix slim pi-kit pi pi-page pi-quick check format clean
+.PHONY: help setup demo test test-quick test-device test-core nightly fuzz docs bench scaling matrix slim pi-kit pi pi-page pi-quick check format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -71,6 +73,9 @@ docs: $(BUILD)  ## the documentation site, into dist/site; a warning is an error
 test-device: $(BARE)  ## tests/device where only wheel, numpy, onnxruntime, pytest are
 	.venv-bare/bin/python tools/prove_bare.py
 	.venv-bare/bin/python -m pytest tests/device
+
+test-core: $(CORE)  ## tests/device with numpy alone, its oldest release that works
+	.venv-core/bin/python -m pytest tests/device
 
 bench: $(MODELS) $(DEVICE)  ## measure everything on this machine; docs/performance.md shows it
 	.venv/bin/python benchmarks/training_vs_inference.py --measure --repetitions 7 > $(FIGURES)
@@ -120,7 +125,7 @@ format: $(BUILD)  ## let ruff rewrite what `make check` would complain of
 	.venv/bin/python -m ruff format .
 
 clean:  ## remove environments, wheels, models and caches
-	rm -rf .venv .venv-device .venv-bare .matrix .pi .cache dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-device .venv-bare .venv-core .matrix .pi .cache dist .pytest_cache .mypy_cache .ruff_cache
 	rm -rf .import_linter_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -137,6 +142,12 @@ $(DEVICE): $(WHEEL)
 
 $(BARE): $(WHEEL)
 	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv-bare dist/wheel/*.whl pytest
+
+$(CORE): edge_runtime/core/pyproject.toml $(BUILD) $(RUNTIME_SOURCES)
+	@rm -rf dist/core
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist/core ./edge_runtime/core
+	@PYTHON='$(PYTHON)' sh tools/setup.sh .venv-core dist/core/*.whl pytest \
+	    "$$($(PYTHON) -c 'import sys; print("numpy==1.24.4" if sys.version_info < (3, 12) else "numpy")')"
 
 $(MODELS): dist/%.onnx: $(BUILD) $(wildcard models/*/*) $(PIPELINE_SOURCES) $(RUNTIME_SOURCES)
 	.venv/bin/edge-pipeline build models/$*

@@ -38,7 +38,7 @@ NO_NUMBERS: list[tuple[Any, str]] = [
     (datetime.date(2026, 1, 1), "type date"),
     (np.datetime64("2026-01-01"), "datetime64"),
     (np.timedelta64(1, "s"), "timedelta64"),
-    (np.longdouble("1.1"), "longdouble"),
+    (np.longdouble("1.1"), "longdouble|float128"),
     (decimal.Decimal("0.1"), "type Decimal"),
     (fractions.Fraction(1, 3), "type Fraction"),
     ([1.0], "a list of 1"),
