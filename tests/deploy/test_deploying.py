@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def test_an_empty_board_gets_runtime_and_model(
     # Nearly the whole kit went there: wheels do not shrink.
     assert first.sent_bytes > 0.9 * kit.stat().st_size
     assert first.bench["name"] == "line"
+    assert re.match(r"a process of its own loaded it and predicted \d+ golden", first.trial)
     assert first.bench["timings"][0]["latency_us"]["p50"] > 0
 
 

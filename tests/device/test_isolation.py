@@ -39,6 +39,44 @@ def test_a_healthy_file_passes_isolation_and_predicts(bundle_file: Path) -> None
         assert loaded.predict([[1.0, 2.0, 3.0]]).shape == (1,)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("program", ["exit 3", "echo usage: no Python", "cat >/dev/null"])
+def test_a_program_that_is_no_python_is_blamed_instead_of_the_file(
+    bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """uWSGI and programs that embed Python name themselves in sys.executable."""
+    server = tmp_path / "server"
+    server.write_text(f"#!/bin/sh\n{program}\n")
+    server.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(server))
+    with pytest.raises(IsolationError, match=r"no Python.*before it read the file"):
+        edge_runtime.load(bundle_file, isolate=True)
+
+
+def test_a_server_that_never_ends_is_blamed(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = tmp_path / "server"
+    server.write_text("#!/bin/sh\nexec sleep 60\n")
+    server.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(server))
+    with pytest.raises(IsolationError, match="was still running before it read the file"):
+        try_in_child(parts.graph, parts.manifest, IsolationLimits(wall_seconds=0.2))
+
+
+def test_a_frozen_program_does_not_start_itself(
+    bundle_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyInstaller's program ignores -c: each copy would start the next one."""
+    monkeypatch.setattr(subprocess, "Popen", pytest.fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "frozen", True, raising=False)
+        with pytest.raises(IsolationError, match="in this program"):
+            edge_runtime.load(bundle_file, isolate=True)
+    monkeypatch.setenv("EDGE_RUNTIME_CHILD", "1")
+    with pytest.raises(IsolationError, match="in this program"):
+        edge_runtime.load(bundle_file, isolate=True)
+
+
 def test_the_memory_and_time_of_the_child_are_reported(parts: Parts) -> None:
     usage = try_in_child(parts.graph, parts.manifest)
     assert 10_000_000 < usage["peak_bytes"] < 300_000_000

@@ -99,10 +99,8 @@ def try_in_child(
         "engine": engine,
         "graph_bytes": len(graph),
     }
-    if not sys.executable:
-        raise IsolationError(
-            "expected sys.executable to name Python, found none; isolate=True cannot start a child"
-        )
+    if getattr(sys, "frozen", False) or not sys.executable or _IN_CHILD in os.environ:
+        raise IsolationError(f"{_NO_PYTHON}; try the file by: edge-runtime check --isolate FILE")
     child = subprocess.Popen(
         # -P: the child must not import modules from the current folder.
         [sys.executable, "-P", "-c", _BOOT, json.dumps(settings)],
@@ -110,13 +108,14 @@ def try_in_child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         # Each thread of OpenBLAS would reserve 8 MB and more.
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", _IN_CHILD: "1"},
     )
     with child:
         try:
             output, _ = child.communicate(graph + manifest.to_bytes(), timeout=limits.wall_seconds)
         except subprocess.TimeoutExpired as error:
             child.kill()
+            _check_is_ready(error.output or b"", "was still running")
             raise IsolationError(
                 f"{_TRIAL} took longer than {limits.wall_seconds:g} s; {_REMEDY}"
             ) from error
@@ -130,6 +129,7 @@ def serve() -> None:
     """Run in the child: read settings from ``argv[1]`` and bytes from stdin, write the result."""
     import resource
 
+    os.write(1, _READY)
     settings = json.loads(sys.argv[1])
     limits = settings["limits"]
     for resource_kind, maximum in (
@@ -238,6 +238,13 @@ def _prefer_oom_kill() -> None:
 
 _TRIAL = "the child process that tried the file"
 _REMEDY = "do not use this file here"
+_READY = b"ready\n"
+_IN_CHILD = "EDGE_RUNTIME_CHILD"
+"""Set in the child's environment: a program that starts itself must not do so without end."""
+_NO_PYTHON = (
+    "isolate=True starts sys.executable as Python, and in this program (frozen, or embedding "
+    "Python, as uWSGI does) that is no Python"
+)
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1])['path']; "
     "from edge_runtime.isolation import serve; serve()"
@@ -245,10 +252,20 @@ _BOOT = (
 _OUT_OF_MEMORY = re.compile("alloc|out of memory", re.IGNORECASE)
 
 
+def _check_is_ready(output: bytes, end: str) -> None:
+    """Refuse a child that never came to read the file, which is not to blame."""
+    if not output.startswith(_READY):
+        raise IsolationError(
+            f"{_NO_PYTHON}, or it cannot import edge_runtime: {sys.executable} {end} before it "
+            "read the file; try the file by: edge-runtime check --isolate FILE"
+        )
+
+
 def _result(output: bytes, code: int, limits: IsolationLimits, memory: int) -> dict[str, Any]:
     """Read the child's output, or raise the error that it describes."""
+    _check_is_ready(output, f"ended with code {code}")
     try:
-        result: dict[str, Any] = json.loads(output)
+        result: dict[str, Any] = json.loads(output.removeprefix(_READY))
     except ValueError as error:
         if code == -signal.SIGXCPU or code == -signal.SIGKILL:
             event = f"took more than {limits.cpu_seconds} s of processor time, or was killed"

@@ -120,6 +120,8 @@ def _show(results: list[DeployResult]) -> None:
         rows,
     )
     for result in results:
+        if result.trial:
+            click.echo(f"{result.host}: {result.trial}")
         if result.error:
             click.echo(f"{result.host}: {result.error}", err=True)
         if result.broken_limits:

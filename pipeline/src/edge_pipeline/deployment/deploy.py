@@ -58,6 +58,8 @@ class DeployResult:
         Bytes that were copied to the host.
     board
         Model name of the board, or its machine.
+    trial
+        What a process of its own tried there before the switch; empty if nothing is known.
     bench
         Output of ``edge-runtime bench --json`` there; empty if it has none.
     """
@@ -69,6 +71,7 @@ class DeployResult:
     previous: str = ""
     sent_bytes: int = 0
     board: str = ""
+    trial: str = ""
     bench: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -369,6 +372,7 @@ def _result_from(host: str, facts: Mapping[str, str]) -> DeployResult:
         "" if is_known else "the board reported no outcome; deploy again",
         current=facts.get("current", ""),
         previous=facts.get("previous", ""),
+        trial=facts.get("trial", ""),
         bench=parse_bench(facts),
     )
 

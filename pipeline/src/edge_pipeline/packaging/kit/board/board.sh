@@ -96,6 +96,9 @@ current_state() {
     fi
 }
 
+# Checks the model of $release, in a process of its own first, and prints the report.
+try_model() { "$release/runtime/bin/edge-runtime" check --isolate "$release/model.onnx" 2>&1; }
+
 # Stops because release $1 fails its check, with output $2; $3 names it, $4 is the state.
 refuse_release() {
     printf '%s\n' "$2" >&2
@@ -216,7 +219,7 @@ activate() {
     old=$(target_of "$home/current")
     mkdir -p "$home/releases"
     make_release
-    report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
+    report=$(try_model) || {
         refuse_release "$release" "$report" 'the model' "$(current_state)"
     }
     [ -n "$machine" ] || printf '%s\n' "$report"
@@ -268,7 +271,7 @@ rollback() {
     id=$(target_of "$home/current/previous")
     [ -n "$id" ] || stop "no version before $old is kept; deploy one"
     release=$home/releases/$id
-    report=$("$release/runtime/bin/edge-runtime" check "$release/model.onnx" 2>&1) || {
+    report=$(try_model) || {
         refuse_release "$release" "$report" 'the version before' 'nothing was switched'
     }
     point "../$old" "$release/previous"
@@ -280,6 +283,7 @@ rollback() {
 
 # Cleans up, and measures the model.
 finish() {
+    fact trial "$(printf '%s\n' "$report" | sed -n 's/^isolation  *//p')"
     fact current "$id"
     fact previous "$(target_of "$home/current/previous")"
     prune || true
