@@ -1,10 +1,9 @@
-"""Time one row: scikit-learn's predict against edge_runtime's predict_one, interleaved.
+"""Time one row as a data frame: scikit-learn's predict against edge_runtime's, interleaved.
 
     python one_row.py models/penguins dist/penguins.onnx
 
 Prints JSON: microseconds a row of each side, and their ratio, block by block.  The two sides take
-turns in one process, so that noise hits both alike.  scikit-learn gets a prepared one-row table;
-predict_one gets a dict.
+turns in one process, so that noise hits both alike.  Both get the same prepared frame of one row.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import edge_runtime
 
 BLOCKS = 30
 CALLS_SCIKIT_LEARN = 10
-CALLS_EDGE_RUNTIME = 500
+CALLS_EDGE_RUNTIME = 50
 
 
 def main(recipe_path: str, model_path: str) -> None:
@@ -30,12 +29,11 @@ def main(recipe_path: str, model_path: str) -> None:
     fitted = edge_pipeline.train(recipe, edge_pipeline.load_dataset(recipe))
     model = edge_runtime.load(model_path)
     table = fitted.X_test.iloc[[0]]
-    row = table.iloc[0].to_dict()
     theirs: list[float] = []
     ours: list[float] = []
     for _ in range(BLOCKS):
         theirs.append(microseconds(lambda: fitted.estimator.predict(table), CALLS_SCIKIT_LEARN))
-        ours.append(microseconds(lambda: model.predict_one(row), CALLS_EDGE_RUNTIME))
+        ours.append(microseconds(lambda: model.predict(table), CALLS_EDGE_RUNTIME))
     packages = ("scikit-learn", "onnxruntime", "numpy")
     print(
         json.dumps(

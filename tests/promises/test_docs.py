@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -73,11 +74,33 @@ def test_a_command_without_a_page_is_detected() -> None:
 def test_the_python_of_the_readme_runs(
     in_new_process: Callable[..., str],
 ) -> None:
-    blocks = code_blocks(ROOT / "README.md", "python")
-    assert len(blocks) == 2
-    out = in_new_process("\n".join(blocks))
-    assert "differing=0" in out
-    assert out.splitlines()[-2:][0] == "2"
+    (block,) = code_blocks(ROOT / "README.md", "python")
+    out = in_new_process(block)
+    assert "0 of " in out.splitlines()[0]
+    assert out.splitlines()[1].startswith("2 [[")
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run_without_the_repository(tmp_path: Path) -> None:
+    install, from_a_table, in_a_clone = code_blocks(ROOT / "README.md", "sh")
+    assert install.startswith("pip install edge-pipeline ")
+    assert [line.split()[:2] for line in in_a_clone.splitlines()] == [
+        ["make", "demo"],
+        ["make", "test"],
+    ]
+    commands = Path(sys.executable).parent
+    process = subprocess.run(
+        ["sh", "-euc", from_a_table],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-2].startswith("line,prediction,probability_0")
+    assert re.fullmatch(r"2,[012],[\d.]+,[\d.]+,[\d.]+", process.stdout.splitlines()[-1])
+    assert (tmp_path / "dist/iris.report.html").is_file()
 
 
 @pytest.mark.slow

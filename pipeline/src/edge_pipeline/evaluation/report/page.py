@@ -33,6 +33,7 @@ from edge_pipeline.evaluation.report.verdict import (
     metric_name,
     search_noise,
 )
+from edge_pipeline.packaging.card_metadata import card_metadata
 
 __all__ = ["SealedFile", "environment", "facts", "render_card", "render_page"]
 
@@ -87,7 +88,8 @@ def render_card(sealed_file: SealedFile, evaluation: Evaluation) -> str:
     """Render the same facts as a model card in Markdown, without drawings."""
     context = facts(sealed_file, evaluation)
     text = environment(autoescape=False).get_template("card.md.j2").render(context)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    head = card_metadata(sealed_file.bundle.manifest, evaluation)
+    return head + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""The pages for users are complete, and their code runs in a fresh folder."""
+
+import importlib
+import json
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def code_of(page: Path, language: str, marker: str = "") -> str:
+    blocks = re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    return next(block for block in blocks if marker in block)
+
+
+@pytest.mark.parametrize("package", ["edge_pipeline", "edge_runtime"])
+def test_every_error_class_has_a_cause_and_a_remedy(root: Path, package: str) -> None:
+    page = (root / "docs/errors.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (\w+)\n(.*?)(?=^#|\Z)", page, re.M | re.S))
+    classes = importlib.import_module(f"{package}.errors").__all__
+    for name in classes:
+        text = sections.get(name, "")
+        assert re.search(r"^- Cause: \w.{20,}", text, re.M), f"docs/errors.md: {name}, cause"
+        assert re.search(r"^- Remedy: .{15,}", text, re.M), f"docs/errors.md: {name}, remedy"
+
+
+def test_the_page_of_errors_has_no_class_that_does_not_exist(root: Path) -> None:
+    page = (root / "docs/errors.md").read_text(encoding="utf-8")
+    known = {
+        name
+        for package in ("edge_pipeline", "edge_runtime")
+        for name in importlib.import_module(f"{package}.errors").__all__
+    }
+    assert set(re.findall(r"^### (\w+)$", page, re.M)) == known
+
+
+@pytest.mark.xdist_group("promises")
+def test_a_package_with_a_model_inside_predicts(
+    root: Path, tmp_path: Path, bundle_path: Path, in_new_process: Callable[..., str]
+) -> None:
+    page = root / "docs/package.md"
+    folder = tmp_path / "penguin_sorter"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(code_of(page, "python"), encoding="utf-8")
+    (folder / "model.onnx").write_bytes(bundle_path.read_bytes())
+    assert tomllib.loads(code_of(page, "toml"))["project"]["dependencies"] == ["edge-runtime"]
+    program = "import penguin_sorter; print(penguin_sorter.sort(dict.fromkeys({!r})))"
+    names = importlib.import_module("edge_runtime").load(bundle_path).schema.names
+    output = in_new_process(program.format(list(names)), folder=tmp_path)
+    assert output.strip() in ("Adelie", "Chinstrap", "Gentoo")
+
+
+@pytest.mark.xdist_group("promises")
+def test_the_handler_for_lambda_answers_and_refuses(
+    root: Path, tmp_path: Path, bundle_path: Path, in_new_process: Callable[..., str]
+) -> None:
+    (tmp_path / "handler.py").write_text(
+        code_of(root / "docs/lambda.md", "python"), encoding="utf-8"
+    )
+    (tmp_path / "penguins.onnx").write_bytes(bundle_path.read_bytes())
+    program = """
+import json, sys
+from handler import MODEL, handler
+good = handler({"body": json.dumps(dict.fromkeys(MODEL.schema.names))}, None)
+bad = handler({"body": "{}"}, None)
+print(json.dumps([good, bad, sorted(sys.modules.keys() & {"sklearn", "pandas"})]))
+"""
+    good, bad, heavy = json.loads(in_new_process(program, folder=tmp_path))
+    assert good["statusCode"] == 200
+    assert json.loads(good["body"])["label"] in ("Adelie", "Chinstrap", "Gentoo")
+    assert bad["statusCode"] == 400
+    assert "column missing" in json.loads(bad["body"])["error"]
+    assert heavy == []
