@@ -172,7 +172,8 @@ class InputReader:
             )
         if extra and self.extra_columns != "ignore":
             raise InputError(
-                f"the model does not know {_listed(extra)}; leave that out, or ignore extra "
+                f"the model does not know {_listed(extra)}; leave "
+                f"{'that' if len(extra) == 1 else 'them'} out, or ignore extra "
                 'columns (extra_columns="ignore")',
                 row=row,
                 column=str(extra[0]),

@@ -69,7 +69,8 @@ def agreement(manifest: Manifest) -> str:
         scope = "; proven bit for bit for every row"
     elif all(output.bound is not None for output in outputs):
         scope = "; bounds are proven for every row within the columns' ranges"
-    return f"{rows:,} rows compared, every label equal, {numbers}{scope}"
+    labels = "every label equal, " if manifest.classes else ""
+    return f"{rows:,} rows compared, {labels}{numbers}{scope}"
 
 
 def speed_lines(result: ExportResult) -> list[tuple[str, str]]:
@@ -91,7 +92,7 @@ def verdict_line(result: ExportResult) -> str:
     evaluation = _evaluation(result)
     if evaluation is None or not evaluation.scores:
         return same
-    score = evaluation.scores[0]
+    score = _main_score(result, evaluation)
     if score.dummy is None:
         return f"{same}; {_named(score)} {_number(score, score.value)}"
     comparison = (
@@ -112,13 +113,23 @@ def _evaluation(result: ExportResult) -> Evaluation | None:
     return None if result.report_files is None else result.report_files.evaluation
 
 
+def _main_score(result: ExportResult, evaluation: Evaluation) -> Score:
+    """Return the metric by which the search chose, otherwise the first.
+
+    Where classes are unbalanced, a search that seeks balanced accuracy may well lose accuracy.
+    """
+    scoring = None if result.search is None else result.search.scoring
+    scores = evaluation.scores
+    return next((score for score in scores if score.name == scoring), scores[0])
+
+
 def _named(score: Score) -> str:
     return score.name.removeprefix("neg_").replace("_", " ")
 
 
 def _number(score: Score, value: float) -> str:
-    shown = -value if score.name.startswith("neg_") else value
-    return f"{shown + 0.0:.2f}" if 0.1 <= abs(shown) < 1000 or shown == 0 else f"{shown:.3g}"
+    # A negated loss has the unit of the target; other metrics are shares of 1.
+    return f"{-value:.3g}" if score.name.startswith("neg_") else f"{value:z.2f}"
 
 
 def _log_lines(result: ExportResult, details: Sequence[tuple[str, str]]) -> list[str]:
