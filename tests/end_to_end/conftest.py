@@ -1,4 +1,4 @@
-"""Every model of models/, built once, beside the estimator that it must equal."""
+"""Every model of models/, built_model once, beside the estimator that it must equal."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,7 +42,7 @@ def build(name: str, folder: Path) -> Built:
     scope="session",
     params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in MODELS],
 )
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build(request.param, tmp_path_factory.mktemp(request.param))
 
 

@@ -32,9 +32,9 @@ def fuel(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return build("fuel", tmp_path_factory.mktemp("fuel"))
 
 
-def assert_predicted_alike(built: Built, row: dict[str, Any]) -> tuple[Any, ...]:
+def assert_predicted_alike(built_model: Built, row: dict[str, Any]) -> tuple[Any, ...]:
     """Compare every method with scikit-learn; return the flags."""
-    oracle, model = built.fitted.estimator, built.model
+    oracle, model = built_model.fitted.estimator, built_model.model
     X = pd.DataFrame([row]).astype({c.name: float for c in model.schema.columns if c.is_number})
     X = X.where(X.notna(), np.nan)
     expected = oracle.predict(X)
@@ -90,9 +90,9 @@ def test_a_strange_car_is_predicted_and_flagged(
 def test_a_row_without_any_value_is_predicted_and_flagged(
     request: pytest.FixtureRequest, name: str
 ) -> None:
-    built: Built = request.getfixturevalue(name)
-    columns = built.model.schema.columns
-    flags = assert_predicted_alike(built, {column.name: None for column in columns})
+    built_model: Built = request.getfixturevalue(name)
+    columns = built_model.model.schema.columns
+    flags = assert_predicted_alike(built_model, {column.name: None for column in columns})
     assert flags == tuple(
         (column.name, "missing_value") for column in columns if not column.missing_in_training
     )

@@ -17,16 +17,20 @@ import edge_runtime
 TOLERANCE = 1e-9
 
 
-def unseen_rows(built: Any) -> Any:
+def unseen_rows(built_model: Any) -> Any:
     """Rows kept from training, then the same with gaps and with categories nobody has seen.
 
     A gap is NaN, as pandas reads it: scikit-learn takes None for one more category.
     """
-    X = built.fitted.X_test if built.fitted.X_test is not None else built.fitted.X_train
+    X = (
+        built_model.fitted.X_test
+        if built_model.fitted.X_test is not None
+        else built_model.fitted.X_train
+    )
     if not isinstance(X, pd.DataFrame):
         return X
     spoilt = X.copy()
-    for position, column in enumerate(built.model.schema.columns):
+    for position, column in enumerate(built_model.model.schema.columns):
         if column.type == "string":
             spoilt.iloc[1::4, position] = "never seen before"
         if column.missing:
@@ -69,63 +73,67 @@ def test_the_four_models_of_the_readme_are_there(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_passes_the_onnx_checker(built: Any) -> None:
-    onnx.checker.check_model(built.path.read_bytes(), full_check=True)
+def test_the_file_passes_the_onnx_checker(built_model: Any) -> None:
+    onnx.checker.check_model(built_model.path.read_bytes(), full_check=True)
 
 
-def test_a_bare_session_opens_the_whole_file_and_answers_alike(built: Any) -> None:
-    session = onnxruntime.InferenceSession(built.path, providers=["CPUExecutionProvider"])
+def test_a_bare_session_opens_the_whole_file_and_answers_alike(built_model: Any) -> None:
+    session = onnxruntime.InferenceSession(built_model.path, providers=["CPUExecutionProvider"])
     assert {item.name for item in session.get_inputs()} <= {"numbers", "strings"}
     rows = [
         [float(cell) if cell in ("nan", "inf", "-inf") else cell for cell in row]
-        for row in built.model.manifest.golden.rows
+        for row in built_model.model.manifest.golden.rows
     ]
-    answers = session.run(["predict"], graph_inputs(built.model.schema, rows))[0]
-    named = [dict(zip(built.model.schema.names, row, strict=True)) for row in rows]
-    assert answers.tolist() == built.model.predict(named).tolist()
+    answers = session.run(["predict"], graph_inputs(built_model.model.schema, rows))[0]
+    dict_rows = [dict(zip(built_model.model.schema.names, row, strict=True)) for row in rows]
+    assert answers.tolist() == built_model.model.predict(dict_rows).tolist()
 
 
-def test_every_method_answers_as_scikit_learn_on_unseen_rows(built: Any) -> None:
-    X = unseen_rows(built)
-    methods = {output.method for output in built.model.manifest.outputs}
+def test_every_method_answers_as_scikit_learn_on_unseen_rows(built_model: Any) -> None:
+    X = unseen_rows(built_model)
+    methods = {output.method for output in built_model.model.manifest.outputs}
     assert "predict" in methods
     for method in sorted(methods):
-        assert_same(getattr(built.model, method)(X), getattr(built.fitted.estimator, method)(X))
+        assert_same(
+            getattr(built_model.model, method)(X), getattr(built_model.fitted.estimator, method)(X)
+        )
 
 
-def test_one_row_at_a_time_answers_as_scikit_learn(built: Any) -> None:
-    X = unseen_rows(built)
+def test_one_row_at_a_time_answers_as_scikit_learn(built_model: Any) -> None:
+    X = unseen_rows(built_model)
     rows = X.to_dict("records") if isinstance(X, pd.DataFrame) else list(X)
-    expected = built.fitted.estimator.predict(X)
+    expected = built_model.fitted.estimator.predict(X)
     picked = list(range(0, len(rows), 7))
-    answers = [built.model.predict_one(rows[i]) for i in picked]
+    answers = [built_model.model.predict_one(rows[i]) for i in picked]
     if expected.dtype.kind == "f":
         np.testing.assert_allclose(answers, expected[picked], rtol=TOLERANCE, atol=TOLERANCE)
     else:
         assert answers == expected[picked].tolist()
 
 
-def test_every_method_of_the_estimator_exists_on_the_device(built: Any) -> None:
+def test_every_method_of_the_estimator_exists_on_the_device(built_model: Any) -> None:
     had = {
         name
         for name in ("predict", "predict_proba", "decision_function", "score_samples", "transform")
-        if hasattr(built.fitted.estimator, name)
+        if hasattr(built_model.fitted.estimator, name)
     }
-    assert {output.method for output in built.model.manifest.outputs} == had
+    assert {output.method for output in built_model.model.manifest.outputs} == had
 
 
 @pytest.mark.slow
-def test_built_twice_the_same_bytes(built: Any, tmp_path: Path, root: Path) -> None:
+def test_built_twice_the_same_bytes(built_model: Any, tmp_path: Path, root: Path) -> None:
     again = tmp_path / "again.onnx"
-    edge_pipeline.build(root / "models" / built.name, output=again)
-    assert again.read_bytes() == built.path.read_bytes()
+    edge_pipeline.build(root / "models" / built_model.name, output=again)
+    assert again.read_bytes() == built_model.path.read_bytes()
 
 
-def test_the_parity_report_in_the_file_says_that_no_label_differed(built: Any) -> None:
-    evidence = built.model.manifest.parity.outputs
-    assert set(evidence) == {output.name for output in built.model.manifest.outputs}
+def test_the_parity_report_in_the_file_says_that_no_label_differed(built_model: Any) -> None:
+    evidence = built_model.model.manifest.parity.outputs
+    assert set(evidence) == {output.name for output in built_model.model.manifest.outputs}
     assert all(item.rows > 0 and item.differing == 0 for item in evidence.values())
-    assert all(item.worst <= built.model.manifest.parity.tolerance for item in evidence.values())
+    assert all(
+        item.worst <= built_model.model.manifest.parity.tolerance for item in evidence.values()
+    )
 
 
 @pytest.mark.xdist_group("linear")

@@ -28,12 +28,12 @@ def test_every_error_class_has_a_cause_and_a_remedy(root: Path, package: str) ->
 
 def test_the_page_of_errors_has_no_class_that_does_not_exist(root: Path) -> None:
     page = (root / "docs/errors.md").read_text(encoding="utf-8")
-    known = {
+    class_names = {
         name
         for package in ("edge_pipeline", "edge_runtime")
         for name in importlib.import_module(f"{package}.errors").__all__
     }
-    assert set(re.findall(r"^### (\w+)$", page, re.M)) == known
+    assert set(re.findall(r"^### (\w+)$", page, re.M)) == class_names
 
 
 @pytest.mark.xdist_group("promises")

@@ -147,23 +147,23 @@ def on_terminal(
     ) as process:
         os.close(follower)
         os.write(leader, answers.encode())
-        shown, end = b"", time.monotonic() + 120
+        output, end = b"", time.monotonic() + 120
         while time.monotonic() < end:
             if select.select([leader], [], [], 1.0)[0]:
                 try:
-                    shown += os.read(leader, 4096)
+                    output += os.read(leader, 4096)
                 except OSError:  # Linux reports the closed end so
                     break
         process.wait(timeout=60)
     os.close(leader)
-    return shown.decode()
+    return output.decode()
 
 
 def test_long_values_wrap_with_a_hanging_indent_and_a_green_verdict(
     far_result: edge_pipeline.ExportResult,
 ) -> None:
-    shown = on_terminal("inspect", far_result.path).replace("\r", "")
-    plain = ANSI.sub("", shown).splitlines()
+    output = on_terminal("inspect", far_result.path).replace("\r", "")
+    plain = ANSI.sub("", output).splitlines()
     assert max(map(len, plain)) <= 60
     start = next(i for i, line in enumerate(plain) if line.startswith("made by"))
     indent = len(plain[start]) - len(plain[start].removeprefix("made by").lstrip())
@@ -173,10 +173,10 @@ def test_long_values_wrap_with_a_hanging_indent_and_a_green_verdict(
 
 def test_new_asks_and_writes_the_recipe(recipe_file: Path, tmp_path: Path) -> None:
     table = recipe_file.with_name("boats.csv")
-    shown = on_terminal("new", table, answers="hal\nkind\n\nyachts\nn\n", folder=tmp_path)
-    assert "no column is called 'hal'" in shown
-    assert "Task (classification, regression) [classification]" in shown
-    assert "next: edge-pipeline build models/yachts" in shown
+    output = on_terminal("new", table, answers="hal\nkind\n\nyachts\nn\n", folder=tmp_path)
+    assert "no column is called 'hal'" in output
+    assert "Task (classification, regression) [classification]" in output
+    assert "next: edge-pipeline build models/yachts" in output
     recipe = edge_pipeline.read_recipe(tmp_path / "models/yachts")
     assert (recipe.name, recipe.task) == ("yachts", "classification")
 
@@ -220,10 +220,10 @@ def test_doctor_names_a_wrong_version_and_the_remedy(monkeypatch: pytest.MonkeyP
 
     real_version = diagnosis.version
     monkeypatch.setattr(diagnosis, "version", old_version)
-    found = diagnosis.doctor()
-    assert isinstance(found, Diagnosis)
-    assert not found.ok
-    (problem,) = found.problems
+    result = diagnosis.doctor()
+    assert isinstance(result, Diagnosis)
+    assert not result.ok
+    (problem,) = result.problems
     assert problem.startswith("scikit-learn 1.0 is installed, expected ")
     assert "pip install 'scikit-learn" in problem
     result = run("doctor")

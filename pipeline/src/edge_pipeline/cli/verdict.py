@@ -88,13 +88,13 @@ def speed_lines(result: ExportResult) -> list[tuple[str, str]]:
 
 def verdict_line(result: ExportResult) -> str:
     """Judge the file: the same as scikit-learn, and how much better than guessing."""
-    same = f"OK: {result.path.name} predicts as scikit-learn does"
+    agrees = f"OK: {result.path.name} predicts as scikit-learn does"
     evaluation = _evaluation(result)
     if evaluation is None or not evaluation.scores:
-        return same
+        return agrees
     score = _main_score(result, evaluation)
     if score.dummy is None:
-        return f"{same}; {_named(score)} {_number(score, score.value)}"
+        return f"{agrees}; {_named(score)} {_number(score, score.value)}"
     comparison = (
         f"{_named(score)} {_number(score, score.value)} against "
         f"{_number(score, score.dummy)} for {_GUESSES.get(result.task, 'guessing')}"
@@ -102,7 +102,7 @@ def verdict_line(result: ExportResult) -> str:
     low = score.value if score.low is None else score.low
     high = score.value if score.high is None else score.high
     if low > score.dummy:
-        return f"{same}, and clearly better than guessing: {comparison}"
+        return f"{agrees}, and clearly better than guessing: {comparison}"
     if high < score.dummy:
         return f"NOT OK: {result.path.name} is worse than guessing: {comparison}"
     rows = evaluation.source.rows_test if evaluation.source else 0

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from edge_pipeline.evaluation.report import figures
+from edge_pipeline.evaluation.report.card_metadata import card_metadata
 from edge_pipeline.evaluation.report.measurements import Evaluation, Score
 from edge_pipeline.evaluation.report.page_facts import anomaly_chart, page_facts, time_noise
 from edge_pipeline.evaluation.report.page_script import page_script
@@ -33,7 +34,6 @@ from edge_pipeline.evaluation.report.verdict import (
     metric_name,
     search_noise,
 )
-from edge_pipeline.packaging.card_metadata import card_metadata
 
 __all__ = ["SealedFile", "environment", "facts", "render_card", "render_page"]
 
