@@ -25,7 +25,6 @@ from edge_pipeline.errors import DeployError, EdgePipelineError
 from edge_pipeline.packaging.kit.archive import SUMS, KitContents, read_kit
 from edge_pipeline.packaging.kit.make_kit import board_name
 from edge_pipeline.packaging.kit.targets import OLDEST_PYTHON
-from edge_pipeline.short_repr import short_repr
 
 __all__ = ["DeployResult", "deploy", "roll_back"]
 
@@ -39,7 +38,6 @@ Watch = Callable[[str, str], None]
 """Progress listener: called with a host's name and the step that begins there."""
 
 
-@short_repr
 @dataclass(frozen=True)
 class DeployResult:
     """Result of a deployment or rollback on one host.
