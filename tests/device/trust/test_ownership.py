@@ -1,7 +1,9 @@
 """A key counts only when nobody but root and this user can have written it."""
 
+import grp
 import os
-from collections.abc import Callable
+import pwd
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,55 @@ def folder(tmp_path: Path) -> Path:
     TrustStore(path).add(KEY.to_pem())
     TrustStore(path).revoke(OTHER.key_id)
     return path
+
+
+@pytest.fixture(autouse=True)
+def users(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Set who is in this user's group; at first nobody is known."""
+
+    def set_users(*others: tuple[str, int], members: Sequence[str] = (), uid: int = 1000) -> None:
+        group = os.getegid()
+        me = pwd.struct_passwd(("me", "x", uid, group, "", "/", "/bin/sh"))
+        rest = [pwd.struct_passwd((n, "x", 2000, gid, "", "/", "/bin/sh")) for n, gid in others]
+        monkeypatch.setattr(pwd, "getpwuid", lambda _: me)
+        monkeypatch.setattr(pwd, "getpwall", lambda: [me, *rest])
+        monkeypatch.setattr(
+            grp, "getgrgid", lambda gid: grp.struct_group(("me", "x", gid, list(members)))
+        )
+
+    set_users(("guest", os.getegid()))
+    return set_users
+
+
+def test_a_group_without_other_members_may_write(folder: Path, users: Callable[..., None]) -> None:
+    """umask 002, with Debian's groups of one user."""
+    for path in (folder.parent, folder, *folder.iterdir()):
+        path.chmod(path.stat().st_mode | 0o020)
+    refused(folder)
+    users(("other", os.getegid() + 1))
+    assert TrustStore(folder).read().keys
+    users(members=["me"])
+    assert TrustStore(folder).read().keys
+    users(members=["me", "guest"])
+    refused(folder)
+    users(uid=0)
+    refused(folder)
+    users()
+    (folder / "revoked.txt").chmod(0o666)
+    refused(folder)
+
+
+def test_a_group_of_another_user_may_not_write(
+    folder: Path, users: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users()
+    (folder / "revoked.txt").chmod(0o664)
+    assert TrustStore(folder).read().keys
+    stranger = pwd.struct_passwd(("me", "x", 1000, os.getegid() + 1, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: stranger)
+    refused(folder)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a container that lists no user
+    refused(folder)
 
 
 def refused(folder: Path) -> None:

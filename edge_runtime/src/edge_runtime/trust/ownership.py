@@ -4,6 +4,9 @@ Whoever can write a key file, or replace a folder on the way to it, decides whic
 the file, and every folder and link on its path, must belong to root or to this user.  Nobody else
 may write to them.  A folder with the sticky bit, such as /tmp, may lie on the path: there
 users cannot replace each other's entries.
+
+Debian gives each user a group of their own, and some set umask 002: then the group may write, and
+has no other member.  This is accepted, as by Debian's OpenSSH.
 """
 
 from __future__ import annotations
@@ -63,12 +66,33 @@ def _check_entry(place: str, status: os.stat_result, *, is_target: bool) -> None
     mode = status.st_mode
     if stat.S_ISDIR(mode) and mode & stat.S_ISVTX and not is_target:
         return
+    if mode & _OTHERS_WRITE == stat.S_IWGRP and _is_private_group(status.st_gid):
+        return
     if mode & _OTHERS_WRITE:
         letters = ("g" if mode & stat.S_IWGRP else "") + ("o" if mode & stat.S_IWOTH else "")
         raise TrustError(
             f"{place}: users other than its owner may write to it, and so decide which keys are "
             f"trusted; chmod {letters}-w {place}"
         )
+
+
+def _is_private_group(group: int) -> bool:
+    """Whether nobody but this user is in a group, and this user is not root.
+
+    Users whom a directory service does not list (LDAP without enumeration) are not seen.
+    """
+    import grp  # Unix alone, and few stores need them
+    import pwd
+
+    try:
+        user = pwd.getpwuid(os.geteuid())
+        members = set(grp.getgrgid(group).gr_mem)
+    except KeyError:  # a container without this user or group
+        return False
+    if user.pw_uid == 0 or user.pw_gid != group:
+        return False
+    members |= {other.pw_name for other in pwd.getpwall() if other.pw_gid == group}
+    return members == {user.pw_name}
 
 
 def _check_owner(place: str, status: os.stat_result) -> None:
