@@ -106,7 +106,7 @@ def acosh(x: Tensor) -> Tensor:
     """Inverse hyperbolic cosine."""
     t = ops.minimum(x, _LARGE) - 1.0
     far = ops.log(ops.maximum(x, _LARGE)) + math.log(2.0)
-    return ops.where(x < _LARGE, ops.log1p(t + ops.sqrt(t * (2.0 + t))), far)
+    return ops.where(x < _LARGE, ops.log1p(t + ops.sqrt(t) * ops.sqrt(2.0 + t)), far)
 
 
 def atanh(x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES
 from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufunc
+from edge_pipeline.conversion.tracing.indexing import indexed
 from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
 
 __all__ = ["ROWS", "TracedArray", "Tracer", "cast"]
@@ -147,13 +148,7 @@ class TracedArray:
 
     def __getitem__(self, key: Any) -> Any:
         keys = self._tracer.unwrap(key if type(key) is tuple else (key,))
-        if any(isinstance(k, Tensor) and k.dtype == np.bool_ for k in keys):
-            raise TypeError(
-                "selecting by a condition picks rows of the batch; use np.where(condition, a, b)"
-            )
-        if sum(isinstance(k, list | np.ndarray) for k in keys) > 1:
-            raise TypeError("two lists of positions pick single cells; select columns with one")
-        return self._wrap(self._tensor[keys])
+        return self._wrap(indexed(self._tensor, keys))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         keys = list(self._tracer.unwrap(key if type(key) is tuple else (key,)))
@@ -365,8 +360,8 @@ def _operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Any, Any], Any]:
 
 _OPERATORS = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide,
-    "floordiv": np.floor_divide, "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
-    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "floordiv": np.floor_divide, "mod": np.remainder, "divmod": np.divmod, "pow": np.power,
+    "matmul": np.matmul, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
 }  # fmt: skip
 _COMPARISONS = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,

@@ -19,7 +19,7 @@ from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 __all__ = ["trace_function", "trace_ufunc"]
 
 
-def trace_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def trace_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Write the nodes of one ufunc call, or of its ``reduce`` or ``accumulate``.
 
     Raises

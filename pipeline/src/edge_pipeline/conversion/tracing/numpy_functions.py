@@ -16,6 +16,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.searchsorted import searchsorted
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, broadcast, graph_of
 from edge_pipeline.conversion.graph.types import STRING
+from edge_pipeline.conversion.tracing.indexing import taken, taken_along_axis
 from edge_pipeline.conversion.tracing.numpy_reductions import NOT_BY_ROW, REDUCTIONS, checked_axes
 from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 
@@ -315,6 +316,13 @@ def _polyval(p: Any, x: Tensor) -> Tensor:
     return result  # type: ignore[no-any-return]
 
 
+def _sinc(x: Tensor) -> Tensor:
+    x = x if x.dtype.kind == "f" else x.astype(np.float64)
+    # numpy too puts a tiny number in place of zero.
+    angle = math.pi * ops.where(x == 0.0, 1.0e-20, x)
+    return ops.sin(angle) / angle
+
+
 def _size_of(x: Tensor, axis: Any = None) -> int:
     (at,) = checked_axes(x, axis, "size")
     return x.shape[at] or 0
@@ -340,7 +348,8 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.atleast_2d: lambda x: ops.expand_dims(x, 0) if x.ndim == 1 else x,
     np.copy: lambda x, *_, **__: x,
     np.real: lambda x: x,
-    np.take: lambda x, indices, axis=None, **_: ops.take(x, indices, axis),
+    np.take: taken,
+    np.take_along_axis: taken_along_axis,
     np.delete: _delete,
     np.flip: _flip,
     np.fliplr: lambda x: _flip(x, 1),
@@ -370,6 +379,7 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.dot: _dot,
     np.einsum: _einsum,
     np.polyval: _polyval,
+    np.sinc: _sinc,
     np.ndim: lambda x: x.ndim,
     np.shape: lambda x: x.shape,
     np.size: _size_of,

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from edge_runtime.bundle.schema import MISSING_STRING
-from scipy import special as sp
 
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, comparison, graph_of
+from edge_pipeline.conversion.tracing.scipy_ufuncs import SCIPY_UFUNCS, cube_root
 from edge_pipeline.conversion.tracing.text import TextMethods
 from edge_pipeline.conversion.tracing.text_operators import compared_text, joined_text
 
@@ -152,7 +152,9 @@ def _floor_divide(x: Any, y: Any) -> Tensor:
     quotient = (_as_float(x) - remainder) / _as_float(y)
     quotient = ops.where(_has_other_sign(remainder, y), quotient - 1.0, quotient)
     floor = ops.floor(quotient)
-    return _as_integer(ops.where(quotient - floor > 0.5, floor + 1.0, floor), x, y)
+    whole = ops.where(quotient - floor > 0.5, floor + 1.0, floor)
+    divisor = whole.graph.tensor(_as_float(y))
+    return _as_integer(ops.where(divisor == 0.0, _as_float(x) / divisor, whole), x, y)
 
 
 def _has_other_sign(remainder: Tensor, y: Any) -> Tensor:
@@ -162,9 +164,12 @@ def _has_other_sign(remainder: Tensor, y: Any) -> Tensor:
 
 
 def _as_integer(result: Tensor, x: Any, y: Any) -> Tensor:
-    """Cast *result* to int64 if both operands are integers."""
+    """Cast *result* to int64 if both operands are integers; by zero numpy's integers make zero."""
     kinds = {(v.dtype if isinstance(v, Tensor) else np.asarray(v).dtype).kind for v in (x, y)}
-    return result if "f" in kinds else result.astype(np.int64)
+    if "f" in kinds:
+        return result
+    divisor = result.graph.tensor(_as_float(y))
+    return ops.where(divisor == 0.0, 0.0, result).astype(np.int64)
 
 
 def _logarithm(base: int) -> Callable[[Tensor], Tensor]:
@@ -178,19 +183,34 @@ def _logarithm(base: int) -> Callable[[Tensor], Tensor]:
     return traced
 
 
-def _cube_root(x: Tensor) -> Tensor:
-    magnitude = abs(x)
-    root = arithmetic("Pow", magnitude, 1 / 3)
-    integer = ops.rint(root)
-    sign = ops.sign(x)
-    return sign * ops.where(integer * integer * integer == magnitude, integer, root)
+def _hypot(x: Any, y: Any) -> Tensor:
+    """Return the hypotenuse; the ratio of the sides cannot overflow, as their squares do."""
+    graph = graph_of(x, y)
+    a, b = abs(graph.tensor(x)), abs(graph.tensor(y))
+    long, short = ops.maximum(a, b), ops.minimum(a, b)
+    share = short / ops.where(long == 0.0, 1.0, long)
+    length = long * ops.sqrt(1.0 + share * share)
+    return ops.where((a == np.inf) | (b == np.inf), np.inf, length)
+
+
+def _logaddexp2(x: Any, y: Any) -> Tensor:
+    high, low = ops.maximum(x, y), ops.minimum(x, y)
+    gap = ops.where(high == low, 0.0, low - high)
+    return high + ops.log1p(arithmetic("Pow", 2.0, gap)) / math.log(2.0)
+
+
+def _modf(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the fraction and the whole number of *x*, both with its sign."""
+    whole = ops.trunc(x)
+    return ops.where(ops.isinf(x), 0.0, x - whole), whole
 
 
 def _arctan2(y: Any, x: Any) -> Tensor:
     graph = graph_of(y, x)
     y, x = graph.tensor(y), graph.tensor(x)
     is_origin = (y == 0.0) & (x == 0.0)
-    base = special_functions.atan(ops.where(is_origin, 0.0, abs(y) / abs(x)))
+    ratio = ops.where(ops.isinf(y) & ops.isinf(x), 1.0, abs(y) / abs(x))
+    base = special_functions.atan(ops.where(is_origin, 0.0, ratio))
     angle = ops.where(_signbit(x), math.pi - base, base)
     return ops.where(_signbit(y), -angle, angle)
 
@@ -232,31 +252,15 @@ def _if_float(function: Callable[[Tensor], Tensor], otherwise: Any) -> Callable[
     return lambda x: function(x) if x.dtype.kind == "f" else otherwise(x)
 
 
-def _logit(p: Tensor) -> Tensor:
-    return ops.log(p / (1.0 - p))
-
-
-def _xlogy(x: Any, y: Any) -> Tensor:
-    return ops.where(_not_equal(x, 0.0), x * ops.log(graph_of(x, y).tensor(y)), 0.0)
-
-
-def _boxcox(x: Tensor, power: Any) -> Tensor:
-    power = float(power)
-    return ops.log(x) if power == 0.0 else ops.expm1(power * ops.log(x)) / power
-
-
-def _inv_boxcox(y: Tensor, power: Any) -> Tensor:
-    power = float(power)
-    return ops.exp(y) if power == 0.0 else ops.exp(ops.log1p(power * y) / power)
-
-
-UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
+UFUNCS: Mapping[Any, Callable[..., Any]] = {
     np.add: _binary("Add", "Or"),
     np.subtract: _binary("Sub"),
     np.multiply: _binary("Mul", "And"),
     np.divide: _divide,
     np.floor_divide: _floor_divide,
     np.remainder: _mod,
+    np.divmod: lambda x, y: (_floor_divide(x, y), _mod(x, y)),
+    np.modf: lambda x: _modf(_as_float(x)),
     np.fmod: lambda x, y: _as_integer(_fmod(x, y), x, y),
     np.power: _power,
     np.float_power: _floats(_power),
@@ -281,6 +285,7 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.invert: _invert,
     np.negative: lambda x: -x,
     np.positive: lambda x: x,
+    np.conjugate: lambda x: x,
     np.absolute: abs,
     np.fabs: _floats(abs),
     np.sign: ops.sign,
@@ -297,9 +302,10 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.log2: _floats(_logarithm(2)),
     np.log10: _floats(_logarithm(10)),
     np.logaddexp: _floats(special_functions.logaddexp),
+    np.logaddexp2: _floats(_logaddexp2),
     np.sqrt: _floats(ops.sqrt),
-    np.cbrt: _floats(_cube_root),
-    np.hypot: _floats(lambda x, y: ops.sqrt(x * x + y * y)),
+    np.cbrt: _floats(cube_root),
+    np.hypot: _floats(_hypot),
     np.floor: _rounding("Floor"),
     np.ceil: _rounding("Ceil"),
     np.trunc: _trunc,
@@ -322,14 +328,5 @@ UFUNCS: Mapping[Any, Callable[..., Tensor]] = {
     np.isnan: _if_float(ops.isnan, _false_everywhere),
     np.isinf: _if_float(ops.isinf, _false_everywhere),
     np.isfinite: _if_float(ops.isfinite, lambda x: ~_false_everywhere(x)),
-    sp.expit: _floats(special_functions.expit),
-    sp.logit: _floats(_logit),
-    sp.erf: _floats(special_functions.erf),
-    sp.erfc: _floats(special_functions.erfc),
-    sp.log1p: _floats(ops.log1p),
-    sp.expm1: _floats(ops.expm1),
-    sp.xlogy: _floats(_xlogy),
-    sp.boxcox: _floats(_boxcox),
-    sp.inv_boxcox: _floats(_inv_boxcox),
-    sp.ndtr: _floats(lambda x: 0.5 * special_functions.erfc(-x / math.sqrt(2.0))),
+    **{ufunc: _floats(function) for ufunc, function in SCIPY_UFUNCS.items()},
 }
