@@ -333,6 +333,11 @@ class Context:
         """
         return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), is_random=is_random)
 
+    @property
+    def is_part(self) -> bool:
+        """Whether the estimator that is converted is a part of another."""
+        return len(self._path) > 1
+
     def mark_ambiguous(self, rows: Tensor) -> None:
         """Mark the rows for which scikit-learn's own prediction is ambiguous.
 

@@ -21,7 +21,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.data.zeros import Zeros
 
-__all__ = ["with_zeros"]
+__all__ = ["SMALLEST", "with_zeros"]
 
 _ALWAYS_SPARSE = (
     text.CountVectorizer,
@@ -64,7 +64,8 @@ _SCALERS = (
 )
 """They multiply the stored numbers, and a product that underflows is a zero that is stored."""
 
-_SMALLEST = 5e-324
+SMALLEST = 5e-324
+"""It stands for a zero that a sparse matrix stores."""
 
 _JOINED = (FeatureUnion, Pipeline)
 """Their parts decide: a Pipeline returns its last step's output, a FeatureUnion joins outputs."""
@@ -77,7 +78,7 @@ def with_zeros(output: Any, estimator: Any, X: Tensor | Frame) -> Any:
     zeros = _zeros_after(estimator, X, output)
     if zeros == "absent" and isinstance(estimator, _SCALERS):
         X = matrix_of(X)
-        output = ops.where((output == 0.0) & (X != 0.0), _SMALLEST, output)
+        output = ops.where((output == 0.0) & (X != 0.0), SMALLEST, output)
     return output if output.zeros == zeros else replace(output, zeros=zeros)
 
 

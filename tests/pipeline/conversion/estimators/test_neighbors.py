@@ -14,8 +14,13 @@ from pipeline.conversion.estimators.tables import (
     signal,
 )
 from sklearn import neighbors as nb
+from sklearn.base import clone, is_classifier
 from sklearn.datasets import load_iris
+from sklearn.manifold import Isomap
 from sklearn.metrics import DistanceMetric
+from sklearn.pipeline import make_pipeline
+
+import edge_runtime
 
 X = rows(90)
 UNSEEN = np.vstack([rows(15, seed=1), X[:3], rows(2, seed=3) * 1e4])
@@ -251,3 +256,61 @@ def largest(a, b):
 def test_a_metric_may_use_the_methods_of_arrays(metric) -> None:
     model = nb.KNeighborsRegressor(3, metric=metric, algorithm="brute").fit(rows(20), np.arange(20))
     assert_same(model, rows(20), UNSEEN[:4])
+
+
+GRAPH_READERS = {
+    "votes": (nb.KNeighborsTransformer(n_neighbors=8), nb.KNeighborsClassifier(5)),
+    "weighted votes": (
+        nb.KNeighborsTransformer(n_neighbors=8),
+        nb.KNeighborsClassifier(5, weights="distance"),
+    ),
+    "means in a radius graph": (
+        nb.RadiusNeighborsTransformer(radius=30.0),
+        nb.KNeighborsRegressor(2, weights="distance"),
+    ),
+    "radius in a graph of k": (
+        nb.KNeighborsTransformer(n_neighbors=9),
+        nb.RadiusNeighborsClassifier(radius=2.0, outlier_label=0),
+    ),
+    "radius in a radius": (
+        nb.RadiusNeighborsTransformer(radius=4.0),
+        nb.RadiusNeighborsRegressor(radius=3.0),
+    ),
+    "densities": (
+        nb.KNeighborsTransformer(n_neighbors=12),
+        nb.LocalOutlierFactor(8, novelty=True),
+    ),
+    "paths": (nb.KNeighborsTransformer(n_neighbors=12), Isomap(n_neighbors=8)),
+    "a smaller graph": (
+        nb.KNeighborsTransformer(n_neighbors=9),
+        nb.KNeighborsTransformer(n_neighbors=4),
+    ),
+    "a graph of a graph": (
+        nb.KNeighborsTransformer(n_neighbors=9),
+        nb.RadiusNeighborsTransformer(radius=1.5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRAPH_READERS)
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_sparse_graph_does_not_hold_is_no_neighbour(name):
+    """Training rows among the unseen ones have a distance of zero that the graph does hold."""
+    graph, reader = GRAPH_READERS[name]
+    pipeline = make_pipeline(clone(graph), clone(reader).set_params(metric="precomputed"))
+    targets = (Y > 0).astype(int) if is_classifier(reader) else Y
+    assert_same(pipeline.fit(X, targets), X, UNSEEN[:18])
+
+
+def test_a_row_with_too_few_neighbours_in_the_graph_is_refused_as_by_scikit_learn(tmp_path):
+    pipeline = make_pipeline(
+        nb.RadiusNeighborsTransformer(radius=5.0), nb.KNeighborsRegressor(2, metric="precomputed")
+    ).fit(X, Y)
+    far = np.full((1, X.shape[1]), 1e3)
+    with pytest.raises(ValueError, match="neighbors per samples are required"):
+        pipeline.predict(far)
+    edge_pipeline.export(pipeline, X, tmp_path / "m.onnx")
+    with edge_runtime.load(tmp_path / "m.onnx") as model:
+        np.testing.assert_allclose(model.predict(X[:5]), pipeline.predict(X[:5]), rtol=1e-12)
+        with pytest.raises(edge_runtime.InferenceError):
+            model.predict(far)

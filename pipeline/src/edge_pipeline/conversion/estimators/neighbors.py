@@ -13,6 +13,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.distances import Distance, distance_of
 from edge_pipeline.conversion.numeric.tree_ties import can_replay, replay_ties
+from edge_pipeline.conversion.sparse_outputs import SMALLEST
 
 __all__ = [
     "CONVERTERS",
@@ -23,6 +24,7 @@ __all__ = [
     "k_nearest",
     "neighbour_weights",
     "one_hot",
+    "stored",
 ]
 
 SPARE_CANDIDATES = 8
@@ -71,6 +73,10 @@ def k_nearest(
     else:
         _mark_ties(context, model, X, k)
         near, order = _nearest(distance, model, X, k)
+    if model.effective_metric_ == "precomputed" and X.zeros != "stored":
+        # scikit-learn raises for a row with fewer neighbours in the graph, and onnxruntime refuses
+        # a position that does not exist.
+        order = ops.where(ops.isinf(near), np.int64(model.n_samples_fit_), order)
     return distance.finish(near), order
 
 
@@ -97,7 +103,8 @@ Dot products give it an error of 4e-16 of that square."""
 
 
 def _is_tie(last: Tensor, after: Tensor) -> Tensor:
-    return (after - last <= TIE * after) | (last == after)
+    """Whether both are equally near; an infinite distance is no neighbour's."""
+    return ((after - last <= TIE * after) | (last == after)) & (after < np.inf)
 
 
 def _mark_ties(context: Context, model: Any, X: Tensor, k: int) -> None:
@@ -262,13 +269,21 @@ def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
     return ops.sum_(targets * ops.expand_dims(weight, 2), 1) / ops.expand_dims(total, 1)
 
 
+def stored(context: Context, distances: Tensor) -> Tensor:
+    """Return the distances as the next step must see them: a sparse graph stores those of zero.
+
+    The smallest number stands for zero there, as an absent distance is zero in the dense form.
+    """
+    return ops.where(distances == 0.0, SMALLEST, distances) if context.is_part else distances
+
+
 def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     """KNeighborsTransformer.transform, dense: a 1 or the distance in the neighbours' columns."""
     is_distance = model.mode == "distance"
     k = model.n_neighbors + is_distance
     distances, order = k_nearest(context, model, X, k, exact=is_distance)
     zeros = ops.full_rows(X, np.zeros(model.n_samples_fit_))
-    values = distances if is_distance else ops.full_rows(X, np.ones(k))
+    values = stored(context, distances) if is_distance else ops.full_rows(X, np.ones(k))
     return X.graph.node(
         "ScatterElements", zeros, order, values, axis=1, dtype=np.float64, shape=zeros.shape
     )

@@ -17,6 +17,7 @@ from edge_pipeline.conversion.estimators.neighbors import (
     has_one_hot_targets,
     neighbour_weights,
     one_hot,
+    stored,
 )
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -120,7 +121,7 @@ def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     is_distance = model.mode == "distance"
     neighbours, distances = _within(context, model, X, exact=is_distance)
     if is_distance:
-        return ops.where(neighbours, distances, 0.0)
+        return ops.where(neighbours, stored(context, distances), 0.0)
     return neighbours.astype(np.float64)
 
 

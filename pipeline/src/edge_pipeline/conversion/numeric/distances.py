@@ -73,13 +73,26 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
     if model._fit_method == "brute" and name in _BRUTE:
         return _BRUTE[name](Y, exact)
     if name == "precomputed":
-        return Distance(lambda X: X)
+        return Distance(lambda X: _precomputed(context, X))
     if name in _NOT_METRICS and model._tree is not None and len(model._tree.get_arrays()[2]) > 1:
         raise context.refuse(
             f"metric={name!r} with a ball tree of several leaves: the triangle inequality does not "
             "hold for it, so scikit-learn's tree misses neighbours; fit with algorithm='brute'"
         )
     return tree_distance(context, name, params, Y)
+
+
+def _precomputed(context: Context, X: Tensor) -> Tensor:
+    """Return the distances that *X* holds; what a sparse graph does not hold is no neighbour."""
+    if X.zeros == "stored":
+        return X
+    if X.zeros == "mixed":
+        raise context.refuse(
+            "metric='precomputed' of a sparse matrix that stores some zeros: a distance of zero "
+            "cannot be told from no neighbour; put the KNeighborsTransformer or "
+            "RadiusNeighborsTransformer into the same Pipeline"
+        )
+    return ops.where(X == 0.0, np.inf, X)
 
 
 def tree_distance(context: Context, name: Any, params: Params, Y: NDArray[Any]) -> Distance:
