@@ -20,11 +20,11 @@ __all__ = [
     "TIE",
     "add_up_weights",
     "class_codes",
+    "graph_values",
     "has_one_hot_targets",
     "k_nearest",
     "neighbour_weights",
     "one_hot",
-    "stored",
 ]
 
 SPARE_CANDIDATES = 8
@@ -269,7 +269,7 @@ def _regression(context: Context, model: Any, X: Tensor) -> Tensor:
     return ops.sum_(targets * ops.expand_dims(weight, 2), 1) / ops.expand_dims(total, 1)
 
 
-def stored(context: Context, distances: Tensor) -> Tensor:
+def graph_values(context: Context, distances: Tensor) -> Tensor:
     """Return the distances as the next step must see them: a sparse graph stores those of zero.
 
     The smallest number stands for zero there, as an absent distance is zero in the dense form.
@@ -283,7 +283,7 @@ def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     k = model.n_neighbors + is_distance
     distances, order = k_nearest(context, model, X, k, exact=is_distance)
     zeros = ops.full_rows(X, np.zeros(model.n_samples_fit_))
-    values = stored(context, distances) if is_distance else ops.full_rows(X, np.ones(k))
+    values = graph_values(context, distances) if is_distance else ops.full_rows(X, np.ones(k))
     return X.graph.node(
         "ScatterElements", zeros, order, values, axis=1, dtype=np.float64, shape=zeros.shape
     )

@@ -14,10 +14,10 @@ from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.estimators.neighbors import (
     add_up_weights,
     class_codes,
+    graph_values,
     has_one_hot_targets,
     neighbour_weights,
     one_hot,
-    stored,
 )
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -121,7 +121,7 @@ def _graph(context: Context, model: Any, X: Tensor) -> Tensor:
     is_distance = model.mode == "distance"
     neighbours, distances = _within(context, model, X, exact=is_distance)
     if is_distance:
-        return ops.where(neighbours, stored(context, distances), 0.0)
+        return ops.where(neighbours, graph_values(context, distances), 0.0)
     return neighbours.astype(np.float64)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["indexed", "taken", "taken_along_axis"]
+__all__ = ["indexed", "take_along_axis", "take_positions"]
 
 
 def indexed(x: Tensor, keys: Sequence[Any]) -> Tensor:
@@ -81,7 +81,9 @@ def _check_rows(keys: tuple[Any, ...]) -> None:
         )
 
 
-def taken(x: Tensor, indices: Any, axis: Any = None, mode: str = "raise", **_: Any) -> Tensor:
+def take_positions(
+    x: Tensor, indices: Any, axis: Any = None, mode: str = "raise", **_: Any
+) -> Tensor:
     """Return ``numpy.take``: along one axis that is not the rows."""
     if isinstance(indices, Tensor):
         if None in indices.shape and isinstance(x, Tensor) and None in x.shape:
@@ -97,7 +99,7 @@ def taken(x: Tensor, indices: Any, axis: Any = None, mode: str = "raise", **_: A
     return ops.take(x, np.take(np.arange(size), indices, mode=mode), at)  # type: ignore[call-overload]
 
 
-def taken_along_axis(x: Tensor, indices: Any, axis: Any = -1) -> Tensor:
+def take_along_axis(x: Tensor, indices: Any, axis: Any = -1) -> Tensor:
     """Return ``numpy.take_along_axis``: every row has its own positions."""
     graph = x.graph if isinstance(x, Tensor) else indices.graph
     source, positions = graph.tensor(x), graph.tensor(indices)
@@ -108,9 +110,8 @@ def taken_along_axis(x: Tensor, indices: Any, axis: Any = -1) -> Tensor:
     if source.shape[at] is None:
         raise ValueError("numpy.take_along_axis along the rows of the batch: an answer is a "
                          "function of one row; give axis=1")  # fmt: skip
-    others = [(a, b) for i, (a, b) in enumerate(zip(source.shape, positions.shape, strict=True))
-              if i != at]  # fmt: skip
-    if any(a != b for a, b in others):
+    sizes = zip(source.shape, positions.shape, strict=True)
+    if any(a != b for i, (a, b) in enumerate(sizes) if i != at):
         raise TypeError("numpy.take_along_axis is traced for positions of every row, in the array's"
                         f" own shape: {source.shape} and {positions.shape}")  # fmt: skip
     return graph.node(

@@ -16,7 +16,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.searchsorted import searchsorted
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, broadcast, graph_of
 from edge_pipeline.conversion.graph.types import STRING
-from edge_pipeline.conversion.tracing.indexing import taken, taken_along_axis
+from edge_pipeline.conversion.tracing.indexing import take_along_axis, take_positions
 from edge_pipeline.conversion.tracing.numpy_reductions import NOT_BY_ROW, REDUCTIONS, checked_axes
 from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 
@@ -348,8 +348,8 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.atleast_2d: lambda x: ops.expand_dims(x, 0) if x.ndim == 1 else x,
     np.copy: lambda x, *_, **__: x,
     np.real: lambda x: x,
-    np.take: taken,
-    np.take_along_axis: taken_along_axis,
+    np.take: take_positions,
+    np.take_along_axis: take_along_axis,
     np.delete: _delete,
     np.flip: _flip,
     np.fliplr: lambda x: _flip(x, 1),

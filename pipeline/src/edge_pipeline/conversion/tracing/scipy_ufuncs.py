@@ -63,25 +63,25 @@ def _rel_entr(x: Any, y: Any) -> Tensor:
     """Return x log(x / y); infinite where *x* or *y* is not a probability."""
     graph = graph_of(x, y)
     x, y = graph.tensor(x), graph.tensor(y)
-    both = (x > 0.0) & (y > 0.0)
-    top, bottom = ops.where(both, x, 1.0), ops.where(both, y, 1.0)
+    are_positive = (x > 0.0) & (y > 0.0)
+    top, bottom = ops.where(are_positive, x, 1.0), ops.where(are_positive, y, 1.0)
     ratio = top / bottom
     is_near = (ratio > 0.5) & (ratio < 2.0)
     is_number = (ratio > np.finfo(np.float64).tiny) & (ratio < np.inf)
     logarithm = ops.where(is_number, ops.log(ratio), ops.log(top) - ops.log(bottom))
     gap = ops.where(is_near, (top - bottom) / bottom, 0.0)
     inside = top * ops.where(is_near, ops.log1p(gap), logarithm)
-    result = ops.where(both, inside, ops.where((x == 0.0) & (y >= 0.0), 0.0, np.inf))
+    result = ops.where(are_positive, inside, ops.where((x == 0.0) & (y >= 0.0), 0.0, np.inf))
     return ops.where(ops.isnan(x) | ops.isnan(y), np.nan, result)
 
 
 def _kl_div(x: Any, y: Any) -> Tensor:
     graph = graph_of(x, y)
     x, y = graph.tensor(x), graph.tensor(y)
-    both = (x > 0.0) & (y > 0.0)
-    top, bottom = ops.where(both, x, 1.0), ops.where(both, y, 1.0)
+    are_positive = (x > 0.0) & (y > 0.0)
+    top, bottom = ops.where(are_positive, x, 1.0), ops.where(are_positive, y, 1.0)
     inside = top * ops.log(top / bottom) - top + bottom
-    result = ops.where(both, inside, ops.where((x == 0.0) & (y >= 0.0), y, np.inf))
+    result = ops.where(are_positive, inside, ops.where((x == 0.0) & (y >= 0.0), y, np.inf))
     return ops.where(ops.isnan(x) | ops.isnan(y), np.nan, result)
 
 
