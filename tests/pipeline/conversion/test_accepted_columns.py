@@ -19,6 +19,8 @@ from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVR
+from sklearn.tree import DecisionTreeRegressor
 
 import edge_runtime
 
@@ -147,3 +149,16 @@ def test_one_empty_cell_never_decides_whether_a_table_can_be_exported(tmp_path: 
     edge_pipeline.export(estimator, words, tmp_path / "m.onnx", X_test=test_rows)
     with edge_runtime.load(tmp_path / "m.onnx") as model:
         np.testing.assert_array_equal(model.predict(test_rows), estimator.predict(test_rows))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "is_accepted"), [(SVR(), False), (DecisionTreeRegressor(random_state=0), True)]
+)
+def test_a_missing_value_among_booleans_is_no_true(tmp_path, estimator, is_accepted):
+    """An array of booleans cannot hold NaN; a cast would ask the estimator about True."""
+    generator = np.random.default_rng(0)
+    X, y = generator.random((60, 5)) > 0.5, generator.normal(size=60)
+    edge_pipeline.export(estimator.fit(X, y), X, tmp_path / "m.onnx")
+    with edge_runtime.load(tmp_path / "m.onnx") as model:
+        np.testing.assert_allclose(model.predict(X), estimator.predict(X), rtol=1e-9)
+        assert {column.missing for column in model.schema.columns} == {is_accepted}

@@ -100,7 +100,10 @@ class Sample:
             whole = all(column.type == "int64" for column in self.schema.columns)
             if whole and np.array_equal(values, np.trunc(values)):
                 values = values.astype(np.int64)
-            elif all(column.type == "bool" for column in self.schema.columns):
+            elif (
+                all(column.type == "bool" for column in self.schema.columns)
+                and not np.isnan(values).any()  # a cast would make it True
+            ):
                 values = values.astype(bool)
         return values[:, 0] if kind == "vector" else values
 
