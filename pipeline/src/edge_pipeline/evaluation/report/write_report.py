@@ -54,7 +54,8 @@ class ReportFiles:
         from html import escape
 
         source = escape(self.page.read_text(encoding="utf-8"), quote=True)
-        return f'<iframe srcdoc="{source}" title="model report" width="100%" height="700"></iframe>'
+        attributes = 'sandbox="allow-scripts" title="model report" width="100%" height="700"'
+        return f'<iframe srcdoc="{source}" {attributes}></iframe>'
 
 
 def report(
