@@ -68,9 +68,9 @@ def _random_cell(column: Any, random: np.random.Generator) -> Any:
     if column.missing and random.random() < 0.08:
         return None
     if column.is_string:
-        known = list(column.categories or ("a", "b"))
+        categories = list(column.categories or ("a", "b"))
         unseen = [] if column.closed or random.random() < 0.9 else ["unseen", "", "é<b>"]
-        return random.choice(unseen or known).item()
+        return random.choice(unseen or categories).item()
     if column.type == "bool":
         return float(random.integers(2))
     low, high = column.minimum or 0.0, column.maximum or 0.0

@@ -60,11 +60,11 @@ needs_node = pytest.mark.skipif(
 
 
 def test_each_operator_that_converters_write_is_covered_or_listed() -> None:
-    written = {name: entry for operators in WRITTEN.values() for name, entry in operators.items()}
-    assert written.keys() == COVERED.keys() | NOT_COVERED
+    entries = {name: entry for operators in WRITTEN.values() for name, entry in operators.items()}
+    assert entries.keys() == COVERED.keys() | NOT_COVERED
     assert not COVERED.keys() & NOT_COVERED
     for name, attributes in COVERED.items():
-        assert attributes == written[name][2], name
+        assert attributes == entries[name][2], name
 
 
 def test_the_script_has_an_entry_for_each_covered_operator() -> None:
@@ -136,9 +136,9 @@ def mixed() -> tuple[pd.DataFrame, Any]:
 
 
 def on_columns(encoder: BaseEstimator, estimator: BaseEstimator) -> BaseEstimator:
-    others = ["a", "whole", "flag"]
+    number_columns = ["a", "whole", "flag"]
     return make_pipeline(
-        make_column_transformer((encoder, ["word"]), ("passthrough", others)), estimator
+        make_column_transformer((encoder, ["word"]), ("passthrough", number_columns)), estimator
     )
 
 

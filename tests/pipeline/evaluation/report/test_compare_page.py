@@ -43,14 +43,17 @@ def test_the_page_says_what_changed_for_whom_and_where(
     before, after, table = labels
     result = edge_pipeline.compare(before, after, table, target="y", page=tmp_path / "c.html")
     text, page = read(tmp_path / "c.html")
-    shown = " ".join(page.text.split())
+    text_of_page = " ".join(page.text.split())
     assert HOSTILE not in text
     assert "<i>b" not in text
-    assert "<i>b" in shown
-    assert f"Better: {len(result.changed)} of 200 predictions changed" in shown
-    assert f"{result.right_after} rows became correct, {result.right_before} became wrong" in shown
+    assert "<i>b" in text_of_page
+    assert f"Better: {len(result.changed)} of 200 predictions changed" in text_of_page
+    assert (
+        f"{result.right_after} rows became correct, {result.right_before} became wrong"
+        in text_of_page
+    )
     for words in ("For whom", "accuracy after", "near tie", "DecisionTreeClassifier", "version 2"):
-        assert words in shown
+        assert words in text_of_page
     rows = [c for name, c in page.elements if name == "th" and c.get("data-label") == "row"]
     assert len(rows) == len(result.changed)
     assert [s.get("type") for s in page.all("script")] == [None]

@@ -139,9 +139,9 @@ def test_a_page_with_a_spoiled_model_hides_its_form(
     assert hostile.report_files is not None
     text = hostile.report_files.page.read_text("utf-8")
     assert '"predict":["' in text
-    spoiled = text.replace('"predict":["', '"predict":["x')
-    (tmp_path / "spoiled.html").write_text(spoiled, encoding="utf-8")
-    browser.open(tmp_path / "spoiled.html", width=1100, dark=False)
+    spoiled_page = text.replace('"predict":["', '"predict":["x')
+    (tmp_path / "spoiled_page.html").write_text(spoiled_page, encoding="utf-8")
+    browser.open(tmp_path / "spoiled_page.html", width=1100, dark=False)
     assert browser.value("document.getElementById('form-status').dataset.proven") == "no"
     assert browser.value("document.getElementById('try-form').hidden")
     assert "The form is off" in browser.value("document.getElementById('form-status').textContent")

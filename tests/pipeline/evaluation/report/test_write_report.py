@@ -169,8 +169,8 @@ def test_drawings_have_labels_and_tables_have_headers(
         page = Elements(page_of(export))
         assert page.all("html")[0]["lang"] == "en"
         drawings = [d for d in page.all("div") if d.get("role") == "img"]
-        shown = [svg for svg in page.all("svg") if svg.get("aria-hidden") == "true"]
-        assert len(shown) == len(page.all("svg")) >= len(drawings) >= 5
+        hidden_drawings = [svg for svg in page.all("svg") if svg.get("aria-hidden") == "true"]
+        assert len(hidden_drawings) == len(page.all("svg")) >= len(drawings) >= 5
         assert all(len(drawing["aria-label"] or "") > 20 for drawing in drawings)
         assert len({drawing["aria-label"] for drawing in drawings}) == len(drawings)
         assert len(page.all("table")) == len(page.all("caption"))
