@@ -97,6 +97,7 @@ def build(
         missing=recipe.input.missing,
         input_limits=recipe.input.limits_by_column,
         probe_seconds=recipe.export.probe_seconds,
+        training_table=dataset.table,
         on_stage=watcher.stage,
     )
     seconds = {**timer.seconds, "train": fitted.seconds, **result.seconds}

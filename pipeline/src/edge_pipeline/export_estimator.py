@@ -31,6 +31,7 @@ from edge_pipeline.data.input_limits import (
     with_limits,
 )
 from edge_pipeline.data.missing_policy import MissingPolicy
+from edge_pipeline.data.training_table import TrainingTable
 from edge_pipeline.estimator_task import task_of
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
@@ -171,6 +172,7 @@ def export(
     y_test: Any = None,
     report: bool = False,
     show_rows: bool = True,
+    training_table: TrainingTable | None = None,
     on_stage: Callable[[str], None] | None = None,
 ) -> ExportResult:
     """Convert, verify and seal a fitted estimator: one file that predicts as the estimator does.
@@ -225,6 +227,8 @@ def export(
         *X_test* with *y_test* gives it figures, *y* the baseline.
     show_rows
         Whether the report may show single rows.
+    training_table
+        How the table was read that *X* comes from, and its other columns; a build passes it.
     on_stage
         Called with ``convert``, ``verify``, ``measure`` if there are limits, ``seal``, and
         ``report`` if there is one, as they begin.
@@ -261,6 +265,7 @@ def export(
         verified,
         conversion,
         limits_by_column,
+        training_table or TrainingTable(),
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),
@@ -351,13 +356,15 @@ def _manifest_of(
     verified: VerifiedModel,
     conversion: Conversion,
     limits_by_column: Mapping[str, InputLimits],
+    table: TrainingTable,
     **description: Any,
 ) -> Manifest:
     """Write the manifest of *verified*; *description* has the fields that the user can set."""
     schema = with_limits(verified.model.schema, limits_by_column)
     estimator, sample = conversion.estimator, conversion.sample
     return Manifest(
-        schema=schema,
+        schema=table.known_to(schema),
+        reading=table.sealed_reading,
         outputs=verified.model.outputs,
         classes=verified.model.classes,
         parity=verified.parity,

@@ -152,7 +152,7 @@ def test_the_missing_values_of_pandas_are_missing(run: Run, mixed_file: Path) ->
 def test_a_text_cell_is_parsed_as_by_pandas(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
-    from edge_runtime.cli.csv_cells import cell_parser
+    from edge_runtime.inputs.text_cells import cell_parser
 
     value = cell_parser(Column("c", "string"))(cell)
     # The other cells keep the column one of texts.
@@ -167,7 +167,7 @@ def test_a_text_cell_is_parsed_as_by_pandas(cell: str) -> None:
 def test_a_numeric_cell_is_parsed_as_by_pandas(cell: str) -> None:
     pandas = pytest.importorskip("pandas")
     from edge_runtime.bundle.schema import Column
-    from edge_runtime.cli.csv_cells import cell_parser
+    from edge_runtime.inputs.text_cells import cell_parser
 
     value = cell_parser(Column("c", "float64"))(cell)
     column = pandas.read_csv(io.StringIO(f"c,d\n{cell},1\n1.5,1\n"))["c"]
@@ -239,12 +239,10 @@ HEADERS = {
     "UTF-32": ("x0,x1,x2\n1,2,3\n".encode("utf-32"), "pass --encoding utf-32\n"),
     "UTF-32-LE": ("x0,x1,x2\n1,2,3\n".encode("utf-32-le"), "pass --encoding utf-32-le\n"),
     "UTF-32-BE": ("x0,x1,x2\n1,2,3\n".encode("utf-32-be"), "pass --encoding utf-32-be\n"),
-    "gzip": (gzip.compress(GOOD * 100), "compressed by gzip; pipe it: gunzip -c FILE |"),
-    "gzip with a quote": (gzip.compress(GOOD)[:10] + b'"' * 7, "compressed by gzip"),
-    "bzip2": (b"BZh91AY&SY\x1b\xa8", "bunzip2 -c FILE |"),
-    "xz": (b"\xfd7zXZ\x00\x00\x04\xe6\xd6", "xz -dc FILE |"),
-    "zstd": (b"\x28\xb5\x2f\xfd\x04\x00", "zstd -dc FILE |"),
-    "a workbook": (b"PK\x03\x04\x14\0\6\0", "save it as CSV"),
+    "damaged gzip": (gzip.compress(GOOD)[:10] + b'"' * 7, "is not whole gzip data"),
+    "damaged bzip2": (b"BZh91AY&SY\x1b\xa8", "is not whole bzip2 data"),
+    "damaged xz": (b"\xfd7zXZ\x00\x00\x04\xe6\xd6", "is not whole xz data"),
+    "a damaged archive": (b"PK\x03\x04\x14\0\6\0", "is not a whole zip archive"),
     "Parquet": (b"PAR1\x15\x04", "is Parquet"),
     "an old workbook": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old Excel workbook"),
     "SQLite": (b"SQLite format 3\0\x10", "export the table as CSV"),
@@ -273,11 +271,10 @@ def test_a_header_that_does_not_fit_is_refused_in_one_line(
     assert err.rstrip("\n").isprintable()
 
 
-def test_compressed_json_lines_get_a_hint(run: Run, bundle_file: Path) -> None:
+def test_compressed_json_lines_are_read(run: Run, bundle_file: Path) -> None:
     stream = gzip.compress(b"[1,2,3]\n")
     code, out, err = run("predict", bundle_file, "--format", "jsonl", stdin=stream)
-    assert (code, out) == (1, "")
-    assert "compressed by gzip; pipe it" in err.splitlines()[0]
+    assert (code, len(out.splitlines()), err) == (0, 1, "")
 
 
 def test_one_row_and_one_cell_are_singular_in_messages(run: Run, tmp_path: Path) -> None:

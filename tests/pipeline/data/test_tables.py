@@ -76,9 +76,11 @@ def test_a_compressed_table_is_read_as_the_plain_one(
     packed = tmp_path / f"penguins.csv{suffix}"
     packed.write_bytes(pack(plain.read_bytes()))
     pd.testing.assert_frame_equal(read_table(packed), read_table(plain))
-    packed.write_bytes(b"nothing of the kind")
-    with pytest.raises((DatasetError, OSError)):
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(DatasetError, match="is not whole"):
         read_table(packed)
+    packed.write_bytes(plain.read_bytes())  # the content counts, not the name
+    pd.testing.assert_frame_equal(read_table(packed), read_table(plain))
 
 
 def test_a_zip_holds_one_table_or_is_refused(root: Path, tmp_path: Path) -> None:
@@ -208,10 +210,29 @@ def test_a_rounded_column_may_be_excluded(tmp_path: Path) -> None:
 
 
 def test_a_workbook_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as workbook:
+        workbook.writestr("[Content_Types].xml", "")
+        workbook.writestr("xl/workbook.xml", "")
     for read in (read_table, describe_table):
-        with pytest.raises(DatasetError, match="workbooks are not read; save the sheet as CSV"):
+        with pytest.raises(DatasetError, match="is a workbook of Excel; save the sheet as CSV"):
             read(tmp_path / "t.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"PAR1", "a Parquet file"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b"\x80\x04\x95", "a pickle, which is never read"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"<!DOCTYPE html>", "a web page"),
+    ],
+)
+def test_a_wrong_kind_of_file_is_named(tmp_path: Path, start: bytes, words: str) -> None:
+    (tmp_path / "t.csv").write_bytes(start + b"\0\xff\xfe" * 9)
+    for read in (read_table, describe_table):
+        with pytest.raises(DatasetError, match=words):
+            read(tmp_path / "t.csv")
 
 
 def test_large_numbers_that_are_floats_stay_numbers(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.json_reader import read_json
 from edge_runtime.bundle.manifest_checks import (
@@ -18,6 +18,7 @@ from edge_runtime.bundle.manifest_checks import (
     class_labels,
     golden_answers,
     golden_row,
+    is_dtype,
     numbers_by_name,
     share_or_none,
     texts_by_name,
@@ -26,6 +27,9 @@ from edge_runtime.bundle.manifest_checks import (
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import field, record
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.reading import Reading
 
 __all__ = [
     "LEVELS",
@@ -57,15 +61,6 @@ LEVELS = ("proven", "bounded", "probed")
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 """Largest manifest that is read: a table of a hundred columns needs a thousandth of it."""
-
-_DTYPES = frozenset(
-    (
-        *("float16", "float32", "float64", "int8", "int16", "int32", "int64"),
-        *("uint8", "uint16", "uint32", "uint64", "bool", "object"),
-    )
-)
-_MAX_LENGTH_DIGITS = 6
-"""Most digits of the length in a text's dtype, such as ``<U9``."""
 
 
 @record(frozen=True, slots=True)
@@ -190,6 +185,9 @@ class Manifest:
     log_floor
         The estimator's ``predict_log_proba`` is the logarithm of ``predict_proba``, and of this
         number where a probability is 0.  None when it has another formula or no such method.
+    reading
+        How the training table's text became values; the device reads its files alike.  None for
+        comma-separated UTF-8 with a header and decimal points.
     """
 
     name: str
@@ -207,6 +205,7 @@ class Manifest:
     metrics: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     log_floor: float | None = None
+    reading: Reading | None = None
 
     def __repr__(self) -> str:
         n_columns, methods = len(self.schema.columns), ", ".join(o.name for o in self.outputs[:6])
@@ -247,6 +246,7 @@ class Manifest:
             "metrics": dict(self.metrics),
             "limits": dict(self.limits),
             **({} if self.log_floor is None else {"log_floor": self.log_floor}),
+            **({} if self.reading is None else {"reading": self.reading.to_json()}),
         }
 
     def to_bytes(self) -> bytes:
@@ -295,7 +295,7 @@ class Manifest:
                 "baseline": dict(baseline),
                 "metrics": dict(metrics),
                 "limits": dict(limits),
-            } if len(value) == 14 + ("log_floor" in value) and outputs:
+            } if len(value) == 14 + ("log_floor" in value) + ("reading" in value) and outputs:
                 return cls(
                     name=name,
                     version=whole_number(version, "version", minimum=1),
@@ -312,6 +312,7 @@ class Manifest:
                     metrics=numbers_by_name(metrics),
                     limits=numbers_by_name(limits),
                     log_floor=share_or_none(value.get("log_floor")),
+                    reading=_reading(value["reading"]) if "reading" in value else None,
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
@@ -328,6 +329,12 @@ def cell_to_json(value: Any) -> Cell:
 def cell_from_json(value: Cell) -> str | float | int | bool:
     """Read a numeric cell that :func:`cell_to_json` wrote; the caller reads strings itself."""
     return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
+
+
+def _reading(value: Any) -> Reading:
+    from edge_runtime.bundle.reading import Reading  # which few models need
+
+    return Reading.from_json(value)
 
 
 def _parity(tolerance: float, evidence: dict[str, Any], left_out: Any) -> Parity:
@@ -352,22 +359,11 @@ def _output(value: Any) -> Output:
         case {"name": str(name), "method": str(method), "dtype": str(dtype), "item": item} if (
             len(value) == 4
             and method in METHODS
-            and _is_dtype(dtype)
+            and is_dtype(dtype)
             and (item is None or (type(item) is int and item >= 0))
         ):
             return Output(name, method, dtype, item)
     raise IntegrityError(f"manifest: not an output description: {value!r:.200}")
-
-
-def _is_dtype(name: str) -> bool:
-    digits = name.removeprefix("<U")
-    return name in _DTYPES or (
-        digits != name
-        and len(digits) <= _MAX_LENGTH_DIGITS
-        and digits.isascii()
-        and digits.isdigit()
-        and digits[0] != "0"
-    )
 
 
 def _evidence(value: Any) -> OutputEvidence:

@@ -12,6 +12,7 @@ __all__ = [
     "class_labels",
     "golden_answers",
     "golden_row",
+    "is_dtype",
     "numbers_by_name",
     "share_or_none",
     "texts_by_name",
@@ -20,6 +21,15 @@ __all__ = [
 
 Cell = str | float | int | bool | None | dict[str, Any] | list[Any]
 """A value of one column in one row, as JSON writes it."""
+
+_DTYPES = frozenset(
+    (
+        *("float16", "float32", "float64", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64", "bool", "object"),
+    )
+)
+_MAX_LENGTH_DIGITS = 6
+"""Most digits of the length in a text's dtype, such as ``<U9``."""
 
 _NUMBER_TYPES = frozenset((int, float))
 _SCALAR_TYPES = frozenset((str, int, float, bool, type(None)))
@@ -35,6 +45,18 @@ def golden_row(value: Any) -> tuple[Cell, ...]:
         if not (_is_scalar(cell) or isinstance(cell, dict | list)):
             raise IntegrityError(f"manifest: not a cell of a golden row: {cell!r:.80}")
     return tuple(value)
+
+
+def is_dtype(name: str) -> bool:
+    """Whether *name* is the dtype of an output: one of numpy, or a text of some length."""
+    digits = name.removeprefix("<U")
+    return name in _DTYPES or (
+        digits != name
+        and len(digits) <= _MAX_LENGTH_DIGITS
+        and digits.isascii()
+        and digits.isdigit()
+        and digits[0] != "0"
+    )
 
 
 def whole_number(value: Any, field: str, *, minimum: int = 0) -> int:

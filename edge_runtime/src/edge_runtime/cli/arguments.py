@@ -123,7 +123,9 @@ def _add_bench(commands: Any) -> None:
 
 
 def _add_predict(commands: Any) -> None:
-    predict = _with_bundle(commands, "predict", "predict every row of a CSV or JSON lines stream")
+    predict = _with_bundle(
+        commands, "predict", "predict every row of a table: CSV, JSON or Parquet"
+    )
     predict.add_argument(
         "input",
         metavar="INPUT",
@@ -185,11 +187,14 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 
 def _add_input_options(predict: argparse.ArgumentParser) -> None:
     predict.add_argument(
-        "--format", choices=("csv", "jsonl"), help="of INPUT (default: by its name, else csv)"
+        "--format",
+        choices=("csv", "jsonl", "parquet", "arrow"),
+        help="of INPUT (default: by its name, else csv)",
     )
     predict.add_argument(
-        "--encoding", type=_encoding, default="utf-8-sig", help="of INPUT (default: UTF-8)"
+        "--encoding", type=_encoding, help="of INPUT (default: that of the training table)"
     )
+    _add_marks(predict)
     predict.add_argument(
         "--chunk",
         type=_rows,
@@ -199,6 +204,33 @@ def _add_input_options(predict: argparse.ArgumentParser) -> None:
     )
     predict.add_argument(
         "--jobs", type=_jobs, default=1, metavar="N", help="processes that predict (default: 1)"
+    )
+
+
+def _add_marks(predict: argparse.ArgumentParser) -> None:
+    """Add the switches that override the sealed reading."""
+    predict.add_argument(
+        "--separator", type=_separator, metavar="X", help="between cells (default: as in training)"
+    )
+    predict.add_argument(
+        "--decimal", choices=(".", ","), help="decimal mark (default: as in training)"
+    )
+    predict.add_argument(
+        "--thousands",
+        type=_thousands,
+        metavar="X",
+        help="mark between thousands, or none (default: as in training)",
+    )
+    predict.add_argument(
+        "--missing",
+        action="append",
+        metavar="TEXT",
+        help="marks a missing value, besides NA and the like (default: as in training)",
+    )
+    predict.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first line names the columns (default: as in training)",
     )
 
 
@@ -278,7 +310,22 @@ def _encoding(name: str) -> str:
         "".encode(name)
     except (LookupError, UnicodeError) as error:
         raise argparse.ArgumentTypeError(f"Python knows no encoding {name!r}") from error
-    import codecs
+    return name
 
-    # The byte order mark is no part of a column's name.
-    return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+
+def _separator(text: str) -> str:
+    mark = {"tab": "\t", "\\t": "\t", "space": " "}.get(text, text)
+    if len(mark) != 1 or mark.isalnum() or mark in '"\r\n':
+        raise argparse.ArgumentTypeError(f"expected one character, or tab, found {text!r}")
+    return mark
+
+
+def _thousands(text: str) -> str:
+    from edge_runtime.bundle.reading import THOUSANDS
+
+    mark = {"none": "", "space": " "}.get(text, text)
+    if mark not in ("", *THOUSANDS):
+        raise argparse.ArgumentTypeError(
+            f"expected one of {' '.join(THOUSANDS)!r}, or none, found {text!r}"
+        )
+    return mark

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_runtime.bundle.schema import Schema
-from edge_runtime.cli.csv_cells import MISSING_CELLS, cell_parser
+from edge_runtime.bundle.reading import PLAIN, Reading
+from edge_runtime.bundle.schema import Column, Schema
 from edge_runtime.inputs.cells import EXACT_INTEGERS
+from edge_runtime.inputs.text_cells import cell_parser, missing_cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["block_parser"]
 
 _NUMBER_BYTES = b"0123456789+-.eE"
-_TABLE_BYTES = _NUMBER_BYTES + b",\r\n"
 
 
-def block_parser(schema: Schema, header: Sequence[str]) -> Callable[[list[str]], Any]:
+def block_parser(
+    schema: Schema, header: Sequence[str], reading: Reading = PLAIN
+) -> Callable[[list[str]], Any]:
     """Return the function from lines without quotes to a table, or to None if one is not clean.
 
     Parameters
@@ -37,31 +39,42 @@ def block_parser(schema: Schema, header: Sequence[str]) -> Callable[[list[str]],
         The columns of the table.
     header
         Names of the lines' cells, among them all of the schema.
+    reading
+        The format of the lines.
     """
+    separator = reading.separator
     position_of = {name: i for i, name in enumerate(header)}
     positions = [position_of[column.name] for column in schema.columns]
     width = len(header)
-    has_only_numbers = len(schema.numeric) == len(schema.columns) == width
+    has_only_numbers = (
+        len(schema.numeric) == len(schema.columns) == width
+        and separator.isascii()
+        and all(_is_plain(column, reading) for column in schema.columns)
+    )
+    table_bytes = _NUMBER_BYTES + separator.encode() + b"\r\n"
+    missing = missing_cells(reading)
     is_in_order = positions == list(range(width))
     parsers = [
         (
             column.name,
             position,
-            _parse_texts if column.is_string else _number_parser(cell_parser(column)),
+            _text_parser(missing)
+            if column.is_string
+            else _number_parser(cell_parser(column, reading), _is_plain(column, reading)),
         )
         for column, position in zip(schema.columns, positions, strict=True)
     ]
 
     def parse(lines: list[str]) -> Any:
         text = "".join(lines)
-        if has_only_numbers and _consists_of(text, _TABLE_BYTES):
-            matrix = _parse_matrix(lines, width)
+        if has_only_numbers and _consists_of(text, table_bytes):
+            matrix = _parse_matrix(lines, width, separator)
             if matrix is not None:
                 return matrix if is_in_order else np.ascontiguousarray(matrix[:, positions])
         if "\0" in text:
             return None
         try:
-            rows = list(csv.reader(lines, strict=True))
+            rows = list(csv.reader(lines, strict=True, delimiter=separator))
         except csv.Error:
             return None
         if set(map(len, rows)) != {width}:
@@ -72,12 +85,12 @@ def block_parser(schema: Schema, header: Sequence[str]) -> Callable[[list[str]],
     return parse
 
 
-def _parse_matrix(lines: list[str], width: int) -> NDArray[Any] | None:
+def _parse_matrix(lines: list[str], width: int, separator: str) -> NDArray[Any] | None:
     """Parse *lines* as numbers; None if they are no matrix, or a number may not be exact."""
     if not lines[0].strip():  # numpy warns if all lines are blank
         return None
     try:
-        matrix = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
+        matrix = np.loadtxt(lines, delimiter=separator, comments=None, ndmin=2)
     except ValueError:
         return None
     # numpy skips blank lines.  The input validation needs the digits of whole numbers from 2**53.
@@ -90,11 +103,21 @@ def _are_exact(numbers: NDArray[Any]) -> bool:
     return bool(numbers.min() > -EXACT_INTEGERS and numbers.max() < EXACT_INTEGERS)
 
 
-def _number_parser(parse_cell: Callable[[str], Any]) -> Callable[[Sequence[str]], Any]:
+def _is_plain(column: Column, reading: Reading) -> bool:
+    """Return whether Python's float reads the column's cells as the reading says."""
+    rule = reading.rule(column.name)
+    # A marker of a missing value may look like a number: -999.
+    has_numeric_marker = any(_consists_of(marker, _NUMBER_BYTES) for marker in reading.missing)
+    return rule.decimal == "." and rule.date is None and not has_numeric_marker
+
+
+def _number_parser(
+    parse_cell: Callable[[str], Any], is_plain: bool
+) -> Callable[[Sequence[str]], Any]:
     """Return a parser of numeric columns; it uses *parse_cell* where not all cells are plain."""
 
     def parse(cells: Sequence[str]) -> Any:
-        if _consists_of("".join(cells), _NUMBER_BYTES):
+        if is_plain and _consists_of("".join(cells), _NUMBER_BYTES):
             try:
                 numbers = np.array(list(map(float, cells)))
             except ValueError:  # an empty cell, or "1-2"
@@ -107,10 +130,13 @@ def _number_parser(parse_cell: Callable[[str], Any]) -> Callable[[Sequence[str]]
     return parse
 
 
-def _parse_texts(cells: Sequence[str]) -> list[Any]:
-    if MISSING_CELLS.isdisjoint(cells):
-        return list(cells)
-    return [None if cell in MISSING_CELLS else cell for cell in cells]
+def _text_parser(missing: frozenset[str]) -> Callable[[Sequence[str]], list[Any]]:
+    def parse(cells: Sequence[str]) -> list[Any]:
+        if missing.isdisjoint(cells):
+            return list(cells)
+        return [None if cell in missing else cell for cell in cells]
+
+    return parse
 
 
 def _consists_of(text: str, characters: bytes) -> bool:

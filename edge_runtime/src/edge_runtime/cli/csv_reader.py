@@ -6,17 +6,19 @@ Memory is bounded by :data:`MAX_LINE_CHARACTERS`, :data:`MAX_ROW_LINES` and
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
+from edge_runtime.bundle.reading import PLAIN, Reading
 from edge_runtime.cli.console import number_of
 from edge_runtime.cli.csv_blocks import block_parser
-from edge_runtime.cli.csv_cells import MISSING_CELLS, cell_parser, is_number
 from edge_runtime.cli.csv_records import is_blank, records
 from edge_runtime.cli.line_reader import Lines
 from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.tables import InputReader
+from edge_runtime.inputs.text_cells import cell_parser, is_number, missing_cells
 
 __all__ = ["CsvReader"]
 
@@ -35,6 +37,8 @@ class CsvReader(RowReader):
         The text, the validation of its columns, and most rows in a chunk.
     is_parallel
         Whether other processes parse the blocks, so that no block may hold a header.
+    reading
+        The format of the text.
 
     Raises
     ------
@@ -49,18 +53,22 @@ class CsvReader(RowReader):
         chunk_rows: int,
         *,
         is_parallel: bool = False,
+        reading: Reading = PLAIN,
     ) -> None:
         schema = input_reader.schema
         if schema.kind in ("dicts", "lists"):
             raise InputError(f"a row is one of {schema.kind}, not CSV; pass --format jsonl")
         lines = Lines(stream)
         self._input_reader = input_reader
-        self._header_line, header = _read_header(lines, input_reader)
+        self._reading = reading
+        self._header_line, header = _read_header(lines, input_reader, reading)
         super().__init__(lines, chunk_rows, len(header))
         self._names = frozenset(schema.names)
         # A header in a numeric column is no number: its block is refused, and then read row by row.
         self._searches_blocks = (
-            is_parallel or not schema.numeric or any(map(_may_be_a_number, schema.names))
+            is_parallel
+            or not schema.numeric
+            or any(_may_be_a_number(name, reading) for name in schema.names)
         )
         self._search_terms = sorted(schema.names, key=len, reverse=True)
         self._names_are_numbers = all(map(is_number, schema.names))
@@ -101,7 +109,7 @@ class CsvReader(RowReader):
     def _layout(self, header: tuple[str, ...]) -> _Layout:
         layout = self._layouts.get(header)
         if layout is None:
-            layout = self._layouts[header] = _Layout(self._input_reader, header)
+            layout = self._layouts[header] = _Layout(self._input_reader, header, self._reading)
         return layout
 
     def _has_one_row_a_line(self, lines: list[str]) -> bool:
@@ -117,7 +125,8 @@ class CsvReader(RowReader):
             n_absent += name not in text
             if 2 * n_absent >= len(self._search_terms):
                 return False
-        records = (line.rstrip("\r\n").split(",") for line in lines)
+        separator = self._reading.separator
+        records = (line.rstrip("\r\n").split(separator) for line in lines)
         return any(self._is_header(cells) or self._glued_header(cells) for cells in records)
 
     def _is_header(self, cells: list[str]) -> bool:
@@ -145,7 +154,7 @@ class CsvReader(RowReader):
         return self._current.fault(cells)
 
     def _rows(self, lines: Lines) -> Iterator[Row | RefusedRow]:
-        for record in records(lines, self._fault):
+        for record in records(lines, self._fault, self._reading.separator):
             if isinstance(record, RefusedRow):
                 yield record
             elif glued := self._glued_header(record.cells):
@@ -181,13 +190,15 @@ class CsvReader(RowReader):
 class _Layout:
     """Parses rows whose cells have the order of *header*."""
 
-    def __init__(self, input_reader: InputReader, header: tuple[str, ...]) -> None:
+    def __init__(
+        self, input_reader: InputReader, header: tuple[str, ...], reading: Reading
+    ) -> None:
         schema = input_reader.schema
         positions = {name: i for i, name in enumerate(header)}
         self._header = header
-        self._parsers = [(positions[c.name], cell_parser(c)) for c in schema.columns]
+        self._parsers = [(positions[c.name], cell_parser(c, reading)) for c in schema.columns]
         self._numeric = {positions[schema.columns[i].name] for i in schema.numeric}
-        self.parse_block = block_parser(schema, header)
+        self.parse_block = block_parser(schema, header, reading)
 
     def fault(self, cells: list[str]) -> str | None:
         """Return why *cells* are no row; None if they are one, or blank."""
@@ -220,9 +231,9 @@ _NUL_IN_TEXT = (
 )
 
 
-def _may_be_a_number(name: str) -> bool:
+def _may_be_a_number(name: str, reading: Reading) -> bool:
     """Return whether a numeric column may take *name* as a cell."""
-    return is_number(name) or name in MISSING_CELLS or name.lower() in ("true", "false")
+    return is_number(name) or name in missing_cells(reading) or name.lower() in ("true", "false")
 
 
 def _without_byte_order_mark(cells: list[str]) -> list[str]:
@@ -230,13 +241,26 @@ def _without_byte_order_mark(cells: list[str]) -> list[str]:
     return [cells[0].removeprefix(BYTE_ORDER_MARK), *cells[1:]] if cells else cells
 
 
-def _read_header(lines: Lines, input_reader: InputReader) -> tuple[int, tuple[str, ...]]:
-    """Read the column names from the first line that is not blank, and check them."""
+def _read_header(
+    lines: Lines, input_reader: InputReader, reading: Reading
+) -> tuple[int, tuple[str, ...]]:
+    """Read the column names from the first line that is not blank, and check them.
+
+    A file without a header has the names of the reading, or those of the schema alone.
+    """
     first = next(lines, None)
-    if first is not None and not _is_separator_line(first[1]):
+    if first is not None and not _is_separator_line(first[1], reading.separator):
         lines.push_back([first])
+    if first is not None and reading.names:
+        names = _names_without_header(first[1] or "", input_reader, reading)
+        if names is not None:
+            return 0, names
     header = next(
-        (r for r in records(lines, lambda cells: None) if isinstance(r, RefusedRow) or r.cells),
+        (
+            r
+            for r in records(lines, lambda cells: None, reading.separator)
+            if isinstance(r, RefusedRow) or r.cells
+        ),
         None,
     )
     if header is None:
@@ -246,24 +270,44 @@ def _read_header(lines: Lines, input_reader: InputReader) -> tuple[int, tuple[st
             raise InputError(f"line {header.line}: {header.message}")
         input_reader.check_names(header.cells)
     except InputError as error:
-        _raise_with_hint(error, (first and first[1]) or "", input_reader.schema.names)
+        _raise_with_hint(error, (first and first[1]) or "", input_reader.schema.names, reading)
         raise
     return header.line, tuple(header.cells)
 
 
-def _is_separator_line(line: str | None) -> bool:
+def _names_without_header(
+    line: str, input_reader: InputReader, reading: Reading
+) -> tuple[str, ...] | None:
+    """Return the columns of a file that begins with *line*, a row; None if it is a header."""
+    cells = next(csv.reader([line], delimiter=reading.separator), [])
+    if set(input_reader.schema.names) <= set(cells):
+        return None
+    for names in (reading.names, input_reader.schema.names):
+        if len(names) == len(cells):
+            return names
+    n_read = len(input_reader.schema.names)
+    expected = " or ".join(map(str, dict.fromkeys((len(reading.names), n_read))))
+    raise InputError(
+        f"expected rows of {expected} cells and no header, as in training, found {len(cells)} "
+        "cells in the first line"
+    )
+
+
+def _is_separator_line(line: str | None, separator: str) -> bool:
     """Return whether *line* is ``sep=,``, which Excel writes above the header."""
-    return line is not None and line.strip().strip('"').lower() == "sep=,"
+    return line is not None and line.strip(" \r\n").strip('"').lower() == f"sep={separator}"
 
 
-def _raise_with_hint(error: InputError, line: str, names: tuple[str, ...]) -> None:
+def _raise_with_hint(
+    error: InputError, line: str, names: tuple[str, ...], reading: Reading
+) -> None:
     """Raise an error with a remedy, if the first *line* shows why the header is refused."""
     from edge_runtime.cli.hints import file_type_hint, header_hint
 
     hint = file_type_hint(line)
     if hint is not None:
         raise InputError(hint) from error
-    hint = header_hint(line, names)
+    hint = header_hint(line, names, reading.separator)
     if hint is not None:
         listed = ", ".join(map(repr, names[:5])) + ", …" * (len(names) > 5)
         raise InputError(

@@ -20,7 +20,9 @@ class _QuoteNotClosedError(Exception):
     """Ends csv's search for a closing quote."""
 
 
-def records(lines: Lines, fault: Callable[[list[str]], str | None]) -> Iterator[Row | RefusedRow]:
+def records(
+    lines: Lines, fault: Callable[[list[str]], str | None], separator: str = ","
+) -> Iterator[Row | RefusedRow]:
     """Split *lines* into records; *fault* returns why the cells of one are no row.
 
     Blank lines give records without cells.  If a record of several lines is broken, its first line
@@ -36,7 +38,10 @@ def records(lines: Lines, fault: Callable[[list[str]], str | None]) -> Iterator[
                 raise _QuoteNotClosedError
             yield line[1]
 
-    reader = csv.reader(feed(), strict=True)
+    def new_reader() -> Iterator[list[str]]:
+        return csv.reader(feed(), strict=True, delimiter=separator)
+
+    reader = new_reader()
     while True:
         record_lines.clear()
         try:
@@ -54,7 +59,9 @@ def records(lines: Lines, fault: Callable[[list[str]], str | None]) -> Iterator[
                 continue
         # Before the yield: the caller may take lines of the stream in between.
         lines.push_back(record_lines[1:])
-        reader = csv.reader(feed(), strict=True)  # the old one may be within a quote
+        reader = csv.reader(
+            feed(), strict=True, delimiter=separator
+        )  # the old one may be within a quote
         yield RefusedRow(record_lines[0][0], message or "")
 
 

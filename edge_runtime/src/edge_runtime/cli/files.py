@@ -58,7 +58,7 @@ def replaces_input(source: str, target: str | None) -> bool:
 
 @contextmanager
 def open_source(name: str, encoding: str) -> Iterator[TextIO]:
-    """Open INPUT as text; ``-`` is standard input.
+    """Open INPUT as text; ``-`` is standard input.  A compressed file is decompressed.
 
     A byte that is no text becomes a lone surrogate, which the input validation refuses.
     """
@@ -68,16 +68,33 @@ def open_source(name: str, encoding: str) -> Iterator[TextIO]:
         "newline": "",  # csv needs the line ends inside quotes as they are
     }
     if name != "-":
-        with open(name, **decoding) as stream:
-            yield stream
+        with open(name, "rb") as raw, _decompressed(raw, name) as source:
+            yield io.TextIOWrapper(source, **decoding)
         return
     if sys.stdin is None:
         raise InputError("standard input is closed; name a file")
-    stream = io.TextIOWrapper(sys.stdin.buffer, **decoding)
+    source = _decompressed(sys.stdin.buffer, "standard input")
+    stream = io.TextIOWrapper(source, **decoding)
     try:
         yield stream
     finally:
         stream.detach()  # or it would close the process's own standard input
+
+
+def _decompressed(raw: Any, name: str) -> Any:
+    """Return *raw* itself, or the stream of its decompressed bytes."""
+    if not hasattr(raw, "peek"):  # a stream in memory
+        raw = io.BufferedReader(raw)
+    start = raw.peek(16)
+    if start[:2] not in _COMPRESSED_STARTS:
+        return raw
+    from edge_runtime.inputs.compressed import compression_of, decompressed  # which few inputs need
+
+    compression = compression_of(start)
+    return raw if compression is None else decompressed(raw, compression, name)
+
+
+_COMPRESSED_STARTS = (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5", b"PK")
 
 
 @contextmanager

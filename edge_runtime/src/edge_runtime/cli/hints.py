@@ -27,15 +27,9 @@ __all__ = [
     "with_choice_hint",
 ]
 
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
-_PIPE = "FILE | edge-runtime predict …"
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
 _FILE_STARTS = (
-    (("\x1f\udc8b",), f"the input is compressed by gzip; pipe it: gunzip -c {_PIPE}"),
-    (("BZh",), f"the input is compressed by bzip2; pipe it: bunzip2 -c {_PIPE}"),
-    (("\udcfd7zXZ",), f"the input is compressed by xz; pipe it: xz -dc {_PIPE}"),
-    (("(\udcb5/\udcfd",), f"the input is compressed by zstd; pipe it: zstd -dc {_PIPE}"),
-    (("PK\x03\x04",), "the input is a zip archive or a workbook; unzip it, or save it as CSV"),
-    (("PAR1",), "the input is Parquet; write it as CSV or JSON lines"),
+    (("PAR1",), "the input is Parquet; name the file, or write it as CSV or JSON lines"),
     (("\udcd0\udccf\x11",), "the input is an old Excel workbook; save it as CSV"),
     (("SQLite format 3",), "the input is an SQLite database; export the table as CSV"),
     (("\udc93NUMPY",), "the input is a numpy array; write it as CSV with the columns' names"),
@@ -69,33 +63,40 @@ _ZERO_PATTERNS = {"x0x0": "16-le", "0x0x": "16-be", "x000": "32-le", "000x": "32
 """Zero bytes in the first four of an ASCII text without a byte order mark, and its encoding."""
 
 
-def header_hint(line: str, expected: Sequence[str]) -> str | None:
+def header_hint(line: str, expected: Sequence[str], separator: str = ",") -> str | None:
     """Return a remedy if the first *line* of CSV is no header at all."""
     if line.lstrip().startswith(("{", "[")):
         return "the input looks like JSON; for an object or an array a line pass --format jsonl"
-    separator_line = re.fullmatch(r'"?sep=(.)"?', line.strip(), re.IGNORECASE)
+    separator_line = re.fullmatch(r'"?sep=(.)"?', line.strip(" \r\n"), re.IGNORECASE)
     if separator_line:
-        plural = _SEPARATORS.get(separator_line[1], repr(separator_line[1]))
-        return (
-            f"the cells are separated by {plural}; write commas between them, and points in numbers"
-        )
+        return _separator_hint("are", separator_line[1], separator)
     if line.lstrip().startswith("#"):
         return "remove the lines above the one with the columns' names"
-    if "," not in line:
-        for separator, plural in _SEPARATORS.items():
-            if separator in line and set(expected).intersection(_cells(line, separator)):
-                return (
-                    f"the cells seem to be separated by {plural}; write commas between them, and "
-                    "points in numbers"
-                )
-    if "" in _cells(line, ",") and set(expected).intersection(_cells(line, ",")):
+    if separator not in line:
+        for mark in _SEPARATORS:
+            if mark in line and set(expected).intersection(_cells(line, mark)):
+                return _separator_hint("seem to be", mark, separator)
+    if "" in _cells(line, separator) and set(expected).intersection(_cells(line, separator)):
         return (
             "a column has no name, as the index that pandas writes without index=False; leave it "
             "out, or pass --extra-columns ignore"
         )
-    if all(map(_NUMBER.fullmatch, _cells(line, ","))):
-        return "the first line seems to hold a row; put one with the columns' names above it"
+    if all(map(_NUMBER.fullmatch, _cells(line, separator))):
+        return (
+            "the first line seems to hold a row; put one with the columns' names above it, or "
+            "pass --no-header if the cells have the order of training"
+        )
     return None
+
+
+def _separator_hint(verb: str, mark: str, sealed: str) -> str:
+    plural = _SEPARATORS.get(mark, repr(mark))
+    word = "tab" if mark == "\t" else f"'{mark}'"
+    in_training = _SEPARATORS.get(sealed, repr(sealed))
+    return (
+        f"the cells {verb} separated by {plural}, in training by {in_training}; "
+        f"pass --separator {word}, and --decimal ',' if the numbers have a decimal comma"
+    )
 
 
 def swapped_arguments_hint(error: Exception, argv: Sequence[str] | None) -> str:

@@ -1,17 +1,22 @@
-"""Read rows from JSON lines: an object or an array a line."""
+"""Read rows from JSON lines, an object or an array a line, or from one array of such rows."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, TextIO
 
+from edge_runtime.bundle.reading import PLAIN, Reading
 from edge_runtime.bundle.schema import Column
-from edge_runtime.cli.line_reader import LINE_TOO_LONG, Lines
+from edge_runtime.cli.json_arrays import array_rows, begins_array
+from edge_runtime.cli.line_reader import LINE_TOO_LONG, PIECE_CHARACTERS, Lines
 from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
 from edge_runtime.errors import InputError
 from edge_runtime.inputs import single_row as rows
 from edge_runtime.inputs.tables import InputReader
+from edge_runtime.inputs.text_cells import cell_parser
 
 __all__ = ["JsonLinesReader"]
 
@@ -33,16 +38,20 @@ class JsonLinesReader(RowReader):
         chunk_rows: int,
         *,
         is_parallel: bool = False,
+        reading: Reading = PLAIN,
     ) -> None:
         schema = input_reader.schema
-        super().__init__(Lines(stream), chunk_rows, len(schema.columns))
+        may_be_array = all(column.type not in ("dict", "list") for column in schema.columns)
+        lines = _lines_of(stream) if may_be_array else Lines(stream)
+        super().__init__(lines, chunk_rows, len(schema.columns))
         self._ordered_cells = rows.RowReader(input_reader).cells
         self._columns = schema.columns
         self._keys_are_free = schema.loose
+        self._text_rules = _text_rules(reading, schema.columns)
 
     def table(self, block: Block) -> Any:
         """Parse *block* as a table for ``Model.predict``; None if it must be read row by row."""
-        if self._keys_are_free:
+        if self._keys_are_free or self._text_rules:
             return None
         n_lines = len(block.lines)
         text = f",{_SEPARATOR},".join(block.lines)
@@ -63,7 +72,47 @@ class JsonLinesReader(RowReader):
             if text is None:
                 yield RefusedRow(number, LINE_TOO_LONG)
             elif text.strip():
-                yield _parse_row(number, text, self._ordered_cells, self._columns)
+                row = _parse_row(number, text, self._ordered_cells, self._columns)
+                if isinstance(row, Row):
+                    for i, parse in self._text_rules:
+                        if type(row.cells[i]) is str:
+                            row.cells[i] = parse(row.cells[i])
+                yield row
+
+
+class _Resumed:
+    """A stream of which some pieces were read already."""
+
+    def __init__(self, pieces: list[str], stream: TextIO) -> None:
+        self._pieces = pieces
+        self._stream = stream
+
+    def readline(self, size: int) -> str:
+        """Return the next piece of a line."""
+        return self._pieces.pop(0) if self._pieces else self._stream.readline(size)
+
+
+def _lines_of(stream: TextIO) -> Lines:
+    """Return the lines of *stream*, or the elements as lines if it is one array of rows."""
+    pieces = []
+    for piece in iter(partial(stream.readline, PIECE_CHARACTERS), ""):
+        pieces.append(piece)
+        if "".join(pieces).strip() not in ("", "["):
+            break
+    if begins_array("".join(pieces)):
+        return Lines(array_rows(chain(pieces, iter(partial(stream.read, PIECE_CHARACTERS), ""))))
+    return Lines(_Resumed(pieces, stream))  # type: ignore[arg-type]
+
+
+def _text_rules(
+    reading: Reading, columns: Sequence[Column]
+) -> tuple[tuple[int, Callable[[str], Any]], ...]:
+    """Return the positions of the columns whose texts become numbers, and their parsers."""
+    return tuple(
+        (i, cell_parser(column, reading))
+        for i, column in enumerate(columns)
+        if column.is_number and column.name in reading.columns
+    )
 
 
 def _parse_row(

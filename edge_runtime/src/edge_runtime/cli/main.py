@@ -174,6 +174,7 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from edge_runtime.cli.predict import PredictOptions, predict
+    from edge_runtime.cli.reading_options import ReadingOptions, format_of
 
     return predict(
         PredictOptions(
@@ -184,21 +185,24 @@ def _predict(arguments: argparse.Namespace) -> int:
             errors=arguments.errors,
             method=arguments.method,
             proba=arguments.proba,
-            format=arguments.format or _format_of(arguments.input),
+            format=arguments.format or format_of(arguments.input),
             as_json=arguments.json,
             extra_columns=arguments.extra_columns,
             chunk_rows=arguments.chunk,
-            encoding=arguments.encoding,
+            reading=ReadingOptions(
+                separator=arguments.separator,
+                decimal=arguments.decimal,
+                thousands=arguments.thousands,
+                encoding=arguments.encoding,
+                missing=arguments.missing,
+                has_header=arguments.header,
+            ),
             jobs=arguments.jobs,
             flags=arguments.flags,
             digits=arguments.digits,
             engine=arguments.engine,
         )
     )
-
-
-def _format_of(name: str) -> str:
-    return "jsonl" if name.lower().endswith((".jsonl", ".ndjson", ".json")) else "csv"
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

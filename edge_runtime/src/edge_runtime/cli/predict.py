@@ -15,17 +15,15 @@ import numpy as np
 
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
 from edge_runtime.cli.console import json_text, note, number_of, progress
-from edge_runtime.cli.csv_reader import CsvReader
 from edge_runtime.cli.files import (
     conflict_of_names,
     open_errors,
-    open_source,
     open_target,
     replaces_input,
     write_text,
 )
-from edge_runtime.cli.json_lines_reader import JsonLinesReader
 from edge_runtime.cli.prediction_writers import FLAGS, CsvWriter, JsonWriter, flags_to_array
+from edge_runtime.cli.reading_options import ReadingOptions, open_rows
 from edge_runtime.cli.row_chunks import Chunk, ChunkResult, RefusedRow
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.engine.selection import Engine
@@ -55,7 +53,7 @@ class PredictOptions:
     as_json: bool
     extra_columns: ExtraColumns
     chunk_rows: int
-    encoding: str
+    reading: ReadingOptions
     jobs: int = 1
     flags: bool = False
     digits: int | None = None
@@ -86,17 +84,23 @@ def predict(options: PredictOptions) -> int:
 def _predict_stream(options: PredictOptions, model: Model) -> int:
     methods = _methods(model, options)
     input_reader = InputReader(model.schema, extra_columns=options.extra_columns)
-    is_json = options.format == "jsonl"
     with ExitStack() as files:
-        source = files.enter_context(open_source(options.source, options.encoding))
         target = files.enter_context(open_target(options.target))
         # Opened last and so closed first: if a refusal cannot be written, no output appears.
         refusals = _RefusalReporter(options, files)
-        reader = (JsonLinesReader if is_json else CsvReader)(
-            source, input_reader, options.chunk_rows, is_parallel=options.jobs > 1
+        reader = files.enter_context(
+            open_rows(
+                options.source,
+                options.format,
+                options.reading.applied_to(model.manifest.reading, model.schema.names),
+                input_reader,
+                options.chunk_rows,
+                is_parallel=options.jobs > 1,
+            )
         )
         predict_chunk = ChunkPredictor(input_reader, methods, reader)
-        writer = (JsonWriter if options.as_json or is_json else CsvWriter)(model.manifest)
+        is_json = options.as_json or options.format == "jsonl"
+        writer = (JsonWriter if is_json else CsvWriter)(model.manifest)
 
         def work(chunk: Chunk) -> ChunkResult:
             lines, predictions, refused = predict_chunk(chunk)

@@ -5,31 +5,34 @@ Input that pandas would silently repair or round is refused instead.
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import io
 import itertools
-import lzma
 import re
 import warnings
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import pandas as pd
+from edge_runtime.bundle.reading import CellRule, Reading
+from edge_runtime.errors import InputError
+from edge_runtime.inputs.compressed import MAGIC_BYTES, compression_of, decompressed
+from edge_runtime.inputs.text_cells import MISSING_CELLS, number_parser
 
+from edge_pipeline.data.cell_rules import apply_rules
+from edge_pipeline.data.file_kinds import kind_of_file
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
     "SEPARATORS",
     "Layout",
     "detect_layout",
+    "first_line_is_a_row",
     "open_text",
     "read_csv",
     "read_csv_chunks",
@@ -61,6 +64,14 @@ class Layout:
         The encoding of the text.
     row_index
         Whether to drop the first column, which only numbers the rows.
+    header
+        Whether the first line names the columns; None refuses a first line that looks like a row.
+    names
+        The columns of a file without a header; ``x0``, ``x1``, … when empty.
+    missing
+        Markers of a missing value, besides those of pandas.
+    columns
+        Column name to the rule for its cells, which the device applies as well.
     """
 
     separator: str | None = None
@@ -68,6 +79,22 @@ class Layout:
     thousands: str | None = None
     encoding: str = "utf-8"
     row_index: bool = False
+    header: bool | None = None
+    names: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    columns: Mapping[str, CellRule] = field(default_factory=dict)
+
+    def reading(self) -> Reading:
+        """Return the reading that the device repeats."""
+        return Reading(
+            self.separator or ",",
+            self.decimal or ".",
+            self.thousands or "",
+            self.encoding,
+            self.missing,
+            self.names if self.header is False else (),
+            self.columns,
+        )
 
 
 def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.DataFrame:
@@ -91,7 +118,7 @@ def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.Data
     with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
         frame = pd.read_csv(text, **_pandas_options(layout, strings))
     frame = frame.assign(**_rounded_columns(file, layout, frame))
-    return _drop_row_index(frame, layout)
+    return apply_rules(_drop_row_index(frame, layout), layout.reading(), str(file), strings)
 
 
 def read_csv_chunks(
@@ -107,11 +134,14 @@ def read_csv_chunks(
     layout = detect_layout(file, layout)
     with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
         for chunk in pd.read_csv(text, chunksize=rows, **_pandas_options(layout, strings)):
-            yield _drop_row_index(chunk, layout)
+            chunk = _drop_row_index(chunk, layout)
+            yield apply_rules(chunk, layout.reading(), str(file), strings)
 
 
 def detect_layout(file: Path, layout: Layout) -> Layout:
     """Detect separator and decimal mark where *layout* has None, and check the header.
+
+    A file without a header gets names.
 
     Raises
     ------
@@ -122,68 +152,48 @@ def detect_layout(file: Path, layout: Layout) -> Layout:
         lines = list(itertools.islice(text, DETECTION_LINES))
     separator = layout.separator or _detect_separator(lines)
     cells = list(csv.reader(lines, delimiter=separator))
-    _check_header(file, cells[0] if cells else [], separator, layout)
-    decimal = layout.decimal or _detect_decimal(cells[1:], separator, layout.thousands)
-    return replace(layout, separator=separator, decimal=decimal)
-
-
-_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+    rows = cells if layout.header is False else cells[1:]
+    decimal = layout.decimal or _detect_decimal(rows, separator, layout.thousands)
+    layout = replace(layout, separator=separator, decimal=decimal)
+    if layout.header is not False:
+        _check_header(file, cells[0] if cells else [], separator, layout)
+        if layout.header is None and first_line_is_a_row(cells, layout):
+            raise DatasetError(
+                f"{file}: the first line, {lines[0].strip()[:60]!r}, looks like a row; say "
+                "header = false in [reading] if the file names no columns, or header = true"
+            )
+        return layout
+    width = len(cells[0]) if cells else 0
+    if layout.names and len(layout.names) != width:
+        raise DatasetError(
+            f"{file}: [reading] names {len(layout.names)} columns, the first line has {width} cells"
+        )
+    return replace(layout, names=layout.names or tuple(f"x{i}" for i in range(width)))
 
 
 @contextmanager
 def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
-    """Open *file* as text; its suffix names the compression."""
-    if file.suffix.lower() in _WORKBOOKS:
-        raise DatasetError(f"{file}: workbooks are not read; save the sheet as CSV in UTF-8")
-    with _open_decompressed(file) as raw:
-        try:
+    """Open *file* as text; its first bytes tell the compression.
+
+    Raises
+    ------
+    DatasetError
+        The file is compressed and damaged, is no text, or has an unknown encoding.
+    """
+    try:
+        with file.open("rb") as raw:
+            start = raw.peek(MAGIC_BYTES)
+            if kind := kind_of_file(start):
+                raise DatasetError(f"{file}: {kind}")
+            compression = compression_of(start)
+            source: Any = raw if compression is None else decompressed(raw, compression, str(file))
             name = "utf-8-sig" if encoding.lower().replace("_", "-") == "utf-8" else encoding
-            text = io.TextIOWrapper(raw, encoding=name, newline="")
-        except LookupError as error:
-            raise DatasetError(f"{file}: there is no encoding {encoding!r}") from error
-        with text:
-            yield text
-
-
-def _open_plain(file: Path) -> IO[bytes]:
-    return file.open("rb")
-
-
-_DECOMPRESSORS: Mapping[str, Callable[[Path], Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-}
-
-
-@contextmanager
-def _open_decompressed(file: Path) -> Iterator[Any]:
-    suffix = file.suffix.lower()
-    if suffix == ".zip":
-        with zipfile.ZipFile(file) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            if len(names) != 1:
-                raise DatasetError(
-                    f"{file}: holds {len(names)} files, expected one table; unpack it, and "
-                    "name the one you mean"
-                )
-            with archive.open(names[0]) as raw:
-                yield raw
-    elif suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError as error:
-            raise DatasetError(
-                f"{file}: reading it needs zstandard; pip install zstandard, or unpack it"
-            ) from error
-        try:
-            with file.open("rb") as compressed, zstandard.open(compressed, "rb") as raw:
-                yield raw
-        except zstandard.ZstdError as error:
-            raise DatasetError(f"{file}: does not unpack: {error}") from error
-    else:
-        with _DECOMPRESSORS.get(suffix, _open_plain)(file) as raw:
-            yield raw
+            with io.TextIOWrapper(source, encoding=name, newline="") as text:
+                yield text
+    except LookupError as error:
+        raise DatasetError(f"{file}: there is no encoding {encoding!r}") from error
+    except InputError as error:
+        raise DatasetError(str(error)) from error
 
 
 @contextmanager
@@ -198,25 +208,24 @@ def _translate_errors(file: Path, layout: Layout) -> Iterator[None]:
         name = "UTF-8" if layout.encoding == "utf-8" else layout.encoding
         raise DatasetError(
             f"{file}: not {name} text: {error}; save it as UTF-8, or name its encoding, such as "
-            'encoding = "cp1252", in [data]'
+            'encoding = "cp1252", in [reading]'
         ) from error
     except pd.errors.ParserWarning as error:
         raise DatasetError(f"{file}: a row has more cells than the header has names") from error
     except (ValueError, csv.Error) as error:  # ParserError is a ValueError
         reason = str(error).replace("Error tokenizing data. C error: ", "").strip()
         raise DatasetError(f"{file}: not a table with one header line: {reason}") from error
-    except (gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, EOFError) as error:
-        raise DatasetError(f"{file}: does not unpack: {error}") from error
 
 
 def _pandas_options(layout: Layout, strings: Sequence[str]) -> dict[str, Any]:
     return {
         "sep": layout.separator,
         "decimal": layout.decimal or ".",
-        "thousands": layout.thousands,
         "index_col": False,
         "low_memory": False,
-        "dtype": dict.fromkeys(strings, str),
+        "dtype": dict.fromkeys((*strings, *layout.columns), str),
+        "na_values": list(layout.missing),
+        **({"header": None, "names": list(layout.names)} if layout.header is False else {}),
         **_float_precision(layout),
     }
 
@@ -271,6 +280,27 @@ def _detect_decimal(rows: Sequence[Sequence[str]], separator: str, thousands: st
     return "," if has_decimal_comma else "."
 
 
+def first_line_is_a_row(rows: Sequence[Sequence[str]], layout: Layout) -> bool:
+    """Return whether the first line has numbers where all the others have numbers.
+
+    Whole numbers in steps of one are names: years, or the pixels of an image.
+    """
+    if len(rows) < 3:
+        return False
+    parse = number_parser(layout.reading().rule(""))
+    columns = [[cell.strip() for cell in column] for column in zip(*rows, strict=False)]
+    first_cells = []
+    for first, *cells in columns:
+        values = [parse(cell) for cell in cells if cell not in MISSING_CELLS]
+        if values and not any(isinstance(value, str) for value in values):
+            first_cells.append(parse(first))
+    if not first_cells or any(isinstance(cell, str) for cell in first_cells):
+        return False
+    steps = np.diff(np.array(first_cells, dtype=np.float64))
+    is_sequence = len(steps) > 0 and bool((steps == 1).all())
+    return not (is_sequence and all(cell == int(cell) for cell in first_cells))
+
+
 def _check_header(file: Path, names: Sequence[str], separator: str, layout: Layout) -> None:
     """Refuse a first line that pandas would silently repair."""
     if not names:
@@ -282,13 +312,13 @@ def _check_header(file: Path, names: Sequence[str], separator: str, layout: Layo
     if unnamed:
         raise DatasetError(
             f"{file}: column {unnamed[0] + 1} has no name; if it is the row index that pandas "
-            "wrote, add row_index = true to [data], or write the file with index=False"
+            "wrote, add row_index = true to [reading], or write the file with index=False"
         )
     other_separators = [mark for mark in SEPARATORS if mark in names[0] and mark != separator]
     if len(names) == 1 and other_separators:
         raise DatasetError(
             f"{file}: one column only; is it separated by {other_separators[0]!r}? "
-            f"Then say separator = {other_separators[0]!r} in [data]"
+            f"Then say separator = {other_separators[0]!r} in [reading]"
         )
 
 

@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.imports import find_function, modules_from
 from edge_pipeline.data.input_limits import check_sample_within_limits, read_input_limits
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.recipe_columns import (
     check_column_names,
-    csv_layout,
     drop_rows_without_target,
     feature_names,
+    layout_of_file,
     table_source,
 )
 from edge_pipeline.data.sample import take_sample
 from edge_pipeline.data.splits import Rows, split, take_rows, time_keys
 from edge_pipeline.data.tables import as_frame, plain_columns, read_arrays, read_table
 from edge_pipeline.data.targets import check_target
+from edge_pipeline.data.training_table import TrainingTable
 from edge_pipeline.errors import ConversionError, DatasetError
 from edge_pipeline.short_repr import short_repr
 
@@ -55,6 +57,8 @@ class Dataset:
         Group label of each training row, when the recipe names a column of groups.
     parts
         The whole table, when it is read in chunks; ``X_train`` is then a sample of it.
+    table
+        How the table was read, and the columns that it had.
     """
 
     X_train: Any
@@ -66,6 +70,7 @@ class Dataset:
     dropped_rows: int = 0
     groups_train: NDArray[Any] | None = None
     parts: Any = None
+    table: TrainingTable = field(default_factory=TrainingTable)
 
     @property
     def train_rows(self) -> int:
@@ -106,16 +111,18 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     """
     if recipe.data.chunk_rows is not None and table is None:
         return _load_chunked(recipe)
+    layout = None
     if table is not None:
         rows = _rows_of_table(recipe, as_frame(table))
     elif recipe.data.file is not None:
-        rows = _load_file(recipe)
+        layout = layout_of_file(recipe)
+        rows = _load_file(recipe, layout)
     elif recipe.data.dataset is not None:
         rows = _load_sklearn_dataset(recipe)
     else:
         rows = _call_function(recipe)
     if rows.y is not None:
-        rows = Rows(rows.X, check_target(recipe, rows.y), rows.dropped, rows.groups, rows.times)
+        rows = replace(rows, y=check_target(recipe, rows.y))
     if len(rows.X) == 0:
         raise DatasetError(f"{table_source(recipe)}: no row is left to learn from")
     _check_input_limits(recipe, rows.X)
@@ -132,6 +139,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         strings=strings,
         dropped_rows=rows.dropped,
         groups_train=train.groups,
+        table=TrainingTable(rows.columns, None if layout is None else layout.reading()),
     )
 
 
@@ -151,6 +159,7 @@ def _load_chunked(recipe: Recipe) -> Dataset:
     """Load a sample of a table that is read in chunks."""
     from edge_pipeline.data.out_of_core import scan_table
 
+    layout = layout_of_file(recipe)
     table = scan_table(recipe)
     strings = tuple(name for name in table.features if table.types[name] == "string")
 
@@ -168,10 +177,11 @@ def _load_chunked(recipe: Recipe) -> Dataset:
         strings=strings,
         dropped_rows=table.dropped_rows,
         parts=table,
+        table=TrainingTable(table.columns, None if layout is None else layout.reading()),
     )
 
 
-def _load_file(recipe: Recipe) -> Rows:
+def _load_file(recipe: Recipe, layout: Layout | None) -> Rows:
     table, file = recipe.data, recipe.file.parent / str(recipe.data.file)
     if file.suffix == ".npz":
         if len(table.targets) > 1:
@@ -180,7 +190,7 @@ def _load_file(recipe: Recipe) -> Rows:
         _refuse_column_keys(recipe, "a .npz file has no named columns")
         return _drop_missing_targets(X, y)
     strings = [name for name, kind in table.types.items() if kind == "string"]
-    return _rows_of_table(recipe, read_table(file, csv_layout(recipe), strings=strings))
+    return _rows_of_table(recipe, read_table(file, layout or Layout(), strings=strings))
 
 
 def _load_sklearn_dataset(recipe: Recipe) -> Rows:
@@ -231,7 +241,7 @@ def _select_columns(recipe: Recipe, X: Any, y: NDArray[Any] | None) -> Rows:
         _refuse_column_keys(recipe, "the rows have no named columns")
         return rows
     selected = _rows_of_table(recipe, rows.X)
-    return Rows(selected.X, rows.y, rows.dropped, selected.groups, selected.times)
+    return replace(selected, y=rows.y, dropped=rows.dropped)
 
 
 def _refuse_column_keys(recipe: Recipe, reason: str) -> None:
@@ -270,6 +280,7 @@ def _rows_of_table(recipe: Recipe, frame: pd.DataFrame) -> Rows:
         dropped,
         None if groups is None else _group_labels(frame[groups], source),
         None if time is None else time_keys(frame[time], source),
+        tuple(frame.columns),
     )
 
 

@@ -55,6 +55,8 @@ class ChunkedTable:
         Number of training rows, and of rows dropped because their target is missing.
     sample, test, validation
         Some of the training, test and validation rows, as frames of features and targets.
+    columns
+        Every column of the table.
     """
 
     recipe: Recipe
@@ -66,6 +68,7 @@ class ChunkedTable:
     sample: pd.DataFrame
     test: pd.DataFrame
     validation: pd.DataFrame
+    columns: tuple[str, ...] = ()
 
     def training_chunks(self) -> Iterator[tuple[pd.DataFrame, NDArray[Any] | None]]:
         """Yield features and target of the training rows, chunk by chunk, in table order."""
@@ -177,6 +180,7 @@ class _TableScan:
         self._with_missing: set[str] = set()
         self._labels: set[Any] = set()
         self._features: tuple[str, ...] = ()
+        self._columns: tuple[str, ...] = ()
         self._train_rows = 0
         self._dropped = 0
         seed = recipe.split.seed
@@ -189,6 +193,7 @@ class _TableScan:
         if number == 0:
             names = [str(name) for name in frame.columns]
             check_column_names(recipe, names)
+            self._columns = tuple(names)
             self._features = feature_names(recipe, names)
         rows, dropped = drop_rows_without_target(recipe, frame)
         self._dropped += dropped
@@ -242,6 +247,7 @@ class _TableScan:
         labels = None
         if recipe.task == "classification":
             labels = np.array(sorted(self._labels))
+        sample, test, validation = (sample.frame() for sample in self._samples)
         return ChunkedTable(
             recipe,
             types,
@@ -249,7 +255,10 @@ class _TableScan:
             labels,
             self._train_rows,
             self._dropped,
-            *(sample.frame() for sample in self._samples),
+            sample,
+            test,
+            validation,
+            self._columns,
         )
 
 

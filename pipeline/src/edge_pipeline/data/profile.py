@@ -15,6 +15,7 @@ import pandas as pd
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.dataset import is_dates
 from edge_pipeline.data.imports import join_names, missing_column
+from edge_pipeline.data.layout_notes import layout_notes
 from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.data.tables import infer_type, plain_columns
 from edge_pipeline.errors import DatasetError
@@ -374,19 +375,4 @@ def _notes(description: TableDescription, without_target: int) -> list[str]:
         )
     if description.rows < 100:
         notes.append(f"{description.rows} rows are few: scores are uncertain")
-    layout = description.layout
-    if layout is not None:
-        settings = [
-            f"{key} = {value!r}"
-            for key, value, default in (
-                ("separator", layout.separator, ","),
-                ("decimal", layout.decimal, "."),
-                ("thousands", layout.thousands, None),
-                ("encoding", layout.encoding, "utf-8"),
-                ("row_index", layout.row_index, False),
-            )
-            if value != default
-        ]
-        if settings:
-            notes.append(f"the file is written with {', '.join(settings)}")
-    return notes
+    return notes + ([] if description.layout is None else layout_notes(description.layout))

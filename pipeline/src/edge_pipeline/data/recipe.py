@@ -28,6 +28,7 @@ from edge_pipeline.data.recipe_schema import (
     ExportTable,
     InputTable,
     PreprocessingTable,
+    ReadingTable,
     ReportTable,
     SearchTable,
     SplitTable,
@@ -60,7 +61,7 @@ class Recipe(BaseModel):
         The task, as in the manifest.
     version
         The model's version number; increase it when you train anew.
-    data, split, validation, preprocessing, estimator, search, training, input, export
+    data, reading, split, validation, preprocessing, estimator, search, training, input, export
         Tables of the file.
     limits, report
         Tables of the file.
@@ -72,6 +73,7 @@ class Recipe(BaseModel):
     task: Task
     version: Annotated[int, Field(ge=1, lt=2**53)] = 1
     data: DataTable
+    reading: ReadingTable = ReadingTable()
     split: SplitTable = SplitTable()
     validation: ValidationTable = ValidationTable()
     preprocessing: PreprocessingTable | None = None
@@ -139,6 +141,7 @@ def read_recipe(path: Path | str) -> Recipe:
         value = tomllib.loads(file.read_bytes().decode("utf-8"))
     except ValueError as error:
         raise RecipeError(f"not valid TOML: {error}", file=file) from error
+    _move_reading_keys(value)
     try:
         recipe = Recipe.model_validate(value)
     except ValidationError as error:
@@ -154,6 +157,20 @@ def read_recipe(path: Path | str) -> Recipe:
     _check_search(recipe)
     _check_chunks(recipe)
     return recipe
+
+
+_MOVED_KEYS = ("separator", "decimal", "thousands", "encoding", "row_index")
+"""Keys of ``[data]`` in older recipes, which belong to ``[reading]``."""
+
+
+def _move_reading_keys(value: dict[str, Any]) -> None:
+    """Move the keys of an older recipe that say how its table is read."""
+    data, reading = value.get("data"), value.get("reading", {})
+    if isinstance(data, dict) and isinstance(reading, dict):
+        moved = {key: data[key] for key in _MOVED_KEYS if key in data and key not in reading}
+        if moved:
+            value["data"] = {key: item for key, item in data.items() if key not in moved}
+            value["reading"] = {**reading, **moved}
 
 
 def _check_estimator(recipe: Recipe) -> None:

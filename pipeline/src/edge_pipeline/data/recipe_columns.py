@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from edge_pipeline.data.csv import Layout
+from edge_pipeline.data.csv import Layout, detect_layout
 from edge_pipeline.data.imports import missing_column
 from edge_pipeline.data.recipe import Recipe
+from edge_pipeline.data.tables import is_csv
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "csv_layout",
     "drop_rows_without_target",
     "feature_names",
+    "layout_of_file",
     "table_source",
 ]
 
@@ -30,8 +32,30 @@ def table_source(recipe: Recipe) -> str:
 
 def csv_layout(recipe: Recipe) -> Layout:
     """Return the format of the CSV file, as the recipe says it."""
-    table = recipe.data
-    return Layout(table.separator, table.decimal, table.thousands, table.encoding, table.row_index)
+    table = recipe.reading
+    return Layout(
+        table.separator,
+        table.decimal,
+        table.thousands,
+        table.encoding,
+        table.row_index,
+        table.header,
+        table.names,
+        table.missing,
+        table.rules,
+    )
+
+
+def layout_of_file(recipe: Recipe) -> Layout | None:
+    """Return the format of the recipe's CSV file, with what is detected; None for other files.
+
+    Raises
+    ------
+    DatasetError, OSError
+        As :func:`edge_pipeline.data.csv.detect_layout`.
+    """
+    file = recipe.file.parent / str(recipe.data.file)
+    return detect_layout(file, csv_layout(recipe)) if is_csv(file) else None
 
 
 def check_column_names(recipe: Recipe, columns: Sequence[str]) -> None:

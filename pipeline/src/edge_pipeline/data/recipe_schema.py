@@ -9,6 +9,7 @@ import datetime
 from collections import Counter
 from typing import Annotated, Any, Literal
 
+from edge_runtime.bundle.reading import THOUSANDS, CellRule, Reading
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -28,6 +29,7 @@ __all__ = [
     "InputTable",
     "PreprocessingTable",
     "Range",
+    "ReadingTable",
     "ReportTable",
     "SearchTable",
     "SplitTable",
@@ -66,11 +68,6 @@ class DataTable(BaseModel):
     features: Words | None = None
     exclude: Words = ()
     types: dict[str, ColumnKind] = {}
-    separator: Letter | None = None
-    decimal: Literal[".", ","] | None = None
-    thousands: Letter | None = None
-    encoding: str = "utf-8"
-    row_index: bool = False
     chunk_rows: Annotated[int, Field(ge=100)] | None = None
 
     @property
@@ -97,6 +94,69 @@ class DataTable(BaseModel):
                 if count > 1:
                     raise ValueError(f"{key} names {name!r} {count} times")
         return self
+
+
+def _one_mark(value: Any) -> Any:
+    if value not in ("", *THOUSANDS):
+        raise ValueError(f"expected one of {' '.join(THOUSANDS)}, found {value!r:.80}")
+    return value
+
+
+Thousands = Annotated[str, BeforeValidator(_one_mark)]
+
+
+class CellsOfColumn(BaseModel):
+    """``[reading.columns]``: how the cells of one column become values."""
+
+    model_config = TABLE
+
+    mark: Annotated[str, Field(max_length=100)] = ""
+    decimal: Literal[".", ","] | None = None
+    thousands: Thousands | None = None
+
+
+class ReadingTable(BaseModel):
+    """``[reading]``: how the text of the table becomes values; the device reads alike."""
+
+    model_config = TABLE
+
+    separator: Letter | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Thousands | None = None
+    encoding: str = "utf-8"
+    row_index: bool = False
+    header: bool | None = None
+    names: Words = ()
+    missing: Words = ()
+    columns: dict[str, CellsOfColumn] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ReadingTable:
+        if self.names and self.header is not False:
+            raise ValueError("names belongs to header = false; a header names the columns itself")
+        if fault := self.reading().fault():
+            raise ValueError(fault)
+        return self
+
+    def reading(self) -> Reading:
+        """Return the reading, with defaults in place of what is detected."""
+        return Reading(
+            self.separator or ",",
+            self.decimal or ("," if self.thousands == "." else "."),
+            self.thousands or "",
+            self.encoding,
+            self.missing,
+            self.names,
+            self.rules,
+        )
+
+    @property
+    def rules(self) -> dict[str, CellRule]:
+        """The rules of single columns, as the manifest has them."""
+        return {
+            name: CellRule(cells.mark, cells.decimal, cells.thousands)
+            for name, cells in self.columns.items()
+        }
 
 
 class SplitTable(BaseModel):

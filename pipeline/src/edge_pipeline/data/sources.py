@@ -11,7 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from edge_pipeline.data.csv import SEPARATORS, Layout, detect_layout, open_text, read_csv
+from edge_pipeline.data.csv import (
+    DETECTION_LINES,
+    SEPARATORS,
+    Layout,
+    detect_layout,
+    first_line_is_a_row,
+    open_text,
+    read_csv,
+)
+from edge_pipeline.data.guess_rules import guess_rules
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,
@@ -19,7 +28,6 @@ from edge_pipeline.data.tables import (
     as_frame,
     read_arrays,
     read_table,
-    thousands_separator,
 )
 from edge_pipeline.errors import DatasetError
 
@@ -78,10 +86,9 @@ def read_source(table: Any) -> TableSource:
         return TableSource(str(file), read_table(file), file=file)
     layout = _guess_layout(file)
     frame = read_csv(file, layout)
-    marks = {mark for name in frame.columns if (mark := thousands_separator(frame[name]))}
-    if len(marks) == 1:
-        layout = replace(layout, thousands=marks.pop())
-        frame = read_csv(file, layout)
+    with_rules = guess_rules(frame, layout)
+    if with_rules != layout:
+        layout, frame = with_rules, read_csv(file, with_rules)
     return TableSource(str(file), frame, file=file, layout=layout)
 
 
@@ -111,7 +118,14 @@ def _guess_layout(file: Path) -> Layout:
         names = next(csv.reader(header, delimiter=separator), [])
         if len(names) > 1 and not names[0] and all(names[1:]):
             layout = replace(layout, row_index=True)
-    return detect_layout(file, layout)
+    detected = detect_layout(file, replace(layout, header=True))
+    with open_text(file, layout.encoding) as text:
+        rows = list(
+            csv.reader(itertools.islice(text, DETECTION_LINES), delimiter=detected.separator or ",")
+        )
+    if first_line_is_a_row(rows, detected):
+        return detect_layout(file, replace(layout, header=False))
+    return replace(detected, header=None)
 
 
 def _guess_encoding(file: Path) -> str:

@@ -35,6 +35,8 @@ class Rows:
         Group label of each row, or None.
     times
         Numbers in the order of the rows' times, or None.
+    columns
+        Every column of the table that the rows come from; empty when it had no names.
     """
 
     X: Any
@@ -42,6 +44,7 @@ class Rows:
     dropped: int = 0
     groups: NDArray[Any] | None = None
     times: NDArray[Any] | None = None
+    columns: tuple[str, ...] = ()
 
     def at(self, positions: NDArray[np.intp]) -> Rows:
         """Return the rows at *positions*, in that order."""

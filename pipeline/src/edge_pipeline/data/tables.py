@@ -25,6 +25,7 @@ __all__ = [
     "PARQUET",
     "as_frame",
     "infer_type",
+    "is_csv",
     "plain_columns",
     "read_arrays",
     "read_arrow_chunks",
@@ -65,6 +66,11 @@ def read_table(
     if file.suffix in (*PARQUET, *ARROW):
         return _read_arrow(file)
     return read_csv(file, layout, strings)
+
+
+def is_csv(file: Path) -> bool:
+    """Return whether *file* is read as CSV, by its name."""
+    return file.suffix not in (*PARQUET, *ARROW, ".npz")
 
 
 def read_arrays(file: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -299,7 +305,7 @@ def _refuse_numbers_as_text(words: pd.Series[Any]) -> None:
         example = next(word for word in words if mark in word)
         raise _ColumnTypeError(
             f"holds numbers with marks between thousands such as {example!r}; say "
-            f'thousands = "{mark}" in [data], or "string" in data.types'
+            f'thousands = "{mark}" in [reading], or "string" in data.types'
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from edge_runtime.bundle.reading import CellRule
 
 from edge_pipeline.data.profile import TableDescription, describe_source
 from edge_pipeline.data.recipe import FILE_NAME, read_recipe
@@ -155,10 +156,10 @@ def _recipe_text(
         "",
         "[data]",
         source_line,
-        *_layout_lines(source),
         *_target_lines(source, description),
         *_exclude_lines(description),
         "",
+        *_reading_lines(source),
         "[split]",
         "test_share = 0.25           # of the rows, which training does not see",
         "seed = 0                    # decides which rows, and everything drawn at random",
@@ -191,11 +192,12 @@ def _task_comment(description: TableDescription) -> str:
     return ""
 
 
-def _layout_lines(source: TableSource) -> list[str]:
+def _reading_lines(source: TableSource) -> list[str]:
+    """Return the table ``[reading]``; nothing where its defaults are right."""
     layout = source.layout
     if layout is None:
         return []
-    lines = []
+    lines: list[str] = []
     if layout.separator not in (None, ","):
         lines.append(f"separator = {_toml_string(str(layout.separator))}")
     if layout.decimal not in (None, "."):
@@ -206,7 +208,23 @@ def _layout_lines(source: TableSource) -> list[str]:
         lines.append(f"encoding = {_toml_string(layout.encoding)}")
     if layout.row_index:
         lines.append("row_index = true            # the first column only numbers the rows")
-    return lines
+    if layout.header is False:
+        names = ", ".join(map(_toml_string, layout.names))
+        lines.append("header = false              # the first line is a row; true if it is not")
+        lines.append(f"names = [{names}]")
+    if layout.missing:
+        lines.append(f"missing = [{', '.join(map(_toml_string, layout.missing))}]")
+    if layout.columns:
+        lines += ["", "[reading.columns]           # marks beside the numbers, which are removed"]
+        lines += [_rule_line(name, rule) for name, rule in layout.columns.items()]
+    comment = "# How the cells of the file become values; the device reads its files alike."
+    return [comment, "[reading]", *lines, ""] if lines else []
+
+
+def _rule_line(name: str, rule: CellRule) -> str:
+    keys = {"mark": rule.mark or None, "decimal": rule.decimal, "thousands": rule.thousands}
+    items = [f"{key} = {_toml_string(text)}" for key, text in keys.items() if text is not None]
+    return f"{_toml_string(name)} = {{ {', '.join(items)} }}"
 
 
 def _target_lines(source: TableSource, description: TableDescription) -> list[str]:

@@ -1,0 +1,39 @@
+"""Describe the table that a model was trained on, so that the device can read it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edge_runtime.bundle.reading import PLAIN, Reading
+from edge_runtime.bundle.schema import Schema
+
+__all__ = ["TrainingTable"]
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """How a training table was read, and the columns that it had.
+
+    Attributes
+    ----------
+    columns
+        Every column, the target and the excluded ones as well: the device ignores those that the
+        model does not read.
+    reading
+        How its text became values; None for a table that was no text.
+    """
+
+    columns: tuple[str, ...] = ()
+    reading: Reading | None = None
+
+    @property
+    def sealed_reading(self) -> Reading | None:
+        """The reading for the manifest: None where it is the default."""
+        return None if self.reading == PLAIN else self.reading
+
+    def known_to(self, schema: Schema) -> Schema:
+        """Return *schema* with the other columns of the table as ignored ones."""
+        if schema.kind != "table":
+            return schema
+        names = dict.fromkeys((*schema.ignored, *self.columns))
+        return replace(schema, ignored=tuple(n for n in names if n not in schema.names))
