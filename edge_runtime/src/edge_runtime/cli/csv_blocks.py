@@ -46,11 +46,7 @@ def block_parser(
     position_of = {name: i for i, name in enumerate(header)}
     positions = [position_of[column.name] for column in schema.columns]
     width = len(header)
-    has_only_numbers = (
-        len(schema.numeric) == len(schema.columns) == width
-        and separator.isascii()
-        and all(_is_plain(column, reading) for column in schema.columns)
-    )
+    has_only_numbers = width == len(schema.columns) and _has_only_numbers(schema, reading)
     table_bytes = _NUMBER_BYTES + separator.encode() + b"\r\n"
     missing = missing_cells(reading)
     is_in_order = positions == list(range(width))
@@ -101,6 +97,15 @@ def _parse_matrix(lines: list[str], width: int, separator: str) -> NDArray[Any] 
 
 def _are_exact(numbers: NDArray[Any]) -> bool:
     return bool(numbers.min() > -EXACT_INTEGERS and numbers.max() < EXACT_INTEGERS)
+
+
+def _has_only_numbers(schema: Schema, reading: Reading) -> bool:
+    """Return whether numpy's reader reads every column as the reading says."""
+    return (
+        len(schema.numeric) == len(schema.columns)
+        and reading.separator.isascii()
+        and all(_is_plain(column, reading) for column in schema.columns)
+    )
 
 
 def _is_plain(column: Column, reading: Reading) -> bool:

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,16 +88,7 @@ def _predict_stream(options: PredictOptions, model: Model) -> int:
         target = files.enter_context(open_target(options.target))
         # Opened last and so closed first: if a refusal cannot be written, no output appears.
         refusals = _RefusalReporter(options, files)
-        reader = files.enter_context(
-            open_rows(
-                options.source,
-                options.format,
-                options.reading.applied_to(model.manifest.reading, model.schema.names),
-                input_reader,
-                options.chunk_rows,
-                is_parallel=options.jobs > 1,
-            )
-        )
+        reader = files.enter_context(_open_rows(options, model, input_reader))
         predict_chunk = ChunkPredictor(input_reader, methods, reader)
         is_json = options.as_json or options.format == "jsonl"
         writer = (JsonWriter if is_json else CsvWriter)(model.manifest)
@@ -129,6 +120,19 @@ def _predict_stream(options: PredictOptions, model: Model) -> int:
                 "lost; name another file with -o"
             )
     return code
+
+
+def _open_rows(
+    options: PredictOptions, model: Model, input_reader: InputReader
+) -> AbstractContextManager[Any]:
+    return open_rows(
+        options.source,
+        options.format,
+        options.reading.applied_to(model.manifest.reading, model.schema.names),
+        input_reader,
+        options.chunk_rows,
+        is_parallel=options.jobs > 1,
+    )
 
 
 @contextmanager
