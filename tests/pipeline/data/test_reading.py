@@ -145,3 +145,17 @@ def test_older_recipes_say_the_reading_in_data(tmp_path: Path) -> None:
     )
     reading = read_recipe(tmp_path).reading
     assert (reading.separator, reading.encoding) == (";", "cp1252")
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [(["u"] * 60, "every row has the label 'u'"), ([i // 2 for i in range(500)], "250 labels")],
+)
+def test_init_refuses_labels_that_build_cannot_learn(
+    tmp_path: Path, labels: list[object], words: str
+) -> None:
+    table = pd.DataFrame({"a": np.sin(range(len(labels))), "y": labels})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DatasetError, match=words):
+        init(tmp_path / "t.csv", tmp_path / "m", target="y", task="classification")
+    assert not (tmp_path / "m").exists()

@@ -26,6 +26,9 @@ __all__ = ["ColumnDescription", "TableDescription", "describe_table"]
 MAX_LABELS = 10
 """A target with at most so many different integers holds labels."""
 
+MANY_LABELS, MIN_ROWS_PER_LABEL = 100, 5
+"""Above so many labels, each needs so many rows on average."""
+
 MAX_DISTINCT_SHARE = 0.5
 """A text column with a larger share of different values names rows, not categories."""
 
@@ -186,6 +189,7 @@ def describe_source(
             f"{source.name}: the target {text_targets[0]!r} holds no numbers, which task "
             "'regression' learns; leave the task out, or name another column"
         )
+    _check_labels(source.name, rows, targets, task)
     if targets:
         columns = _exclude_leaks(columns, rows, targets, task)
     description = TableDescription(
@@ -304,6 +308,24 @@ def _guess_task(source: TableSource, rows: pd.DataFrame, targets: tuple[str, ...
         is_label = type_name == "string" or (is_whole and has_few)
         contents.add("labels" if is_label else "numbers")
     return "classification" if contents == {"labels"} else "regression"
+
+
+def _check_labels(source: str, rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> None:
+    """Refuse labels that no classifier can learn, before a recipe is written."""
+    if task != "classification" or len(targets) != 1:
+        return
+    name, n_labels = targets[0], rows[targets[0]].nunique()
+    if n_labels == 1:
+        raise DatasetError(
+            f"{source}: every row has the label {rows[name].iloc[0]!r} in {name!r}; expected two "
+            'labels or more; name another column, or use task = "anomaly"'
+        )
+    if n_labels > MANY_LABELS and len(rows) < MIN_ROWS_PER_LABEL * n_labels:
+        raise DatasetError(
+            f"{source}: the target {name!r} has {n_labels} labels in {len(rows)} rows, too few "
+            'rows of each to learn; if it holds numbers, say task = "regression"; otherwise join '
+            "rare labels, or name another column"
+        )
 
 
 def _is_whole(column: pd.Series[Any]) -> bool:
