@@ -15,7 +15,6 @@ import time
 from dataclasses import replace
 from fcntl import ioctl
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import edge_pipeline
@@ -65,7 +64,7 @@ def test_a_build_ends_with_a_verdict_and_the_next_command(
     result = run("build", recipe_file, "-o", tmp_path / "m.onnx")
     lines = lines_of(result)
     assert list(lines)[-1] == "verdict"
-    assert lines["verdict"].startswith("OK: m.onnx predicts as scikit-learn does, and clearly")
+    assert lines["verdict"].startswith("OK: m.onnx predicts as scikit-learn does. Clearly")
     assert "accuracy 1.00 against 0." in lines["verdict"]
     assert "rows compared, every label equal" in lines["same as scikit-learn"]
     assert re.fullmatch(rf"{tmp_path}/m.onnx, [\d,]+ bytes", lines["file"])
@@ -91,24 +90,7 @@ def test_a_model_no_better_than_guessing_is_not_ok(noise_recipe: Path, tmp_path:
     result = run("build", noise_recipe, "-o", tmp_path / "m.onnx")
     assert result.exit_code == 0
     verdict_text = lines_of(result)["verdict"]
-    assert re.match(r"NOT OK: .*guessing: accuracy 0\.\d+ against 0\.\d+ for", verdict_text)
-
-
-def test_the_verdict_is_about_the_metric_of_the_search(
-    far_result: edge_pipeline.ExportResult,
-) -> None:
-    """Unbalanced classes: a model that seeks balanced accuracy may have less accuracy."""
-    scores = (
-        SimpleNamespace(name="accuracy", value=0.46, low=0.41, high=0.51, dummy=0.49),
-        SimpleNamespace(name="balanced_accuracy", value=0.51, low=0.4, high=0.6, dummy=0.2),
-    )
-    evaluation: Any = SimpleNamespace(scores=scores, source=None)
-    files = edge_pipeline.ReportFiles(Path("page"), Path("card"), evaluation)
-    search: Any = SimpleNamespace(scoring="balanced_accuracy")
-    unsearched = replace(far_result, report_files=files)
-    assert verdict.verdict_line(unsearched).startswith("NOT OK: ")
-    line = verdict.verdict_line(replace(unsearched, search=search))
-    assert "clearly better than guessing: balanced accuracy 0.51 against 0.20" in line
+    assert re.match(r"NOT OK: .*guessing: accuracy 0\.\d+ .*against 0\.\d+ for", verdict_text)
 
 
 @pytest.fixture

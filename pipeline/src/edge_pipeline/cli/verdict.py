@@ -14,17 +14,12 @@ from edge_pipeline.cli.command_group import is_verbose, write_log
 if TYPE_CHECKING:
     from edge_runtime.bundle.manifest import Manifest
 
-    from edge_pipeline.evaluation.report.measurements import Evaluation, Score
+    from edge_pipeline.evaluation.report.measurements import Evaluation
     from edge_pipeline.export_estimator import ExportResult
 
 __all__ = ["show_result", "verdict_line"]
 
 LOG_NAME = "last-build.log"
-
-_GUESSES = {
-    "classification": "always naming the commonest class",
-    "regression": "always predicting the mean",
-}
 
 
 def show_result(
@@ -88,48 +83,20 @@ def speed_lines(result: ExportResult) -> list[tuple[str, str]]:
 
 def verdict_line(result: ExportResult) -> str:
     """Judge the file: the same as scikit-learn, and how much better than guessing."""
+    from edge_pipeline.evaluation.report.verdict import judge  # not for --help
+
     agrees = f"OK: {result.path.name} predicts as scikit-learn does"
     evaluation = _evaluation(result)
     if evaluation is None or not evaluation.scores:
         return agrees
-    score = _main_score(result, evaluation)
-    if score.dummy is None:
-        return f"{agrees}; {_named(score)} {_number(score, score.value)}"
-    comparison = (
-        f"{_named(score)} {_number(score, score.value)} against "
-        f"{_number(score, score.dummy)} for {_GUESSES.get(result.task, 'guessing')}"
-    )
-    low = score.value if score.low is None else score.low
-    high = score.value if score.high is None else score.high
-    if low > score.dummy:
-        return f"{agrees}, and clearly better than guessing: {comparison}"
-    if high < score.dummy:
-        return f"NOT OK: {result.path.name} is worse than guessing: {comparison}"
-    rows = evaluation.source.rows_test if evaluation.source else 0
-    return f"NOT OK: {rows} test rows do not show that it is better than guessing: {comparison}"
+    verdict = judge(result.manifest, evaluation)
+    if verdict.tone in ("good", "neutral"):
+        return f"{agrees}. {verdict.sentence}"
+    return f"NOT OK: {result.path.name}. {verdict.sentence}"
 
 
 def _evaluation(result: ExportResult) -> Evaluation | None:
     return None if result.report_files is None else result.report_files.evaluation
-
-
-def _main_score(result: ExportResult, evaluation: Evaluation) -> Score:
-    """Return the metric by which the search chose, otherwise the first.
-
-    Where classes are unbalanced, a search that seeks balanced accuracy may well lose accuracy.
-    """
-    scoring = None if result.search is None else result.search.scoring
-    scores = evaluation.scores
-    return next((score for score in scores if score.name == scoring), scores[0])
-
-
-def _named(score: Score) -> str:
-    return score.name.removeprefix("neg_").replace("_", " ")
-
-
-def _number(score: Score, value: float) -> str:
-    # A negated loss has the unit of the target; other metrics are shares of 1.
-    return f"{-value:.3g}" if score.name.startswith("neg_") else f"{value:z.2f}"
 
 
 def _log_lines(result: ExportResult, details: Sequence[tuple[str, str]]) -> list[str]:

@@ -330,3 +330,18 @@ def test_an_export_without_test_rows_says_so(tmp_path: Path) -> None:
     text = Elements(page_of(result)).text
     assert "Not judged: there are no test rows with a known target." in text
     assert "pass X_test and y_test to export" in text
+
+
+def test_the_verdict_is_about_the_metric_of_the_search(
+    exported: edge_pipeline.ExportResult,
+) -> None:
+    """Unbalanced classes: a model that seeks balanced accuracy may have less accuracy."""
+    scores = (
+        Score(name="accuracy", value=0.46, low=0.41, high=0.51, dummy=0.49),
+        Score(name="balanced_accuracy", value=0.51, low=0.4, high=0.6, dummy=0.2),
+    )
+    assert judge(exported.manifest, Evaluation(sha256="", scores=scores)).tone == "unsure"
+    searched = Evaluation(sha256="", scores=scores, tried_of="balanced_accuracy")
+    verdict = judge(exported.manifest, searched)
+    assert verdict.tone == "good"
+    assert verdict.sentence.startswith("Clearly better than guessing: balanced accuracy 0.510")

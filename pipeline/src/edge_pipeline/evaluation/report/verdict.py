@@ -50,11 +50,11 @@ class Verdict(NamedTuple):
 
 
 def judge(manifest: Manifest, evaluation: Evaluation) -> Verdict:
-    """Judge the model by its first metric, and name its weakest class, target or group."""
+    """Judge the model by its main metric, and name its weakest class, target or group."""
     remarks = tuple(_remarks(evaluation))
     if not evaluation.scores:
         return Verdict("neutral", _unknown(manifest, evaluation), remarks)
-    score = evaluation.scores[0]
+    score = _main_score(evaluation)
     name, value = metric_name(score.name), shown_score(score)
     if score.dummy is None:
         sentence = f"{name} {value}{_interval(score)}; no baseline is known."
@@ -71,6 +71,15 @@ def judge(manifest: Manifest, evaluation: Evaluation) -> Verdict:
     if high < score.dummy:
         return Verdict("bad", f"Worse than guessing: {comparison}.", remarks)
     return Verdict("unsure", f"Not shown to be better than guessing: {comparison}.", remarks)
+
+
+def _main_score(evaluation: Evaluation) -> Score:
+    """Return the metric by which the search chose, otherwise the first.
+
+    Where classes are unbalanced, a search that seeks balanced accuracy may well lose accuracy.
+    """
+    scores = evaluation.scores
+    return next((score for score in scores if score.name == evaluation.tried_of), scores[0])
 
 
 def metric_name(name: str) -> str:
