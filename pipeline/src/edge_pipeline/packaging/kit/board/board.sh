@@ -219,9 +219,7 @@ activate() {
     old=$(target_of "$home/current")
     mkdir -p "$home/releases"
     make_release
-    report=$(try_model) || {
-        refuse_release "$release" "$report" 'the model' "$(current_state)"
-    }
+    report=$(try_model) || refuse_release "$release" "$report" 'the model' "$(current_state)"
     [ -n "$machine" ] || printf '%s\n' "$report"
     [ -z "$unit" ] || mv "$unit" "$home/edge-$name.service"
     if [ "$old" = "$id" ]; then
@@ -271,9 +269,7 @@ rollback() {
     id=$(target_of "$home/current/previous")
     [ -n "$id" ] || stop "no version before $old is kept; deploy one"
     release=$home/releases/$id
-    report=$(try_model) || {
-        refuse_release "$release" "$report" 'the version before' 'nothing was switched'
-    }
+    report=$(try_model) || refuse_release "$release" "$report" 'the version before' 'nothing was switched'
     point "../$old" "$release/previous"
     switch_to "$id"
     say "$name: back to $id; rollback again returns to $old"
