@@ -22,6 +22,7 @@ from edge_runtime.vectorizers.specification import Derived, Norm, Placing, Readi
 
 from edge_pipeline.conversion.column_frame import Frame, ImputedColumn, frame_of, matrix_of
 from edge_pipeline.conversion.converter_marks import expected_dtypes, on_any_dtype, on_frame
+from edge_pipeline.conversion.example_rows import ExampleRows
 from edge_pipeline.conversion.frame_names import FrameNames, identity
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.builder import Graph
@@ -112,6 +113,7 @@ class Context:
         is_table = schema.kind == "table"
         places = {**self._numeric, **self._non_numeric} if is_table else {}
         self.names = FrameNames({place: column.name for place, column in places.items()})
+        self._examples = ExampleRows(sample)
         self.boolean_columns = frozenset(
             place for place, column in self._numeric.items() if column.type == "bool"
         )
@@ -143,6 +145,7 @@ class Context:
             if method == "transform":
                 self.names.record_output(output, estimator)
                 output = with_zeros(output, estimator, X)
+                self._examples.record_output(output, estimator, X, self.names.of(X))
             return output
 
         return self.cached(estimator, method, X, convert)
@@ -259,6 +262,15 @@ class Context:
         columns = frame_of(imputed).columns[: source.width]
         for (tensor, i), column, fill in zip(columns, source.columns, fill_values, strict=True):
             self._imputed[tensor.name, i] = ImputedColumn(*column, marker, fill)
+
+    def example_rows(self, X: Tensor | Frame) -> Any | None:
+        """Return rows of the training sample as *X* has them; None where they are unknown."""
+        return self._examples.of(X, self.names.of(X))
+
+    def known_categories(self, tensor: Tensor, position: int) -> Sequence[str]:
+        """Return the texts that a column of the input had in training; none for other columns."""
+        column = self._non_numeric.get((tensor.name, position))
+        return [] if column is None else list(column.categories or ())
 
     def marker_matches(self, marker: Any, X: Frame) -> list[bool]:
         """Whether *marker* is the missing value of each column.

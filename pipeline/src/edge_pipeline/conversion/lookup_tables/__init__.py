@@ -1,0 +1,1 @@
+"""Convert a transformer by running it on known values, and storing its outputs as tables."""
