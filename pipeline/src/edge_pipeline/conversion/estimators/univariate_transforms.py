@@ -18,7 +18,7 @@ from edge_pipeline.conversion.graph.searchsorted import searchsorted
 from edge_pipeline.conversion.graph.tensor import Tensor, comparison
 from edge_pipeline.conversion.input_restrictions import restrict_range
 
-__all__ = ["CONVERTERS", "normal_quantile"]
+__all__ = ["CONVERTERS", "normal_quantile", "yeo_johnson"]
 
 
 def _quantiles(_: Context, model: Any, X: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def normal_quantile(p: Tensor) -> Tensor:
     return ops.where(central, q * ratio[0], ops.sign(q) * ratio[1])
 
 
-def _yeo_johnson(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
+def yeo_johnson(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
     """scipy.stats.yeojohnson: ((x + 1)**l - 1) / l, mirrored with 2 - l below zero."""
     eps = np.finfo(np.float64).eps
     positive = X >= 0.0
@@ -144,7 +144,7 @@ def _box_cox(X: Tensor, lambdas: NDArray[Any]) -> Tensor:
 
 
 _POWERS: Mapping[str, Callable[[Tensor, NDArray[Any]], Tensor]] = {
-    "yeo-johnson": _yeo_johnson,
+    "yeo-johnson": yeo_johnson,
     "box-cox": _box_cox,
 }
 

@@ -15,9 +15,11 @@ from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES
+from edge_pipeline.conversion.tracing.branches import Branches
 from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufunc
 from edge_pipeline.conversion.tracing.indexing import indexed
 from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
+from edge_pipeline.conversion.tracing.row_conditions import row_condition
 
 __all__ = ["ROWS", "TracedArray", "Tracer", "cast"]
 
@@ -49,6 +51,7 @@ class Tracer:
     ) -> None:
         self.rows = rows
         self.vector = vector
+        self.branches = Branches()
         self._make_frame = make_frame
 
     def frame(self, columns: dict[Any, Any]) -> Any:
@@ -127,6 +130,11 @@ class TracedArray:
         if any(getattr(kind, "is_traced_frame", False) for kind in types):
             return NotImplemented
         unwrap = self._tracer.unwrap
+        if func in (np.any, np.all) and args and args[0] is self:
+            axis = args[1] if len(args) > 1 else kwargs.get("axis")
+            condition = row_condition(self._tracer, func, self._tensor, axis)
+            if condition is not None:
+                return condition
         if func is np.piecewise:
             args = (*args[:2], [self._over_tensors(value) for value in args[2]])
         result = trace_function(func, unwrap(args), unwrap(kwargs))
@@ -169,10 +177,10 @@ class TracedArray:
         return (self[i] for i in range(size))
 
     def __bool__(self) -> bool:
-        raise TypeError(
-            "an if, and, or, not, min() or max() that looks at values: they are not known before "
-            "the graph runs; use np.where, np.minimum, np.maximum, & and |"
-        )
+        x = self._tensor
+        if x.is_string:
+            raise TypeError("the truth of a text has no form in a graph; compare it with ''")
+        return self._tracer.branches.decide(x if x.dtype == np.bool_ else ~(x == 0))
 
     def __float__(self) -> float:
         raise TypeError(
@@ -273,6 +281,8 @@ def cast(x: Tensor, dtype: Any) -> Tensor:
         target = np.dtype(object)
     if target == x.dtype:
         return x
+    if target.kind == "O" and dtype in (object, "O", "object"):
+        return x  # the same numbers, held as Python objects
     if target not in ONNX_TYPES or x.is_string or target.kind == "O":
         raise TypeError(f"astype({dtype!r}) of {x.dtype} has no form in a graph")
     if target == np.bool_:

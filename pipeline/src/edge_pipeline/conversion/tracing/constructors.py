@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import special as sp
+from scipy import stats
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from edge_pipeline.conversion.column_frame import frame_of
+from edge_pipeline.conversion.estimators.univariate_transforms import yeo_johnson
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer, cast
@@ -47,6 +49,8 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
         (validate_data, partial(_validated, tracer)),
         (check_is_fitted, _nothing),
         (sp.softmax, _softmax),
+        (stats.boxcox, _box_cox),
+        (stats.yeojohnson, _yeo_johnson),
     ]  # fmt: skip
 
 
@@ -210,3 +214,16 @@ def _softmax(x: Any, axis: Any = None) -> Any:
         return sp.softmax(x, axis=axis)
     exponentials = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return exponentials / np.sum(exponentials, axis=axis, keepdims=True)
+
+
+def _box_cox(x: Any, lmbda: Any = None, *args: Any, **kwargs: Any) -> Any:
+    if not _is_traced(x) or lmbda is None:
+        return stats.boxcox(x, lmbda, *args, **kwargs)
+    return sp.boxcox(x, lmbda)
+
+
+def _yeo_johnson(x: Any, lmbda: Any = None) -> Any:
+    if not _is_traced(x) or lmbda is None:
+        return stats.yeojohnson(x, lmbda)
+    power = np.array([float(lmbda)])
+    return x._wrap(yeo_johnson(ops.expand_dims(x.to_tensor(), 1), power)[:, 0])

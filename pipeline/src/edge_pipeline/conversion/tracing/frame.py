@@ -98,6 +98,8 @@ class TracedFrame(ColumnMethods):
 
     def _aligned(self, value: Any) -> Any:
         """Return the values of a pandas Series in the order of the columns; others as they are."""
+        if isinstance(value, dict):
+            value = pd.Series(value)
         if not isinstance(value, pd.Series):
             return value
         if set(value.index) != set(self._names):
@@ -219,6 +221,11 @@ class TracedFrame(ColumnMethods):
         return 2
 
     @property
+    def empty(self) -> bool:
+        """Return whether there are no columns; there is always a row."""
+        return not self._names
+
+    @property
     def index(self) -> Any:
         """Return a stand-in for the row labels, which a graph does not have."""
         return ROW_LABELS
@@ -300,9 +307,28 @@ class TracedFrame(ColumnMethods):
             self._tracer, {name: func(column, **kwargs) for name, column in self.items()}
         )
 
+    def agg(self, func: Any, axis: Any = 0) -> Any:
+        """Reduce each row by functions with a name in pandas: ``agg(["sum", "mean"], axis=1)``."""
+        if axis not in (1, "columns"):
+            raise TypeError("agg over the rows changes the batch; only axis=1 is traced")
+        names = func if isinstance(func, list | tuple) else [func]
+        columns = {}
+        for name in names:
+            label = name if isinstance(name, str) else name.__name__
+            if label not in _REDUCTIONS:
+                raise TypeError(f"agg by {label!r} has no form in a graph")
+            columns[label] = getattr(self, label)(axis=1)
+        if isinstance(func, list | tuple):
+            return TracedFrame.of(self._tracer, columns)
+        return columns[label]
+
+    aggregate = agg
+
     def map(self, func: Callable[..., Any], **_: Any) -> TracedFrame:
-        """Call *func* with each column: it works value by value."""
-        return self.apply(func)  # type: ignore[no-any-return]
+        """Call *func* with each value."""
+        return TracedFrame.of(
+            self._tracer, {name: column.apply(func) for name, column in self.items()}
+        )  # type: ignore[no-any-return]
 
     applymap = map
 
@@ -331,6 +357,8 @@ def _reduction(name: str) -> Callable[..., Any]:
             array = array.astype(float)
         extra = {"ddof": ddof} if name in ("std", "var") else {}
         at = {"columns": 1, "index": 0, None: 0}.get(axis, axis)
+        if at == 0 and name in ("any", "all"):
+            return _REDUCTIONS[name](array)  # the condition of an if
         return TracedSeries(self._tracer, _REDUCTIONS[name](array, axis=at, **extra).to_tensor())
 
     method.__doc__ = f"Compute pandas' {name} over the columns of each row."

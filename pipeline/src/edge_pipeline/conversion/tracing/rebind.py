@@ -177,6 +177,8 @@ class Rebinding:
         if not _can_subclass(original):
             self._remember(original, original)
             return original
+        if not _has_users_bases_first(original):
+            return self._class_of_mixed_bases(original)
         bases = [
             self._library_base(base) if is_library(base.__module__) else self(base)
             for base in original.__bases__
@@ -191,6 +193,43 @@ class Rebinding:
             if rebound is not value:
                 setattr(copy, name, rebound)
         return copy
+
+    def _class_of_mixed_bases(self, original: Any) -> Any:
+        """Return a subclass of a class whose bases alternate between the user's and a library's.
+
+        Copies of the bases would change their order.  Instead, each base of the user's becomes a
+        class without bases: ``super()`` finds them in the original order.
+        """
+        users_bases = [base for base in original.__mro__[1:] if not is_library(base.__module__)]
+        mixins = {base: type(base.__name__, (), {}) for base in users_bases if base is not object}
+        copy = type(original)(original.__name__, (*mixins.values(), original), {})
+        if type(original) is ABCMeta:
+            copy.__abstractmethods__ = original.__abstractmethods__
+        self._remember(original, copy)  # before the methods, which may refer to the class
+        earlier = {id(base): self._copies.get(id(base)) for base in mixins}
+        for base, mixin in mixins.items():
+            self._remember(base, mixin)
+        for base, target in ((original, copy), *mixins.items()):
+            self._set_methods(original, base, target)
+        for base in mixins:  # alone, a base has another copy
+            self._copies.pop(id(base))
+            if earlier[id(base)] is not None:
+                self._copies[id(base)] = earlier[id(base)]
+        return copy
+
+    def _set_methods(self, original: Any, base: type, target: Any) -> None:
+        """Copy the methods of *base*, but those that a library's class before it hides."""
+        order = original.__mro__
+        hidden = {
+            name for other in order[: order.index(base)] if is_library(other.__module__)
+            for name in vars(other)
+        }  # fmt: skip
+        for name, value in vars(base).items():
+            is_method = callable(value) or isinstance(value, property | staticmethod | classmethod)
+            if is_method and name not in hidden and name != "__weakref__":
+                rebound = self(value)
+                if rebound is not value or base is not original:
+                    setattr(target, name, rebound)
 
     def _library_base(self, base: type) -> type | None:
         """Return a class with the methods that a subclass inherits from a library, if replaced."""
@@ -248,19 +287,21 @@ def _can_subclass(original: Any) -> bool:
     """Return whether *original* is a class of the user's, and a subclass of it has no side effects.
 
     ``__del__`` would free what the original holds, and ``__init_subclass__`` could register the
-    subclass.  Exceptions and tuples would no longer be caught or compared as themselves.  Behind a
-    base class of a library, the bases of the user's would change their order.
+    subclass.  Exceptions and tuples would no longer be caught or compared as themselves.
     """
     if type(original) not in (type, ABCMeta) or hasattr(original, "__del__"):
         return False
     bases = original.__mro__[:-1]  # without object
-    from_library = [is_library(base.__module__) for base in bases]
-    if from_library[0] or from_library != sorted(from_library):
+    if is_library(original.__module__) or any(base.__module__ == "builtins" for base in bases):
         return False
-    users_bases = bases[: from_library.count(False)]
-    return not any("__init_subclass__" in vars(base) for base in users_bases) and not any(
-        base.__module__ == "builtins" for base in bases
-    )
+    users_bases = [base for base in bases if not is_library(base.__module__)]
+    return not any("__init_subclass__" in vars(base) for base in users_bases)
+
+
+def _has_users_bases_first(original: Any) -> bool:
+    """Return whether every base of the user's comes before every base of a library."""
+    from_library = [is_library(base.__module__) for base in original.__mro__[:-1]]
+    return from_library == sorted(from_library)
 
 
 def _global_names(code: CodeType) -> Iterator[str]:

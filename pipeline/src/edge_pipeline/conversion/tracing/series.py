@@ -10,6 +10,7 @@ from edge_runtime.bundle.schema import MISSING_STRING
 
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.text_ops import stop_where
 from edge_pipeline.conversion.tracing.array import TracedArray
 from edge_pipeline.conversion.tracing.text import TextMethods
 from edge_pipeline.conversion.tracing.text_element import apply_to_texts
@@ -108,8 +109,30 @@ class TracedSeries(TracedArray):
     def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Call *func* with the whole column: it works value by value."""
         if self._tensor.is_string:
-            return apply_to_texts(func, self, *args, **kwargs)
-        return func(self, *args, **kwargs)
+            return self._each(lambda: apply_to_texts(func, self, *args, **kwargs))
+        return self._each(lambda: func(self, *args, **kwargs))
+
+    def _each(self, run: Any) -> Any:
+        """Trace a function of one value; each of its branches is a path."""
+        result = self._tracer.branches.explore(
+            lambda: self._column_of(run()),
+            lambda condition, yes, no: _either(condition, yes, no),
+            lambda condition, x: x if x is None else stop_where(condition, x),
+        )
+        return self._wrap(ops.full_rows(self._tracer.rows, np.nan) if result is None else result)
+
+    def _column_of(self, value: Any) -> Tensor | None:
+        """Return what a function of one value returned, as a column; None if it is missing."""
+        tensor = self._tracer.unwrap(value)
+        if isinstance(tensor, Tensor):
+            return tensor
+        if tensor is None or (isinstance(tensor, float) and np.isnan(tensor)):
+            return None
+        if isinstance(tensor, str):
+            tensor = np.array(tensor, dtype=object)
+        elif not isinstance(tensor, bool | int | float | np.generic):
+            raise TypeError(f"a function of one value returned a {type(value).__name__}")
+        return ops.full_rows(self._tracer.rows, tensor)
 
     def where(self, cond: Any, other: Any = np.nan) -> Any:
         """Replace values by *other* where the condition is false."""
@@ -159,6 +182,17 @@ class TracedSeries(TracedArray):
         if name.startswith("_"):
             raise AttributeError(name)
         raise AttributeError(f"pandas.Series.{name} has no form in a graph")
+
+
+def _either(condition: Tensor, yes: Tensor | None, no: Tensor | None) -> Tensor | None:
+    """Return *yes* where the condition holds, else *no*; None is a missing value."""
+    some = no if yes is None else yes
+    if some is None:
+        return None
+    missing = MISSING_STRING if some.is_string else np.nan
+    if yes is not None and no is not None and yes.is_string != no.is_string:
+        raise TypeError("a function of one value returns texts in some rows, numbers in others")
+    return ops.where(condition, missing if yes is None else yes, missing if no is None else no)
 
 
 # Set from outside: in the class, it would hide the type str.

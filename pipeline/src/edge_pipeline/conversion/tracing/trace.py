@@ -19,7 +19,9 @@ import numpy as np
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context
+from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.graph.text_ops import stop_where
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer
 from edge_pipeline.conversion.tracing.constructors import replacements
 from edge_pipeline.conversion.tracing.fitted_estimators import FittedEstimators
@@ -61,9 +63,13 @@ def trace(
     tracer = _tracer(context, X)
     try:
         rebind = rebinding(context, tracer)
-        argument = _symbolic_input(context, tracer, X, names)
-        result = rebind(function)(argument, **rebind(dict(kwargs)))
-        return _result(context, tracer, result)
+        traced = rebind(function)
+
+        def run() -> Tensor | Frame:
+            argument = _symbolic_input(context, tracer, X, names)
+            return _result(context, tracer, traced(argument, **rebind(dict(kwargs))))
+
+        return tracer.branches.explore(run, partial(_chosen, context), partial(_stopped, context))
     except Exception as error:  # a user's function raises whatever it raises
         name = getattr(function, "__name__", None) or repr(function)
         raise context.refuse(
@@ -84,9 +90,12 @@ def trace_method(
     tracer = _tracer(context, X)
     try:
         rebind = rebinding(context, tracer)
-        argument = _symbolic_input(context, tracer, X, names)
-        result = getattr(rebind.instance(estimator), method)(argument)
-        return _result(context, tracer, result)
+        traced = getattr(rebind.instance(estimator), method)
+
+        def run() -> Tensor | Frame:
+            return _result(context, tracer, traced(_symbolic_input(context, tracer, X, names)))
+
+        return tracer.branches.explore(run, partial(_chosen, context), partial(_stopped, context))
     except Exception as error:  # a user's method raises whatever it raises
         line = _source_line(error, getattr(type(estimator), method))
         raise context.refuse(f"{method}: {error}{line}; {_REMEDY}") from error
@@ -136,6 +145,46 @@ def _symbolic_input(context: Context, tracer: Tracer, X: Tensor | Frame, names: 
     tensor = tensor.astype(dtype) if dtype == np.bool_ else tensor
     array_type = TracedSeries if is_vector else TracedArray
     return array_type(tracer, tensor, is_integer=dtype.kind == "i")
+
+
+def _chosen(
+    context: Context, condition: Tensor, yes: Tensor | Frame, no: Tensor | Frame
+) -> Tensor | Frame:
+    """Return the result of the branch that each row takes."""
+    if isinstance(yes, Tensor) and isinstance(no, Tensor):
+        if yes.ndim != no.ndim or yes.is_string != no.is_string:
+            raise TypeError("the branches of an if return different shapes or kinds")
+        return ops.where(ops.expand_dims(condition, 1) if yes.ndim == 2 else condition, yes, no)
+    first, second = frame_of(yes), frame_of(no)
+    names = context.names.of(yes)
+    if names != context.names.of(no) or first.width != second.width:
+        raise TypeError("the branches of an if return different columns")
+    parts = []
+    for a, b in zip(first.columns, second.columns, strict=True):
+        x, y = Frame((a,)).matrix(), Frame((b,)).matrix()
+        if x.is_string != y.is_string:
+            raise TypeError("the branches of an if return text and numbers in one column")
+        is_same = a[0] is b[0] and a[1] == b[1]
+        parts.append(a if is_same else (ops.where(ops.expand_dims(condition, 1), x, y), 0))
+    result = Frame(tuple(parts))
+    if names is not None:
+        context.names.record(result, names)
+    return result
+
+
+def _stopped(context: Context, condition: Tensor, result: Tensor | Frame) -> Tensor | Frame:
+    """Return *result*; the graph stops with an error in the rows where *condition* holds."""
+    names = context.names.of(result)
+    if isinstance(result, Tensor):
+        over = ops.expand_dims(condition, 1) if result.ndim == 2 else condition
+        stopped: Tensor | Frame = stop_where(over, result)
+    else:
+        over = ops.expand_dims(condition, 1)
+        stopped = Frame(tuple((stop_where(over, Frame((column,)).matrix()), 0)
+                              for column in result.columns))  # fmt: skip
+    if names is not None:
+        context.names.record(stopped, names)
+    return stopped
 
 
 def _result(context: Context, tracer: Tracer, result: Any) -> Tensor | Frame:
