@@ -14,7 +14,7 @@ from edge_pipeline.conversion.context import Context, Converter, MethodOutput, M
 from edge_pipeline.conversion.estimators.dummy import constant_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 
-__all__ = ["CONVERTERS"]
+__all__ = ["CONVERTERS", "PIPELINE_METHODS"]
 
 
 def _pipeline(method: str) -> Converter:
@@ -97,11 +97,13 @@ def _weighted(context: Context, union: Any, name: str, part: Tensor | Frame) -> 
     return context.matrix(part) * float(weight)
 
 
+PIPELINE_METHODS: Methods = {
+    **{method: _pipeline(method) for method in METHODS},
+    "inverse_transform": _inverse_pipeline,
+}
+
 CONVERTERS: dict[type, Methods] = {
-    Pipeline: {
-        **{method: _pipeline(method) for method in METHODS},
-        "inverse_transform": _inverse_pipeline,
-    },
+    Pipeline: PIPELINE_METHODS,
     ColumnTransformer: {"transform": _column_transformer},
     FeatureUnion: {"transform": _feature_union},
 }
