@@ -96,10 +96,14 @@ class ExampleRows:
         rows = self.of(X, names)
         if rows is None:
             return None
+        if getattr(transformer, "__single_column_transformer__", False):  # skrub's mark
+            rows = rows.iloc[:, 0]
         try:
             output = transformer.transform(rows)
         except Exception:  # a user's own step may raise anything
             return None
+        if isinstance(output, pd.Series):
+            return output.to_frame()
         if hasattr(output, "columns") and hasattr(output, "iloc"):
             return pd.DataFrame(output)
         output = dense(output)

@@ -14,7 +14,11 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.input_restrictions import restrict_values
-from edge_pipeline.conversion.lookup_tables.learn_columns import LearntColumn, learn_columns
+from edge_pipeline.conversion.lookup_tables.learn_columns import (
+    LearntColumn,
+    NotALookUpError,
+    learn_columns,
+)
 
 __all__ = ["as_lookups"]
 
@@ -28,6 +32,8 @@ def as_lookups(context: Context, transformer: Any, X: Tensor | Frame) -> Tensor 
         An output depends on more than the value of one column, or has no finite table.
     """
     example, frame = context.example_rows(X), frame_of(X)
+    if example is None:
+        raise NotALookUpError("no rows of the sample are known at this place")
     categories = [context.known_categories(*column) for column in frame.columns]
     learnt = learn_columns(transformer, example, categories)
     for position, values in learnt.allowed.items():

@@ -52,6 +52,13 @@ class LearntColumn:
     is_identity: bool
     is_text: bool
 
+    def output_of(self, value: Any) -> Any:
+        """Return the output for one input value; None is a missing value, on both sides."""
+        key = value if value is None or isinstance(value, str) else float(value)
+        if key in self.exceptions:
+            return self.exceptions[key]
+        return key if self.is_identity else self.default
+
 
 @dataclass(frozen=True)
 class LearntTransform:
@@ -120,10 +127,38 @@ def learn_columns(
     cells = _cells(output, len(rows))
     _check_row_by_row(run, rows, cells)
     learnt = [_learn_column(cells[i], columns, picks, i) for i in range(len(cells))]
+    _check_on_real_rows(run, table, learnt)
     names = tuple(output.columns) if isinstance(output, pd.DataFrame) else None
     used = {column.source for column in learnt}
     allowed = {i: c.known for i, c in enumerate(columns) if c.is_closed and i in used}
     return LearntTransform(tuple(learnt), names, allowed)
+
+
+def _check_on_real_rows(
+    run: Callable[[pd.DataFrame], Any], table: pd.DataFrame, learnt: Sequence[LearntColumn]
+) -> None:
+    """Refuse tables that differ from the transformer on real rows, or on their shuffled columns."""
+    generator = np.random.default_rng(2)
+    for shuffled in (False, True, True):
+        parts = [table.iloc[:, i] for i in range(table.shape[1])]
+        if shuffled:
+            parts = [
+                part.iloc[generator.permutation(len(part))].reset_index(drop=True) for part in parts
+            ]
+        rows = pd.concat(parts, axis=1).set_axis(table.columns, axis=1)
+        try:
+            cells = _cells(run(rows), len(rows))
+        except Exception:  # the transformer may raise anything, and did so in training
+            continue
+        for position, (column, output) in enumerate(zip(learnt, cells, strict=True)):
+            source = rows.iloc[:, column.source]
+            present = source.astype(object).where(source.notna(), None)
+            expected = [column.output_of(value) for value in present]
+            dtype = object if column.is_text else np.float64
+            values = np.array(expected, dtype=dtype)
+            both_missing = pd.isna(values) & pd.isna(output)
+            if not (both_missing | (values == output)).all():
+                raise NotALookUpError(f"output column {position} depends on several columns")
 
 
 def _accepts(run: Callable[[pd.DataFrame], Any], rows: pd.DataFrame) -> bool:

@@ -189,7 +189,8 @@ class TracedArray:
 
     __int__ = __index__ = __complex__ = __float__
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        raise TypeError("a look-up of a value in a dict or set: use series.map(dict), .isin(values)")
 
     def __repr__(self) -> str:
         return f"<traced array of {self._tensor.dtype}, shape {self._tensor.shape}>"

@@ -299,12 +299,16 @@ class TracedFrame(ColumnMethods):
         """Call *func* with the frame."""
         return func(self, *args, **kwargs)
 
-    def apply(self, func: Callable[..., Any], axis: Any = 0, **kwargs: Any) -> Any:
+    def apply(
+        self, func: Callable[..., Any], axis: Any = 0, *, args: Any = (), **kwargs: Any
+    ) -> Any:
         """Call *func* with each column; for axis=1 with the frame, which stands for each row."""
         if axis in (1, "columns"):
-            return func(self, **kwargs)
+            return TracedSeries(self._tracer, self._tracer.rows).each(
+                lambda: func(self, *args, **kwargs)
+            )
         return TracedFrame.of(
-            self._tracer, {name: func(column, **kwargs) for name, column in self.items()}
+            self._tracer, {name: func(column, *args, **kwargs) for name, column in self.items()}
         )
 
     def agg(self, func: Any, axis: Any = 0) -> Any:

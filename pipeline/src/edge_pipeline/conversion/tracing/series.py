@@ -109,10 +109,10 @@ class TracedSeries(TracedArray):
     def apply(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         """Call *func* with the whole column: it works value by value."""
         if self._tensor.is_string:
-            return self._each(lambda: apply_to_texts(func, self, *args, **kwargs))
-        return self._each(lambda: func(self, *args, **kwargs))
+            return self.each(lambda: apply_to_texts(func, self, *args, **kwargs))
+        return self.each(lambda: func(self, *args, **kwargs))
 
-    def _each(self, run: Any) -> Any:
+    def each(self, run: Any) -> Any:
         """Trace a function of one value; each of its branches is a path."""
         result = self._tracer.branches.explore(
             lambda: self._column_of(run()),

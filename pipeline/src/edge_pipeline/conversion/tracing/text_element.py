@@ -60,7 +60,8 @@ class TextElement:
     def __gt__(self, other: Any) -> Any:
         return self._series > _as_series(other)
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        raise TypeError("a look-up of a text in a dict or set: use series.map(dict), .isin(values)")
 
     def __contains__(self, text: str) -> bool:
         raise TypeError(
