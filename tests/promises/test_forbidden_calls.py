@@ -12,6 +12,7 @@ SOURCES = sorted(
     for folder in ("edge_runtime/src", "pipeline/src")
     for path in (ROOT / folder).rglob("*.py")
 )
+PICKLE_LOADER = ROOT / "pipeline/src/edge_pipeline/data/estimator_file.py"
 FORBIDDEN_MODULES = {
     "pickle",
     "_pickle",
@@ -63,7 +64,13 @@ def test_there_is_source_to_scan() -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_can_turn_bytes_into_code(path: Path) -> None:
-    assert list(offences(path.read_text(encoding="utf-8"))) == []
+    """One place loads a pickle, after the switch ``--i-trust-this-pickle``."""
+    source = path.read_text(encoding="utf-8")
+    if path == PICKLE_LOADER:
+        assert source.count("from joblib import load\n") == 1
+        assert "if not trust_pickle:\n        raise TrainingError(" in source
+        source = source.replace("from joblib import load\n", "\n")
+    assert list(offences(source)) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from edge_pipeline.argument_order import recipe_path
 from edge_pipeline.arguments import check_writable
 from edge_pipeline.convert_and_verify import StageTimer
 from edge_pipeline.data.dataset import Dataset, load_dataset
-from edge_pipeline.data.estimator_function import estimator_and_sample
+from edge_pipeline.data.estimator_function import estimator_and_sample, is_estimator_file
 from edge_pipeline.data.recipe import Recipe, read_recipe
 from edge_pipeline.evaluation.report.measurements import sidecar_of
 from edge_pipeline.export_estimator import ExportResult, export
@@ -125,6 +126,8 @@ def export_function(
     probe_seconds: float = 60.0,
     watcher: ProgressListener = SILENT,
     signing_key: SigningKey | Path | str | None = None,
+    trusted_types: Sequence[str] = (),
+    trust_pickle: bool = False,
 ) -> ExportResult:
     """Call a function that returns a fitted estimator, and export that estimator.
 
@@ -133,7 +136,7 @@ def export_function(
     reference
         ``module:function``, the module in the current folder or installed, or
         ``folder/file.py:function``.  It returns a fitted estimator, or a tuple
-        ``(estimator, X)`` with a sample of the training input.
+        ``(estimator, X)`` with a sample of the training input.  Or a file: ``model.skops``.
     output
         File to write; ``dist/NAME.onnx`` by default.  Its folder is created.
     table
@@ -145,6 +148,10 @@ def export_function(
         As :func:`~edge_pipeline.export_estimator.export`.
     signing_key
         As :func:`build`.
+    trusted_types
+        Types that a ``.skops`` file may construct, beside those that skops trusts.
+    trust_pickle
+        Whether to load a ``.pkl`` or ``.joblib`` file of your own.  Loading it can run any code.
 
     Raises
     ------
@@ -158,11 +165,14 @@ def export_function(
         A file cannot be read or written.
     """
     key = None if signing_key is None else as_signing_key(signing_key)
-    name = name or reference.rpartition(":")[2]
+    is_file = is_estimator_file(reference)
+    name = name or (Path(reference).stem if is_file else reference.rpartition(":")[2])
     path = _output_path(output, name)
     timer = StageTimer(watcher.stage)
     with timer.stage("train"):
-        estimator, X = estimator_and_sample(reference, table)
+        estimator, X, notes = estimator_and_sample(
+            reference, table, trusted_types=trusted_types, trust_pickle=trust_pickle
+        )
     result = export(
         estimator,
         X,
@@ -173,7 +183,11 @@ def export_function(
         signing_key=key,
         on_stage=watcher.stage,
     )
-    return replace(result, seconds={**timer.seconds, **result.seconds})
+    return replace(
+        result,
+        seconds={**timer.seconds, **result.seconds},
+        notes=(*notes, *result.notes),
+    )
 
 
 def limits_of(recipe: Recipe) -> dict[str, float]:

@@ -17,6 +17,7 @@ def task_of(estimator: Any) -> str:
         ("clustering", is_clusterer),
         ("anomaly", is_outlier_detector),
     ):
-        if is_kind(estimator):
+        # A class without scikit-learn's tags, such as MAPIE's, is of no kind.
+        if hasattr(estimator, "__sklearn_tags__") and is_kind(estimator):
             return task
     return "transform" if hasattr(estimator, "transform") else "prediction"

@@ -10,6 +10,7 @@ import edge_pipeline
 from edge_pipeline.cli import display
 from edge_pipeline.cli.keys import key_option, read_key
 from edge_pipeline.cli.verdict import show_result
+from edge_pipeline.data.estimator_function import is_estimator_file
 
 __all__ = ["export_command"]
 
@@ -17,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   edge-pipeline export train.py:fitted --data wine.csv
   edge-pipeline export mypackage.wine:fitted_with_sample -o wine.onnx
+  edge-pipeline export wine.skops --data wine.csv --trust mypackage.wine.Clipper
 """
 
 
@@ -49,6 +51,19 @@ Examples:
     show_default=True,
     help="Seconds that scikit-learn may take for the rows that are compared.",
 )
+@click.option(
+    "--trust",
+    "trusted_types",
+    multiple=True,
+    metavar="TYPE",
+    help="Type that a .skops file may construct, by its full name; repeat for several.",
+)
+@click.option(
+    "--i-trust-this-pickle",
+    "trust_pickle",
+    is_flag=True,
+    help="Load a .pkl or .joblib file of your own; it can run any code.",
+)
 @key_option()
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
@@ -59,19 +74,22 @@ def export_command(
     name: str | None,
     tolerance: float,
     probe_seconds: float,
+    trusted_types: tuple[str, ...],
+    trust_pickle: bool,
     key: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Call FUNCTION, and write the fitted estimator that it returns as one sealed file.
 
-    FUNCTION is file.py:function or module:function; it takes no arguments and returns a fitted
+    FUNCTION may also be a file that holds the estimator: model.skops.  Else it is
+    file.py:function or module:function, which takes no arguments and returns a fitted
     estimator, or a tuple of the estimator and a sample of its training input.  Columns of the
     table that the estimator was not fitted on are ignored.
     """
-    if ":" not in function:
+    if ":" not in function and not is_estimator_file(function):
         raise click.UsageError(
-            f"FUNCTION is {function!r}; expected file.py:function or module:function"
+            f"FUNCTION is {function!r}; expected file.py:function, module:function or model.skops"
         )
     signing_key = None if key is None else read_key(key)
     with display.Progress(quiet=quiet) as progress:
@@ -84,6 +102,8 @@ def export_command(
             probe_seconds=probe_seconds,
             watcher=progress,
             signing_key=signing_key,
+            trusted_types=trusted_types,
+            trust_pickle=trust_pickle,
         )
     if as_json:
         display.show_notes(result.notes)

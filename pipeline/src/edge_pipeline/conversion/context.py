@@ -270,7 +270,7 @@ class Context:
     def known_categories(self, tensor: Tensor, position: int) -> Sequence[str]:
         """Return the texts that a column of the input had in training; none for other columns."""
         column = self._non_numeric.get((tensor.name, position))
-        return [] if column is None else list(column.categories or ())
+        return [str(text) for text in (column.categories or ())] if column else []
 
     def marker_matches(self, marker: Any, X: Frame) -> list[bool]:
         """Whether *marker* is the missing value of each column.

@@ -44,7 +44,10 @@ class ExampleRows:
             return
         columns = [rows.iloc[:, i] if isinstance(rows, pd.DataFrame) else pd.Series(rows[:, i])
                    for i in range(rows.shape[1])]  # fmt: skip
-        for block, positions in ((NUMBERS, sample.schema.numeric), (STRINGS, sample.schema.textual)):
+        for block, positions in (
+            (NUMBERS, sample.schema.numeric),
+            (STRINGS, sample.schema.textual),
+        ):
             for i, position in enumerate(positions):
                 self._columns[block, i] = columns[position].reset_index(drop=True)
 

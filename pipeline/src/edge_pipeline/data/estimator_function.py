@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_pipeline.data.estimator_file import ESTIMATOR_SUFFIXES, load_estimator
 from edge_pipeline.data.imports import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError, TrainingError
 
-__all__ = ["estimator_and_sample"]
+__all__ = ["estimator_and_sample", "is_estimator_file"]
 
 
-def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any, Any]:
-    """Call the function *reference*; return a fitted estimator and a sample of its input.
+def estimator_and_sample(
+    reference: str,
+    table: Path | str | None,
+    *,
+    trusted_types: Sequence[str] = (),
+    trust_pickle: bool = False,
+) -> tuple[Any, Any, tuple[str, ...]]:
+    """Call the function, or load the file, *reference*.
+
+    Returns a fitted estimator, a sample of its input, and notes about the file.
 
     Raises
     ------
     TrainingError, DatasetError, OSError
         As :func:`export_function`.
     """
-    result = _call(reference)
+    notes: tuple[str, ...] = ()
+    if is_estimator_file(reference):
+        result, notes = load_estimator(
+            Path(reference), trusted_types=trusted_types, trust_pickle=trust_pickle
+        )
+    else:
+        result = _call(reference)
     is_pair = isinstance(result, tuple) and len(result) == 2
     estimator, X = result if is_pair else (result, None)
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
@@ -35,7 +51,12 @@ def estimator_and_sample(reference: str, table: Path | str | None) -> tuple[Any,
             f"{reference} returned no sample of the training input; return (estimator, X), "
             "or name a table"
         )
-    return estimator, X
+    return estimator, X, notes
+
+
+def is_estimator_file(reference: str) -> bool:
+    """Return whether *reference* is the name of a file that holds an estimator."""
+    return Path(reference).suffix in ESTIMATOR_SUFFIXES
 
 
 def _call(reference: str) -> Any:

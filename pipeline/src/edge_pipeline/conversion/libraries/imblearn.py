@@ -34,7 +34,5 @@ def _pipeline(convert: Converter) -> Converter:
 
 
 CONVERTERS: dict[type, Methods] = {
-    Pipeline: {
-        method: _pipeline(convert) for method, convert in compose.PIPELINE_METHODS.items()
-    }
+    Pipeline: {method: _pipeline(convert) for method, convert in compose.PIPELINE_METHODS.items()}
 }

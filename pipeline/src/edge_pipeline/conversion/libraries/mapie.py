@@ -27,8 +27,10 @@ def _predict(context: Context, model: Any, X: Tensor | Frame) -> MethodOutput:
     if getattr(model, "_predict_params", None):
         raise context.refuse("predict_params are passed to the estimator's predict; leave them out")
     fitted = inner.estimator_
-    if getattr(model, "_mapie_regressor", None) is None or not len(np.shape(fitted.k_)) == 2 or (
-        len(fitted.estimators_) < 2
+    if (
+        getattr(model, "_mapie_regressor", None) is None
+        or np.ndim(fitted.k_) != 2
+        or (len(fitted.estimators_) < 2)
     ):
         return context.call(fitted.single_estimator_, "predict", X, at="estimator_")
     parts = [

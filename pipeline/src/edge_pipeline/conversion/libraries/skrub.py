@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from edge_runtime.bundle.schema import MISSING_STRING
 from skrub import Cleaner, DropCols, SelectCols, StringEncoder, TableVectorizer, ToFloat
 from skrub._apply_to_cols import ApplyToCols
 from skrub._apply_to_each_col import ApplyToEachCol
@@ -28,7 +29,6 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.text_ops import matches
 from edge_pipeline.conversion.lookup_tables.convert_lookups import as_lookups
 from edge_pipeline.conversion.lookup_tables.learn_columns import NotALookUpError
-from edge_runtime.bundle.schema import MISSING_STRING
 
 __all__ = ["CONVERTERS"]
 
@@ -43,7 +43,7 @@ def _inner_pipeline(context: Context, vectorizer: Any, X: Tensor | Frame) -> Met
 
 @on_any_dtype
 def _checked_input(context: Context, step: Any, X: Tensor | Frame) -> Frame:
-    return _named(context, frame_of(X), step.feature_names_out_)
+    return _with_names(context, frame_of(X), step.feature_names_out_)
 
 
 @on_any_dtype
@@ -54,9 +54,10 @@ def _wrapped(context: Context, step: Any, X: Tensor | Frame) -> MethodOutput:
 @on_any_dtype
 def _each_column(context: Context, step: Any, X: Tensor | Frame) -> Frame:
     """Apply to each column its own transformer."""
-    frame, columns = frame_of(X), []
+    frame = frame_of(X)
+    columns: list[tuple[Tensor, int]] = []
     for position, name in enumerate(step.all_inputs_):
-        column = _named(context, frame.select([position]), [name])
+        column = _with_names(context, frame.select([position]), [name])
         transformer = step.transformers_.get(name)
         if transformer is None or step.keep_original:
             columns += column.columns
@@ -66,22 +67,24 @@ def _each_column(context: Context, step: Any, X: Tensor | Frame) -> Frame:
                 transformer = _AsTable(transformer)
             output = context.transform(transformer, column, at=f"transformers_[{name!r}]")
             columns += frame_of(output).columns
-    return _named(context, Frame(tuple(columns)), step.all_outputs_)
+    return _with_names(context, Frame(tuple(columns)), step.all_outputs_)
 
 
 @on_any_dtype
 def _sub_frame(context: Context, step: Any, X: Tensor | Frame) -> Frame:
     """Apply one transformer to some columns."""
     frame, names = frame_of(X), list(step.all_inputs_)
-    kept = names if step.keep_original else [name for name in names if name not in step._columns]
-    columns = list(frame.select([names.index(name) for name in kept]).columns)
+    passed_names = (
+        names if step.keep_original else [name for name in names if name not in step._columns]
+    )
+    columns = list(frame.select([names.index(name) for name in passed_names]).columns)
     if step._columns:
         part = frame.select([names.index(name) for name in step._columns])
         output = context.transform(
-            step.transformer_, _named(context, part, step._columns), at="transformer_"
+            step.transformer_, _with_names(context, part, step._columns), at="transformer_"
         )
         columns += frame_of(output).columns
-    return _named(context, Frame(tuple(columns)), step.all_outputs_)
+    return _with_names(context, Frame(tuple(columns)), step.all_outputs_)
 
 
 def _selected(attribute: str) -> Converter:
@@ -92,12 +95,12 @@ def _selected(attribute: str) -> Converter:
             raise context.refuse("the names of its columns are unknown here")
         selected = list(getattr(step, attribute))
         frame = frame_of(X).select([names.index(name) for name in selected])
-        return _named(context, frame, selected)
+        return _with_names(context, frame, selected)
 
     return convert
 
 
-def _named(context: Context, frame: Frame, names: Any) -> Frame:
+def _with_names(context: Context, frame: Frame, names: Any) -> Frame:
     context.names.record(frame, names)
     return frame
 

@@ -35,12 +35,12 @@ def as_lookups(context: Context, transformer: Any, X: Tensor | Frame) -> Tensor 
     if example is None:
         raise NotALookUpError("no rows of the sample are known at this place")
     categories = [context.known_categories(*column) for column in frame.columns]
-    learnt = learn_columns(transformer, example, categories)
-    for position, values in learnt.allowed.items():
+    lookups = learn_columns(transformer, example, categories)
+    for position, values in lookups.allowed.items():
         restrict_values(context, frame.select([position]), [values])
-    output = _write(frame, learnt.columns)
-    if learnt.names is not None:
-        context.names.record(output, learnt.names)
+    output = _write(frame, lookups.columns)
+    if lookups.names is not None:
+        context.names.record(output, lookups.names)
     return output
 
 

@@ -103,7 +103,7 @@ def learn_columns(
         column_values(table.iloc[:, i], categories[i], texts, numbers)
         for i in range(table.shape[1])
     ]
-    if any(len(column.known) > MAX_KNOWN for column in columns):
+    if any(len(column.candidates) > MAX_KNOWN for column in columns):
         raise NotALookUpError("a column has too many different values for a table")
 
     def run(rows: pd.DataFrame) -> Any:
@@ -114,7 +114,7 @@ def learn_columns(
     rows, picks = make_rows(table, columns)
     if not _accepts(run, rows):
         try:
-            accepted_values(table, columns, lambda tried: _accepts(run, tried))
+            accepted_values(table, columns, lambda rows: _accepts(run, rows))
         except ValueError as error:
             raise NotALookUpError(str(error)) from error
         if any(not column.values for column in columns):
@@ -123,19 +123,21 @@ def learn_columns(
     try:
         output = run(rows)
     except Exception as error:  # the transformer may raise anything
-        raise NotALookUpError(f"it refuses rows whose columns vary independently: {error}") from error
+        raise NotALookUpError(
+            f"it refuses rows whose columns vary independently: {error}"
+        ) from error
     cells = _cells(output, len(rows))
     _check_row_by_row(run, rows, cells)
-    learnt = [_learn_column(cells[i], columns, picks, i) for i in range(len(cells))]
-    _check_on_real_rows(run, table, learnt)
+    lookups = [_learn_column(cells[i], columns, picks, i) for i in range(len(cells))]
+    _check_on_real_rows(run, table, lookups)
     names = tuple(output.columns) if isinstance(output, pd.DataFrame) else None
-    used = {column.source for column in learnt}
-    allowed = {i: c.known for i, c in enumerate(columns) if c.is_closed and i in used}
-    return LearntTransform(tuple(learnt), names, allowed)
+    sources = {column.source for column in lookups}
+    allowed = {i: c.candidates for i, c in enumerate(columns) if c.is_closed and i in sources}
+    return LearntTransform(tuple(lookups), names, allowed)
 
 
 def _check_on_real_rows(
-    run: Callable[[pd.DataFrame], Any], table: pd.DataFrame, learnt: Sequence[LearntColumn]
+    run: Callable[[pd.DataFrame], Any], table: pd.DataFrame, lookups: Sequence[LearntColumn]
 ) -> None:
     """Refuse tables that differ from the transformer on real rows, or on their shuffled columns."""
     generator = np.random.default_rng(2)
@@ -150,7 +152,7 @@ def _check_on_real_rows(
             cells = _cells(run(rows), len(rows))
         except Exception:  # the transformer may raise anything, and did so in training
             continue
-        for position, (column, output) in enumerate(zip(learnt, cells, strict=True)):
+        for position, (column, output) in enumerate(zip(lookups, cells, strict=True)):
             source = rows.iloc[:, column.source]
             present = source.astype(object).where(source.notna(), None)
             expected = [column.output_of(value) for value in present]
@@ -185,7 +187,7 @@ def _cells(output: Any, n_rows: int) -> list[NDArray[Any]]:
 
 def _values(column: pd.Series) -> NDArray[Any]:
     missing = column.isna().to_numpy()
-    values = column.astype(object).to_numpy(copy=True)
+    values: NDArray[Any] = column.astype(object).to_numpy(copy=True)
     present = values[~missing]
     if all(isinstance(value, str) for value in present) and len(present):
         values[missing] = None
@@ -205,10 +207,10 @@ def _check_row_by_row(
         again = _cells(run(rows.iloc[order].reset_index(drop=True)), len(order))
     except Exception as error:  # the transformer may raise anything
         raise NotALookUpError(f"it refuses a part of the rows that it accepts: {error}") from error
-    same = len(again) == len(cells) and all(
+    is_row_by_row = len(again) == len(cells) and all(
         _equal(part, cells[i][order]).all() for i, part in enumerate(again)
     )
-    if not same:
+    if not is_row_by_row:
         raise NotALookUpError("its output for a row depends on the other rows of the batch")
 
 
@@ -229,9 +231,9 @@ def _learn_column(
         table = _table_of(output, picks[:, source], len(columns[source].values))
         if table is None:
             continue
-        learnt = _reduced(table, columns[source], source, output.dtype == object)
-        if learnt is not None:
-            return learnt
+        lookup = _reduced(table, columns[source], source, output.dtype == object)
+        if lookup is not None:
+            return lookup
         reason = f"output column {position} has another value for every value of its input"
     raise NotALookUpError(reason)
 
@@ -249,7 +251,7 @@ def _reduced(
 ) -> LearntColumn | None:
     """Split *table* into a default and the values that differ from it."""
     values = column.values
-    n_known = len(column.known)
+    n_known = len(column.candidates)
     n_present = n_known + len(column.unseen)
     as_input = np.array(
         [None if v is None and is_text else np.nan if v is None else v for v in values],

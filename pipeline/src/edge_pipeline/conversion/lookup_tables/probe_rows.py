@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class ColumnValues:
         Whether the column holds texts.
     """
 
-    known: list[Any]
+    candidates: list[Any]
     unseen: list[Any]
     missing: bool
     is_text: bool
@@ -55,7 +56,7 @@ class ColumnValues:
     @property
     def values(self) -> list[Any]:
         """All values; the missing one, None, is the last."""
-        return [*self.known, *self.unseen, *([None] if self.missing else [])]
+        return [*self.candidates, *self.unseen, *([None] if self.missing else [])]
 
 
 def column_values(
@@ -74,41 +75,43 @@ def column_values(
     """
     present = column[column.notna()].drop_duplicates().tolist()
     if all(isinstance(value, str) for value in present) and (present or _is_text(column.dtype)):
-        known = list(dict.fromkeys([*present, *categories, *texts, *_LOOKS_MISSING]))
-        return ColumnValues(known, _unseen_texts(known), True, True)
+        candidates = list(dict.fromkeys([*present, *categories, *texts, *_LOOKS_MISSING]))
+        return ColumnValues(candidates, _unseen_texts(candidates), True, True)
     dtype = column.dtype
-    known = list(dict.fromkeys(float(value) for value in [*present, *numbers]))
+    candidates = list(dict.fromkeys(float(value) for value in [*present, *numbers]))
     if pd.api.types.is_bool_dtype(dtype):
         return ColumnValues([0.0, 1.0], [], True, False)
     is_integer = pd.api.types.is_integer_dtype(dtype)
     if is_integer:
-        known = [value for value in known if value == np.trunc(value)]
-    return ColumnValues(known, _unseen_numbers(known, is_integer), True, False)
+        candidates = [value for value in candidates if value == np.trunc(value)]
+    return ColumnValues(candidates, _unseen_numbers(candidates, is_integer), True, False)
 
 
 def _is_text(dtype: Any) -> bool:
-    return bool(dtype == object or isinstance(dtype, pd.StringDtype | pd.CategoricalDtype))
+    return pd.api.types.is_object_dtype(dtype) or isinstance(
+        dtype, pd.StringDtype | pd.CategoricalDtype
+    )
 
 
-def _unseen_texts(known: list[str]) -> list[str]:
+def _unseen_texts(texts: list[str]) -> list[str]:
     """Vary the known texts: a rule about parts of a text shows by one of them."""
-    words = known[:12]
+    words = texts[:12]
     separators = sorted({c for text in words for c in text if not c.isalnum()})[:4]
     candidates = ["\u1e9eunseen", "zz9", "0", "-1", "Zürich"]
     for word in words:
         candidates += [word.upper(), word.lower(), word.title(), f" {word}", f"{word} ", word[:-1],
                        f"{word}s", word[::-1]]  # fmt: skip
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         candidates += [first + second, *(f"{first}{s}{second}" for s in separators)]
-    listed = set(known)
+    listed = set(texts)
     distinct = [text for text in dict.fromkeys(candidates) if text not in listed]
     step = max(1, len(distinct) // MAX_UNSEEN)
     return distinct[::step][:MAX_UNSEEN]
 
 
-def _unseen_numbers(known: list[float], is_integer: bool) -> list[float]:
+def _unseen_numbers(numbers: list[float], is_integer: bool) -> list[float]:
     """Return numbers between, beside and far from the known ones."""
-    ordered = np.unique(np.asarray(known or [0.0], dtype=np.float64))
+    ordered = np.unique(np.asarray(numbers or [0.0], dtype=np.float64))
     between = (ordered[1:] + ordered[:-1]) / 2
     step = max(1, len(between) // (MAX_UNSEEN // 2))
     span = float(ordered[-1] - ordered[0]) or 1.0
@@ -116,7 +119,7 @@ def _unseen_numbers(known: list[float], is_integer: bool) -> list[float]:
     candidates = [*between[::step].tolist(), *beside, ordered[-1] + 1000.0]
     if is_integer:
         candidates = [float(np.floor(value)) for value in candidates]
-    listed = set(known)
+    listed = set(numbers)
     return [value for value in dict.fromkeys(candidates) if value not in listed][:MAX_UNSEEN]
 
 
@@ -137,7 +140,7 @@ def make_rows(
 
 
 def _in_dtype(values: list[Any], example: pd.Series) -> pd.Series:
-    """Make a column of *values* in the dtype of *example*, or the dtype that a user's would have."""
+    """Make a column of *values* in the dtype of *example*, or what a user's would have."""
     dtype = example.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         present = [value for value in dict.fromkeys(values) if value is not None]
@@ -151,7 +154,7 @@ def _in_dtype(values: list[Any], example: pd.Series) -> pd.Series:
         return pd.Series(values, dtype=np.float64 if None in values else dtype)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
         return pd.Series(values, dtype=np.float64)
-    if dtype == object:
+    if pd.api.types.is_object_dtype(dtype):
         missing = example[example.isna()]
         marker = missing.iloc[0] if len(missing) else np.nan
         return pd.Series([marker if v is None else v for v in values], dtype=object)
@@ -187,5 +190,5 @@ def accepted_values(
         column.missing = column.missing and accepts_values(position, [None])
         n_unseen = len(column.unseen)
         column.unseen = accepted(position, column.unseen)
-        column.known = accepted(position, column.known)
+        column.candidates = accepted(position, column.candidates)
         column.is_closed = bool(n_unseen) and not column.unseen

@@ -131,8 +131,7 @@ class TracedArray:
             return NotImplemented
         unwrap = self._tracer.unwrap
         if func in (np.any, np.all) and args and args[0] is self:
-            axis = args[1] if len(args) > 1 else kwargs.get("axis")
-            condition = row_condition(self._tracer, func, self._tensor, axis)
+            condition = row_condition(self._tracer, func, self._tensor, *args[1:], **kwargs)
             if condition is not None:
                 return condition
         if func is np.piecewise:
@@ -190,7 +189,9 @@ class TracedArray:
     __int__ = __index__ = __complex__ = __float__
 
     def __hash__(self) -> int:
-        raise TypeError("a look-up of a value in a dict or set: use series.map(dict), .isin(values)")
+        raise TypeError(
+            "a look-up of a value in a dict or set: use series.map(dict), .isin(values)"
+        )
 
     def __repr__(self) -> str:
         return f"<traced array of {self._tensor.dtype}, shape {self._tensor.shape}>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.rebind import is_library

@@ -315,16 +315,10 @@ class TracedFrame(ColumnMethods):
         """Reduce each row by functions with a name in pandas: ``agg(["sum", "mean"], axis=1)``."""
         if axis not in (1, "columns"):
             raise TypeError("agg over the rows changes the batch; only axis=1 is traced")
-        names = func if isinstance(func, list | tuple) else [func]
-        columns = {}
-        for name in names:
-            label = name if isinstance(name, str) else name.__name__
-            if label not in _REDUCTIONS:
-                raise TypeError(f"agg by {label!r} has no form in a graph")
-            columns[label] = getattr(self, label)(axis=1)
-        if isinstance(func, list | tuple):
-            return TracedFrame.of(self._tracer, columns)
-        return columns[label]
+        if not isinstance(func, list | tuple):
+            return getattr(self, getattr(func, "__name__", func))(axis=1)
+        labels = [getattr(name, "__name__", name) for name in func]
+        return TracedFrame.of(self._tracer, {name: self.agg(name, axis=1) for name in labels})
 
     aggregate = agg
 
@@ -332,7 +326,7 @@ class TracedFrame(ColumnMethods):
         """Call *func* with each value."""
         return TracedFrame.of(
             self._tracer, {name: column.apply(func) for name, column in self.items()}
-        )  # type: ignore[no-any-return]
+        )
 
     applymap = map
 

@@ -213,16 +213,17 @@ class Rebinding:
             self._set_methods(original, base, target)
         for base in mixins:  # alone, a base has another copy
             self._copies.pop(id(base))
-            if earlier[id(base)] is not None:
-                self._copies[id(base)] = earlier[id(base)]
+            before = earlier[id(base)]
+            if before is not None:
+                self._copies[id(base)] = before
         return copy
 
     def _set_methods(self, original: Any, base: type, target: Any) -> None:
         """Copy the methods of *base*, but those that a library's class before it hides."""
         order = original.__mro__
         hidden = {
-            name for other in order[: order.index(base)] if is_library(other.__module__)
-            for name in vars(other)
+            name for before in order[: order.index(base)] if is_library(before.__module__)
+            for name in vars(before)
         }  # fmt: skip
         for name, value in vars(base).items():
             is_method = callable(value) or isinstance(value, property | staticmethod | classmethod)

@@ -1,4 +1,4 @@
-"""Trace ``any()`` and ``all()`` over all rows: the condition of a check such as ``if bad.any()``."""
+"""Trace ``any()`` and ``all()`` over all rows, as conditions of checks: ``if bad.any()``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def _condition_of(value: Any) -> Any:
     return value._condition if type(value) is RowCondition else value
 
 
-def row_condition(tracer: Any, function: Any, values: Tensor, axis: Any) -> RowCondition | None:
+def row_condition(
+    tracer: Any, function: Any, values: Tensor, axis: Any = None, **_: Any
+) -> RowCondition | None:
     """Return ``function(values)``, where it is any or all over the rows; else None."""
     over_rows = axis is None or axis == 0
     if function not in (np.any, np.all) or not over_rows or values.shape[:1] != (None,):

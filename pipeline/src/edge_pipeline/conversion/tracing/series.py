@@ -114,11 +114,14 @@ class TracedSeries(TracedArray):
 
     def each(self, run: Any) -> Any:
         """Trace a function of one value; each of its branches is a path."""
-        result = self._tracer.branches.explore(
-            lambda: self._column_of(run()),
-            lambda condition, yes, no: _either(condition, yes, no),
-            lambda condition, x: x if x is None else stop_where(condition, x),
-        )
+
+        def column() -> Tensor | None:
+            return self._column_of(run())
+
+        def stop(condition: Tensor, x: Tensor | None) -> Tensor | None:
+            return None if x is None else stop_where(condition, x)
+
+        result = self._tracer.branches.explore(column, _either, stop)
         return self._wrap(ops.full_rows(self._tracer.rows, np.nan) if result is None else result)
 
     def _column_of(self, value: Any) -> Tensor | None:

@@ -69,7 +69,10 @@ def trace(
             argument = _symbolic_input(context, tracer, X, names)
             return _result(context, tracer, traced(argument, **rebind(dict(kwargs))))
 
-        return tracer.branches.explore(run, partial(_chosen, context), partial(_stopped, context))
+        output: Tensor | Frame = tracer.branches.explore(
+            run, partial(_chosen, context), partial(_stopped, context)
+        )
+        return output
     except Exception as error:  # a user's function raises whatever it raises
         name = getattr(function, "__name__", None) or repr(function)
         raise context.refuse(
@@ -95,7 +98,10 @@ def trace_method(
         def run() -> Tensor | Frame:
             return _result(context, tracer, traced(_symbolic_input(context, tracer, X, names)))
 
-        return tracer.branches.explore(run, partial(_chosen, context), partial(_stopped, context))
+        output: Tensor | Frame = tracer.branches.explore(
+            run, partial(_chosen, context), partial(_stopped, context)
+        )
+        return output
     except Exception as error:  # a user's method raises whatever it raises
         line = _source_line(error, getattr(type(estimator), method))
         raise context.refuse(f"{method}: {error}{line}; {_REMEDY}") from error
