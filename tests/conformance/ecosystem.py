@@ -135,11 +135,13 @@ def _category_encoders() -> list[Any]:
 
     table = pd.concat([NUMBERS[["a"]], HOLES[["city", "size"]]], axis=1)
     tags = X[["a"]].assign(tags=np.random.default_rng(2).choice(["x|y", "x", "y|z"], len(X)))
-    found = []
+    entries = []
     for name in category_encoders.__all__:
         kind = getattr(category_encoders, name)
-        found.append((kind(cols=["tags"]), tags) if name == "MultiHotEncoder" else (kind(), table))
-    return found
+        entries.append(
+            (kind(cols=["tags"]), tags) if name == "MultiHotEncoder" else (kind(), table)
+        )
+    return entries
 
 
 def _feature_engine() -> list[Any]:
@@ -185,18 +187,18 @@ def _feature_engine() -> list[Any]:
     tables = {imputation: HOLES, encoding: X, preprocessing: X}
     modules = (imputation, encoding, discretisation, transformation, outliers, creation, selection,
                preprocessing, scaling, wrappers, text)  # fmt: skip
-    found: list[Any] = []
+    entries: list[Any] = []
     for module in modules:
         for name in getattr(module, "__all__", ["TextFeatures"]):
             kind = getattr(module, name)
             if name in own_table:
-                found.append(own_table[name])
+                entries.append(own_table[name])
             elif name in need_model:
-                found.append((kind(model, cv=2), NUMBERS))
+                entries.append((kind(model, cv=2), NUMBERS))
             elif name not in left_out:
                 options = _options(name)
-                found.append((kind(**options), tables.get(module, NUMBERS)))
-    return found
+                entries.append((kind(**options), tables.get(module, NUMBERS)))
+    return entries
 
 
 def _options(name: str) -> dict[str, Any]:

@@ -83,9 +83,9 @@ def export_command(
     """Call FUNCTION, and write the fitted estimator that it returns as one sealed file.
 
     FUNCTION may also be a file that holds the estimator: model.skops.  Else it is
-    file.py:function or module:function, which takes no arguments and returns a fitted
-    estimator, or a tuple of the estimator and a sample of its training input.  Columns of the
-    table that the estimator was not fitted on are ignored.
+    file.py:function or module:function, which takes no arguments.  It returns a fitted estimator,
+    or a tuple of the estimator and a sample of its training input.  Columns of the table that the
+    estimator was not fitted on are ignored.
     """
     if ":" not in function and not is_estimator_file(function):
         raise click.UsageError(

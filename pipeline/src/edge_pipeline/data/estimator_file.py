@@ -99,8 +99,8 @@ def _with_version_notes(path: Path, load: Callable[[], Any]) -> tuple[Any, tuple
         if isinstance(warning.message, InconsistentVersionWarning)
     }
     notes = tuple(
-        f"{path} was written with scikit-learn {written}, and {installed} is installed: the "
+        f"{path} was written with scikit-learn {original}, and {installed} is installed: the "
         "predictions may differ from those in training; fit again, or install the former"
-        for written, installed in sorted(versions)
+        for original, installed in sorted(versions)
     )
     return estimator, notes

@@ -70,7 +70,7 @@ def trace(
             return _result(context, tracer, traced(argument, **rebind(dict(kwargs))))
 
         output: Tensor | Frame = tracer.branches.explore(
-            run, partial(_chosen, context), partial(_stopped, context)
+            run, partial(_choice, context), partial(_stopped, context)
         )
         return output
     except Exception as error:  # a user's function raises whatever it raises
@@ -99,7 +99,7 @@ def trace_method(
             return _result(context, tracer, traced(_symbolic_input(context, tracer, X, names)))
 
         output: Tensor | Frame = tracer.branches.explore(
-            run, partial(_chosen, context), partial(_stopped, context)
+            run, partial(_choice, context), partial(_stopped, context)
         )
         return output
     except Exception as error:  # a user's method raises whatever it raises
@@ -153,7 +153,7 @@ def _symbolic_input(context: Context, tracer: Tracer, X: Tensor | Frame, names: 
     return array_type(tracer, tensor, is_integer=dtype.kind == "i")
 
 
-def _chosen(
+def _choice(
     context: Context, condition: Tensor, yes: Tensor | Frame, no: Tensor | Frame
 ) -> Tensor | Frame:
     """Return the result of the branch that each row takes."""
