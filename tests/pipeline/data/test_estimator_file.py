@@ -42,9 +42,7 @@ def test_types_that_are_not_trusted_are_listed(tmp_path: Path, table: Path) -> N
     skops.io.dump(model, path)
     unknown = skops.io.get_untrusted_types(file=path)
     assert "conformance.own_classes.BlendRegressor" in unknown
-    with pytest.raises(
-        edge_pipeline.TrainingError, match="--trust conformance.own_classes.BlendRegressor"
-    ):
+    with pytest.raises(edge_pipeline.TrainingError, match=r"--trust .*BlendRegressor"):
         edge_pipeline.export_function(str(path), tmp_path / "m.onnx", table=table)
     edge_pipeline.export_function(
         str(path), tmp_path / "m.onnx", table=table, trusted_types=unknown
