@@ -1,4 +1,4 @@
-"""What people type first works, or the error says what to type."""
+"""Test the calls that people type first: they work, or the error says what to type."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ANSWERS = [f"{answer:g}" for answer in models.mixed_answer(ROWS)]
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> Any:
+def bundle_with(tmp_path: Path) -> Any:
     """Seal the mixed model with a reading and ignored columns; give the file's path."""
 
     def seal(reading: Reading | None = None, *ignored: str) -> Path:
@@ -63,37 +63,37 @@ GERMAN_TEXT = (
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("chunk", [1, 100])
 def test_a_german_file_needs_no_switch(
-    run: Run, sealed: Any, tmp_path: Path, jobs: int, chunk: int
+    run: Run, bundle_with: Any, tmp_path: Path, jobs: int, chunk: int
 ) -> None:
     """cp1252, semicolons, decimal commas, marks, markers, and the training table's target."""
     file = tmp_path / "rows.csv"
     file.write_bytes(GERMAN_TEXT.encode("cp1252"))
     options = ("--jobs", jobs, "--chunk", chunk)
-    code, out, err = run("predict", sealed(GERMAN, "target"), file, *options)
+    code, out, err = run("predict", bundle_with(GERMAN, "target"), file, *options)
     assert (code, predictions(out)) == (1, ANSWERS[:2])
     assert "line 4: column 'street'" in err  # of a column that is never missing
 
 
-def test_switches_override_the_reading(run: Run, sealed: Any) -> None:
+def test_switches_override_the_reading(run: Run, bundle_with: Any) -> None:
     text = "height|city|children|smoker|street\n1.75|Örebro|2|True|a\n1,234.5|Paris|0|False|b\n"
     options = ("--separator", "|", "--decimal", ".", "--thousands", ",", "--encoding", "utf-8")
-    code, out, err = run("predict", sealed(GERMAN), *options, stdin=text.encode())
+    code, out, err = run("predict", bundle_with(GERMAN), *options, stdin=text.encode())
     assert (code, predictions(out), err) == (0, ANSWERS[:2], "")
 
 
-def test_another_mark_is_refused_row_by_row(run: Run, sealed: Any) -> None:
+def test_another_mark_is_refused_row_by_row(run: Run, bundle_with: Any) -> None:
     text = GERMAN_TEXT.replace("1,75 EUR", "1,75 USD").encode("cp1252")
-    code, out, err = run("predict", sealed(GERMAN, "target"), stdin=text)
+    code, out, err = run("predict", bundle_with(GERMAN, "target"), stdin=text)
     assert (code, predictions(out)) == (1, ANSWERS[1:2])
     assert "found the text '1,75 USD'" in err
 
 
 def test_columns_of_the_training_table_are_ignored_and_others_refused(
-    run: Run, sealed: Any
+    run: Run, bundle_with: Any
 ) -> None:
     text = b"y,height,city,children,smoker,street\nu,1.75,Oslo,2,True,a\n"
-    assert run("predict", sealed(None, "y"), stdin=text)[0] == 0
-    code, _, err = run("predict", sealed(None, "z"), stdin=text)
+    assert run("predict", bundle_with(None, "y"), stdin=text)[0] == 0
+    code, _, err = run("predict", bundle_with(None, "z"), stdin=text)
     assert code == 1
     assert "does not know 'y'" in err
 
@@ -112,14 +112,14 @@ HEADERLESS = Reading(names=("id", *(c.name for c in models.MIXED), "y"))
     ids=["the training table", "only the features", "with a header"],
 )
 def test_a_model_of_a_file_without_header_reads_such_files(
-    run: Run, sealed: Any, text: str
+    run: Run, bundle_with: Any, text: str
 ) -> None:
-    code, out, err = run("predict", sealed(HEADERLESS, "id", "y"), stdin=text.encode())
+    code, out, err = run("predict", bundle_with(HEADERLESS, "id", "y"), stdin=text.encode())
     assert (code, predictions(out), err) == (0, ANSWERS[:2], "")
 
 
-def test_a_file_without_header_of_another_width_is_refused(run: Run, sealed: Any) -> None:
-    code, out, err = run("predict", sealed(HEADERLESS), stdin=b"1,2,3\n")
+def test_a_file_without_header_of_another_width_is_refused(run: Run, bundle_with: Any) -> None:
+    code, out, err = run("predict", bundle_with(HEADERLESS), stdin=b"1,2,3\n")
     assert (code, out) == (1, "")
     assert "expected rows of 7 or 5 cells and no header" in err
 
@@ -253,7 +253,7 @@ def test_text_after_a_json_array_is_reported(run: Run, bundle_file: Path) -> Non
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow", "rows.feather"])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_parquet_and_arrow_are_read_in_batches(
-    run: Run, sealed: Any, tmp_path: Path, name: str, jobs: int
+    run: Run, bundle_with: Any, tmp_path: Path, name: str, jobs: int
 ) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     pytest.importorskip("pyarrow.parquet")
@@ -267,10 +267,10 @@ def test_parquet_and_arrow_are_read_in_batches(
             w.write_table(table)
     for chunk in (1, 2, 100):
         options = ("--jobs", jobs, "--chunk", chunk)
-        code, out, err = run("predict", sealed(None, "y"), file, *options)
+        code, out, err = run("predict", bundle_with(None, "y"), file, *options)
         assert (code, predictions(out), err) == (0, ANSWERS, "")
     file.write_bytes(file.read_bytes()[:-20])
-    code, _, err = run("predict", sealed(None, "y"), file)
+    code, _, err = run("predict", bundle_with(None, "y"), file)
     assert code == 1
     assert "cannot be read as a table of Arrow" in err
 

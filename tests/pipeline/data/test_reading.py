@@ -68,12 +68,12 @@ def test_init_writes_the_reading_and_the_device_repeats_it(
         "[estimator]\nclass = 'sklearn.tree.DecisionTreeClassifier'",
     )
     result.recipe.write_text(text.partition("[search]")[0], encoding="utf-8")
-    sealed = build(result.recipe, tmp_path / "m.onnx").path
-    assert main(["predict", str(sealed), str(german_file)]) == 0
+    bundle = build(result.recipe, tmp_path / "m.onnx").path
+    assert main(["predict", str(bundle), str(german_file)]) == 0
     predictions = [line.split(",")[1] for line in capsys.readouterr().out.splitlines()[1:]]
     stand = [float("nan") if i % 7 == 0 else i % 5 for i in range(ROWS)]
     rows = pd.DataFrame({"preis": NUMBERS, "gewicht": WEIGHTS, "stand": stand})
-    with edge_runtime.load(sealed) as model:
+    with edge_runtime.load(bundle) as model:
         assert predictions == model.predict(rows).tolist()
     assert set(predictions) == set(LABELS)
 

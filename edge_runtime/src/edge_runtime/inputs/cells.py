@@ -92,8 +92,8 @@ def _to_text(value: Any, column: Column, row: int | None) -> str:
             row=row,
             column=column.name,
         )
-    seen = ", ".join(repr(text)[:20] for text in (column.categories or ())[:_MOST_LISTED])
-    remedy = f"pass a str, as in training: {seen}" if seen else "pass it as str"
+    categories = ", ".join(repr(text)[:20] for text in (column.categories or ())[:_MOST_LISTED])
+    remedy = f"pass a str, as in training: {categories}" if categories else "pass it as str"
     raise InputError(
         f"expected text, found {_describe_safely(value)}; {remedy}",
         row=row,

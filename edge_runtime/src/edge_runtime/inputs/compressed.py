@@ -57,9 +57,9 @@ def decompressed(raw: _Raw, compression: str, name: str) -> io.BufferedReader:
         A package is missing, or a zip archive has another content than one table.  Reading the
         stream raises it where the file is damaged or expands like a bomb.
     """
-    counted = _CountedBytes(raw)
-    stream = _OPENERS[compression](counted, name)
-    return io.BufferedReader(_Bounded(stream, counted, compression, name), PIECE_BYTES)
+    byte_counter = _CountedBytes(raw)
+    stream = _OPENERS[compression](byte_counter, name)
+    return io.BufferedReader(_Bounded(stream, byte_counter, compression, name), PIECE_BYTES)
 
 
 class _CountedBytes(io.RawIOBase):

@@ -91,7 +91,7 @@ def _is_private_group(group: int) -> bool:
         return False
     if user.pw_uid == 0 or user.pw_gid != group:
         return False
-    members |= {other.pw_name for other in pwd.getpwall() if other.pw_gid == group}
+    members |= {entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == group}
     return members == {user.pw_name}
 
 

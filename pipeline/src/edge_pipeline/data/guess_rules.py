@@ -82,11 +82,11 @@ def _holds_text(column: pd.Series[Any]) -> bool:
 def _missing_markers(words: Sequence[str], rule: CellRule) -> list[str]:
     """Return the markers among *words*, if all the other words are numbers."""
     markers = [word for word in words if word in MISSING_MARKERS]
-    others = [word for word in words if word not in MISSING_MARKERS]
-    if not markers or not others:
+    number_words = [word for word in words if word not in MISSING_MARKERS]
+    if not markers or not number_words:
         return []
     parse = number_parser(rule)
-    for word in others:
+    for word in number_words:
         match = _MARKED.fullmatch(word.strip())
         if isinstance(parse(word), str) and (match is None or not _mark_of(match)):
             return []
@@ -127,11 +127,11 @@ def _number_marks(numbers: Sequence[str], file_decimal: str) -> tuple[str, str]:
         if any(mark in number for number in numbers):
             has_comma = any("," in number for number in numbers)
             return ("," if has_comma else "."), mark
-    other = "," if file_decimal == "." else "."
-    with_other = [number for number in numbers if other in number]
-    if not with_other:
+    other_mark = "," if file_decimal == "." else "."
+    with_other_mark = [number for number in numbers if other_mark in number]
+    if not with_other_mark:
         return file_decimal, ""
-    grouped = re.compile(rf"[1-9]\d{{0,2}}(?:{re.escape(other)}\d{{3}})+")
-    if all(grouped.fullmatch(number) for number in with_other):
-        return file_decimal, other
-    return other, ""
+    grouped = re.compile(rf"[1-9]\d{{0,2}}(?:{re.escape(other_mark)}\d{{3}})+")
+    if all(grouped.fullmatch(number) for number in with_other_mark):
+        return file_decimal, other_mark
+    return other_mark, ""
