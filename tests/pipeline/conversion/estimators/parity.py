@@ -16,7 +16,6 @@ from edge_runtime.bundle.manifest import METHODS
 
 import edge_runtime
 
-
 SMALL_PROBABILITY = 1e-6
 """Below, the logarithm of a probability is compared through the probability alone."""
 
