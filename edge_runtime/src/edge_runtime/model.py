@@ -145,10 +145,13 @@ class Model(EstimatorInterface):
 
     def __call__(self, X: Any) -> Predictions:
         """Predict for every row of *X*, as :meth:`predict`."""
-        return self.predict(X)
+        predictions: Predictions = self.predict(X)
+        return predictions
 
     @available_if_trained
-    def predict(self, X: Any, *, extra_columns: ExtraColumns | None = None) -> Predictions:
+    def predict(
+        self, X: Any, *, extra_columns: ExtraColumns | None = None, return_std: bool = False
+    ) -> Any:
         """Predict for every row of *X* as the trained estimator would.
 
         Parameters
@@ -160,17 +163,22 @@ class Model(EstimatorInterface):
         extra_columns
             ``"ignore"`` or ``"refuse"`` columns that the schema does not name, in this call; None
             does as :func:`edge_runtime.load` was told.
+        return_std
+            Also return the standard deviation of every prediction, where the estimator could.
 
         Returns
         -------
         ndarray, shape (n_samples,) or (n_samples, n_outputs)
-            Class labels, or numbers in the unit of the training target.
+            Class labels, or numbers in the unit of the training target; with *return_std* a tuple
+            of two such arrays.
 
         Raises
         ------
         InputError
             A column is missing or has the wrong type, or the schema forbids a value.
         """
+        if return_std:
+            return self._predict_with_std(X, extra_columns)
         call = self._tables.get("predict") if extra_columns is None else None
         return (call or self._table("predict", extra_columns))(X)
 
@@ -187,13 +195,6 @@ class Model(EstimatorInterface):
         """
         call = self._tables.get("predict_proba") if extra_columns is None else None
         return (call or self._table("predict_proba", extra_columns))(X)
-
-    @available_if_trained
-    def predict_log_proba(
-        self, X: Any, *, extra_columns: ExtraColumns | None = None
-    ) -> Predictions:
-        """Predict the logarithm of each class's probability; see :meth:`predict_proba`."""
-        return self._table("predict_log_proba", extra_columns)(X)
 
     @available_if_trained
     def decision_function(
@@ -354,8 +355,9 @@ class Model(EstimatorInterface):
         if key in self._tables:
             return self._tables[key]
         reader = self._input_reader.with_extra_columns(extra_columns)
-        predictor = table_predictor(self._planner, reader, self._outputs[method])
-        if self._outputs[method][0].method != method:
+        outputs = self._outputs_of(method)
+        predictor = table_predictor(self._planner, reader, outputs)
+        if method == "predict_log_proba" and outputs[0].method != method:
             predictor = log_predictor(predictor, self.manifest)
         if self._outside != "answer":
             from edge_runtime.outside_training import guard_table
@@ -368,9 +370,9 @@ class Model(EstimatorInterface):
 
         self._planner.check_open()
         outputs = self._outputs[method]
-        if len(outputs) != 1:
+        if len(outputs) != 1 and method != "kneighbors":
             raise MethodNotAvailableError(f"{method} gives several arrays; use {method}([row])")
-        if method == "predict_log_proba":
+        if method in ("predict_log_proba", "predict_std"):
             outputs = self._outputs["predict"] + outputs
         predict_row = row_predictor(self._planner, self._input_reader, outputs)
         if self._outside != "answer":

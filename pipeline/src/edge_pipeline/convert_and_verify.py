@@ -13,6 +13,7 @@ from edge_runtime.bundle.schema import Schema
 
 from edge_pipeline.arguments import check_probe_seconds
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample
+from edge_pipeline.conversion.estimator_methods import OPTIONAL_METHODS
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ConversionError, ParityError
@@ -32,6 +33,8 @@ MISSING_NOTE = (
     "the device refuses missing values where X has none, although scikit-learn accepts them there: "
     "{difference}"
 )
+
+METHOD_NOTE = "{method} was left out, because it cannot be verified: {difference}"
 
 
 class StageTimer:
@@ -133,9 +136,25 @@ class Conversion:
         return verified, notes
 
     def _attempt(self, oracle: Any, policy: MissingPolicy) -> VerifiedModel:
-        """Convert and verify *oracle*; an error names its known cause."""
-        with self.timer.stage("convert"):
-            model = convert_sample(oracle, self.sample, policy)
+        """Convert and verify *oracle*; leave out optional methods that cannot be verified."""
+        without: tuple[str, ...] = ()
+        left_out: tuple[str, ...] = ()
+        while True:
+            with self.timer.stage("convert"):
+                model = convert_sample(oracle, self.sample, policy, without)
+            try:
+                verified = self._verified(model, oracle)
+            except ParityError as error:
+                method = _optional_method(error, model)
+                if method is None:
+                    raise
+                without = (*without, method)
+                left_out += (METHOD_NOTE.format(method=method, difference=error.difference),)
+            else:
+                return replace(verified, notes=(*left_out, *verified.notes))
+
+    def _verified(self, model: OnnxModel, oracle: Any) -> VerifiedModel:
+        """Verify *model*; an error names its known cause."""
         with self.timer.stage("verify"):
             table, notes = _rows_to_compare(self.sample.table, model.schema, "X")
             unseen = self.unseen
@@ -155,6 +174,13 @@ class Conversion:
             except ParityError as error:
                 raise _explained(error, model, sample) from error
         return replace(verified, notes=(*notes, *verified.notes))
+
+
+def _optional_method(error: ParityError, model: OnnxModel) -> str | None:
+    """Return the optional method that *error* is about, where the model also has another one."""
+    method = error.output.partition(".")[0]
+    has_other = any(output.method != method for output in model.outputs)
+    return method if method in OPTIONAL_METHODS and has_other else None
 
 
 def _explained(error: ParityError, model: OnnxModel, sample: Sample) -> ParityError:

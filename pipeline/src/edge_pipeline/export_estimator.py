@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -36,6 +36,7 @@ from edge_pipeline.estimator_task import task_of
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
 from edge_pipeline.evaluation.limits import check_limits
 from edge_pipeline.finite_rows import unseen_table, without_infinity
+from edge_pipeline.neighbors_ids import check_neighbors_are_sealed, read_neighbors_ids
 from edge_pipeline.packaging.seal import seal
 from edge_pipeline.packaging.signing import SigningKey, as_signing_key
 from edge_pipeline.short_repr import estimator_repr
@@ -169,6 +170,7 @@ def export(
     missing: str | Mapping[str, str] = "as-estimator",
     input_limits: Mapping[str, Mapping[str, Any]] | None = None,
     probe_seconds: float = PROBE_SECONDS,
+    ids: Sequence[str | int] | None = None,
     y_test: Any = None,
     report: bool = False,
     show_rows: bool = True,
@@ -220,6 +222,9 @@ def export(
         them.
     probe_seconds
         Seconds that scikit-learn may take for the rows compared; slow estimators get fewer rows.
+    ids
+        A text or whole number for each training row of an estimator with ``kneighbors``: the
+        device names the neighbours by it.
     y_test
         Targets of *X_test*, for the report.
     report
@@ -254,6 +259,7 @@ def export(
     check_estimator_and_sample(estimator, X)
     check_description(name, task, version, metrics)
     path = check_writable(path)
+    neighbors_ids = read_neighbors_ids(ids, estimator)
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
     conversion, limits_by_column, infinity_notes = _describe_rows(
@@ -261,6 +267,7 @@ def export(
     )
     metrics = {**(metrics or {}), **score_on_sample(estimator, X, y)}
     verified, dtype_notes = replace(conversion, probe_seconds=probe_seconds).verified()
+    check_neighbors_are_sealed(neighbors_ids, verified)
     manifest = _manifest_of(
         verified,
         conversion,
@@ -271,6 +278,7 @@ def export(
         task=task or task_of(estimator),
         metrics=metrics,
         limits=dict(limits or {}),
+        neighbors_ids=neighbors_ids,
     )
     bench = _check_limits(conversion, verified, manifest)
     with conversion.timer.stage("seal"):

@@ -8,16 +8,18 @@ A missing string is ``null``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.json_reader import read_json
 from edge_runtime.bundle.manifest_checks import (
     Cell,
+    cell_from_json,
+    cell_to_json,
     class_labels,
     golden_answers,
     golden_row,
+    ids_or_none,
     is_dtype,
     numbers_by_name,
     share_or_none,
@@ -52,8 +54,12 @@ METHODS = (
     "decision_function",
     "score_samples",
     "transform",
+    "kneighbors",
+    "predict_std",
 )
-"""The methods of a scikit-learn estimator that a bundle can serve."""
+"""The methods of a scikit-learn estimator that a bundle can serve.
+
+``predict_std`` is the second array of ``predict(X, return_std=True)``."""
 
 LEVELS = ("proven", "bounded", "probed")
 """Levels of evidence that the graph predicts as scikit-learn does, strongest first (docs/proof.md).
@@ -61,6 +67,8 @@ LEVELS = ("proven", "bounded", "probed")
 
 MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 """Largest manifest that is read: a table of a hundred columns needs a thousandth of it."""
+
+_OPTIONAL = {"log_floor", "reading", "neighbors_ids"}
 
 
 @record(frozen=True, slots=True)
@@ -76,8 +84,8 @@ class Output:
     dtype
         numpy dtype of scikit-learn's result; the runtime casts to it without loss.
     item
-        Position in the list that the method returns (``predict_proba`` of several targets),
-        or None when it returns one array.
+        Position in the list that the method returns (``predict_proba`` of several targets;
+        distances and positions of ``kneighbors``), or None when it returns one array.
     """
 
     name: str
@@ -188,6 +196,8 @@ class Manifest:
     reading
         How the training table's text became values; the device reads its files alike.  None for
         comma-separated UTF-8 with a header and decimal points.
+    neighbors_ids
+        The id of each training row, in the order of the positions that ``kneighbors`` returns.
     """
 
     name: str
@@ -206,6 +216,7 @@ class Manifest:
     limits: Mapping[str, float] = field(default_factory=dict)
     log_floor: float | None = None
     reading: Reading | None = None
+    neighbors_ids: Sequence[str | int] | None = None
 
     def __repr__(self) -> str:
         n_columns, methods = len(self.schema.columns), ", ".join(o.name for o in self.outputs[:6])
@@ -247,6 +258,7 @@ class Manifest:
             "limits": dict(self.limits),
             **({} if self.log_floor is None else {"log_floor": self.log_floor}),
             **({} if self.reading is None else {"reading": self.reading.to_json()}),
+            **({} if self.neighbors_ids is None else {"neighbors_ids": list(self.neighbors_ids)}),
         }
 
     def to_bytes(self) -> bytes:
@@ -295,7 +307,7 @@ class Manifest:
                 "baseline": dict(baseline),
                 "metrics": dict(metrics),
                 "limits": dict(limits),
-            } if len(value) == 14 + ("log_floor" in value) + ("reading" in value) and outputs:
+            } if len(value) == 14 + len(value.keys() & _OPTIONAL) and outputs:
                 return cls(
                     name=name,
                     version=whole_number(version, "version", minimum=1),
@@ -313,22 +325,10 @@ class Manifest:
                     limits=numbers_by_name(limits),
                     log_floor=share_or_none(value.get("log_floor")),
                     reading=_reading(value["reading"]) if "reading" in value else None,
+                    neighbors_ids=ids_or_none(value.get("neighbors_ids")),
                 )
         keys = sorted(value)[:30] if isinstance(value, dict) else type(value).__name__
         raise IntegrityError(f"manifest: fields are missing, unknown or of a wrong type: {keys}")
-
-
-def cell_to_json(value: Any) -> Cell:
-    """Convert a number, a label or a missing value to a value that JSON can write."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    number = float(value)
-    return number if math.isfinite(number) else str(number)
-
-
-def cell_from_json(value: Cell) -> str | float | int | bool:
-    """Read a numeric cell that :func:`cell_to_json` wrote; the caller reads strings itself."""
-    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
 
 
 def _reading(value: Any) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,9 +10,12 @@ from edge_runtime.errors import IntegrityError
 
 __all__ = [
     "Cell",
+    "cell_from_json",
+    "cell_to_json",
     "class_labels",
     "golden_answers",
     "golden_row",
+    "ids_or_none",
     "is_dtype",
     "numbers_by_name",
     "share_or_none",
@@ -31,6 +35,7 @@ _DTYPES = frozenset(
 _MAX_LENGTH_DIGITS = 6
 """Most digits of the length in a text's dtype, such as ``<U9``."""
 
+_ID_TYPES = frozenset((str, int))
 _NUMBER_TYPES = frozenset((int, float))
 _SCALAR_TYPES = frozenset((str, int, float, bool, type(None)))
 
@@ -106,11 +111,33 @@ def share_or_none(value: Any) -> float | None:
     raise IntegrityError(f"manifest: log_floor must be a number from 0 to 1, found {value!r:.80}")
 
 
+def ids_or_none(value: Any) -> Sequence[str | int] | None:
+    """Check the ids of training rows, texts or whole numbers, or None."""
+    if value is None or (isinstance(value, list) and _ID_TYPES.issuperset(map(type, value))):
+        return value
+    raise IntegrityError(
+        f"manifest: neighbors_ids must be a list of texts and whole numbers, found {value!r:.80}"
+    )
+
+
 def texts_by_name(value: Mapping[str, Any]) -> Mapping[str, str]:
     """Check an object whose values are texts."""
     if not all(isinstance(item, str) for item in value.values()):
         raise IntegrityError(f"manifest: expected names and texts, found {value!r:.80}")
     return value
+
+
+def cell_to_json(value: Any) -> Cell:
+    """Convert a number, a label or a missing value to a value that JSON can write."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    number = float(value)
+    return number if math.isfinite(number) else str(number)
+
+
+def cell_from_json(value: Cell) -> str | float | int | bool:
+    """Read a numeric cell that :func:`cell_to_json` wrote; the caller reads strings itself."""
+    return float(value) if value in ("nan", "inf", "-inf") else value  # type: ignore[return-value]
 
 
 def _is_scalar(value: Any) -> bool:

@@ -104,7 +104,9 @@ class ChunkPredictor:
 
     def _run(self, table: Any) -> Predictions:
         results = {name: method(table) for name, method in self._methods.items()}
-        return {name: r if isinstance(r, list) else [r] for name, r in results.items()}
+        return {
+            name: list(r) if isinstance(r, list | tuple) else [r] for name, r in results.items()
+        }
 
     def _is_valid(self, row: Row, refused: list[RefusedRow]) -> bool:
         try:

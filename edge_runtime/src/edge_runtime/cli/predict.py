@@ -233,7 +233,8 @@ def _rounded(method: Callable[[Any], Any], digits: int) -> Callable[[Any], Any]:
 
     def call(table: Any) -> Any:
         arrays = method(table)
-        return list(map(round_array, arrays)) if isinstance(arrays, list) else round_array(arrays)
+        is_one = not isinstance(arrays, list | tuple)
+        return round_array(arrays) if is_one else list(map(round_array, arrays))
 
     return call
 

@@ -61,6 +61,9 @@ class CsvWriter:
     def _columns(self, predictions: Predictions) -> list[tuple[str, list[Any]]]:
         columns: list[tuple[str, list[Any]]] = []
         for method, arrays in predictions.items():
+            if method == "kneighbors":
+                columns += _neighbor_columns(self._manifest, arrays)
+                continue
             for i, array in enumerate(arrays):
                 target = i if len(arrays) > 1 else None
                 columns += _csv_columns(self._manifest, method, target, array)
@@ -94,6 +97,8 @@ _NAMES = {
     "predict": ("prediction", "prediction"),
     "predict_proba": ("probability", "probabilities"),
     "predict_log_proba": ("log_probability", "log_probabilities"),
+    "predict_std": ("standard_deviation", "standard_deviation"),
+    "kneighbors": ("neighbor", "neighbors"),
 }
 """Names in CSV and in JSON, for methods whose values have another name."""
 
@@ -110,6 +115,37 @@ def _csv_columns(
     labels = _labels(manifest, method, target, flat.shape[1])
     ends = [f"_{label}" for label in labels] or [f".{i}" for i in range(flat.shape[1])]
     return [(name + end, column) for end, column in zip(ends, flat.T.tolist(), strict=True)]
+
+
+def _neighbor_columns(
+    manifest: Manifest, arrays: Sequence[NDArray[Any]]
+) -> Iterable[tuple[str, list[Any]]]:
+    """Yield ``neighbor.0``, ``distance.0``, ``neighbor.1``, …: ids, or positions without ids."""
+    distances, positions = arrays
+    for i in range(positions.shape[1]):
+        yield f"neighbor.{i}", _ids_at(manifest, positions[:, i].tolist())
+        yield f"distance.{i}", distances[:, i].tolist()
+
+
+def _ids_at(manifest: Manifest, positions: list[int]) -> list[Any]:
+    ids = manifest.neighbors_ids
+    return positions if ids is None else [ids[position] for position in positions]
+
+
+def _neighbor_objects(manifest: Manifest, arrays: Sequence[NDArray[Any]]) -> list[Any]:
+    """Return for each row a list of objects, the nearest first."""
+    distances, positions = (array.tolist() for array in arrays)
+    has_ids = manifest.neighbors_ids is not None
+    rows = []
+    for distances_of_row, positions_of_row in zip(distances, positions, strict=True):
+        ids = _ids_at(manifest, positions_of_row)
+        rows.append(
+            [
+                {"distance": cell_to_json(d), "position": p, **({"id": i} if has_ids else {})}
+                for d, p, i in zip(distances_of_row, positions_of_row, ids, strict=True)
+            ]
+        )
+    return rows
 
 
 def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
@@ -138,6 +174,8 @@ def _json_values(manifest: Manifest, method: str, arrays: Sequence[NDArray[Any]]
     """Return one value for each row."""
     if method == FLAGS:
         return [[flag.to_json() for flag in flags] for flags in arrays[0]]
+    if method == "kneighbors":
+        return _neighbor_objects(manifest, arrays)
     per_target = []
     for i, array in enumerate(arrays):
         target = i if len(arrays) > 1 else None

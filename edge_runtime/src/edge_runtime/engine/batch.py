@@ -37,7 +37,7 @@ def table_predictor(
 ) -> Callable[[Any], Predictions]:
     """Make the function from a table to the method's predictions; any thread may call it."""
     key = tuple(output.name for output in outputs)
-    has_several = outputs[0].item is not None
+    has_several = len(outputs) > 1 or outputs[0].item is not None
 
     def predict_any_table(X: Any) -> Predictions:
         feeds, n_rows = input_reader.feeds(X)

@@ -121,7 +121,7 @@ class Context:
         self._vectors: dict[str, Frame] = {}
         self._path: tuple[str, ...] = ()
         self._outputs: dict[Any, tuple[Any, MethodOutput]] = {}
-        self._ambiguous_rows: list[Tensor] = []
+        self._ambiguous_rows: dict[str, list[Tensor]] = {}
         self.has_float32_functions = False
         self.promoted: dict[str, str] = {}
 
@@ -340,7 +340,7 @@ class Context:
 
         Parameters
         ----------
-        drawn
+        is_random
             scikit-learn draws the output of this method at random; other methods may convert.
         """
         return UnsupportedEstimatorError(reason, path=" -> ".join(self._path), is_random=is_random)
@@ -350,31 +350,31 @@ class Context:
         """Whether the estimator that is converted is a part of another."""
         return len(self._path) > 1
 
-    def mark_ambiguous(self, rows: Tensor) -> None:
+    def mark_ambiguous(self, rows: Tensor, method: str = "predict") -> None:
         """Mark the rows for which scikit-learn's own prediction is ambiguous.
 
-        Examples: two training rows at the same distance when only one is wanted, or a distance
-        that is only rounding.  There scikit-learn's prediction depends on the number of threads,
-        the memory layout or the kind of CPU.  The device predicts such rows, but they are neither
-        compared nor golden rows.
+        Examples: two training rows at the same distance, or a distance that is only rounding.
+        There scikit-learn's prediction depends on threads, memory layout or CPU.  The device
+        predicts such rows, but they are neither compared nor golden rows.
 
         Parameters
         ----------
         rows
             Booleans, shape (n_samples,).  Not part of the device's graph.
+        method
+            ``predict`` marks the rows for every method, another name for that method alone.
         """
         if rows.graph is self.graph:
-            self._ambiguous_rows.append(rows)
+            self._ambiguous_rows.setdefault(method, []).append(rows)
 
     def record_float32_functions(self) -> None:
         """Record that the estimator computes log, exp or the like in float32 by numpy."""
         self.has_float32_functions = True
 
-    def ambiguous_rows(self) -> Tensor | None:
-        """Return the rows that any converter marked ambiguous; None when none ever does."""
-        if not self._ambiguous_rows:
-            return None
-        return functools.reduce(operator.or_, self._ambiguous_rows)
+    def ambiguous_rows(self) -> dict[str, Tensor]:
+        """Return the rows that converters marked ambiguous, by method; see mark_ambiguous."""
+        rows_by_method = self._ambiguous_rows.items()
+        return {method: functools.reduce(operator.or_, rows) for method, rows in rows_by_method}
 
     def _convert(self, estimator: Any, method: str, X: Tensor | Frame) -> MethodOutput:
         converter = self.converter(estimator, method)

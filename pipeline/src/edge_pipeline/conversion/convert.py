@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,11 @@ from edge_pipeline.argument_order import check_estimator_and_sample
 from edge_pipeline.conversion.accepted_columns import allow_missing_values
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
-from edge_pipeline.conversion.estimator_methods import dtype_name, predict_first_rows
+from edge_pipeline.conversion.estimator_methods import (
+    OPTIONAL_METHODS,
+    dtype_name,
+    predict_first_rows,
+)
 from edge_pipeline.conversion.graph.builder import Graph, names_used
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import STRING
@@ -62,8 +66,8 @@ class OnnxModel:
         Numbers in one row of the widest output.
     ambiguity_graph
         Another graph with the same inputs, for the build machine only.  Its output ``predict``
-        marks the rows for which scikit-learn's own prediction is ambiguous.  None when no row can
-        be.
+        marks the rows for which scikit-learn's own prediction is ambiguous.  An output of another
+        name marks more rows, for that method alone.  None when no row can be ambiguous.
     has_float32_functions
         Whether the estimator computes log, exp or the like in float32, which depends on the CPU.
     promoted
@@ -136,14 +140,19 @@ def sample_and_rows(estimator: Any, X: Any) -> tuple[Sample, Any]:
 
 
 def convert_sample(
-    estimator: Any, sample: Sample, missing: MissingPolicy = AS_ESTIMATOR
+    estimator: Any,
+    sample: Sample,
+    missing: MissingPolicy = AS_ESTIMATOR,
+    without: Collection[str] = (),
 ) -> OnnxModel:
     """Convert as :func:`convert` does, for a sample that is described already.
+
+    The methods *without* are left out.
 
     Where no converter serves missing values that only the estimator accepts, the schema allows
     those of the training sample alone.
     """
-    first_outputs = predict_first_rows(estimator, sample)
+    first_outputs = predict_first_rows(estimator, sample, without)
     lenient = allow_missing_values(estimator, sample, first_outputs, missing)
     if lenient.schema != sample.schema:
         try:
@@ -243,11 +252,11 @@ def _convert_methods(
 
 
 def _ambiguity_graph(context: Context) -> bytes | None:
-    """Serialize a graph whose output marks the ambiguous rows; None when no row can be."""
+    """Serialize a graph whose outputs mark the ambiguous rows; None when no row can be."""
     rows = context.ambiguous_rows()
-    if rows is None:
+    if not rows:
         return None
-    model = context.graph.to_model(PRODUCER_VERSION, outputs={"predict": rows})
+    model = context.graph.to_model(PRODUCER_VERSION, outputs=rows)
     serialized: bytes = model.SerializeToString(deterministic=True)
     return serialized
 
@@ -312,7 +321,7 @@ def _tensors_of_methods(
     """Yield each method, its output for the first rows, and its tensors.
 
     A method that scikit-learn draws at random is left out, unless there is no other; so are log
-    probabilities of a subclass that no converter knows.
+    probabilities of a subclass that no converter knows, and :data:`OPTIONAL_METHODS`.
     """
     random_method: UnsupportedEstimatorError | None = None
     count = 0
@@ -320,7 +329,7 @@ def _tensors_of_methods(
         try:
             tensors = context.call(estimator, method, X)
         except UnsupportedEstimatorError as error:
-            if not error.is_random and method != "predict_log_proba":
+            if not error.is_random and method not in ("predict_log_proba", *OPTIONAL_METHODS):
                 raise
             random_method = random_method or error
         else:

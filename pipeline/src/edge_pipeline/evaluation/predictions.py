@@ -87,7 +87,7 @@ def predict_rows(model: Model, method: str, rows: Any) -> Predictions:
     """
     count = len(rows)
     try:
-        return Predictions(np.arange(count), np.asarray(getattr(model, method)(rows)), {})
+        return Predictions(np.arange(count), _values(model, method, rows), {})
     except (InputError, InferenceError):
         pass
     accepted: list[int] = []
@@ -95,7 +95,7 @@ def predict_rows(model: Model, method: str, rows: Any) -> Predictions:
     refused: dict[int, str] = {}
     for row in range(count):
         try:
-            values.append(np.asarray(getattr(model, method)(take_rows(rows, [row])))[0])
+            values.append(_values(model, method, take_rows(rows, [row]))[0])
             accepted.append(row)
         except (InputError, InferenceError) as error:
             refused[row] = str(error)
@@ -103,6 +103,12 @@ def predict_rows(model: Model, method: str, rows: Any) -> Predictions:
         reason = next(iter(refused.values()), "there are no rows")
         raise MeasurementError(f"{model.manifest.name} refuses all {count} rows: {reason}")
     return Predictions(np.array(accepted), np.array(values), refused)
+
+
+def _values(model: Model, method: str, rows: Any) -> NDArray[Any]:
+    """Run *method*; of kneighbors take the positions, which are what a user sees."""
+    result = getattr(model, method)(rows)
+    return np.asarray(result[1] if method == "kneighbors" else result)
 
 
 def take_rows(rows: Any, positions: Any) -> Any:

@@ -47,21 +47,29 @@ ALL_AMBIGUOUS_NOTE = (
 
 
 def reproducible_rows(
-    model: OnnxModel, sample: Sample, tables: Sequence[pd.DataFrame]
+    model: OnnxModel, sample: Sample, tables: Sequence[pd.DataFrame], method: str = "predict"
 ) -> list[NDArray[np.bool_]]:
-    """Tell for every row of *tables* whether scikit-learn's prediction is reproducible."""
-    if model.ambiguity_graph is None:
+    """Tell for every row of *tables* whether scikit-learn's prediction is reproducible.
+
+    Parameters
+    ----------
+    method
+        ``predict`` for what every method depends on; another name for what that method alone does.
+    """
+    proto = onnx.ModelProto.FromString(model.ambiguity_graph or b"")
+    names = [output.name for output in proto.graph.output]
+    if method not in names:
         return [np.ones(len(table), dtype=np.bool_) for table in tables]
-    opsets = onnx.ModelProto.FromString(model.ambiguity_graph).opset_import
     marker = replace(
         model,
-        graph=model.ambiguity_graph,
-        outputs=(Output(name="predict", method="predict", dtype="bool", item=None),),
+        graph=model.ambiguity_graph or b"",
+        outputs=tuple(Output(name, "predict", "bool", item=i) for i, name in enumerate(names)),
         classes={},
-        opsets={entry.domain: entry.version for entry in opsets},
+        opsets={entry.domain: entry.version for entry in proto.opset_import},
     )
     with Model.from_parts(marker.graph, unverified_manifest(marker)) as device:
-        return [~np.asarray(device.predict(sample.dense_rows(table))) for table in tables]
+        marks = [device.predict(sample.dense_rows(table)) for table in tables]
+    return [~np.asarray(marks_of_table[names.index(method)]) for marks_of_table in marks]
 
 
 def ambiguous_share_note(name: str, reproducible: NDArray[np.bool_]) -> Iterator[str]:

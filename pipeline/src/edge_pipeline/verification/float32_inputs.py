@@ -16,6 +16,8 @@ import pandas as pd
 from edge_runtime.bundle.manifest import METHODS
 from numpy.typing import NDArray
 
+from edge_pipeline.conversion.convert import OnnxModel
+from edge_pipeline.conversion.estimator_methods import has_method
 from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.verification.ambiguous_rows import reproducible_rows
@@ -53,7 +55,7 @@ def needs_float32(estimator: Any, X: Any, sample: Sample) -> bool:
     return any(
         oracle.predict_rows(rows, method) is None and oracle.predict_rows(X[:2], method) is not None
         for method in METHODS
-        if hasattr(estimator, method)
+        if has_method(estimator, method)
     )
 
 
@@ -112,13 +114,14 @@ def check_input_dtype(
         table = take_sample(mixed, estimator).table
         comparisons.append((mixed, sample.as_trained(table), table))
     allowed = max(tolerance, FLOAT32_ROUNDING) if has_float32(sample) else tolerance
-    reproducible = reproducible_rows(model, sample, [table for _, _, table in comparisons])
+    tables = [table for _, _, table in comparisons]
     user_oracle = Oracle(estimator, sample)
     worst = 0.0
     for method in dict.fromkeys(output.method for output in model.outputs):
+        reproducible = _reproducible_in(model, sample, tables, method)
         for (own_rows, float64_rows, _), mask in zip(comparisons, reproducible, strict=True):
-            expected = user_oracle.predict_rows(own_rows, method) or []
-            predictions = oracle.predict_rows(float64_rows, method) or []
+            expected = _to_compare(user_oracle, own_rows, method)
+            predictions = _to_compare(oracle, float64_rows, method)
             for pair in zip(expected, predictions, strict=False):
                 same_rows = all(len(values) == len(mask) for values in pair)
                 difference = _difference(*(v[mask] for v in pair)) if same_rows else np.inf
@@ -131,6 +134,20 @@ def check_input_dtype(
         "X is of float32, in which scikit-learn itself rounds its predictions, by up to "
         f"{worst:.1g} of the largest; the file predicts as it does for the same values in float64",
     )
+
+
+def _reproducible_in(
+    model: OnnxModel, sample: Sample, tables: list[pd.DataFrame], method: str
+) -> list[NDArray[np.bool_]]:
+    """Tell which rows every method, and *method* alone, predict reproducibly."""
+    masks = (reproducible_rows(model, sample, tables, name) for name in ("predict", method))
+    return [of_all & own for of_all, own in zip(*masks, strict=True)]
+
+
+def _to_compare(oracle: Oracle, rows: Any, method: str) -> list[NDArray[Any]]:
+    """Predict *rows*; of neighbours the distances alone, because rounding may swap two rows."""
+    predictions = oracle.predict_rows(rows, method) or []
+    return predictions[:1] if method == "kneighbors" else predictions
 
 
 def _widened(value: Any) -> Any:

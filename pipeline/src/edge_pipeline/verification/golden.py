@@ -13,6 +13,7 @@ from edge_runtime.bundle.schema import Column
 from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 from edge_pipeline.verification.ambiguous_rows import ALL_AMBIGUOUS
+from edge_pipeline.verification.neighbor_ties import POSITIONS, have_ties
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ProbedRows
 from edge_pipeline.verification.probes.groups import ProbeGroup
@@ -51,7 +52,10 @@ def choose_golden_rows(
         return None
     width = max(len(model.schema.columns), model.output_width)
     limit = max(1, min(MAX_GOLDEN_ROWS, MAX_GOLDEN_CELLS // width))
-    tables = [item.table[item.reproducible] for item in rows if item.group.can_be_golden]
+    tables = [item.table[item.reproducible_in_all] for item in rows if item.group.can_be_golden]
+    if any(output.name == POSITIONS for output in model.outputs):
+        untied = [table[~have_ties(oracle, table)] if len(table) else table for table in tables]
+        tables = untied if any(map(len, untied)) else tables
     picks: list[pd.DataFrame] = []
     depth = 0
     while len(picks) < limit and any(depth < len(table) for table in tables):

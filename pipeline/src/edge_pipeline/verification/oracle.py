@@ -11,7 +11,7 @@ import pandas as pd
 from edge_runtime.bundle.manifest import Output
 from numpy.typing import NDArray
 
-from edge_pipeline.conversion.estimator_methods import run_method
+from edge_pipeline.conversion.estimator_methods import run_kneighbors, run_method
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import UnsupportedEstimatorError
 
@@ -59,6 +59,10 @@ class Oracle:
                     values = answer if output.item is None else answer[output.item]
                     predictions[output.name] = self._checked(method, values, table)
         return predictions
+
+    def kneighbors(self, table: pd.DataFrame, count: int) -> list[NDArray[Any]]:
+        """Return the distances and positions of *count* training rows near each row."""
+        return run_kneighbors(self.estimator, self.sample.as_trained(table), count)
 
     def refuses(self, table: pd.DataFrame, method: str) -> bool:
         """Whether *method* raises for *table*."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.errors import ParityError
 from edge_pipeline.proof.prove import Proof
+from edge_pipeline.verification.neighbor_ties import DISTANCES, POSITIONS, with_ties_accepted
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.groups import ProbeGroup
 from edge_pipeline.verification.rounding_noise import is_noise, largest_magnitude
@@ -39,11 +40,24 @@ class ProbedRows:
         Output name to scikit-learn's predictions.
     reproducible
         The rows to compare; scikit-learn's prediction for the others is ambiguous.
+    reproducible_by_method
+        The rows to compare, for methods that depend on more than the others do.
     """
 
     group: ProbeGroup
     predictions: Mapping[str, NDArray[Any]]
     reproducible: NDArray[np.bool_]
+    reproducible_by_method: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def reproducible_in(self, method: str) -> NDArray[np.bool_]:
+        """Tell which rows to compare in the outputs of *method*."""
+        return self.reproducible & self.reproducible_by_method.get(method, np.True_)
+
+    @property
+    def reproducible_in_all(self) -> NDArray[np.bool_]:
+        """The rows that every method predicts reproducibly."""
+        masks = [self.reproducible, *self.reproducible_by_method.values()]
+        return np.asarray(np.logical_and.reduce(masks))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -90,7 +104,7 @@ class ParityCheck:
         self._proofs = proofs
         self.tolerance = tolerance
         self._scales = {
-            name: largest_magnitude(values[ordinary.reproducible])
+            name: largest_magnitude(values[ordinary.reproducible_in(name.partition(".")[0])])
             for name, values in ordinary.predictions.items()
         }
 
@@ -108,20 +122,29 @@ class ParityCheck:
             method: getattr(self._device, method)(X)
             for method in dict.fromkeys(output.method for output in outputs)
         }
+        if "kneighbors" in by_method:
+            rows = self._with_neighbor_ties(rows, by_method["kneighbors"][1])
         for output in outputs:
             predictions = by_method[output.method]
             predictions = predictions if output.item is None else predictions[output.item]
             self._compare_output(rows, output, predictions)
 
+    def _with_neighbor_ties(self, rows: ProbedRows, positions: NDArray[Any]) -> ProbedRows:
+        """Replace scikit-learn's positions by the graph's where those are as near."""
+        expected = rows.predictions[DISTANCES], rows.predictions[POSITIONS]
+        accepted = with_ties_accepted(self._oracle, rows.table, expected, positions, self.tolerance)
+        return replace(rows, predictions={**rows.predictions, POSITIONS: accepted})
+
     def _compare_output(self, rows: ProbedRows, output: Output, predictions: NDArray[Any]) -> None:
         expected = rows.predictions[output.name]
+        reproducible = rows.reproducible_in(output.method)
         if expected.shape == predictions.shape:
-            expected, predictions = expected[rows.reproducible], predictions[rows.reproducible]
+            expected, predictions = expected[reproducible], predictions[reproducible]
         difference = 0.0
         # Without a reproducible row not even the dtypes need to agree, as with
         # RadiusNeighborsRegressor on rows that have no neighbours.
-        if rows.reproducible.any():
-            group = replace(rows.group, table=rows.table[rows.reproducible])
+        if reproducible.any():
+            group = replace(rows.group, table=rows.table[reproducible])
             scale = self._scales[output.name]
             try:
                 difference = largest_difference(
@@ -137,7 +160,7 @@ class ParityCheck:
             evidence,
             rows=evidence.rows + len(expected),
             worst=max(evidence.worst, difference),
-            undetermined=evidence.undetermined + int(np.count_nonzero(~rows.reproducible)),
+            undetermined=evidence.undetermined + int(np.count_nonzero(~reproducible)),
         )
 
     def _is_tolerable(

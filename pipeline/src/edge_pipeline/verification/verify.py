@@ -16,6 +16,7 @@ from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.model import Model
 
 from edge_pipeline.conversion.convert import OnnxModel
+from edge_pipeline.conversion.estimator_methods import OPTIONAL_METHODS
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import ParityError, UnsupportedEstimatorError
 from edge_pipeline.proof.prove import Proof, prove
@@ -29,6 +30,7 @@ from edge_pipeline.verification.ambiguous_rows import (
 )
 from edge_pipeline.verification.freed_memory import return_freed_memory
 from edge_pipeline.verification.golden import choose_golden_rows, golden_rows_to_json
+from edge_pipeline.verification.neighbor_ties import POSITIONS
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.parity import ParityCheck, ProbedRows
 from edge_pipeline.verification.predict_probes import (
@@ -142,14 +144,14 @@ def verify_model(
     tolerances = _tolerances(model, tolerance, all_ambiguous)
     with Model.from_parts(model.graph, unverified_manifest(model, tolerances[-1])) as device:
         golden = choose_golden_rows(model, oracle, rows)
+        compared = [*rows, golden] if golden else rows
         try:
-            check = _compare(
-                device, oracle, proofs, tolerances, [*rows, golden] if golden else rows
-            )
+            check = _compare(device, oracle, proofs, tolerances, compared)
         except ParityError as error:
-            if not all_ambiguous:
+            if not all_ambiguous or error.output.partition(".")[0] in OPTIONAL_METHODS:
                 raise
             raise UnsupportedEstimatorError(ALL_AMBIGUOUS, path=type(estimator).__name__) from error
+        golden = _with_order_of_device(device, oracle.sample, golden)
         refused_rows = _count_refused(device, oracle.sample, probes.refused)
     tolerance = check.tolerance
     evidence, proof_notes = _with_proofs(check.evidence, proofs, tolerance)
@@ -202,9 +204,33 @@ def _with_ambiguous_rows_marked(
     marked = [
         replace(item, reproducible=mask) for item, mask in zip(rows, reproducible, strict=True)
     ]
-    if any(item.reproducible.any() for item in marked if item.group.can_be_golden):
-        return marked, False
-    return rows, True
+    if not any(item.reproducible.any() for item in marked if item.group.can_be_golden):
+        return rows, True
+    return _with_methods_marked(model, sample, marked), False
+
+
+def _with_methods_marked(
+    model: OnnxModel, sample: Sample, rows: list[ProbedRows]
+) -> list[ProbedRows]:
+    """Mark the rows that are ambiguous for an optional method alone.
+
+    Raises
+    ------
+    ParityError
+        Every ordinary row is: there is nothing to compare.
+    """
+    for method in OPTIONAL_METHODS:
+        names = [output.name for output in model.outputs if output.method == method]
+        if not names:
+            continue
+        masks = reproducible_rows(model, sample, [item.table for item in rows], method)
+        rows = [
+            replace(item, reproducible_by_method={**item.reproducible_by_method, method: mask})
+            for item, mask in zip(rows, masks, strict=True)
+        ]
+        if not any(item.reproducible_in_all.any() for item in rows if item.group.can_be_golden):
+            raise ParityError(ALL_AMBIGUOUS, output=names[0], remedy="nothing was sealed")
+    return rows
 
 
 def _tolerances(model: OnnxModel, tolerance: float, all_ambiguous: bool) -> list[float]:
@@ -235,6 +261,16 @@ def _compare(
     for item in rows:
         check.compare(item)
     return check
+
+
+def _with_order_of_device(
+    device: Model, sample: Sample, golden: ProbedRows | None
+) -> ProbedRows | None:
+    """Let the device replay its own order of equally near rows, which the comparison accepted."""
+    if golden is None or POSITIONS not in golden.predictions:
+        return golden
+    positions = device.kneighbors(sample.dense_rows(golden.table))[1]
+    return replace(golden, predictions={**golden.predictions, POSITIONS: positions})
 
 
 def _count_refused(device: Model, sample: Sample, groups: Sequence[ProbeGroup]) -> RefusedRows:

@@ -30,8 +30,10 @@ def assert_same(estimator: Any, X: Any, unseen: Any, *, tolerance: float = 1e-9)
         path = Path(folder) / "model.onnx"
         edge_pipeline.export(estimator, X, path, tolerance=tolerance)
         with edge_runtime.load(path) as model:
+            if hasattr(estimator, "kneighbors"):
+                assert_same_neighbours(estimator, model, unseen, tolerance)
             for method in METHODS:
-                if hasattr(estimator, method):
+                if hasattr(estimator, method) and method != "kneighbors":
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
                         expected = getattr(estimator, method)(unseen)
@@ -49,6 +51,35 @@ def assert_same(estimator: Any, X: Any, unseen: Any, *, tolerance: float = 1e-9)
                             tolerance,
                             f"{type(estimator).__name__}.{method}",
                         )
+
+
+def assert_same_neighbours(
+    estimator: Any, model: edge_runtime.Model, unseen: Any, tolerance: float
+) -> None:
+    """Equal distances; positions may differ where scikit-learn's own distances to them are equal.
+
+    Distances by dot products that are only rounding are zero.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        distances, positions = estimator.kneighbors(unseen)
+        every, order = estimator.kneighbors(unseen, n_neighbors=estimator.n_samples_fit_)
+    of_model, nearest = model.kneighbors(unseen)
+    is_rounding = distances < 1e-6 * np.abs(every[:, -1:])
+    distances, of_model = np.where(is_rounding, 0.0, (distances, of_model))
+    assert_close(distances, of_model, tolerance, "kneighbors distances")
+    assert nearest.shape == positions.shape
+    assert nearest.dtype == np.int64
+    by_position = np.empty_like(every)
+    np.put_along_axis(by_position, order, every, axis=1)
+    distances_to_nearest = np.take_along_axis(by_position, nearest, axis=1)
+    assert_close(
+        distances,
+        np.where(is_rounding, 0.0, distances_to_nearest),
+        tolerance,
+        "kneighbors positions",
+    )
+    assert all(len(set(row)) == len(row) for row in nearest.tolist())
 
 
 def assert_close(expected: Any, predictions: Any, tolerance: float, method: str) -> None:

@@ -66,6 +66,12 @@ def _mean(_: Context, model: Any, X: Tensor | Frame) -> Tensor:
     return constant_rows(X, constant if model.n_outputs_ > 1 else constant[0])
 
 
+@on_any_dtype
+def _no_deviation(_: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    """DummyRegressor.predict(return_std=True): a constant has none."""
+    return constant_rows(X, np.zeros(model.n_outputs_) if model.n_outputs_ > 1 else 0.0)
+
+
 def _by_target(model: Any, value: Any) -> list[Any]:
     """Return *value* of each target as a list, also for one target."""
     return list(value) if model.n_outputs_ > 1 else [value]
@@ -87,5 +93,5 @@ def _random(context: Context, strategy: str) -> Exception:
 
 CONVERTERS: dict[type, Methods] = {
     DummyClassifier: {"predict": _label, "predict_proba": _probabilities},
-    DummyRegressor: {"predict": _mean},
+    DummyRegressor: {"predict": _mean, "predict_std": _no_deviation},
 }

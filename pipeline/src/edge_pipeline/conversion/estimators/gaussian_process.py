@@ -22,6 +22,10 @@ _TIE = 1e-11
 """Probabilities that differ by less are equal: the five error functions have weights of 3,500."""
 
 
+MAX_VARIANCE_NOISE = 1e-11
+"""Share of a variance up to which the rounding of each of its terms leaves it nine exact digits."""
+
+
 def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
     """GaussianProcessRegressor.predict: algorithm 2.1 of Rasmussen and Williams (2006), line 4."""
     if not hasattr(model, "X_train_"):
@@ -32,6 +36,26 @@ def _mean(context: Context, model: Any, X: Tensor) -> Tensor:
     mean = weighted_sum(context, similarities, model.alpha_)
     scaled = np.asarray(model._y_train_std) * mean + np.asarray(model._y_train_mean)
     return ops.squeeze(scaled, 1) if scaled.ndim == 2 and scaled.shape[1] == 1 else scaled
+
+
+def _deviation(context: Context, model: Any, X: Tensor) -> Tensor:
+    """GaussianProcessRegressor.predict(return_std=True): algorithm 2.1, lines 5 and 6.
+
+    Near a training row the variance is a difference that cancels, and scikit-learn's own result is
+    rounding there.
+    """
+    solver = solve_triangular(model.L_, np.eye(len(model.L_)), lower=True)
+    similarities = covariance(context, model.kernel_, X, model.X_train_)
+    prior = variance(context, model.kernel_, X)
+    v = similarities @ solver.T
+    terms = abs(v) * (abs(similarities) @ np.abs(solver).T)
+    posterior = ops.maximum(prior - ops.sum_of_squares(v, 1), 0.0)
+    noise = np.finfo(np.float64).eps * (prior + ops.sum_(terms, 1))
+    context.mark_ambiguous(noise >= MAX_VARIANCE_NOISE * posterior, "predict_std")
+    scale = np.ravel(np.asarray(model._y_train_std, dtype=np.float64)) ** 2
+    if scale.size == 1:
+        return ops.sqrt(posterior * scale[0])
+    return ops.sqrt(ops.expand_dims(posterior, 1) * scale)
 
 
 def _latent_mean(context: Context, model: Any, X: Tensor) -> Tensor:
@@ -93,7 +117,7 @@ def _probabilities(context: Context, model: Any, X: Tensor) -> MethodOutput:
 
 
 CONVERTERS: dict[type, Methods] = {
-    GaussianProcessRegressor: {"predict": _mean},
+    GaussianProcessRegressor: {"predict": _mean, "predict_std": _deviation},
     GaussianProcessClassifier: {"predict": _label, "predict_proba": _probabilities},
     _BinaryGaussianProcessClassifierLaplace: {
         "predict": _binary_label,

@@ -168,14 +168,25 @@ def _consensus(context: Context, model: Any, X: Tensor) -> MethodOutput:
     return context.call(model.estimator_, "predict", X, at="estimator_")
 
 
+def _deviation(_: Context, model: Any, X: Tensor) -> Tensor:
+    """BayesianRidge and ARDRegression, ``predict(return_std=True)``: Bishop (2006), eq. 3.59."""
+    centred = X - np.asarray(model.X_offset_, dtype=np.float64)
+    if isinstance(model, lm.ARDRegression):
+        relevant = np.flatnonzero(model.lambda_ < model.threshold_lambda)
+        centred = ops.take(centred, relevant, 1)
+    variance = ops.sum_((centred @ np.asarray(model.sigma_, dtype=np.float64)) * centred, 1)
+    return ops.sqrt(variance + 1.0 / float(model.alpha_))
+
+
 REGRESSOR: Methods = {"predict": linear_prediction}
+BAYESIAN: Methods = {**REGRESSOR, "predict_std": _deviation}
 CLASSIFIER: Methods = {"predict": linear_label, "decision_function": linear_scores}
 LOGISTIC: Methods = {**CLASSIFIER, "predict_proba": _logistic_probabilities}
 RIDGE_CLASSIFIER: Methods = {**CLASSIFIER, "predict": _ridge_label}
 GLM: Methods = {"predict": _glm_prediction}
 
 _REGRESSORS = (
-    "ARDRegression BayesianRidge ElasticNet ElasticNetCV HuberRegressor Lars LarsCV Lasso LassoCV "
+    "ElasticNet ElasticNetCV HuberRegressor Lars LarsCV Lasso LassoCV "
     "LassoLars LassoLarsCV LassoLarsIC LinearRegression MultiTaskElasticNet MultiTaskElasticNetCV "
     "MultiTaskLasso MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV "
     "PassiveAggressiveRegressor QuantileRegressor Ridge RidgeCV SGDRegressor TheilSenRegressor"
@@ -186,6 +197,7 @@ CONVERTERS: dict[type, Methods] = {
     # By name: scikit-learn 1.10 removes PassiveAggressive*.
     **{getattr(lm, name): REGRESSOR for name in _REGRESSORS.split() if hasattr(lm, name)},
     **{getattr(lm, name): CLASSIFIER for name in _CLASSIFIERS.split() if hasattr(lm, name)},
+    **dict.fromkeys((lm.ARDRegression, lm.BayesianRidge), BAYESIAN),
     **dict.fromkeys((lm.RidgeClassifier, lm.RidgeClassifierCV), RIDGE_CLASSIFIER),
     **dict.fromkeys((lm.LogisticRegression, lm.LogisticRegressionCV), LOGISTIC),
     **dict.fromkeys((lm.GammaRegressor, lm.PoissonRegressor, lm.TweedieRegressor), GLM),

@@ -46,7 +46,13 @@ MAX_ONE_HOT_CLASSES = 64
 
 
 def k_nearest(
-    context: Context, model: Any, X: Tensor, k: int, *, exact: bool = True
+    context: Context,
+    model: Any,
+    X: Tensor,
+    k: int,
+    *,
+    exact: bool = True,
+    method: str = "predict",
 ) -> tuple[Tensor, Tensor]:
     """``kneighbors``: distances and positions, shape (n_samples, k), the nearest first.
 
@@ -58,26 +64,40 @@ def k_nearest(
     ----------
     exact
         Whether the caller uses the distances.
+    method
+        ``kneighbors``: rounding matters to that method alone, and verification compares ties.
     """
     distance = distance_of(context, model, exact=exact)
-    _mark_rounding(context, model, X, exact=exact)
+    _mark_rounding(context, model, X, exact=exact, method=method)
     if k >= model.n_samples_fit_:
         near, order = _nearest(distance, model, X, k)
     elif can_replay(model):
         near, order = _nearest(distance, model, X, k + 1)
         has_tie = _is_tie(near[:, k - 1], near[:, k])
-        if not context.is_input(X):
+        if method == "predict" and not context.is_input(X):
             # A step before may round otherwise in the last bit, and then there is no tie.
             context.mark_ambiguous(has_tie)
-        near, order = near[:, :k], replay_ties(model, X, order[:, :k], has_tie)
+        near, order = near[:, :k], _replayed(context, model, X, order[:, :k], has_tie)
     else:
-        _mark_ties(context, model, X, k)
+        if method == "predict":
+            _mark_ties(context, model, X, k)
         near, order = _nearest(distance, model, X, k)
     if model.effective_metric_ == "precomputed" and X.zeros != "stored":
         # scikit-learn raises for a row with fewer neighbours in the graph, and onnxruntime refuses
         # a position that does not exist.
         order = ops.where(ops.isinf(near), np.int64(model.n_samples_fit_), order)
     return distance.finish(near), order
+
+
+def _replayed(context: Context, model: Any, X: Tensor, order: Tensor, has_tie: Tensor) -> Tensor:
+    """Repeat the tree's choice; once for all methods, because equal Loops are not merged."""
+    replayed: Tensor = context.cached(
+        model,
+        f"ties of {order.name} where {has_tie.name}",
+        X,
+        lambda: replay_ties(model, X, order, has_tie),
+    )
+    return replayed
 
 
 def _nearest(distance: Distance, model: Any, X: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -113,14 +133,14 @@ def _mark_ties(context: Context, model: Any, X: Tensor, k: int) -> None:
     context.mark_ambiguous(_is_tie(nearest[:, k - 1], nearest[:, k]))
 
 
-def _mark_rounding(context: Context, model: Any, X: Tensor, *, exact: bool) -> None:
+def _mark_rounding(context: Context, model: Any, X: Tensor, *, exact: bool, method: str) -> None:
     """Mark the rows whose nearest distance by dot products is only rounding."""
     metric = model.effective_metric_
     if exact and model._fit_method == "brute" and metric in ("euclidean", "nan_euclidean"):
         first = _nearest_reduced(context, model, X, 1)[:, 0]
         square = first if metric == "euclidean" else first * first
         context.mark_ambiguous(
-            square < MIN_EXACT_SHARE * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1)
+            square < MIN_EXACT_SHARE * ops.sum_(ops.where(ops.isnan(X), 0.0, X * X), 1), method
         )
 
 
@@ -141,6 +161,15 @@ def _nearest_of_candidates(X: Tensor, rows: Any, k: int) -> tuple[Tensor, Tensor
     difference = ops.take(rows, candidates) - ops.expand_dims(X, 1)
     near, order = ops.top_k(ops.sum_(difference * difference), k, largest=False)
     return near, ops.gather_elements(candidates, order)
+
+
+def _neighbors(context: Context, model: Any, X: Tensor) -> list[Tensor]:
+    """``kneighbors``: distances and positions.
+
+    scikit-learn's order among equally near rows depends on its sorting algorithm.  The graph puts
+    the first training row first.
+    """
+    return list(k_nearest(context, model, X, model.n_neighbors, method="kneighbors"))
 
 
 def neighbour_weights(
@@ -309,10 +338,16 @@ def _outlier_sign(context: Context, model: Any, X: Tensor) -> Tensor:
 
 
 CONVERTERS: dict[type, Methods] = {
-    nb.KNeighborsClassifier: {"predict": _labels, "predict_proba": _probabilities},
-    nb.KNeighborsRegressor: {"predict": _regression},
-    nb.KNeighborsTransformer: {"transform": _graph},
+    nb.NearestNeighbors: {"kneighbors": _neighbors},
+    nb.KNeighborsClassifier: {
+        "predict": _labels,
+        "predict_proba": _probabilities,
+        "kneighbors": _neighbors,
+    },
+    nb.KNeighborsRegressor: {"predict": _regression, "kneighbors": _neighbors},
+    nb.KNeighborsTransformer: {"transform": _graph, "kneighbors": _neighbors},
     nb.LocalOutlierFactor: {
+        "kneighbors": _neighbors,
         "predict": _outlier_sign,
         "decision_function": _outlier_margin,
         "score_samples": _local_outlier_score,

@@ -16,6 +16,7 @@ from edge_runtime.bundle.manifest import METHODS
 
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.context import Context
+from edge_pipeline.conversion.estimator_methods import OPTIONAL_METHODS
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import Tracer
 from edge_pipeline.conversion.tracing.constant_array import ConstantArray
@@ -23,7 +24,7 @@ from edge_pipeline.conversion.tracing.frame import TracedFrame
 
 __all__ = ["FittedEstimators"]
 
-_CALLED = (*METHODS, "inverse_transform")
+_CALLED = (*(method for method in METHODS if method not in OPTIONAL_METHODS), "inverse_transform")
 
 
 class FittedEstimators:
