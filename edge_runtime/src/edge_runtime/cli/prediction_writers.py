@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_runtime.bundle.manifest import Manifest, cell_to_json
 from edge_runtime.cli.console import json_text
+from edge_runtime.errors import InferenceError
 
 if TYPE_CHECKING:
     from edge_runtime.inputs.flags import Flag
@@ -129,7 +130,12 @@ def _neighbor_columns(
 
 def _ids_at(manifest: Manifest, positions: list[int]) -> list[Any]:
     ids = manifest.neighbors_ids
-    return positions if ids is None else [ids[position] for position in positions]
+    try:
+        return positions if ids is None else [ids[position] for position in positions]
+    except IndexError as error:
+        raise InferenceError(
+            "the graph returns a position that has no id; build the model again"
+        ) from error
 
 
 def _neighbor_objects(manifest: Manifest, arrays: Sequence[NDArray[Any]]) -> list[Any]:

@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import edge_pipeline
 import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.errors import ConversionError
+from edge_runtime.bundle.bundle_file import open_bundle
+from edge_runtime.bundle.layout import pack
 from edge_runtime.cli.main import main
-from edge_runtime.errors import InputError, IntegrityError, MethodNotAvailableError
+from edge_runtime.errors import InferenceError, InputError, IntegrityError, MethodNotAvailableError
 from pipeline.conversion.estimators.parity import assert_same_neighbours
 from pipeline.conversion.estimators.tables import rows, signal
 from scipy import sparse
@@ -208,6 +211,21 @@ def test_a_manifest_with_other_ids_is_refused(device, ids):
     document = {**manifest.to_json(), "neighbors_ids": ids}
     with pytest.raises(IntegrityError, match="neighbors_ids"):
         type(manifest).from_bytes(json.dumps(document).encode())
+
+
+def test_a_position_without_an_id_is_an_error(device, tmp_path, capsys):
+    model = device(nb.NearestNeighbors(n_neighbors=1).fit(X), X, ids=list(range(80)))
+    manifest = replace(model.manifest, neighbors_ids=[0])
+    content = open_bundle(str(tmp_path / "near.onnx"))
+    with edge_runtime.model.Model.from_parts(content.graph, manifest) as other:
+        assert other.kneighbors_one(X[0])[0].id == 0
+        with pytest.raises(InferenceError, match="no id"):
+            other.kneighbors_one(X[79])
+    (tmp_path / "few.onnx").write_bytes(pack(content.graph, manifest))
+    source = tmp_path / "rows.csv"
+    pd.DataFrame(X, columns=model.schema.names).to_csv(source, index=False)
+    assert main(["predict", str(tmp_path / "few.onnx"), str(source)]) == 1
+    assert "no id" in capsys.readouterr().err
 
 
 def test_the_command_writes_ids_and_distances(device, tmp_path, capsys):
