@@ -69,9 +69,11 @@ class _Scanner:
         self._add(text[start:])
 
     def end(self) -> Iterator[str]:
-        if self._depth > 0 and not self._has_text():
-            self._add("the array has no end")
         yield from self._line()
+        # A file may be cut off after a whole row.  Within a row, that row is no JSON.
+        if self._depth == 1:
+            self._add("the array has no end")
+            yield from self._line()
 
     def _after_string(self, text: str, position: int) -> int:
         """Return the position after the string's end, or that of the text's end."""
@@ -85,9 +87,6 @@ class _Scanner:
         tail = text[position:]
         self._ends_in_escape = (len(tail) - len(tail.rstrip("\\"))) % 2 == 1
         return len(text)
-
-    def _has_text(self) -> bool:
-        return any(part.strip() for part in self._row)
 
     def _add(self, text: str) -> None:
         self._length += len(text)

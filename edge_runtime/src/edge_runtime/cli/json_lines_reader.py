@@ -18,7 +18,7 @@ from edge_runtime.inputs import single_row as rows
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.inputs.text_cells import cell_parser
 
-__all__ = ["JsonLinesReader"]
+__all__ = ["JsonLinesReader", "json_lines", "object_without_duplicates"]
 
 _SEPARATOR = "-Infinity"
 """Stands between the lines of a block.
@@ -42,7 +42,7 @@ class JsonLinesReader(RowReader):
     ) -> None:
         schema = input_reader.schema
         may_be_array = all(column.type not in ("dict", "list") for column in schema.columns)
-        lines = _lines_of(stream) if may_be_array else Lines(stream)
+        lines = json_lines(stream) if may_be_array else Lines(stream)
         super().__init__(lines, chunk_rows, len(schema.columns))
         self._ordered_cells = rows.RowReader(input_reader).cells
         self._columns = schema.columns
@@ -92,7 +92,7 @@ class _Resumed:
         return self._pieces.pop(0) if self._pieces else self._stream.readline(size)
 
 
-def _lines_of(stream: TextIO) -> Lines:
+def json_lines(stream: TextIO) -> Lines:
     """Return the lines of *stream*, or the elements as lines if it is one array of rows."""
     pieces = []
     for piece in iter(partial(stream.readline, PIECE_CHARACTERS), ""):
@@ -123,7 +123,7 @@ def _parse_row(
 ) -> Row | RefusedRow:
     value: Any = None
     try:
-        value = json.loads(text, object_pairs_hook=_object_without_duplicates)
+        value = json.loads(text, object_pairs_hook=object_without_duplicates)
         if not isinstance(value, dict | list | str):
             raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
         if _ESCAPED_NUL in text and _holds_nul(value):
@@ -177,7 +177,8 @@ def _hint(number: int, text: str, value: Any, columns: Sequence[Column]) -> str:
     return json_line_hint(text, is_first=number == 1)
 
 
-def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object with *pairs*; a ValueError when a key appears twice."""
     row = dict(pairs)
     if len(row) != len(pairs):
         raise ValueError("a key appears twice")
@@ -188,5 +189,5 @@ _ESCAPED_NUL = "\\u0000"
 _SEPARATOR_VALUE = object()
 _CONSTANTS = {"NaN": float("nan"), "Infinity": float("inf"), _SEPARATOR: _SEPARATOR_VALUE}
 _BLOCK_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object_without_duplicates, parse_constant=_CONSTANTS.__getitem__
+    object_pairs_hook=object_without_duplicates, parse_constant=_CONSTANTS.__getitem__
 )

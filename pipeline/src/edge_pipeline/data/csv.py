@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ __all__ = [
     "open_text",
     "read_csv",
     "read_csv_chunks",
+    "translate_errors",
 ]
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -115,7 +116,7 @@ def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.Data
         The file cannot be read.
     """
     layout = detect_layout(file, layout)
-    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
+    with translate_errors(file, layout), open_text(file, layout.encoding) as text:
         frame = pd.read_csv(text, **_pandas_options(layout, strings))
     frame = frame.assign(**_rounded_columns(file, layout, frame))
     return apply_rules(_drop_row_index(frame, layout), layout.reading(), str(file), strings)
@@ -132,7 +133,7 @@ def read_csv_chunks(
         As :func:`read_csv`.
     """
     layout = detect_layout(file, layout)
-    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
+    with translate_errors(file, layout), open_text(file, layout.encoding) as text:
         for chunk in pd.read_csv(text, chunksize=rows, **_pandas_options(layout, strings)):
             chunk = _drop_row_index(chunk, layout)
             yield apply_rules(chunk, layout.reading(), str(file), strings)
@@ -148,7 +149,7 @@ def detect_layout(file: Path, layout: Layout) -> Layout:
     DatasetError
         The first line does not name the columns, or the text has another encoding.
     """
-    with _translate_errors(file, layout), open_text(file, layout.encoding) as text:
+    with translate_errors(file, layout), open_text(file, layout.encoding) as text:
         lines = list(itertools.islice(text, DETECTION_LINES))
     separator = layout.separator or _detect_separator(lines)
     cells = list(csv.reader(lines, delimiter=separator))
@@ -172,7 +173,7 @@ def detect_layout(file: Path, layout: Layout) -> Layout:
 
 
 @contextmanager
-def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
+def open_text(file: Path, encoding: str) -> Iterator[TextIO]:
     """Open *file* as text; its first bytes tell the compression.
 
     Raises
@@ -197,8 +198,14 @@ def open_text(file: Path, encoding: str) -> Iterator[IO[str]]:
 
 
 @contextmanager
-def _translate_errors(file: Path, layout: Layout) -> Iterator[None]:
-    """Turn the errors of pandas and of the decompressors into a DatasetError of one line."""
+def translate_errors(file: Path, layout: Layout) -> Iterator[None]:
+    """Turn the errors of pandas and of the decompressors into a DatasetError of one line.
+
+    Raises
+    ------
+    DatasetError
+        The file is no table, or its text has another encoding.
+    """
     try:
         with warnings.catch_warnings():
             # pandas only warns when it drops the last cells of a row longer than the header.

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 from edge_runtime.bundle.reading import CellRule
-from edge_runtime.inputs.text_cells import number_parser
+from edge_runtime.inputs.text_cells import MISSING_CELLS, number_parser
 
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.tables import thousands_separator
 
-__all__ = ["guess_rules"]
+__all__ = ["guess_json_rules", "guess_rules"]
 
 MISSING_MARKERS = (
     "-",
@@ -71,6 +71,26 @@ def guess_rules(frame: pd.DataFrame, layout: Layout) -> Layout:
         decimal = "," if mark == "." else layout.decimal
         layout = replace(layout, thousands=mark, decimal="." if mark == "," else decimal)
     return replace(layout, columns={**layout.columns, **rules})
+
+
+def guess_json_rules(frame: pd.DataFrame, layout: Layout) -> Layout:
+    """Return *layout* with a rule for each text column of JSON records that holds numbers.
+
+    JSON has numbers of its own.  So only marks beside a number, or between its thousands, tell
+    that a text is meant as one.
+    """
+    texts = {
+        name: column.mask(column.isin([*MISSING_CELLS]))
+        for name, column in frame.items()
+        if _holds_text(column)
+    }
+    guess = guess_rules(pd.DataFrame(texts), layout)
+    rules = dict(guess.columns)
+    for name, column in texts.items():
+        words = column[~column.isin(guess.missing)]
+        if str(name) not in rules and guess.thousands and thousands_separator(words):
+            rules[str(name)] = CellRule("", guess.decimal, guess.thousands)
+    return replace(layout, missing=guess.missing if rules else (), columns=rules)
 
 
 def _holds_text(column: pd.Series[Any]) -> bool:

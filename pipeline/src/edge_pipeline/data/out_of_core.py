@@ -15,12 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import MAX_EXACT_INTEGER, read_csv_chunks
+from edge_pipeline.data.json_records import is_json, read_json_chunks
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.recipe_columns import (
     check_column_names,
     csv_layout,
     drop_rows_without_target,
     feature_names,
+    json_layout,
     table_source,
 )
 from edge_pipeline.data.tables import ARROW, PARQUET, infer_type, plain_columns, read_arrow_chunks
@@ -125,6 +127,9 @@ def _read(recipe: Recipe, strings: Sequence[str]) -> Iterator[pd.DataFrame]:
         return
     if file.suffix == ".npz":
         raise recipe.error("data.chunk_rows", "a .npz file is read whole; store it as Parquet")
+    if is_json(file):
+        yield from read_json_chunks(file, json_layout(recipe), rows, strings)
+        return
     yield from read_csv_chunks(file, csv_layout(recipe), rows, strings)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from edge_pipeline.data.csv import Layout, detect_layout
 from edge_pipeline.data.imports import missing_column
+from edge_pipeline.data.json_records import is_json
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.tables import is_csv
 from edge_pipeline.errors import DatasetError
@@ -18,6 +19,7 @@ __all__ = [
     "csv_layout",
     "drop_rows_without_target",
     "feature_names",
+    "json_layout",
     "layout_of_file",
     "table_source",
 ]
@@ -47,7 +49,9 @@ def csv_layout(recipe: Recipe) -> Layout:
 
 
 def layout_of_file(recipe: Recipe) -> Layout | None:
-    """Return the format of the recipe's CSV file, with what is detected; None for other files.
+    """Return the format of the recipe's CSV or JSON file; None for other files.
+
+    What the recipe leaves open is detected.
 
     Raises
     ------
@@ -55,7 +59,29 @@ def layout_of_file(recipe: Recipe) -> Layout | None:
         As :func:`edge_pipeline.data.csv.detect_layout`.
     """
     file = recipe.file.parent / str(recipe.data.file)
+    if is_json(file):
+        return json_layout(recipe)
     return detect_layout(file, csv_layout(recipe)) if is_csv(file) else None
+
+
+def json_layout(recipe: Recipe) -> Layout:
+    """Return the format of the JSON file, as the recipe says it.
+
+    Raises
+    ------
+    RecipeError
+        A key of ``[reading]`` is about CSV.
+    """
+    table = recipe.reading
+    for key in ("separator", "decimal", "thousands", "row_index", "header", "names"):
+        if getattr(table, key):
+            raise recipe.error(
+                f"reading.{key}",
+                "a JSON file has values instead of cells; remove this key; texts that hold "
+                'numbers get a rule of their own, as price = { thousands = "," } in '
+                "[reading.columns]",
+            )
+    return Layout(",", ".", encoding=table.encoding, missing=table.missing, columns=table.rules)
 
 
 def check_column_names(recipe: Recipe, columns: Sequence[str]) -> None:

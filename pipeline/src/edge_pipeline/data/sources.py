@@ -20,7 +20,8 @@ from edge_pipeline.data.csv import (
     open_text,
     read_csv,
 )
-from edge_pipeline.data.guess_rules import guess_rules
+from edge_pipeline.data.guess_rules import guess_json_rules, guess_rules
+from edge_pipeline.data.json_records import is_json, read_json
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,
@@ -49,7 +50,7 @@ class TableSource:
     targets
         The columns made from a separate target.
     layout
-        The format of a CSV file.
+        The format of a CSV or JSON file.
     """
 
     name: str
@@ -84,6 +85,10 @@ def read_source(table: Any) -> TableSource:
         return _append_targets(TableSource(str(file), frame, file=file), y)
     if file.suffix in (*PARQUET, *ARROW):
         return TableSource(str(file), read_table(file), file=file)
+    if is_json(file):
+        layout = Layout(",", ".", encoding=_guess_encoding(file))
+        layout = guess_json_rules(read_json(file, layout), layout)
+        return TableSource(str(file), read_json(file, layout), file=file, layout=layout)
     layout = _guess_layout(file)
     frame = read_csv(file, layout)
     with_rules = guess_rules(frame, layout)

@@ -1,4 +1,4 @@
-"""Read a table from CSV, Parquet, Arrow or NumPy files, and convert its columns to four types.
+"""Read a table from a file, and convert its columns to four types.
 
 The types are those of the bundle's schema: float64, int64, bool and string.  A string column has
 dtype object, and NaN for a missing value: newer dtypes of pandas differ from version to version.
@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, read_csv
+from edge_pipeline.data.json_records import is_json, read_json
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
@@ -49,12 +50,12 @@ def read_table(
     ----------
     file
         Parquet when it ends in ``.parquet`` or ``.pq``, Arrow when it ends in ``.arrow``,
-        ``.feather`` or ``.ipc``, CSV otherwise: plain, or ``.gz``, ``.bz2``, ``.xz``, ``.zip``,
-        ``.zst``.
+        ``.feather`` or ``.ipc``.  JSON records when it ends in ``.jsonl``, ``.ndjson`` or
+        ``.json``, CSV otherwise: both plain, or ``.gz``, ``.bz2``, ``.xz``, ``.zip``, ``.zst``.
     layout
-        The format of a CSV file.
+        The format of a CSV or JSON file.
     strings
-        Columns of a CSV file to keep as text: ``007`` stays ``007``.
+        Columns of a file of text to keep as text: ``007`` stays ``007``.
 
     Raises
     ------
@@ -65,12 +66,14 @@ def read_table(
     """
     if file.suffix in (*PARQUET, *ARROW):
         return _read_arrow(file)
+    if is_json(file):
+        return read_json(file, layout, strings)
     return read_csv(file, layout, strings)
 
 
 def is_csv(file: Path) -> bool:
     """Return whether *file* is read as CSV, by its name."""
-    return file.suffix not in (*PARQUET, *ARROW, ".npz")
+    return file.suffix not in (*PARQUET, *ARROW, ".npz") and not is_json(file)
 
 
 def read_arrays(file: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
