@@ -64,9 +64,10 @@ def have_ties(oracle: Oracle, table: pd.DataFrame) -> NDArray[np.bool_]:
     """Tell for each row whether two of its neighbours, or the next row, are equally near."""
     model = last_step(oracle.estimator)
     count = min(model.n_neighbors + 1, model.n_samples_fit_)
-    distances = oracle.kneighbors(table, count)[0]
-    if distances.shape[1] < 2:
+    nearest = oracle.kneighbors(table, count) or oracle.kneighbors(table, model.n_neighbors)
+    if nearest is None or nearest[0].shape[1] < 2:
         return np.zeros(len(table), dtype=np.bool_)
+    distances = nearest[0]
     with np.errstate(invalid="ignore", over="ignore"):
         are_apart = np.diff(distances, axis=1) > TIE * np.abs(distances[:, 1:])
     return np.asarray(~are_apart.all(axis=1))
@@ -79,7 +80,10 @@ def _ranked(
     step = max(1, MAX_RANKED // n_training)
     for start in range(0, len(rows), step):
         some = rows[start : start + step]
-        distances, positions = oracle.kneighbors(table.iloc[some], n_training)
+        nearest = oracle.kneighbors(table.iloc[some], n_training)
+        if nearest is None:
+            continue  # nothing is accepted
+        distances, positions = nearest
         ranked = np.empty_like(distances)
         np.put_along_axis(ranked, positions, distances, axis=1)
         yield some, ranked

@@ -60,9 +60,15 @@ class Oracle:
                     predictions[output.name] = self._checked(method, values, table)
         return predictions
 
-    def kneighbors(self, table: pd.DataFrame, count: int) -> list[NDArray[Any]]:
-        """Return the distances and positions of *count* training rows near each row."""
-        return run_kneighbors(self.estimator, self.sample.as_trained(table), count)
+    def kneighbors(self, table: pd.DataFrame, count: int) -> list[NDArray[Any]] | None:
+        """Return the distances and positions of *count* training rows near each row.
+
+        None where a sparse graph of neighbours does not hold as many.
+        """
+        try:
+            return run_kneighbors(self.estimator, self.sample.as_trained(table), count)
+        except _REFUSALS:
+            return None
 
     def refuses(self, table: pd.DataFrame, method: str) -> bool:
         """Whether *method* raises for *table*."""
