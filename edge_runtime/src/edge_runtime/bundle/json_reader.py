@@ -42,8 +42,11 @@ _AS_ZEROS = bytes.maketrans(b"E123456789", b"e000000000")
 _MANY_DIGITS = b"0" * (MAX_DIGITS + 1)
 
 
-def read_json(raw: bytes, *, name: str) -> Any:
+def read_json(raw: bytes, *, name: str, any_escape: bool = False) -> Any:
     """Parse canonical JSON; *name* stands for the text in errors.
+
+    With *any_escape*, escapes that canonical JSON does not need are read too.  Then the caller
+    must refuse half surrogate pairs, which no encoding can write.
 
     Raises
     ------
@@ -52,7 +55,9 @@ def read_json(raw: bytes, *, name: str) -> Any:
     """
     _check_count(name, "strings", raw.count(b'"') // 2, MAX_STRINGS)
     # Without an escape, every second piece between quotes is a string: five times as fast.
-    skeleton = _without_strings(raw, name) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
+    skeleton = (
+        _without_strings(raw, name, any_escape) if b"\\" in raw else b"".join(raw.split(b'"')[::2])
+    )
     brackets = np.frombuffer(skeleton.translate(None, _NO_BRACKET), np.uint8)
     _check_count(name, "lists and objects", len(brackets) // 2, MAX_CONTAINERS)
     _check_count(name, "values", skeleton.count(b","), MAX_VALUES)
@@ -74,10 +79,10 @@ def _check_count(name: str, noun: str, count: int, limit: int) -> None:
         raise IntegrityError(f"{name} has {count:,} {noun}, this runtime reads up to {limit:,}")
 
 
-def _without_strings(raw: bytes, name: str) -> bytes:
+def _without_strings(raw: bytes, name: str, any_escape: bool) -> bytes:
     # Canonical JSON escapes only control characters: \u00XX.  Any other escape may be half of a
     # surrogate pair, which no encoding can write.
-    if re.search(rb"(?<!\\)(?:\\\\)*+\\u(?!00)", raw):
+    if not any_escape and re.search(rb"(?<!\\)(?:\\\\)*+\\u(?!00)", raw):
         raise IntegrityError(f"{name} is not canonical JSON: an escape that it does not need")
     return re.sub(rb'"(?:[^"\\]|\\.)*+"', b"", raw, flags=re.DOTALL)
 

@@ -18,7 +18,13 @@ from edge_runtime.inputs import single_row as rows
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.inputs.text_cells import cell_parser
 
-__all__ = ["JsonLinesReader", "json_lines", "object_without_duplicates"]
+__all__ = [
+    "JsonLinesReader",
+    "check_not_nested",
+    "holds_nul",
+    "json_lines",
+    "object_without_duplicates",
+]
 
 _SEPARATOR = "-Infinity"
 """Stands between the lines of a block.
@@ -126,10 +132,10 @@ def _parse_row(
         value = json.loads(text, object_pairs_hook=object_without_duplicates)
         if not isinstance(value, dict | list | str):
             raise ValueError(f"expected an object or an array, found {text.strip()[:40]}")
-        if _ESCAPED_NUL in text and _holds_nul(value):
+        if _ESCAPED_NUL in text and holds_nul(value):
             raise ValueError("a text holds a NUL character")
         cells = list(ordered_cells(value))
-        _check_not_nested(cells, columns)
+        check_not_nested(cells, columns)
         return Row(number, cells)
     except InputError as error:
         hint = _hint(number, text, value, columns)
@@ -144,7 +150,7 @@ def _parse_row(
     return RefusedRow(number, f"not a JSON row: {reason}{_hint(number, text, value, columns)}")
 
 
-def _check_not_nested(cells: Sequence[Any], columns: Sequence[Column]) -> None:
+def check_not_nested(cells: Sequence[Any], columns: Sequence[Column]) -> None:
     """Refuse an object or an array as the value of a column of numbers or texts."""
     for cell, column in zip(cells, columns, strict=False):
         if isinstance(cell, dict | list) and column.type not in ("dict", "list"):
@@ -157,11 +163,12 @@ def _check_not_nested(cells: Sequence[Any], columns: Sequence[Column]) -> None:
             )
 
 
-def _holds_nul(value: Any) -> bool:
+def holds_nul(value: Any) -> bool:
+    """Return whether any text within *value* has a NUL character."""
     if isinstance(value, dict):
-        return any(_holds_nul(part) for item in value.items() for part in item)
+        return any(holds_nul(part) for item in value.items() for part in item)
     if isinstance(value, list):
-        return any(map(_holds_nul, value))
+        return any(map(holds_nul, value))
     return isinstance(value, str) and "\0" in value
 
 

@@ -83,15 +83,16 @@ class JsonWriter:
 
     def text(self, lines: Sequence[int], predictions: Predictions) -> str:
         """Return the text for the rows that began on *lines*."""
+        rows = zip(lines, self.values(len(lines), predictions), strict=True)
+        return "".join(f"{json_text({'line': line, **row})}\n" for line, row in rows)
+
+    def values(self, n_rows: int, predictions: Predictions) -> list[dict[str, Any]]:
+        """Return each row's values by name, ready for JSON."""
         parts = [
             (_NAMES.get(method, (method, method))[1], _json_values(self._manifest, method, arrays))
             for method, arrays in predictions.items()
         ]
-        rows = [
-            {"line": line, **{name: values[i] for name, values in parts}}
-            for i, line in enumerate(lines)
-        ]
-        return "".join(f"{json_text(row)}\n" for row in rows)
+        return [{name: values[i] for name, values in parts} for i in range(n_rows)]
 
 
 _NAMES = {
