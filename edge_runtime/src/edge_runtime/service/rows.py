@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edge_runtime.bundle.json_reader import read_json
+from edge_runtime.bundle.reading import PLAIN
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
 from edge_runtime.cli.csv_reader import CsvReader
@@ -64,9 +65,10 @@ def results_of_csv(
     HttpError
         The body is no UTF-8, its header does not fit, or it holds more than *max_rows*.
     """
+    reading = model.manifest.reading or PLAIN
     try:
         stream = io.StringIO(body.decode("utf-8-sig"), newline="")
-        reader = CsvReader(stream, InputReader(model.schema), CHUNK_ROWS)
+        reader = CsvReader(stream, InputReader(model.schema), CHUNK_ROWS, reading=reading)
     except UnicodeDecodeError as error:
         raise HttpError(400, "the body is not UTF-8; encode it so") from error
     except InputError as error:
@@ -123,8 +125,11 @@ def _at_most(max_rows: int, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 def _results(
     model: Model, chunks: Iterable[Chunk], reader: BlockReader | None, key: str, *, flags: bool
 ) -> list[dict[str, Any]]:
-    names = [name for name in ("predict", "predict_proba") if name in model.methods]
-    methods = {name: getattr(model, name) for name in names or model.methods[:1]}
+    names: list[str] = [name for name in ("predict", "predict_proba") if name in model.methods]
+    names = names or [name for name in ("transform", "score_samples") if name in model.methods][:1]
+    if not names:
+        raise HttpError(422, f"the model has no predict, only {', '.join(model.methods)}")
+    methods: dict[str, Any] = {name: getattr(model, name) for name in names}
     if flags:
         methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
     # Only blocks need the reader, and JSON bodies have none.
