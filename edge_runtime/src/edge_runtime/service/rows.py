@@ -125,8 +125,10 @@ def _at_most(max_rows: int, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
 def _results(
     model: Model, chunks: Iterable[Chunk], reader: BlockReader | None, key: str, *, flags: bool
 ) -> list[dict[str, Any]]:
-    names: list[str] = [name for name in ("predict", "predict_proba") if name in model.methods]
-    names = names or [name for name in ("transform", "score_samples") if name in model.methods][:1]
+    available: tuple[str, ...] = model.methods
+    names: list[str] = [name for name in ("predict", "predict_proba") if name in available]
+    if not names:
+        names = [str(name) for name in ("transform", "score_samples") if name in available][:1]
     if not names:
         raise HttpError(422, f"the model has no predict, only {', '.join(model.methods)}")
     methods: dict[str, Any] = {name: getattr(model, name) for name in names}
