@@ -33,6 +33,7 @@ __all__ = [
     "Layout",
     "detect_layout",
     "first_line_is_a_row",
+    "layout_of_reading",
     "open_text",
     "read_csv",
     "read_csv_chunks",
@@ -96,6 +97,20 @@ class Layout:
             self.names if self.header is False else (),
             self.columns,
         )
+
+
+def layout_of_reading(reading: Reading) -> Layout:
+    """Return the layout of a file that was written as *reading* says."""
+    return Layout(
+        reading.separator,
+        reading.decimal,
+        reading.thousands or None,
+        reading.encoding,
+        header=not reading.names,
+        names=reading.names,
+        missing=reading.missing,
+        columns=reading.columns,
+    )
 
 
 def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.DataFrame:

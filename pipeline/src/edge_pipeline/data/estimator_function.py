@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_runtime.bundle.reading import Reading
+
+from edge_pipeline.data.csv import Layout, layout_of_reading
 from edge_pipeline.data.estimator_file import ESTIMATOR_SUFFIXES, load_estimator
 from edge_pipeline.data.imports import ImportingError, did_you_mean, find_function, modules_from
 from edge_pipeline.data.tables import plain_columns, read_table
@@ -20,10 +23,12 @@ def estimator_and_sample(
     *,
     trusted_types: Sequence[str] = (),
     trust_pickle: bool = False,
+    reading: Reading | None = None,
 ) -> tuple[Any, Any, tuple[str, ...]]:
     """Call the function, or load the file, *reference*.
 
-    Returns a fitted estimator, a sample of its input, and notes about the file.
+    Returns a fitted estimator, a sample of its input, and notes about the file.  The format of
+    *table* is *reading*, or is detected.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def estimator_and_sample(
             "or (estimator, X)"
         )
     if table is not None:
-        X = _read_sample(estimator, Path(table))
+        X = _read_sample(estimator, Path(table), reading)
     if X is None:
         raise DatasetError(
             f"{reference} returned no sample of the training input; return (estimator, X), "
@@ -76,9 +81,10 @@ def _call(reference: str) -> Any:
             raise TrainingError(f"{reference} failed: {type(error).__name__}: {error}") from error
 
 
-def _read_sample(estimator: Any, file: Path) -> Any:
+def _read_sample(estimator: Any, file: Path, reading: Reading | None) -> Any:
     """Read the columns on which *estimator* was fitted, in its training container."""
-    frame = plain_columns(read_table(file), {}, str(file))
+    layout = Layout() if reading is None else layout_of_reading(reading)
+    frame = plain_columns(read_table(file, layout), {}, str(file))
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         for name in names:

@@ -73,7 +73,7 @@ def compare(
         A file cannot be read.
     """
     with load(before) as first_model, load(after) as second_model:
-        table = read_rows(rows, first_model.schema, second_model.schema)
+        table = read_rows(rows, first_model.manifest, second_model.manifest)
         result, compared = _compare_models((first_model, second_model), table, target, tolerance)
     if page is not None:
         # Only the page needs jinja2, and pages import this module.

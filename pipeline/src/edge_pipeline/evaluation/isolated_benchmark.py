@@ -223,8 +223,9 @@ def run_isolated(script: str, paths: Sequence[Path], settings: Mapping[str, Any]
 
 def json_rows(path: Path, rows: Any) -> list[list[Cell]]:
     """Write the first of *rows* as JSON cells, in the form of the golden rows of the file."""
-    schema = unpack(path.read_bytes()).manifest.schema
-    rows = select_input(schema, read_rows(rows, schema))
+    manifest = unpack(path.read_bytes()).manifest
+    schema = manifest.schema
+    rows = select_input(schema, read_rows(rows, manifest))
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
     if schema.loose:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.errors import InferenceError, InputError
 from edge_runtime.model import Model
 from numpy.typing import NDArray
 
+from edge_pipeline.data.csv import Layout, layout_of_reading
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import MeasurementError
 
@@ -36,16 +38,19 @@ class Predictions(NamedTuple):
     refused: dict[int, str]
 
 
-def read_rows(source: Path | str | Any, *schemas: Schema) -> Any:
+def read_rows(source: Path | str | Any, *manifests: Manifest) -> Any:
     """Read the table in the file *source*; rows that are no path are returned unchanged.
 
-    A column that is text in any of *schemas* is read as text.
+    The file is read by the reading that the first of *manifests* with one has sealed.  Without
+    any, its format is detected.  A column that is text in any of them is read as text.
     """
     if not isinstance(source, Path | str):
         return source
     file = Path(source)
-    texts = {c.name for schema in schemas for c in schema.columns if c.is_string}
-    frame = read_table(file, strings=sorted(texts))
+    texts = {c.name for manifest in manifests for c in manifest.schema.columns if c.is_string}
+    reading = next((m.reading for m in manifests if m.reading is not None), None)
+    layout = Layout() if reading is None else layout_of_reading(reading)
+    frame = read_table(file, layout, strings=sorted(texts))
     return plain_columns(frame, dict.fromkeys(texts & set(frame.columns), "string"), str(file))
 
 

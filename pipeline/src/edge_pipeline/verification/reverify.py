@@ -85,7 +85,7 @@ def verify(
     path = Path(path)
     bundle = unpack(path.read_bytes())
     watcher.stage("train")
-    estimator, X, _ = estimator_and_sample(against, table)
+    estimator, X, _ = estimator_and_sample(against, table, reading=bundle.manifest.reading)
     watcher.stage("verify")
     sample = sample_for(estimator, X)
     # Only the sealed graph is verified; a new conversion marks the ambiguous rows.

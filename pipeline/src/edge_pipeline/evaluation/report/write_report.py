@@ -175,7 +175,7 @@ def _evaluate_rows(
     """Replace the figures of *evaluation* that come from test rows by those of *rows*."""
     sections = Sections()
     with load(path) as model:
-        table = read_rows(rows, model.schema)
+        table = read_rows(rows, model.manifest)
         y = None
         if target is not None:
             table = table[target_columns(table, target).notna().all(axis="columns")]

@@ -1,0 +1,77 @@
+"""Test that the commands about a sealed file read its rows as the file says."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from edge_pipeline import build, init
+from edge_pipeline.data.csv import Layout, layout_of_reading
+from edge_pipeline.data.estimator_function import estimator_and_sample
+from edge_pipeline.data.tables import read_table
+from edge_pipeline.errors import DatasetError
+from edge_pipeline.evaluation.predictions import read_rows
+
+import edge_runtime
+
+ROWS = 60
+PRICES = np.random.default_rng(0).uniform(1, 5000, ROWS).round(2)
+WIDTHS = np.random.default_rng(1).integers(1, 90, ROWS) / 2
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model of a file with semicolons, decimal commas, euros and cp1252."""
+    folder = tmp_path_factory.mktemp("sealed")
+    table = pd.DataFrame(
+        {
+            "größe": [f"{width:.1f}".replace(".", ",") for width in WIDTHS],
+            "preis": [f"{price:.2f} €".replace(".", ",") for price in PRICES],
+            "ziel": np.where(PRICES + WIDTHS > 2500, "teuer", "billig"),
+        }
+    )
+    table.to_csv(folder / "t.csv", sep=";", index=False, encoding="cp1252")
+    recipe = init(folder / "t.csv", folder / "m", target="ziel").recipe
+    text = recipe.read_text("utf-8").partition("[search]")[0]
+    tree = "[estimator]\nclass = 'sklearn.tree.DecisionTreeClassifier'"
+    recipe.write_text(text.replace('estimator = "auto"', tree), encoding="utf-8")
+    return build(recipe, folder / "m.onnx").path
+
+
+def test_rows_of_a_file_are_read_by_the_sealed_reading(sealed: Path, tmp_path: Path) -> None:
+    """Two rows tell nothing about marks and encoding; the sealed file knows them."""
+    file = tmp_path / "rows.csv"
+    text = "größe;preis;ziel\n12,5;1000,50 €;teuer\n3,5;7,25 €;billig\n"
+    file.write_bytes(text.encode("cp1252"))
+    with pytest.raises(DatasetError, match="not UTF-8"):
+        read_rows(file)
+    with edge_runtime.load(sealed) as model:
+        rows = read_rows(file, model.manifest)
+    assert rows["größe"].tolist() == [12.5, 3.5]
+    assert rows["preis"].tolist() == [1000.5, 7.25]
+    assert rows["ziel"].tolist() == ["teuer", "billig"]
+
+
+def test_verify_reads_the_sample_by_the_sealed_reading(sealed: Path, tmp_path: Path) -> None:
+    with edge_runtime.load(sealed) as model:
+        reading = model.manifest.reading
+    (tmp_path / "train.py").write_text(
+        "from sklearn.dummy import DummyClassifier\nimport pandas as pd\n"
+        "def fitted():\n"
+        "    X = pd.DataFrame({'größe': [1.0, 2.0], 'preis': [1.0, 2.0]})\n"
+        "    return DummyClassifier().fit(X, ['a', 'b'])\n",
+        encoding="utf-8",
+    )
+    table = sealed.parent / "t.csv"
+    _, X, _ = estimator_and_sample(f"{tmp_path / 'train.py'}:fitted", table, reading=reading)
+    assert X["preis"].tolist() == PRICES.tolist()
+    assert X["größe"].tolist() == WIDTHS.tolist()
+
+
+def test_the_layout_has_all_of_the_reading(sealed: Path) -> None:
+    with edge_runtime.load(sealed) as model:
+        reading = model.manifest.reading
+    assert reading is not None
+    assert layout_of_reading(reading).reading() == reading
+    assert len(read_table(sealed.parent / "t.csv", layout_of_reading(reading))) == ROWS
+    assert Layout().reading() != reading
