@@ -118,6 +118,8 @@ def on_terminal(
 ) -> str:
     """Run a command on a terminal of *columns*, type *answers*, and return what it shows."""
     leader, follower = pty.openpty()
+    # pytest-xdist sets COLUMNS, which counts more than the terminal.
+    inherited = {name: os.environ[name] for name in os.environ if name not in ("COLUMNS", "LINES")}
     ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(
         [COMMAND, *arguments],
@@ -125,7 +127,7 @@ def on_terminal(
         stdout=follower,
         stderr=follower,
         cwd=folder,
-        env={**os.environ, "TERM": "xterm-256color"},
+        env={**inherited, "TERM": "xterm-256color"},
     ) as process:
         os.close(follower)
         os.write(leader, answers.encode())

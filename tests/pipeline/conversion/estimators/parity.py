@@ -98,6 +98,7 @@ def assert_close(expected: Any, predictions: Any, tolerance: float, method: str)
             np.exp(predictions), np.exp(expected), rtol=0, atol=tolerance, err_msg=method
         )
         expected, predictions = expected[large], predictions[large]
+        tolerance *= max(1.0, 1 / (np.abs(expected).max(initial=0.0) or 1.0))
     finite = expected[np.isfinite(expected)]
     scale = float(np.abs(finite).max()) if finite.size else 1.0
     np.testing.assert_allclose(
