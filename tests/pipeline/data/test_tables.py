@@ -210,12 +210,12 @@ def test_a_rounded_column_may_be_excluded(tmp_path: Path) -> None:
 
 
 def test_a_workbook_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as workbook:
+    with zipfile.ZipFile(tmp_path / "t.csv", "w") as workbook:
         workbook.writestr("[Content_Types].xml", "")
         workbook.writestr("xl/workbook.xml", "")
     for read in (read_table, describe_table):
         with pytest.raises(DatasetError, match="is a workbook of Excel; save the sheet as CSV"):
-            read(tmp_path / "t.xlsx")
+            read(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from edge_pipeline.data.cell_rules import apply_rules
 from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, open_text, translate_errors
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["is_json", "read_json", "read_json_chunks"]
+__all__ = ["is_json", "read_json", "read_json_chunks", "value_column"]
 
 
 def is_json(file: Path) -> bool:
@@ -73,7 +73,7 @@ def read_json_chunks(
         names = list(first)
         records = itertools.chain([first], records)
         while chunk := list(itertools.islice(records, rows)):
-            columns = {name: _column([record[name] for record in chunk]) for name in names}
+            columns = {name: value_column([record[name] for record in chunk]) for name in names}
             yield _apply_rules(pd.DataFrame(columns), file, layout, strings)
 
 
@@ -142,7 +142,7 @@ def _difference(record: dict[str, Any], names: dict[str, None]) -> str:
     return f"the first record has no column {name!r}; write it there as well, as null"
 
 
-def _column(values: list[Any]) -> pd.Series[Any]:
+def value_column(values: list[Any]) -> pd.Series[Any]:
     """Return a column of one type, or of objects where the values have several."""
     present = [value for value in values if value is not None]
     kinds = set(map(type, present))

@@ -27,6 +27,7 @@ from edge_pipeline.data.recipe_columns import (
 )
 from edge_pipeline.data.tables import ARROW, PARQUET, infer_type, plain_columns, read_arrow_chunks
 from edge_pipeline.data.targets import check_target
+from edge_pipeline.data.workbooks import is_workbook
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["MAX_EVALUATION_ROWS", "SAMPLE_ROWS", "VALIDATION_SHARE", "ChunkedTable", "scan_table"]
@@ -127,6 +128,8 @@ def _read(recipe: Recipe, strings: Sequence[str]) -> Iterator[pd.DataFrame]:
         return
     if file.suffix == ".npz":
         raise recipe.error("data.chunk_rows", "a .npz file is read whole; store it as Parquet")
+    if is_workbook(file):
+        raise recipe.error("data.chunk_rows", "a workbook is read whole; save it as CSV")
     if is_json(file):
         yield from read_json_chunks(file, json_layout(recipe), rows, strings)
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ from edge_pipeline.data.imports import missing_column
 from edge_pipeline.data.json_records import is_json
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.data.tables import is_csv
+from edge_pipeline.data.workbooks import is_workbook
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
@@ -49,7 +51,7 @@ def csv_layout(recipe: Recipe) -> Layout:
 
 
 def layout_of_file(recipe: Recipe) -> Layout | None:
-    """Return the format of the recipe's CSV or JSON file; None for other files.
+    """Return the format of the recipe's CSV, JSON or Excel file; None for other files.
 
     What the recipe leaves open is detected.
 
@@ -61,6 +63,15 @@ def layout_of_file(recipe: Recipe) -> Layout | None:
     file = recipe.file.parent / str(recipe.data.file)
     if is_json(file):
         return json_layout(recipe)
+    if is_workbook(file):
+        for key in ("separator", "row_index", "header", "names"):
+            if key in recipe.reading.model_fields_set:
+                raise recipe.error(
+                    f"reading.{key}",
+                    "the first row of a workbook names its columns; remove this key, or save the "
+                    "sheet as CSV",
+                )
+        return replace(csv_layout(recipe), separator=",", decimal=recipe.reading.decimal or ".")
     return detect_layout(file, csv_layout(recipe)) if is_csv(file) else None
 
 

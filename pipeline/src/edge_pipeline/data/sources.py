@@ -30,6 +30,7 @@ from edge_pipeline.data.tables import (
     read_arrays,
     read_table,
 )
+from edge_pipeline.data.workbooks import is_workbook
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["TableSource", "read_source"]
@@ -89,6 +90,10 @@ def read_source(table: Any) -> TableSource:
         layout = Layout(",", ".", encoding=_guess_encoding(file))
         layout = guess_json_rules(read_json(file, layout), layout)
         return TableSource(str(file), read_json(file, layout), file=file, layout=layout)
+    if is_workbook(file):
+        layout = Layout(",", ".")
+        layout = guess_rules(read_table(file, layout), layout)
+        return TableSource(str(file), read_table(file, layout), file=file, layout=layout)
     layout = _guess_layout(file)
     frame = read_csv(file, layout)
     with_rules = guess_rules(frame, layout)

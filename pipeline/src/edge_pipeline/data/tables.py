@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, read_csv
 from edge_pipeline.data.json_records import is_json, read_json
+from edge_pipeline.data.workbooks import is_workbook, read_workbook
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
@@ -50,7 +51,8 @@ def read_table(
     ----------
     file
         Parquet when it ends in ``.parquet`` or ``.pq``, Arrow when it ends in ``.arrow``,
-        ``.feather`` or ``.ipc``.  JSON records when it ends in ``.jsonl``, ``.ndjson`` or
+        ``.feather`` or ``.ipc``.  A workbook when it ends in ``.xlsx``, ``.xlsm``, ``.xlsb``,
+        ``.xls`` or ``.ods``.  JSON records when it ends in ``.jsonl``, ``.ndjson`` or
         ``.json``, CSV otherwise: both plain, or ``.gz``, ``.bz2``, ``.xz``, ``.zip``, ``.zst``.
     layout
         The format of a CSV or JSON file.
@@ -66,6 +68,8 @@ def read_table(
     """
     if file.suffix in (*PARQUET, *ARROW):
         return _read_arrow(file)
+    if is_workbook(file):
+        return read_workbook(file, layout, strings)
     if is_json(file):
         return read_json(file, layout, strings)
     return read_csv(file, layout, strings)
@@ -73,7 +77,8 @@ def read_table(
 
 def is_csv(file: Path) -> bool:
     """Return whether *file* is read as CSV, by its name."""
-    return file.suffix not in (*PARQUET, *ARROW, ".npz") and not is_json(file)
+    other = file.suffix in (*PARQUET, *ARROW, ".npz") or is_json(file) or is_workbook(file)
+    return not other
 
 
 def read_arrays(file: Path, target: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
