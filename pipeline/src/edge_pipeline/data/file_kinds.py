@@ -7,7 +7,10 @@ __all__ = ["kind_of_file"]
 _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "a Parquet file; give it a name that ends in .parquet"),
     (b"ARROW1", "an Arrow file; give it a name that ends in .arrow"),
-    (b"SQLite format 3", "an SQLite database; name it by its URL, sqlite:///FILE, and a query"),
+    (
+        b"SQLite format 3",
+        "an SQLite database; write its table as CSV: sqlite3 -header -csv FILE QUERY",
+    ),
     (b"\xd0\xcf\x11\xe0", "an old workbook of Excel; give it a name that ends in .xls"),
     (b"\x93NUMPY", "one numpy array; store X and y in a .npz file, with numpy.savez"),
     (b"\x89HDF", "an HDF5 file; write the table as CSV or Parquet"),
