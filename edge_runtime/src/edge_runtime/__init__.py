@@ -17,7 +17,12 @@ an :class:`EdgeRuntimeError` that says what was expected, what was found, and wh
 # Import numpy first, with few frames on the stack.  With more, the frames of numpy's own import
 # cross the end of one of the interpreter's 16 KB blocks of frames again and again.  CPython 3.11
 # then maps and frees a block at every call, 700 times: 6 ms of processor time (measured).
-import numpy as _numpy  # noqa: F401, I001
+try:
+    import numpy as _numpy  # noqa: F401
+except Exception as _error:  # a damaged file may raise anything
+    from edge_runtime_startup import explain_import_error as _explain
+
+    raise ImportError(f"numpy cannot be imported: {_explain(_error)}") from _error
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +30,13 @@ from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column, InputLimits, Schema
 from edge_runtime.errors import (
     BundleError,
-    IsolationError,
     EdgeRuntimeError,
     EngineWarning,
     FormatVersionError,
     InferenceError,
     InputError,
     IntegrityError,
+    IsolationError,
     MethodNotAvailableError,
     ModelClosedError,
     NotABundleError,
