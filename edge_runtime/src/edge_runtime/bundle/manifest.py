@@ -339,7 +339,8 @@ def _reading(value: Any) -> Reading:
 
 def _parity(tolerance: float, evidence: dict[str, Any], left_out: Any) -> Parity:
     outputs = {key: _evidence(item) for key, item in evidence.items()}
-    return Parity(float(tolerance), outputs, left_out and numbers_by_name(left_out))
+    counts = None if left_out is None else numbers_by_name(left_out)
+    return Parity(float(tolerance), outputs, counts)
 
 
 def _golden_rows(rows: list[Any], answers: dict[str, Any]) -> GoldenRows:
