@@ -89,15 +89,15 @@ runtime_fault() {
 current_state() {
     if [ -z "$(target_of "$home/current")" ]; then
         echo 'nothing was switched'
-    elif "$home/current/runtime/bin/edge-runtime" check "$home/current/model.onnx" >/dev/null 2>&1; then
+    elif "$home/current/runtime/bin/edge-runtime" check --engine onnxruntime "$home/current/model.onnx" >/dev/null 2>&1; then
         echo 'the version before still answers'
     else
         echo 'nothing was switched, but the version before is refused here too'
     fi
 }
 
-# Checks the model of $release, in a process of its own first, and prints the report.
-try_model() { "$release/runtime/bin/edge-runtime" check --isolate "$release/model.onnx" 2>&1; }
+# Checks the model of $release, in a process of its own first.  Here numpy must not stand in for a broken onnxruntime.
+try_model() { "$release/runtime/bin/edge-runtime" check --isolate --engine onnxruntime "$release/model.onnx" 2>&1; }
 
 # Stops because release $1 fails its check, with output $2; $3 names it, $4 is the state.
 refuse_release() {
