@@ -8,6 +8,7 @@ more than five seconds.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import importlib.util
 import json
@@ -115,7 +116,7 @@ def _mutate_tree(tree: Any, numbers: random.Random) -> None:
                 place = place[key]
                 continue
             if isinstance(place, list) and numbers.random() < 0.3:
-                place.append(place[key])
+                place.append(copy.deepcopy(place[key]))
             elif numbers.random() < 0.3:
                 del place[key]
             elif isinstance(place[key], str) and numbers.random() < 0.4:
@@ -123,7 +124,8 @@ def _mutate_tree(tree: Any, numbers: random.Random) -> None:
                 token = numbers.choice(("\x1b[2J", "\u202e", "\x9b", "|", "<b>", "\ud800", "0"))
                 place[key] = place[key][:at] + token + place[key][at:]
             else:
-                place[key] = numbers.choice(_VALUES)
+                # A copy: a later change of it must not change the list of values.
+                place[key] = copy.deepcopy(numbers.choice(_VALUES))
             break
 
 
