@@ -12,7 +12,7 @@ import pytest
 from conformance.cases import VARIANTS, names
 from conformance.table import AMBIGUOUS, EXACT, EXCEPTIONS, TABLE, read_table
 
-SECONDS_ALLOWED = 120
+SECONDS_ALLOWED = 300
 """For one estimator and all variants of its data; a conversion that hangs ends here."""
 
 _PROCESSES = multiprocessing.get_context("forkserver")
