@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from fcntl import ioctl
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import edge_pipeline
 import numpy as np
@@ -213,3 +213,10 @@ def test_doctor_names_a_wrong_version_and_the_remedy(monkeypatch: pytest.MonkeyP
     result = run("doctor")
     assert result.exit_code == 1
     assert lines_of(result)["verdict"] == "NOT OK: 1 problem; see above"
+
+
+def test_the_commands_offer_every_task_of_a_recipe() -> None:
+    from edge_pipeline.cli.init import TASKS
+    from edge_pipeline.data.recipe_schema import Task
+
+    assert get_args(Task) == TASKS

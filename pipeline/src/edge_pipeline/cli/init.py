@@ -9,7 +9,14 @@ import click
 import edge_pipeline
 from edge_pipeline.cli import display
 
-__all__ = ["init_command"]
+__all__ = [
+    "TASKS",
+    "UNSUPERVISED_TASKS",
+    "init_command",
+    "name_option",
+    "output_option",
+    "target_option",
+]
 
 EXAMPLES = """\b
 Examples:
@@ -19,22 +26,32 @@ Examples:
   edge-pipeline init iris
 """
 
+UNSUPERVISED_TASKS = ("clustering", "anomaly", "transform")
+TASKS = ("classification", "regression", *UNSUPERVISED_TASKS)
+"""The tasks of a recipe.  Written here too, because ``--help`` must not wait for the schema."""
 
-@click.command("init", short_help="Write a recipe for a table.", epilog=EXAMPLES)
-@click.argument("table")
-@click.option("-t", "--target", multiple=True, help="Column to predict; again for each of several.")
-@click.option(
-    "--task",
-    type=click.Choice(["classification", "regression", "clustering", "anomaly", "transform"]),
-    help="Task of the model.  [default: guessed from the target]",
+target_option = click.option(
+    "-t", "--target", multiple=True, help="Column to predict; again for each of several."
 )
-@click.option(
+output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the model.  [default: models/NAME]",
 )
-@click.option("--name", help="Name of the model.  [default: the table's]")
+name_option = click.option("--name", help="Name of the model.  [default: the table's]")
+
+
+@click.command("init", short_help="Write a recipe for a table.", epilog=EXAMPLES)
+@click.argument("table")
+@target_option
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    help="Task of the model.  [default: guessed from the target]",
+)
+@output_option
+@name_option
 @click.option("--json", "as_json", is_flag=True, help="Print the description of the table as JSON.")
 def init_command(
     table: str,

@@ -10,6 +10,13 @@ import click
 
 import edge_pipeline
 from edge_pipeline.cli import display
+from edge_pipeline.cli.init import (
+    TASKS,
+    UNSUPERVISED_TASKS,
+    name_option,
+    output_option,
+    target_option,
+)
 
 if TYPE_CHECKING:
     from edge_pipeline.data.profile import TableDescription
@@ -23,22 +30,15 @@ Examples:
   edge-pipeline new penguins.csv --target species --task classification --build
 """
 
-TASKS = ("classification", "regression", "clustering", "anomaly", "transform")
-
 
 @click.command(
     "new", short_help="Ask about a table, write its recipe, and build it.", epilog=EXAMPLES
 )
 @click.argument("table", required=False)
-@click.option("-t", "--target", multiple=True, help="Column to predict; again for each of several.")
+@target_option
 @click.option("--task", type=click.Choice(TASKS), help="Task of the model.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the model.  [default: models/NAME]",
-)
-@click.option("--name", help="Name of the model.  [default: the table's]")
+@output_option
+@name_option
 @click.option("--build/--no-build", "build_now", default=None, help="Build the model at once.")
 @click.pass_context
 def new_command(
@@ -61,7 +61,7 @@ def new_command(
             raise click.UsageError("TABLE is missing, and there is no terminal to ask for it")
         table = click.prompt("Table (a file, or a data set of scikit-learn)", err=True)
     if asks:
-        if not target and task not in ("clustering", "anomaly", "transform"):
+        if not target and task not in UNSUPERVISED_TASKS:
             target = _ask_target(table)
         task = task or _ask_task(table, target)
         name = name or click.prompt("Name", default=Path(str(table)).name.split(".")[0], err=True)
@@ -109,7 +109,7 @@ def _ask_target(table: str) -> tuple[str, ...]:
 
 
 def _ask_task(table: str, target: tuple[str, ...]) -> str:
-    tasks: tuple[str, ...] = ("clustering", "anomaly", "transform")
+    tasks: tuple[str, ...] = UNSUPERVISED_TASKS
     default = "clustering"
     if target:
         tasks = ("classification", "regression")

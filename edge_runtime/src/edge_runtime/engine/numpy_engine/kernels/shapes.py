@@ -50,13 +50,7 @@ def _scatter_elements(spec: NodeSpec) -> Kernel:
     operation = _SCATTER[spec.attributes.get("reduction", "none")]
 
     def kernel(x: Any, indices: Any, updates: Any) -> Any:
-        result = x.copy()
-        place = _element_index(x, indices, axis)
-        if operation is None:
-            result[place] = updates
-        else:
-            operation.at(result, place, updates)
-        return result
+        return _scatter(x, _element_index(x, indices, axis), updates, operation)
 
     return kernel
 
@@ -68,6 +62,16 @@ _SCATTER: Mapping[str, Any] = {
     "max": np.maximum,
     "min": np.minimum,
 }
+
+
+def _scatter(x: Any, place: tuple[Any, ...], updates: Any, operation: Any) -> Any:
+    """Copy *x*, and write *updates* at *place*, combined by the ufunc *operation* if any."""
+    result = x.copy()
+    if operation is None:
+        result[place] = updates
+    else:
+        operation.at(result, place, updates)
+    return result
 
 
 def _element_index(x: NDArray[Any], indices: NDArray[Any], axis: int) -> tuple[Any, ...]:
@@ -92,13 +96,7 @@ def _scatter_nd(spec: NodeSpec) -> Kernel:
     operation = _SCATTER[spec.attributes.get("reduction", "none")]
 
     def kernel(x: Any, indices: Any, updates: Any) -> Any:
-        result = x.copy()
-        place = tuple(np.moveaxis(indices, -1, 0))
-        if operation is None:
-            result[place] = updates
-        else:
-            operation.at(result, place, updates)
-        return result
+        return _scatter(x, tuple(np.moveaxis(indices, -1, 0)), updates, operation)
 
     return kernel
 
