@@ -6,8 +6,10 @@ there.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Callable
 
 from edge_runtime_startup import NEEDED_MB, address_space_limit, explain_import_error
 
@@ -24,7 +26,7 @@ def main() -> int:
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        from edge_runtime.cli.main import main as run  # which imports numpy
+        run = _import_command()
     except KeyboardInterrupt:  # the import takes long enough for a Ctrl-C
         return 130
     except Exception as error:  # a damaged file may raise anything
@@ -41,9 +43,31 @@ def main() -> int:
         return _refuse(MemoryError())
 
 
+def _import_command() -> Callable[[], int]:
+    """Import numpy and the command.
+
+    Where memory is limited, hashlib may log tracebacks when it is imported; nobody needs them.
+    """
+    if address_space_limit() is None:
+        from edge_runtime.cli.main import main as run
+
+        return run
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        import hashlib  # noqa: F401  (otherwise imported when a file is opened)
+
+        from edge_runtime.cli.main import main as run
+    finally:
+        sys.stderr = stderr
+    return run
+
+
 def _refuse(error: BaseException) -> int:
-    # ascii: the filter of edge_runtime.cli.console is not there yet.
-    message = ascii(f"edge-runtime: cannot start ({explain_import_error(error, ')')}")[1:-1]
-    if sys.stderr is not None:
-        print(message, file=sys.stderr)
+    try:
+        # ascii: the filter of edge_runtime.cli.console is not there yet.
+        message = ascii(f"edge-runtime: cannot start ({explain_import_error(error, ')')}")[1:-1]
+        if sys.stderr is not None:
+            print(message, file=sys.stderr)
+    except Exception:  # too little memory even for the message
+        os.write(2, b"edge-runtime: cannot start (out of memory); end other programs\n")
     return 1

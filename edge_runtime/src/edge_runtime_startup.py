@@ -55,14 +55,18 @@ def memory_remedy() -> str:
 
 def address_space_limit() -> int | None:
     """Return the bytes of address space that this process may have; None without a limit."""
-    # The module resource is a library, for which there may be no memory.
+    # The module resource is a library, and text needs a codec: there may be no memory for either.
     try:
-        with open("/proc/self/limits", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("Max address space"):
-                    number = line.split()[3]
-                    return int(number) if number.isdigit() else None
-    except (OSError, ValueError, MemoryError):
+        descriptor = os.open("/proc/self/limits", os.O_RDONLY)
+        try:
+            lines = os.read(descriptor, 4096).splitlines()
+        finally:
+            os.close(descriptor)
+        for line in lines:
+            if line.startswith(b"Max address space"):
+                number = line.split()[3]
+                return int(number) if number.isdigit() else None
+    except Exception:  # whatever CPython makes of a lack of memory: the message can do without
         pass
     return None
 
