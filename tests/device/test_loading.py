@@ -19,9 +19,10 @@ from device.models import Parts
 from device.tiny_onnx import Graph, external_tensor
 from edge_runtime.bundle.bundle_file import MAX_BUNDLE_BYTES
 from edge_runtime.bundle.digest import SMALL_BYTES, sha256
+from edge_runtime.bundle.format_version import FORMAT_VERSION
 from edge_runtime.bundle.layout import pack, unpack
 from edge_runtime.bundle.manifest import GoldenRows, Output, Requirements
-from edge_runtime.bundle.seal import FORMAT, SEAL_ENTRY_BYTES, Seal
+from edge_runtime.bundle.seal import SEAL_ENTRY_BYTES, Seal
 from edge_runtime.engine.session import Session
 from edge_runtime.model import Model
 
@@ -91,11 +92,14 @@ def test_a_flipped_byte_is_refused_by_load_before_onnxruntime_sees_it(
 def test_a_future_format_says_to_update(healthy_bundle: bytes) -> None:
     head = len(healthy_bundle) - SEAL_ENTRY_BYTES
     seal = unpack(healthy_bundle).seal
-    text = replace(seal, format=FORMAT + 1).to_text().encode()
+    text = replace(seal, format=FORMAT_VERSION + 1).to_text().encode()
     entry = healthy_bundle[head : head + SEAL_ENTRY_BYTES - len(text)]
     with pytest.raises(FormatVersionError, match="update edge-runtime") as caught:
         edge_runtime.load(healthy_bundle[:head] + entry + text)
-    assert (caught.value.format_version, caught.value.supported) == (FORMAT + 1, FORMAT)
+    assert (caught.value.format_version, caught.value.supported) == (
+        FORMAT_VERSION + 1,
+        FORMAT_VERSION,
+    )
     assert Seal.from_text(seal.to_text()) == seal
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_runtime.engine.selection import Engine
     from edge_runtime.inputs.tables import ExtraColumns
     from edge_runtime.isolation import IsolationLimits
-    from edge_runtime.outside_training import Outside
+    from edge_runtime.outside_option import Outside
     from edge_runtime.trust.keys import TrustedKeys, TrustStore
 
 __all__ = ["Origin", "load"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_runtime.engine.selection import Engine
     from edge_runtime.inputs.flags import Flag, Flagger
     from edge_runtime.loading import Origin
-    from edge_runtime.outside_training import Outside
+    from edge_runtime.outside_option import Outside
 
 __all__ = ["Model"]
 
@@ -360,7 +360,7 @@ class Model(EstimatorInterface):
         if method == "predict_log_proba" and outputs[0].method != method:
             predictor = log_predictor(predictor, self.manifest)
         if self._outside != "answer":
-            from edge_runtime.outside_training import guard_table
+            from edge_runtime.outside_option import guard_table
 
             predictor = guard_table(predictor, self._flagger(reader), self._outside)
         return self._tables.setdefault(key, predictor)
@@ -376,7 +376,7 @@ class Model(EstimatorInterface):
             outputs = self._outputs["predict"] + outputs
         predict_row = row_predictor(self._planner, self._input_reader, outputs)
         if self._outside != "answer":
-            from edge_runtime.outside_training import guard_row
+            from edge_runtime.outside_option import guard_row
 
             predict_row = guard_row(predict_row, self._flagger(), self._outside)
         return self._rows.setdefault(method, predict_row)
@@ -392,7 +392,7 @@ class Model(EstimatorInterface):
         return self._lazy_flagger
 
     def _guard_rows(self, outside: Outside) -> None:
-        from edge_runtime.outside_training import check_outside, guard_row
+        from edge_runtime.outside_option import check_outside, guard_row
 
         check_outside(outside)
         self._one = guard_row(self._one, self._flagger(), outside)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_runtime.bundle.digest import sha256
+from edge_runtime.bundle.format_version import FORMAT_VERSION
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.seal import (
     COPY_AGAIN,
-    FORMAT,
     SEAL_ENTRY_BYTES,
     Seal,
     metadata_entry_head,
@@ -54,7 +54,7 @@ def pack(graph: bytes, manifest: Manifest) -> bytes:
     head = metadata_entry_head(MANIFEST_KEY, len(manifest_json))
     content = b"".join((graph, head, manifest_json))
     seal = Seal(
-        format=FORMAT,
+        format=FORMAT_VERSION,
         graph_bytes=len(graph),
         manifest_offset=len(content) - len(manifest_json),
         manifest_bytes=len(manifest_json),

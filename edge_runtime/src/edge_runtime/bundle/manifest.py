@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.bundle.json_reader import read_json
-from edge_runtime.bundle.manifest_checks import (
+from edge_runtime.bundle.manifest_values import (
     Cell,
     cell_from_json,
     cell_to_json,

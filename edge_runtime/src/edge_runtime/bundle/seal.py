@@ -6,12 +6,12 @@ and the manifest lie, holds the SHA-256 over both, and may hold a signature.
 
 from __future__ import annotations
 
+from edge_runtime.bundle.format_version import FORMAT_VERSION
 from edge_runtime.errors import FormatVersionError, IntegrityError, NotABundleError
 from edge_runtime.records import record
 
 __all__ = [
     "COPY_AGAIN",
-    "FORMAT",
     "SEAL_ENTRY_BYTES",
     "SEAL_KEY",
     "Seal",
@@ -21,9 +21,6 @@ __all__ = [
     "seal_entry",
     "signed_message",
 ]
-
-FORMAT = 1
-"""Highest format version that this runtime writes and reads."""
 
 SEAL_KEY = b"edge.seal"
 
@@ -117,8 +114,8 @@ class Seal:
         ):
             raise IntegrityError(f"the seal is damaged; {COPY_AGAIN}")
         format_version = int(version, 16)
-        if format_version > FORMAT:
-            raise FormatVersionError(format_version, FORMAT)
+        if format_version > FORMAT_VERSION:
+            raise FormatVersionError(format_version, FORMAT_VERSION)
         lengths = (int(graph, 16), int(offset, 16), int(manifest, 16))
         seal = cls(format_version, *lengths, digest, algorithm, key_id, signature)
         # Upper-case digits would be a change that no digest covers: refuse a second spelling.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,10 +11,15 @@ import pandas as pd
 
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.dataset import is_dates
+from edge_pipeline.data.excluded_columns import (
+    MAX_DISTINCT_SHARE,
+    exclude_leaks,
+    reason_to_exclude,
+)
 from edge_pipeline.data.imports import join_names, missing_column
 from edge_pipeline.data.layout_notes import layout_notes
 from edge_pipeline.data.sources import TableSource, read_source
-from edge_pipeline.data.tables import infer_type, plain_columns
+from edge_pipeline.data.tables import infer_type
 from edge_pipeline.errors import DatasetError
 from edge_pipeline.short_repr import short_repr
 
@@ -29,19 +31,8 @@ MAX_LABELS = 10
 MANY_LABELS, MIN_ROWS_PER_LABEL = 100, 5
 """Above so many labels, each needs so many rows on average."""
 
-MAX_DISTINCT_SHARE = 0.5
-"""A text column with a larger share of different values names rows, not categories."""
-
 RARE_LABEL_SHARE = 0.1
 """Classes are unbalanced when the rarest label has a smaller share of the rows."""
-
-LEAK_SCORE = 0.999
-"""A column leaks the target when a small tree on it alone reaches this score."""
-
-LEAK_ROWS = 2000
-"""Rows on which that tree is scored."""
-
-_ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|row|key)$|(?<=[a-z])I[Dd]$", re.I)
 
 
 @short_repr
@@ -191,7 +182,7 @@ def describe_source(
         )
     _check_labels(source.name, rows, targets, task)
     if targets:
-        columns = _exclude_leaks(columns, rows, targets, task)
+        columns = exclude_leaks(columns, rows, targets, task)
     description = TableDescription(
         source.name,
         len(frame),
@@ -252,35 +243,9 @@ def _describe_column(column: pd.Series[Any]) -> ColumnDescription:
     return replace(
         description,
         kind=type_name,
-        left_out=_reason_to_leave_out(column, type_name, distinct),
+        left_out=reason_to_exclude(column, type_name, distinct),
         notes=_column_notes(description, len(column)),
     )
-
-
-def _reason_to_leave_out(column: pd.Series[Any], type_name: str, distinct: int) -> str:
-    """Return why a model should not learn from a column, or an empty string."""
-    rows, values = len(column), column.dropna()
-    if distinct == 1 and len(values) == rows:
-        return "has one value only"
-    has_id_name = bool(_ID_NAME.search(str(column.name)))
-    all_distinct = distinct == len(values)
-    if type_name in ("int64", "float64") and all_distinct and rows >= 10:
-        numbers = np.sort(values.to_numpy(dtype=np.float64))
-        is_whole = np.array_equal(numbers, np.trunc(numbers))
-        if is_whole and len(numbers) == rows and numbers[-1] - numbers[0] == rows - 1:
-            return "numbers the rows"
-        if is_whole and has_id_name:
-            return "identifies the rows"
-    if type_name == "string" and rows >= 10:
-        if all_distinct and len(values) > 1:
-            return "is different in every row"
-        if distinct > max(20, MAX_DISTINCT_SHARE * len(values)):
-            mean_words = values.map(lambda text: len(str(text).split())).mean()
-            content = "free texts" if mean_words > 4 else "names"
-            return f"holds {distinct} {content} for {len(values)} rows"
-    if has_id_name and type_name != "float64" and distinct > 20:
-        return "identifies something by its name; split.groups keeps its rows together"
-    return ""
 
 
 def _column_notes(column: ColumnDescription, rows: int) -> tuple[str, ...]:
@@ -338,51 +303,6 @@ def _label_counts(rows: pd.DataFrame, targets: tuple[str, ...], task: str) -> di
         return {}
     counts = rows[targets[0]].map(str).value_counts()
     return {str(label): int(count) for label, count in counts.items()}
-
-
-def _exclude_leaks(
-    columns: list[ColumnDescription], rows: pd.DataFrame, targets: tuple[str, ...], task: str
-) -> list[ColumnDescription]:
-    """Exclude each column that predicts the target by itself, unless none would be left."""
-    sample = rows.sample(min(len(rows), LEAK_ROWS), random_state=0)
-    checked = []
-    for column in columns:
-        if not column.left_out and column.name not in targets:
-            scores = [_single_column_score(sample[column.name], sample[t], task) for t in targets]
-            if scores and min(scores) >= LEAK_SCORE:
-                column = replace(
-                    column,
-                    left_out=f"leaks the target: alone it scores {min(scores):.3f}; "
-                    "put it back if it is known before the target is",
-                )
-        checked.append(column)
-    if not any(not c.left_out and c.name not in targets for c in checked):
-        return columns
-    return checked
-
-
-def _single_column_score(column: pd.Series[Any], target: pd.Series[Any], task: str) -> float:
-    """Cross-validate a small tree on one column; 0 when the target is too rare to judge."""
-    from sklearn.model_selection import KFold, cross_val_score
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    if len(column) < 30 or target.nunique() < 2:
-        return 0.0
-    values = plain_columns(column.to_frame(), {}, "").iloc[:, 0]
-    X = pd.factorize(values)[0] if values.dtype == object else values.to_numpy(dtype=np.float64)
-    if task == "classification":
-        y: Any = pd.factorize(target)[0]
-        if max(np.bincount(y)) > 0.95 * len(y):
-            return 0.0
-        tree: Any = DecisionTreeClassifier(max_leaf_nodes=max(8, 2 * len(set(y))), random_state=0)
-    else:
-        y = target.to_numpy(dtype=np.float64)
-        tree = DecisionTreeRegressor(random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        folds = KFold(3, shuffle=True, random_state=0)
-        score = cross_val_score(tree, X.reshape(-1, 1), y, cv=folds).mean()
-    return float(score) if math.isfinite(score) else 0.0
 
 
 def _notes(description: TableDescription, without_target: int) -> list[str]:
