@@ -112,6 +112,14 @@ def test_build_of_something_else_names_the_right_function(recipe: Any, remedy: s
         edge_pipeline.build(recipe)
 
 
+def test_the_named_target_of_an_export_may_stay_in_the_table(tmp_path: Path) -> None:
+    y = pd.Series(LABELS, name="kind")
+    edge_pipeline.export(ESTIMATOR, TABLE, tmp_path / "m.onnx", y=y)
+    with edge_runtime.load(tmp_path / "m.onnx") as loaded:
+        assert loaded.predict(TABLE.assign(kind=y)).tolist() == loaded.predict(TABLE).tolist()
+        assert loaded.predict_one({**ROW, "kind": "sloop"}) == loaded.predict_one(ROW)
+
+
 def test_calling_the_model_predicts(model: edge_runtime.Model) -> None:
     assert model(TABLE).tolist() == ESTIMATOR.predict(TABLE).tolist()
 
@@ -125,7 +133,7 @@ def test_calling_the_model_predicts(model: edge_runtime.Model) -> None:
         (list(ROW), "for one row use predict_one"),
         (ROW.to_numpy(), "for one row use predict_one"),
         (3.5, "expected a 2-d array, a data frame"),
-        ("oak", "pass a list of rows"),
+        ("rows.csv", "pass a list of rows, or .* edge-runtime predict MODEL FILE"),
     ],
 )
 def test_one_row_given_to_predict_names_predict_one(

@@ -20,6 +20,7 @@ __all__ = [
     "check_tolerance",
     "check_writable",
     "score_on_sample",
+    "target_names",
 ]
 
 LONGEST_NAME = 200
@@ -129,3 +130,10 @@ def score_on_sample(estimator: Any, X: Any, y: Any) -> dict[str, float]:
             "exactly these rows, or leave y out"
         ) from error
     return {"score_on_sample": score} if math.isfinite(score) else {}
+
+
+def target_names(y: Any) -> tuple[str, ...]:
+    """Return the names of the targets, where *y* has names."""
+    names = getattr(y, "columns", None)
+    names = [getattr(y, "name", None)] if names is None else list(names)
+    return tuple(str(name) for name in names if isinstance(name, str))

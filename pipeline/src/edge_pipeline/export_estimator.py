@@ -19,6 +19,7 @@ from edge_pipeline.arguments import (
     check_tolerance,
     check_writable,
     score_on_sample,
+    target_names,
 )
 from edge_pipeline.conversion.convert import sample_and_rows, sample_for
 from edge_pipeline.conversion.log_probabilities import log_floor
@@ -272,7 +273,7 @@ def export(
         verified,
         conversion,
         limits_by_column,
-        training_table or TrainingTable(),
+        training_table or TrainingTable(target_names(y)),
         name=name or path.stem,
         version=version,
         task=task or task_of(estimator),

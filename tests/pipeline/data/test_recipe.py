@@ -43,7 +43,7 @@ def test_a_recipe_that_was_read_cannot_be_changed(recipe_file: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "key", "part"),
     [
-        ('target = "kind"', 'tarqet = "kind"', "data.tarqet", "did you mean 'target'?; allowed: "),
+        ('target = "kind"', 'tarqet = "kind"', "data.tarqet", "allowed: file, "),
         ("[estimator]", "[estimater]", "estimater", "did you mean 'estimator'?"),
         ('name = "boats"', "name = 7", "name", "expected a string, found 7"),
         ('name = "boats"', 'name = "my/boats"', "name", "letters, digits"),

@@ -11,6 +11,7 @@ from edge_pipeline.data.estimator_function import estimator_and_sample
 from edge_pipeline.data.tables import read_table
 from edge_pipeline.errors import DatasetError
 from edge_pipeline.evaluation.predictions import read_rows
+from edge_runtime.cli.main import main
 
 import edge_runtime
 
@@ -75,3 +76,34 @@ def test_the_layout_has_all_of_the_reading(sealed: Path) -> None:
     assert layout_of_reading(reading).reading() == reading
     assert len(read_table(sealed.parent / "t.csv", layout_of_reading(reading))) == ROWS
     assert Layout().reading() != reading
+
+
+@pytest.mark.parametrize("name", ["", "number"], ids=["unnamed", "named"])
+def test_the_training_table_with_its_row_index_is_a_valid_input(tmp_path: Path, name: str) -> None:
+    """Commands, device and both ways of reading it in Python know the column of row numbers."""
+    table = pd.DataFrame({"a": WIDTHS, "b": PRICES, "y": np.where(PRICES > 2500, "up", "down")})
+    table.to_csv(tmp_path / "t.csv", index_label=name)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        "name = 'm'\ntask = 'classification'\n[data]\nfile = 't.csv'\ntarget = 'y'\n"
+        "[reading]\nrow_index = true\n"
+        "[estimator]\nclass = 'sklearn.tree.DecisionTreeClassifier'\n",
+        encoding="utf-8",
+    )
+    path = build(recipe, tmp_path / "m.onnx").path
+    assert main(["predict", str(path), str(tmp_path / "t.csv"), "-o", str(tmp_path / "p.csv")]) == 0
+    predictions = pd.read_csv(tmp_path / "p.csv")["prediction"]
+    with edge_runtime.load(path) as model:
+        rows = read_rows(tmp_path / "t.csv", model.manifest)
+        assert [*rows][-3:] == ["a", "b", "y"]
+        assert model.predict(pd.read_csv(tmp_path / "t.csv")).tolist() == predictions.tolist()
+        assert model.predict(table[["a", "b"]]).tolist() == predictions.tolist()
+
+
+def test_an_index_that_training_did_not_have_is_left_out_here(tmp_path: Path) -> None:
+    """The build machine reads a table that pandas wrote; a file without an index stays whole."""
+    table = pd.DataFrame({"a": [1.5, 2.5], "b": [3, 4]})
+    table.to_csv(tmp_path / "index.csv")
+    table.to_csv(tmp_path / "plain.csv", index=False)
+    for name in ("index.csv", "plain.csv"):
+        assert read_rows(tmp_path / name).to_dict("list") == table.to_dict("list")

@@ -131,7 +131,10 @@ class InputReader:
         if hasattr(X, "collect") and hasattr(X, "explain"):  # a polars LazyFrame
             raise InputError(f"expected a table, found a {type(X).__name__}; pass X.collect()")
         if isinstance(X, str | bytes | bytearray):
-            raise InputError(f"expected a table, found one {type(X).__name__}; pass a list of rows")
+            raise InputError(
+                f"expected a table, found one {type(X).__name__}; pass a list of rows, or predict "
+                "a file with the command: edge-runtime predict MODEL FILE"
+            )
         if hasattr(X, "toarray"):
             raise InputError(
                 f"expected a dense table, found the sparse {type(X).__name__}; pass X.toarray()"
@@ -239,7 +242,7 @@ class InputReader:
             if self.schema.kind != "text":
                 raise InputError(
                     f"expected rows of {quantity(self._width, 'cell')}, found a list of str; "
-                    "pass a list of rows, or a dict of columns"
+                    "for one row use predict_one(row), for more pass a list of rows"
                 )
             return self._blocks(len(X), lambda _: X)
         width = self._width

@@ -148,8 +148,9 @@ def predict_first_rows(
             errors[method] = error
     if not outputs:
         method, cause = next(iter(errors.items()))
+        reason, name = str(cause).rstrip(" .\n"), type(estimator).__name__
         raise ConversionError(
-            f"{type(estimator).__name__}.{method} refuses the first rows of the sample X: {cause}; "
+            f"{name}.{method} refuses the first rows of the sample X: {reason}; "
             "is it fitted, and is X of the kind that it was trained on?"
         ) from cause
     return outputs

@@ -65,7 +65,8 @@ class Layout:
     encoding
         The encoding of the text.
     row_index
-        Whether to drop the first column, which only numbers the rows.
+        Whether to drop the first column, which only numbers the rows; None drops it if it has no
+        name.
     header
         Whether the first line names the columns; None refuses a first line that looks like a row.
     names
@@ -74,17 +75,20 @@ class Layout:
         Markers of a missing value, besides those of pandas.
     columns
         Column name to the rule for its cells, which the device applies as well.
+    index_name
+        The name that the header gives to the row index.
     """
 
     separator: str | None = None
     decimal: str | None = None
     thousands: str | None = None
     encoding: str = "utf-8"
-    row_index: bool = False
+    row_index: bool | None = False
     header: bool | None = None
     names: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     columns: Mapping[str, CellRule] = field(default_factory=dict)
+    index_name: str = ""
 
     def reading(self) -> Reading:
         """Return the reading that the device repeats."""
@@ -106,6 +110,7 @@ def layout_of_reading(reading: Reading) -> Layout:
         reading.decimal,
         reading.thousands or None,
         reading.encoding,
+        row_index=None,
         header=not reading.names,
         names=reading.names,
         missing=reading.missing,
@@ -172,7 +177,9 @@ def detect_layout(file: Path, layout: Layout) -> Layout:
     decimal = layout.decimal or _detect_decimal(rows, separator, layout.thousands)
     layout = replace(layout, separator=separator, decimal=decimal)
     if layout.header is not False:
-        _check_header(file, cells[0] if cells else [], separator, layout)
+        names = cells[0] if cells else []
+        layout = _with_row_index(layout, names)
+        _check_header(file, names, separator, layout)
         if layout.header is None and first_line_is_a_row(cells, layout):
             raise DatasetError(
                 f"{file}: the first line, {lines[0].strip()[:60]!r}, looks like a row; say "
@@ -260,6 +267,14 @@ def _float_precision(layout: Layout) -> dict[str, Any]:
     """
     major, minor = pd.__version__.split(".")[:2]
     return {} if (int(major), int(minor)) >= (3, 1) else {"float_precision": "round_trip"}
+
+
+def _with_row_index(layout: Layout, names: Sequence[str]) -> Layout:
+    """Decide whether the first column is an index, where *layout* leaves it open, and name it."""
+    row_index = layout.row_index
+    if row_index is None:
+        row_index = len(names) > 1 and not names[0]
+    return replace(layout, row_index=row_index, index_name=names[0] if row_index and names else "")
 
 
 def _drop_row_index(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:

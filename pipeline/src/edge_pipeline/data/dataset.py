@@ -139,7 +139,7 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         strings=strings,
         dropped_rows=rows.dropped,
         groups_train=train.groups,
-        table=TrainingTable(rows.columns, None if layout is None else layout.reading()),
+        table=TrainingTable.of_file(rows.columns, layout),
     )
 
 
@@ -177,7 +177,7 @@ def _load_chunked(recipe: Recipe) -> Dataset:
         strings=strings,
         dropped_rows=table.dropped_rows,
         parts=table,
-        table=TrainingTable(table.columns, None if layout is None else layout.reading()),
+        table=TrainingTable.of_file(table.columns, layout),
     )
 
 

@@ -83,7 +83,7 @@ def _call(reference: str) -> Any:
 
 def _read_sample(estimator: Any, file: Path, reading: Reading | None) -> Any:
     """Read the columns on which *estimator* was fitted, in its training container."""
-    layout = Layout() if reading is None else layout_of_reading(reading)
+    layout = Layout(row_index=None) if reading is None else layout_of_reading(reading)
     frame = plain_columns(read_table(file, layout), {}, str(file))
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:

@@ -115,7 +115,7 @@ def join_names(names: Iterable[str]) -> str:
 def missing_column(source: str, name: str, columns: Sequence[str]) -> str:
     """Return the message for a column that the table lacks."""
     hint = did_you_mean(name, columns)
-    return f"{source} has no column {name!r}{hint}; it has {join_names(columns)}"
+    return f"{source} has no column {name!r}; it has {join_names(columns)}{hint}"
 
 
 def _import(name: str) -> ModuleType:

@@ -18,12 +18,14 @@ def layout_notes(layout: Layout) -> list[str]:
             ("decimal", layout.decimal, "."),
             ("thousands", layout.thousands, None),
             ("encoding", layout.encoding, "utf-8"),
-            ("row_index", layout.row_index, False),
         )
         if value != default
     ]
     if settings:
         notes.append(f"the file is written with {', '.join(settings)}")
+    if layout.row_index:
+        name = repr(layout.index_name) if layout.index_name else "which has no name"
+        notes.append(f"the first column, {name}, only numbers the rows, and is left out")
     if layout.header is False:
         notes.append(
             f"the first line looks like a row, so the columns are called {layout.names[0]}, …; "

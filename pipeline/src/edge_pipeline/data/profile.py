@@ -216,8 +216,9 @@ def _targets(
         raise DatasetError(f"task {task!r} learns no target; leave {join_names(targets)} out")
     if not targets and not is_unsupervised:
         raise DatasetError(
-            f"{source.name}: nothing says what is to be learnt; name the target's column, or a "
-            "task without one: clustering, anomaly or transform; the columns are "
+            f"{source.name}: nothing says what to learn; name the target's column (--target "
+            "COLUMN, target=), or a task without one (--task clustering, anomaly or transform); "
+            "the columns are "
             f"{join_names(columns)}"
         )
     return targets

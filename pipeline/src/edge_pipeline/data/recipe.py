@@ -198,8 +198,9 @@ def _check_estimator(recipe: Recipe) -> None:
         if name not in signature.parameters and not takes_any_name:
             raise recipe.error(
                 f"estimator.parameters.{name}",
-                f"{make.__name__} has no such parameter{did_you_mean(name, signature.parameters)}"
-                f"; it has {join_names(signature.parameters) or 'none'}",
+                f"{make.__name__} has no such parameter; it has "
+                f"{join_names(signature.parameters) or 'none'}"
+                f"{did_you_mean(name, signature.parameters)}",
             )
 
 
@@ -232,8 +233,8 @@ def _check_dataset(recipe: Recipe) -> None:
         return
     raise recipe.error(
         "data.dataset",
-        f"scikit-learn ships no {name!r}{did_you_mean(name, BUNDLED_DATASETS)}; it ships "
-        f"{', '.join(BUNDLED_DATASETS)} (what it would have to download is left to a function)",
+        f"scikit-learn ships no {name!r}; it ships {', '.join(BUNDLED_DATASETS)} (what it would "
+        f"have to download is left to a function){did_you_mean(name, BUNDLED_DATASETS)}",
     )
 
 
@@ -317,7 +318,7 @@ def _first_error(error: ValidationError) -> tuple[str, str]:
         case "extra_forbidden":
             names = _allowed_keys(path[:-1])
             hint = did_you_mean(str(path[-1]), names)
-            return key, f"unknown key{hint}; allowed: {', '.join(names)}"
+            return key, f"unknown key; allowed: {', '.join(names)}{hint}"
         case "missing":
             return key, "missing"
         case "literal_error":

@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from edge_runtime.bundle.reading import PLAIN, Reading
 from edge_runtime.bundle.schema import Schema
 
+from edge_pipeline.data.csv import Layout
+
 __all__ = ["TrainingTable"]
+
+PANDAS_INDEX = "Unnamed: 0"
+"""The name that pandas gives to a first column without one."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,16 @@ class TrainingTable:
 
     columns: tuple[str, ...] = ()
     reading: Reading | None = None
+
+    @classmethod
+    def of_file(cls, columns: tuple[str, ...], layout: Layout | None) -> TrainingTable:
+        """Describe a table with *columns* that was read by *layout*, its row index included."""
+        if layout is None:
+            return cls(columns)
+        if layout.row_index:
+            names = (layout.index_name,) if layout.index_name else ("", PANDAS_INDEX)
+            columns = (*names, *columns)
+        return cls(columns, layout.reading())
 
     @property
     def sealed_reading(self) -> Reading | None:

@@ -92,8 +92,8 @@ def _check_names(manifest: Manifest) -> None:
     for name in manifest.limits:
         if name not in allowed:
             raise MeasurementError(
-                f"there is no limit {name!r}{did_you_mean(name, allowed)}; "
-                f"this model has {', '.join(allowed)}"
+                f"there is no limit {name!r}; this model has "
+                f"{', '.join(allowed)}{did_you_mean(name, allowed)}"
             )
 
 

@@ -49,7 +49,7 @@ def read_rows(source: Path | str | Any, *manifests: Manifest) -> Any:
     file = Path(source)
     texts = {c.name for manifest in manifests for c in manifest.schema.columns if c.is_string}
     reading = next((m.reading for m in manifests if m.reading is not None), None)
-    layout = Layout() if reading is None else layout_of_reading(reading)
+    layout = Layout(row_index=None) if reading is None else layout_of_reading(reading)
     frame = read_table(file, layout, strings=sorted(texts))
     return plain_columns(frame, dict.fromkeys(texts & set(frame.columns), "string"), str(file))
 

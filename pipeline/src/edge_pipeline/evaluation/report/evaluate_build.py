@@ -13,6 +13,7 @@ import pandas as pd
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.loading import load
 
+from edge_pipeline.arguments import target_names
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.isolated_benchmark import bench
@@ -131,7 +132,7 @@ def evaluate_export(
     else:
         y_train, y_rows = (None if v is None else np.asarray(v) for v in (y, y_test))
         data = EvaluationRows(
-            rows, y_rows, task, y_train=y_train, targets=_names_of(y), show_rows=show_rows
+            rows, y_rows, task, y_train=y_train, targets=target_names(y), show_rows=show_rows
         )
         with load(path) as model:
             n_refused = evaluate(model, data, sections)
@@ -152,18 +153,11 @@ def _source_of_frames(X: Any, y: Any, X_test: Any, n_refused: int) -> Source:
         name="a frame",
         sha256=digest_of(X, y),
         what="the training rows",
-        target=", ".join(_names_of(y)) or None,
+        target=", ".join(target_names(y)) or None,
         rows_train=len(X),
         rows_test=0 if X_test is None else len(X_test),
         rows_refused=n_refused,
     )
-
-
-def _names_of(y: Any) -> tuple[str, ...]:
-    """Return the names of the targets, where *y* has names."""
-    names = getattr(y, "columns", None)
-    names = [getattr(y, "name", None)] if names is None else list(names)
-    return tuple(str(name) for name in names if isinstance(name, str))
 
 
 def _evaluate_test_rows(
