@@ -218,8 +218,7 @@ def _targets(
         raise DatasetError(
             f"{source.name}: nothing says what to learn; name the target's column (--target "
             "COLUMN, target=), or a task without one (--task clustering, anomaly or transform); "
-            "the columns are "
-            f"{join_names(columns)}"
+            f"the columns are {join_names(columns)}"
         )
     return targets
 
