@@ -178,6 +178,8 @@ def _single_rows(manifest: Manifest, golden: list[list[Any]]) -> list[Any]:
 def _table(manifest: Manifest, golden: list[list[Any]], n_rows: int) -> Any:
     rows = list(islice(cycle(golden), n_rows))
     schema = manifest.schema
+    if schema.kind == "tensor":
+        return np.stack([row[0] for row in rows])
     if len(schema.numeric) == len(schema.columns):
         return np.array(rows, dtype=np.float64)
     if schema.loose:

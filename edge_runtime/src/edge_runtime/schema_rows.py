@@ -38,20 +38,22 @@ def _rows(schema: Schema, cells: Sequence[Sequence[Any]]) -> list[Any]:
     """Combine cells: the n-th row has the n-th cell of each column, from the start at its end."""
     n_rows = max(map(len, cells))
     columns = [list(islice(cycle(column), n_rows)) for column in cells]
-    # A row of dicts or lists has only one cell, which is passed alone.
+    # A row of dicts, lists or tensors has only one cell, which is passed alone.
     return columns[0] if schema.loose else [list(row) for row in zip(*columns, strict=True)]
 
 
 def _within_limits(column: Column, cells: Sequence[Any]) -> Sequence[Any]:
     """Leave out the cells beyond the limits set at the build, and add the limits themselves."""
     limits = column.limits
-    if limits is None:
+    if limits is None or column.type == "tensor":
         return cells
     ends = limits.values or [end for end in (limits.minimum, limits.maximum) if end is not None]
     return [*(cell for cell in cells if cell is None or limits.allows(cell)), *ends]
 
 
 def _typical_cells(column: Column, schema: Schema) -> Sequence[Any]:
+    if column.type == "tensor":
+        return _tensors(column)
     if column.type in ("dict", "list"):
         return _containers(column, _terms(column, schema)[:3])
     if column.categories:
@@ -69,6 +71,8 @@ def _typical_cells(column: Column, schema: Schema) -> Sequence[Any]:
 
 def _extreme_cells(column: Column, schema: Schema) -> Sequence[Any]:
     missing = [None] if column.missing else []
+    if column.type == "tensor":
+        return _tensors(column)
     if column.closed or column.type == "bool":
         return [*(column.categories or _typical_cells(column, schema))[:100], *missing]
     if column.type in ("dict", "list"):
@@ -80,6 +84,13 @@ def _extreme_cells(column: Column, schema: Schema) -> Sequence[Any]:
     if column.type == "int64":
         return [*_INTEGERS, *map(round, ends), *missing]
     return [*_FLOATS, *ends, *missing]
+
+
+def _tensors(column: Column) -> Sequence[Any]:
+    """Make tensors within the range of training, of fine and coarse grain."""
+    from edge_runtime.bundle.tensor_type import PATTERNS, pattern  # which few models need
+
+    return [pattern(column, seed) for seed in range(PATTERNS)]
 
 
 def _containers(column: Column, names: Sequence[str]) -> Sequence[Any]:

@@ -5,6 +5,8 @@ Pure: no I/O.  The graph has at most two inputs, whatever the number of columns:
 - ``numbers``: float64, shape (n_samples, number of numeric columns and of derived ones)
 - ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
 
+A tensor is one column, and its cells, flattened, are the whole of ``numbers``.
+
 The runtime computes derived columns from text, dicts or lists
 (edge_runtime.vectorizers.specification).
 
@@ -22,6 +24,7 @@ from edge_runtime.errors import IntegrityError
 from edge_runtime.records import record
 
 if TYPE_CHECKING:
+    from edge_runtime.bundle.tensor_type import TensorType
     from edge_runtime.vectorizers.specification import Derived
 
 __all__ = [
@@ -55,8 +58,8 @@ U+FDD0 is a noncharacter: the Unicode standard (section 23.7) reserves it for in
 programs, so exchanged text does not contain it.  Input validation refuses rows that do.
 """
 
-ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list"]
-SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists"]
+ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list", "tensor"]
+SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists", "tensor"]
 
 
 @record(frozen=True, slots=True)
@@ -137,6 +140,7 @@ class Column:
     type
         ``float64``, ``int64`` and ``bool`` belong to the numeric block, ``string`` to the string
         block.  ``dict`` and ``list`` belong to neither: derived columns are computed from them.
+        A ``tensor`` is the numeric block.
     missing
         Whether a missing value is allowed: the trained estimator predicts rows that lack this one,
         and the user did not forbid it.
@@ -152,6 +156,8 @@ class Column:
         ``categories``, or outside ``minimum`` to ``maximum`` when ``categories`` is None.
     limits
         Hard limits that the user set at the build; None when there are none.
+    tensor
+        Dtype and shape of a tensor; None for any other type.
     """
 
     name: str
@@ -163,6 +169,7 @@ class Column:
     closed: bool = False
     missing_in_training: bool = False
     limits: InputLimits | None = None
+    tensor: TensorType | None = None
 
     @property
     def is_string(self) -> bool:
@@ -187,6 +194,7 @@ class Column:
             "missing_in_training": self.missing_in_training,
             # Absent where there are none: a reader that does not enforce limits must refuse them.
             **({} if self.limits is None else {"limits": self.limits.to_json()}),
+            **({} if self.tensor is None else {"tensor": self.tensor.to_json()}),
         }
 
     @classmethod
@@ -195,14 +203,18 @@ class Column:
         match value:
             case {
                 "name": str(name),
-                "type": "float64" | "int64" | "bool" | "string" | "dict" | "list" as type_,
+                "type": (
+                    "float64" | "int64" | "bool" | "string" | "dict" | "list" | "tensor"
+                ) as type_,
                 "missing": bool(missing),
                 "minimum": minimum,
                 "maximum": maximum,
                 "categories": categories,
                 "closed": bool(closed),
                 "missing_in_training": bool(missing_in_training),
-            } if len(value) == 8 + ("limits" in value):
+            } if len(value) == 8 + ("limits" in value) + ("tensor" in value) and (
+                "tensor" in value
+            ) == (type_ == "tensor"):
                 return cls(
                     name,
                     type_,
@@ -213,6 +225,7 @@ class Column:
                     closed,
                     missing_in_training,
                     _limits(type_, value["limits"]) if "limits" in value else None,
+                    _tensor(value["tensor"]) if "tensor" in value else None,
                 )
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 
@@ -226,7 +239,8 @@ class Schema:
     kind
         Kind of training data: ``array`` (a 2-d array), ``table`` (named columns), ``vector`` (a
         1-d array: one column), ``text`` (a list of str: one string column), ``dicts`` (a list of
-        dict: one dict column) or ``lists`` (a list of lists of labels: one list column).
+        dict: one dict column), ``lists`` (a list of lists of labels: one list column) or ``tensor``
+        (an array of pictures or sound, or a wide one: one tensor column).
     columns
         In the order of the training table.
     derived
@@ -274,12 +288,14 @@ class Schema:
 
     @cached_property
     def loose(self) -> bool:
-        """Whether a row is a single cell: a text, a dict or a list."""
-        return self.kind in ("text", "dicts", "lists")
+        """Whether a row is a single cell: a text, a dict, a list or a tensor."""
+        return self.kind in ("text", "dicts", "lists", "tensor")
 
     @cached_property
     def numbers_width(self) -> int:
         """Number of columns of the graph input ``numbers``: numeric, then derived."""
+        if self.columns and (tensor := self.columns[0].tensor) is not None:
+            return tensor.size
         return len(self.numeric) + sum(block.width for block in self.derived)
 
     def to_json(self) -> dict[str, Any]:
@@ -296,7 +312,9 @@ class Schema:
         """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
         match value:
             case {
-                "kind": "array" | "table" | "vector" | "text" | "dicts" | "lists" as kind,
+                "kind": (
+                    "array" | "table" | "vector" | "text" | "dicts" | "lists" | "tensor"
+                ) as kind,
                 "columns": [*columns],
                 "derived": [*derived],
                 "ignored": [*ignored],
@@ -319,6 +337,8 @@ class Schema:
             raise IntegrityError("manifest: an ignored name must be a str that no column has")
         if self.loose and len(self.columns) != 1:
             raise IntegrityError(f"manifest: {self.kind} have one column, found {len(types)}")
+        if any((column.type == "tensor") != (self.kind == "tensor") for column in self.columns):
+            raise IntegrityError("manifest: a tensor is the only column of its schema")
         for block in self.derived:
             if types.get(block.column) != block.reads:
                 raise IntegrityError(
@@ -336,10 +356,16 @@ def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
     return tuple(Derived.from_json(block) for block in blocks)
 
 
+def _tensor(value: Any) -> TensorType:
+    from edge_runtime.bundle.tensor_type import TensorType  # which few models need
+
+    return TensorType.from_json(value)
+
+
 def _limits(column_type: ColumnType, value: Any) -> InputLimits:
     limits = InputLimits.from_json(value)
     kind: Any = str if column_type == "string" else int | float
-    is_number = column_type in ("float64", "int64", "bool")
+    is_number = column_type in ("float64", "int64", "bool", "tensor")
     if (limits.values is None and not is_number) or not all(
         isinstance(item, kind) for item in limits.values or ()
     ):

@@ -41,7 +41,7 @@ class ChunkPredictor:
         self._names = schema.names
         self._write_row = row_writer(input_reader)
         self._buffers = RowBuffers(schema)
-        self._row_is_one_cell = schema.kind in ("dicts", "lists")
+        self._row_is_one_cell = schema.kind in ("dicts", "lists", "tensor")
 
     def no_predictions(self) -> Predictions:
         """Predict no rows: the arrays have the right shapes and types for a header."""

@@ -56,6 +56,11 @@ class CsvReader(RowReader):
         reading: Reading = PLAIN,
     ) -> None:
         schema = input_reader.schema
+        if schema.kind == "tensor":
+            raise InputError(
+                f"a row is a tensor, {schema.columns[0].tensor}, not CSV; pass --format jsonl "
+                "with a nested list a line, or predict in Python"
+            )
         if schema.kind in ("dicts", "lists"):
             raise InputError(f"a row is one of {schema.kind}, not CSV; pass --format jsonl")
         lines = Lines(stream)

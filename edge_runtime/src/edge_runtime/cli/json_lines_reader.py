@@ -47,7 +47,9 @@ class JsonLinesReader(RowReader):
         reading: Reading = PLAIN,
     ) -> None:
         schema = input_reader.schema
-        may_be_array = all(column.type not in ("dict", "list") for column in schema.columns)
+        may_be_array = all(
+            column.type not in ("dict", "list", "tensor") for column in schema.columns
+        )
         lines = json_lines(stream) if may_be_array else Lines(stream)
         super().__init__(lines, chunk_rows, len(schema.columns))
         self._ordered_cells = rows.RowReader(input_reader).cells
@@ -153,7 +155,7 @@ def _parse_row(
 def check_not_nested(cells: Sequence[Any], columns: Sequence[Column]) -> None:
     """Refuse an object or an array as the value of a column of numbers or texts."""
     for cell, column in zip(cells, columns, strict=False):
-        if isinstance(cell, dict | list) and column.type not in ("dict", "list"):
+        if isinstance(cell, dict | list) and column.type not in ("dict", "list", "tensor"):
             kind = "text" if column.is_string else "a number"
             raise InputError(
                 f"expected {kind}, found a {type(cell).__name__} of {len(cell)}; write one row a "

@@ -122,6 +122,9 @@ class EstimatorInterface:
     @property
     def n_features_in_(self) -> int:
         """Number of columns that the model reads."""
+        tensor = self.schema.columns[0].tensor
+        if tensor is not None and len(tensor.shape) == 1:
+            return tensor.shape[0]
         if self.schema.loose:
             raise self._lacks("n_features_in_")
         return len(self.schema.columns)

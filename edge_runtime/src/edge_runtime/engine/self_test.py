@@ -63,6 +63,8 @@ def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
         They contradict the schema.
     """
     columns, rows = manifest.schema.columns, golden_rows(manifest)
+    if manifest.schema.kind == "tensor":
+        return InputReader(manifest.schema).feeds(np.stack([row[0] for row in rows]))
     input_reader, width = InputReader(manifest.schema), len(columns)
     cells = chain.from_iterable(rows)
     if (
@@ -79,6 +81,11 @@ def golden_feeds(manifest: Manifest) -> tuple[dict[str, NDArray[Any]], int]:
 
 def golden_rows(manifest: Manifest) -> list[list[Any]]:
     """Give the golden rows as lists of cells, in the order of the schema."""
+    if manifest.schema.kind == "tensor":
+        from edge_runtime.bundle.tensor_type import golden_tensors  # which few models need
+
+        cells = [row[0] if row else None for row in manifest.golden.rows]
+        return [[tensor] for tensor in golden_tensors(cells, manifest.schema.columns[0])]
     are_numbers = [column.is_number for column in manifest.schema.columns]
     return [
         [
@@ -94,8 +101,9 @@ def golden_row(manifest: Manifest) -> Any:
     rows = golden_rows(manifest)[:1]
     if not rows:
         return None
-    # A row of dicts or lists has only one cell, which is passed alone.
-    return rows[0][0] if manifest.schema.kind in ("dicts", "lists") else rows[0]
+    # A row of dicts, lists or a tensor has only one cell, which is passed alone.
+    is_one_cell = manifest.schema.kind in ("dicts", "lists", "tensor")
+    return rows[0][0] if is_one_cell else rows[0]
 
 
 _REMEDY = "do not use this model here; build it again with the newest edge-pipeline, and report it"

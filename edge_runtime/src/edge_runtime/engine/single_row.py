@@ -8,7 +8,7 @@ so no lock is needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -32,6 +32,8 @@ from edge_runtime.inputs.tables import InputReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edge_runtime.inputs.tensors import TensorReader
 
 __all__ = ["row_predictor"]
 
@@ -85,17 +87,15 @@ def _new_runner(
     row: Any, query: GraphQuery, input_reader: InputReader, write: RowWriter
 ) -> tuple[RowRunner, Any]:
     """Make a runner, and predict *row* with it: the result shows the shapes of the outputs."""
+    if input_reader.tensors is not None:
+        tensor_runner = _tensor_runner(query, input_reader.tensors)
+        return tensor_runner, tensor_runner(row)
     buffers = RowBuffers(input_reader.schema)
     write(row, buffers)
     blocks = {NUMBERS: buffers.numbers, STRINGS: buffers.strings}
     feeds = {signature.name: blocks[signature.name] for signature in query.session.inputs}
     arrays = query.session.run(query.names, feeds)
-    readers = [
-        _number_reader(array, output) if labels is None else _label_reader(array, labels, output)
-        for array, labels, output in zip(
-            query.drop_axes(arrays), query.labels, query.outputs, strict=True
-        )
-    ]
+    readers = _output_readers(query, query.drop_axes(arrays))
     if STRINGS in feeds or any(array.dtype.kind not in "fiub" for array in arrays):
         run_graph = _unbound_runner(query, feeds, readers)  # strings cannot be bound
         prediction = run_graph()
@@ -112,6 +112,32 @@ def _new_runner(
         return _finite_output_runner(buffers, write, run_graph), prediction
     takes_missing = input_reader.takes_missing
     return _array_runner(buffers, write, run_graph, takes_missing=takes_missing), prediction
+
+
+def _tensor_runner(query: GraphQuery, tensors: TensorReader) -> RowRunner:
+    """Make a runner that passes the row's own memory to the graph: a copy would cost as much."""
+    run, names, drop_axes = query.session.run, query.names, query.drop_axes
+    reads_input = bool(query.session.inputs)
+    readers: list[_OutputReader] = []
+
+    def runner(row: Any) -> Any:
+        block = tensors.row_block(row)
+        arrays = drop_axes(run(names, {NUMBERS: block} if reads_input else {}))
+        if not readers:
+            readers.extend(_output_readers(query, arrays))
+        if len(readers) == 1:
+            return readers[0](arrays[0])
+        return tuple(read(array) for read, array in zip(readers, arrays, strict=True))
+
+    return runner
+
+
+def _output_readers(query: GraphQuery, arrays: Sequence[NDArray[Any]]) -> list[_OutputReader]:
+    """Make a reader for each output, from the *arrays* of one row."""
+    return [
+        _number_reader(array, output) if labels is None else _label_reader(array, labels, output)
+        for array, labels, output in zip(arrays, query.labels, query.outputs, strict=True)
+    ]
 
 
 def _plain_runner(buffers: RowBuffers, write: RowWriter, run_graph: _GraphRunner) -> RowRunner:

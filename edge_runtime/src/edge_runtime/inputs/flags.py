@@ -139,6 +139,8 @@ class Flagger:
 
     def _outside(self, blocks: Mapping[str, NDArray[Any]]) -> Iterator[tuple[int, int, Any]]:
         """Yield row, position of the column and value of each cell outside the training data."""
+        if self._schema.kind == "tensor":
+            yield from _outside_tensors(blocks[NUMBERS], self._schema.columns[0])
         if len(self._lows):
             numbers, numeric = blocks[NUMBERS], self._schema.numeric
             for row, place in np.argwhere(self._numbers_outside(numbers)).tolist():
@@ -161,6 +163,19 @@ class Flagger:
             cells = numbers[:, place]
             is_outside[:, place] |= ~np.isin(cells, categories) & ~np.isnan(cells)
         return is_outside
+
+
+def _outside_tensors(numbers: NDArray[Any], column: Column) -> Iterator[tuple[int, int, float]]:
+    """Yield the least and the largest cell of each row that lie outside the training range."""
+    low, high = _training_range(column)
+    for row, cells in enumerate(numbers):
+        present = cells[~np.isnan(cells)] if column.missing else cells
+        if len(present) < len(cells) and not column.missing_in_training:
+            yield row, 0, math.nan
+        if len(present) and (least := float(present.min())) < low:
+            yield row, 0, least
+        if len(present) and (largest := float(present.max())) > high:
+            yield row, 0, largest
 
 
 def _training_range(column: Column) -> tuple[float, float]:

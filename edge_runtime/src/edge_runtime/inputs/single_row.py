@@ -78,7 +78,9 @@ class RowBuffers:
 
 def row_writer(input_reader: InputReader) -> RowWriter:
     """Return the writer for rows of the schema; load calls this once."""
-    schema = input_reader.schema
+    schema, tensors = input_reader.schema, input_reader.tensors
+    if tensors is not None:
+        return lambda row, buffers: np.copyto(buffers.numbers, tensors.row_block(row))
     derive: Callable[..., None] | None = None
     if schema.derived:
         from edge_runtime.inputs.derived_columns import DerivedColumns  # which few models need
@@ -236,8 +238,10 @@ class RowReader:
         self._pick = _picker(schema.names)
         self._width = len(schema.columns)
         self._expected = f"expected a row of {quantity(self._width, 'cell')}"
-        self._is_one_cell = schema.kind in ("dicts", "lists")
-        self._cells_may_be_rows = any(column.type in ("dict", "list") for column in schema.columns)
+        self._is_one_cell = schema.kind in ("dicts", "lists", "tensor")
+        self._cells_may_be_rows = any(
+            column.type in ("dict", "list", "tensor") for column in schema.columns
+        )
 
     def cells(self, row: Any) -> Sequence[Any]:
         """Return the row's cells.

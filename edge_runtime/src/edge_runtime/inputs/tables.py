@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.inputs.allowed_values import AllowedValues
+    from edge_runtime.inputs.tensors import TensorReader
 
 __all__ = ["ExtraColumns", "Feeds", "InputReader"]
 
@@ -68,6 +69,11 @@ class InputReader:
         self._only_numbers = len(schema.numeric) == len(schema.columns)
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
+        self.tensors: TensorReader | None = None
+        if schema.columns and (tensor := schema.columns[0].tensor) is not None:
+            from edge_runtime.inputs.tensors import TensorReader  # which few models need
+
+            self.tensors = TensorReader(schema.columns[0], tensor)
         self.allowed_values: AllowedValues | None = None
         if any(column.closed or column.limits is not None for column in schema.columns):
             from edge_runtime.inputs.allowed_values import AllowedValues  # which few models need
@@ -104,13 +110,16 @@ class InputReader:
     def feeds(self, X: Any) -> tuple[Feeds, int]:
         """Return the graph's inputs for *X*, and the number of rows.
 
-        A C-contiguous float64 array of numeric columns is not copied.
+        A C-contiguous float64 array of numeric columns is not copied, nor is a tensor.
 
         Raises
         ------
         InputError
             The table, a column or a cell does not match the schema.
         """
+        if self.tensors is not None:
+            block = self.tensors.block(X)
+            return {NUMBERS: block}, len(block)
         try:
             return self._feeds(X)
         except (EdgeRuntimeError, MemoryError):

@@ -20,6 +20,7 @@ from edge_pipeline.conversion.estimator_methods import run_method
 from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.missing_policy import MissingPolicy
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.data.tensors import tensor_rows, to_table
 
 __all__ = ["accepted_columns", "allow_missing_values", "spread_values"]
 
@@ -47,7 +48,8 @@ def allow_missing_values(
     policy
         The user's choice, which can only be stricter than the estimator.
     """
-    if sample.schema.loose or sample.schema.kind == "vector":
+    is_tensor = sample.schema.kind == "tensor"
+    if (sample.schema.loose and not is_tensor) or sample.schema.kind == "vector":
         return sample
 
     def accepts(table: pd.DataFrame) -> bool:
@@ -66,7 +68,10 @@ def allow_missing_values(
         for position, column in enumerate(columns)
         if not column.missing and policy.choice(column.name) == "as-estimator"
     ]
-    accepted = accepted_columns(estimator, sample, candidates, None, accepts)
+    if is_tensor:
+        accepted = frozenset(candidates if accepts(_with_missing_cells(sample)) else ())
+    else:
+        accepted = accepted_columns(estimator, sample, candidates, None, accepts)
     allowed = tuple(
         replace(
             column,
@@ -76,6 +81,15 @@ def allow_missing_values(
         for position, column in enumerate(columns)
     )
     return replace(sample, schema=replace(sample.schema, columns=allowed))
+
+
+def _with_missing_cells(sample: Sample) -> pd.DataFrame:
+    """Return some tensors of *sample*, in each of which other cells lack a value."""
+    rows = tensor_rows(sample.table.head(TRIED_ALONE), sample.schema).astype(np.float64)
+    flat = rows.reshape(len(rows), -1)
+    for i, cells in enumerate(flat):
+        cells[i :: len(flat) + 1] = np.nan
+    return to_table(rows)
 
 
 def dtype_kinds(output: Any) -> list[str]:

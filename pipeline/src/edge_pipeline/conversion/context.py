@@ -30,6 +30,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.sparse_outputs import with_zeros
 from edge_pipeline.conversion.vocabulary_size import check_size
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.data.tensors import columns_of_numbers
 from edge_pipeline.errors import UnsupportedEstimatorError
 
 __all__ = [
@@ -106,12 +107,11 @@ class Context:
             if isinstance(dtype, pd.CategoricalDtype)
         )
         columns = schema.columns
-        self._numeric = {(NUMBERS, i): columns[p] for i, p in enumerate(schema.numeric)}
+        self._numeric = {(NUMBERS, i): c for i, c in enumerate(columns_of_numbers(schema))}
         self._non_numeric = {(STRINGS, i): columns[p] for i, p in enumerate(schema.textual)}
-        cells = [column for column in columns if column.type in ("dict", "list")]
+        cells = (column for column in columns if column.type in ("dict", "list"))
         self._non_numeric.update({(CELLS, i): column for i, column in enumerate(cells)})
-        is_table = schema.kind == "table"
-        places = {**self._numeric, **self._non_numeric} if is_table else {}
+        places = {**self._numeric, **self._non_numeric} if schema.kind == "table" else {}
         self.names = FrameNames({place: column.name for place, column in places.items()})
         self._examples = ExampleRows(sample)
         self.boolean_columns = frozenset(

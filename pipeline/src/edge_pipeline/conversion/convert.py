@@ -23,6 +23,7 @@ from edge_pipeline.conversion.estimator_methods import (
     predict_first_rows,
 )
 from edge_pipeline.conversion.graph.builder import Graph, names_used
+from edge_pipeline.conversion.graph.shape_ops import reshape_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import STRING
 from edge_pipeline.conversion.passes.prune_columns import prune_columns
@@ -32,6 +33,7 @@ from edge_pipeline.conversion.skl2onnx_fallback import fallback
 from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.missing_policy import AS_ESTIMATOR, MissingPolicy
 from edge_pipeline.data.sample import Sample, take_sample
+from edge_pipeline.data.tensors import WIDE_COLUMNS
 from edge_pipeline.data.zeros import Zeros
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 from edge_pipeline.short_repr import short_repr
@@ -197,6 +199,12 @@ _RAW_CELLS = (
 )
 
 
+_COLUMNS_OF_TENSOR = (
+    f"it refuses some values of single columns, and an array of {WIDE_COLUMNS} columns or more "
+    "is one tensor with one range; pass a DataFrame, whose columns have ranges of their own"
+)
+
+
 def _with_derived_blocks(schema: Schema, derived: tuple[Derived, ...]) -> Schema:
     """Add *derived* to the schema; the columns they read are free text and list no categories."""
     read_columns = {block.column for block in derived}
@@ -209,6 +217,8 @@ def _with_derived_blocks(schema: Schema, derived: tuple[Derived, ...]) -> Schema
 
 def _with_allowed_values(schema: Schema, context: Context) -> Schema:
     """Close the columns for which a converter knows all values that scikit-learn accepts."""
+    if schema.kind == "tensor" and (context.allowed_values or context.allowed_ranges):
+        raise UnsupportedEstimatorError(_COLUMNS_OF_TENSOR)
 
     def close(column: Column) -> Column:
         if column.name in context.allowed_values:
@@ -272,6 +282,11 @@ def _widest_row(first_outputs: dict[str, Any]) -> int:
 
 def _inputs(graph: Graph, schema: Schema, zeros: Zeros) -> Tensor | Frame:
     """Add the graph's inputs; return the schema's columns as places in them."""
+    tensor = schema.columns[0].tensor
+    if tensor is not None:
+        full = not schema.columns[0].missing
+        flat = graph.input(NUMBERS, np.dtype(np.float64), (None, tensor.size), full=full)
+        return reshape_rows(flat, *tensor.shape) if len(tensor.shape) > 1 else flat
     places: dict[int, tuple[Tensor, int]] = {}
     blocks = []
     for name, dtype, width, positions in (

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.manifest import GoldenRows
 from edge_runtime.bundle.schema import Column, InputLimits, Schema
+from edge_runtime.bundle.tensor_type import golden_tensors
 from edge_runtime.errors import InputError
 from edge_runtime.inputs.allowed_values import AllowedValues
 
@@ -76,6 +77,9 @@ def check_sample_within_limits(
         return
     only_limits = tuple(replace(column, closed=False) for column in sample.schema.columns)
     schema = with_limits(replace(sample.schema, columns=only_limits), limits)
+    if schema.kind == "tensor":
+        _check_range(schema.columns[0], table)
+        return
     try:
         AllowedValues(schema).check_blocks(sample.blocks(sample.table))
     except InputError as error:
@@ -87,6 +91,16 @@ def check_sample_within_limits(
             f"row {row} of {table}, column {error.column!r}: {reason}; correct or "
             "remove the row, or widen the limits"
         ) from error
+
+
+def _check_range(column: Column, table: str) -> None:
+    """Refuse tensors whose range exceeds the limits of their column."""
+    for end in (column.minimum, column.maximum):
+        if end is not None and column.limits is not None and not column.limits.allows(end):
+            raise ConversionError(
+                f"{table} holds {end!r}, which is not {column.limits}; correct or remove that row, "
+                "or widen the limits"
+            )
 
 
 def golden_rows_within_limits(golden: GoldenRows, schema: Schema) -> GoldenRows:
@@ -105,6 +119,9 @@ def golden_rows_within_limits(golden: GoldenRows, schema: Schema) -> GoldenRows:
 
 def _is_within_limits(row: Sequence[Any], schema: Schema) -> bool:
     """Whether the limits of *schema* allow every cell of a golden row."""
+    if schema.kind == "tensor":
+        cells, limits = golden_tensors(row, schema.columns[0]), schema.columns[0].limits
+        return limits is None or all(map(limits.allows, (cells.min(), cells.max())))
     return all(
         column.limits is None
         or cell is None
@@ -124,6 +141,10 @@ def _limits_of(column: Column, keys: Any) -> InputLimits:
         raise ConversionError(f"input_limits names {name!r}, a column of {column.type}s; remove it")
     numbers = [keys[key] for key in ("min", "max") if keys.get(key) is not None]
     values = keys.get("values")
+    if column.type == "tensor" and values is not None:
+        raise ConversionError(
+            f"input_limits[{name!r}] lists values, and {name!r} is a tensor; pass min and max"
+        )
     if column.is_string and numbers:
         raise ConversionError(
             f"input_limits[{name!r}] has min or max, but the column holds strings; list its values"

@@ -18,6 +18,7 @@ from scipy import sparse
 
 from edge_pipeline.data.dtypes import as_objects, in_dtype, is_narrow
 from edge_pipeline.data.first_step import first_step
+from edge_pipeline.data.tensors import is_tensor_sample, tensor_rows, tensor_schema, to_table
 from edge_pipeline.data.zeros import Zeros, zeros_in
 from edge_pipeline.errors import ConversionError
 
@@ -45,8 +46,8 @@ class Sample:
     schema
         The columns of a row, their types and ranges.
     table
-        The rows, in the columns of ``schema.columns``: float64, or object for strings, dicts and
-        lists.
+        The rows, in the columns of ``schema.columns``: float64, or object for strings, dicts, lists
+        and tensors.
     dtypes
         The user's dtype of each column.
     missing_markers
@@ -76,6 +77,8 @@ class Sample:
     def dense_rows(self, table: pd.DataFrame) -> Any:
         """Convert *table* as :meth:`as_trained` does, but to a dense array, as the device needs."""
         kind = self.schema.kind
+        if kind == "tensor":
+            return tensor_rows(table, self.schema)
         if kind == "table":
             columns = {
                 column.name: in_dtype(table[column.name], column.type, dtype, marker)
@@ -110,6 +113,9 @@ class Sample:
     def blocks(self, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
         """Convert *table* to the inputs of the graph."""
         result: dict[str, NDArray[Any]] = {}
+        if self.schema.kind == "tensor":
+            rows = tensor_rows(table, self.schema)
+            result["numbers"] = rows.reshape(len(rows), -1).astype(np.float64, copy=False)
         if self.schema.numeric:
             numbers = table.iloc[:, list(self.schema.numeric)].to_numpy(dtype=np.float64)
             result["numbers"] = np.ascontiguousarray(numbers)
@@ -134,6 +140,8 @@ def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) ->
     ConversionError
         *X* is empty, of an unknown kind, or has a column that is neither numbers nor strings.
     """
+    if is_tensor_sample(X) and len(X):
+        return Sample(tensor_schema(X), to_table(X), (X.dtype,), (np.nan,))
     kind, columns = _columns_of(X, reads_lists(estimator))
     if not columns or not len(columns[0][1]):
         raise ConversionError(
@@ -168,6 +176,8 @@ def _missing_marker(column: pd.Series, is_foreign_frame: bool) -> Any:
 
 def rows_with_infinity(sample: Sample) -> NDArray[np.bool_]:
     """Mark the rows of *sample* that hold an infinite number, which the device refuses."""
+    if sample.schema.kind == "tensor":
+        return np.array([bool(np.isinf(row).any()) for row in sample.table.iloc[:, 0]])
     numbers = sample.table.iloc[:, list(sample.schema.numeric)].to_numpy(dtype=np.float64)
     infinite: NDArray[np.bool_] = np.isinf(numbers).any(axis=1)
     return infinite
@@ -250,7 +260,7 @@ def _columns_of(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
         ]
     raise ConversionError(
         f"the sample X is a {type(X).__name__} of {array.ndim} dimension(s) and dtype "
-        f"{array.dtype}; expected a 2-d array (flatten images: X.reshape(len(X), -1)), a "
+        f"{array.dtype}; expected a 2-d array, an array of pictures or sound, a "
         "DataFrame, or a list of str, of dict or of lists of labels"
     )
 

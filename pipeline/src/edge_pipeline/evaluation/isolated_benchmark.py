@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Cell, cell_to_json
+from edge_runtime.bundle.tensor_type import golden_tensor_to_json
 
 from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.predictions import read_rows, select_input
@@ -228,6 +229,10 @@ def json_rows(path: Path, rows: Any) -> list[list[Cell]]:
     rows = select_input(schema, read_rows(rows, manifest))
     if hasattr(rows, "toarray"):
         rows = rows.toarray()
+    if schema.kind == "tensor":
+        column = schema.columns[0]
+        cells = [golden_tensor_to_json(row, column, sys.maxsize) for row in rows[:MAX_ROWS]]
+        return [[cell] for cell in cells if cell is not None]
     if schema.loose:
         return [[row] for row in list(rows[:MAX_ROWS])]
     if hasattr(rows, "columns"):

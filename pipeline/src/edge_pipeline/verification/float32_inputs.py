@@ -22,6 +22,7 @@ from edge_pipeline.data.sample import Sample, is_narrow, take_sample
 from edge_pipeline.errors import ConversionError
 from edge_pipeline.verification.ambiguous_rows import reproducible_rows
 from edge_pipeline.verification.oracle import Oracle
+from edge_pipeline.verification.probes.tensors import MAX_CELLS, rows_within
 from edge_pipeline.verification.verify import VerifiedModel
 
 __all__ = [
@@ -103,6 +104,7 @@ def check_input_dtype(
     """
     sample, model = oracle.sample, verified.model
     n_rows = FEW_ROWS if verified.parity.left_out else MAX_ROWS
+    n_rows = rows_within(MAX_CELLS, sample.schema.numbers_width or 1, n_rows)
     table = sample.table.head(n_rows)
     rows = sample.as_trained(table)
     if _has_same_dtypes(X, rows):

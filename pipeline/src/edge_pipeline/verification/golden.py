@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.manifest import GoldenRows, cell_to_json
 from edge_runtime.bundle.schema import Column
+from edge_runtime.bundle.tensor_type import golden_tensor_to_json
 
 from edge_pipeline.conversion.convert import OnnxModel
 from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
@@ -50,9 +51,11 @@ def choose_golden_rows(
     """
     if model.output_width > MAX_GOLDEN_OUTPUT_WIDTH:
         return None
-    width = max(len(model.schema.columns), model.output_width)
+    width = max(len(model.schema.columns), model.schema.numbers_width, model.output_width)
     limit = max(1, min(MAX_GOLDEN_ROWS, MAX_GOLDEN_CELLS // width))
     tables = [item.table[item.reproducible_in_all] for item in rows if item.group.can_be_golden]
+    if model.schema.kind == "tensor":
+        tables = [_short_tensors(model.schema.columns[0], table) for table in tables]
     if any(output.name == POSITIONS for output in model.outputs):
         untied = [table[~have_ties(oracle, table)] if len(table) else table for table in tables]
         tables = untied if any(map(len, untied)) else tables
@@ -71,6 +74,13 @@ def choose_golden_rows(
             "no golden rows; report it with the estimator's parameters"
         )
     return ProbedRows(ProbeGroup("golden rows", table), predictions, np.ones(len(table), np.bool_))
+
+
+def _short_tensors(column: Column, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the first tensors of *table*, if few bytes in the manifest name each."""
+    table = table.head(MAX_GOLDEN_ROWS)
+    is_short = [golden_tensor_to_json(cell, column) is not None for cell in table.iloc[:, 0]]
+    return table[np.array(is_short, dtype=np.bool_)]
 
 
 def golden_rows_to_json(columns: Sequence[Column], rows: ProbedRows | None) -> GoldenRows:
@@ -92,6 +102,8 @@ def golden_rows_to_json(columns: Sequence[Column], rows: ProbedRows | None) -> G
 
 
 def _cell_to_json(column: Column, value: Any) -> Any:
+    if column.type == "tensor":
+        return golden_tensor_to_json(value, column)
     if column.is_number:
         return cell_to_json(value)
     is_missing_string = column.is_string and not isinstance(value, str)

@@ -25,6 +25,7 @@ FAR_OUTSIDE = "only a note, because the rows are far outside training"
 """Start of the notes about numbers such as 1e308, which seldom matter to a user."""
 
 PRINTED_COLUMNS = 8
+PRINTED_CELLS = 64
 """Columns of the differing row that an error message lists."""
 
 
@@ -255,4 +256,6 @@ def _parity_error(
 
 def _plain(value: Any) -> Any:
     """Convert *value* to Python's own types, which print without numpy's names."""
+    if isinstance(value, np.ndarray) and value.size > PRINTED_CELLS:
+        return f"an array of shape {value.shape}, mean {value.mean():.6g}"
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

@@ -147,7 +147,7 @@ def _symbolic_input(context: Context, tracer: Tracer, X: Tensor | Frame, names: 
         return TracedFrame(tracer, names, frame_of(X), context.boolean_columns)
     is_vector = isinstance(X, Tensor) and X.ndim == 1
     tensor: Tensor = X if is_vector else context.matrix(X)  # type: ignore[assignment]
-    dtype = context.trained_dtype(X)
+    dtype = np.dtype(np.float64) if tensor.ndim > 2 else context.trained_dtype(X)
     tensor = tensor.astype(dtype) if dtype == np.bool_ else tensor
     array_type = TracedSeries if is_vector else TracedArray
     return array_type(tracer, tensor, is_integer=dtype.kind == "i")

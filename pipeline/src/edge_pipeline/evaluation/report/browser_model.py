@@ -131,6 +131,8 @@ def browser_model(bundle: Bundle, path: Path, *, show_rows: bool) -> str:
 
 
 def _check_schema(schema: Schema) -> None:
+    if schema.kind == "tensor":
+        raise MeasurementError("the model reads an array, for which a form has no field")
     if schema.derived or schema.kind in ("text", "dicts", "lists"):
         raise MeasurementError(
             "the model counts words or entries, which the page's script does not"

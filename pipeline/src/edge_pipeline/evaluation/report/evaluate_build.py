@@ -289,6 +289,9 @@ def digest_of(X: Any, y: Any) -> str:
     for values in (X, y):
         if values is None:
             continue
+        if isinstance(values, np.ndarray) and values.ndim > 2:
+            digest.update(f"{values.dtype} {values.shape}".encode() + values.tobytes())
+            continue
         frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(_cells(values))
         for name in frame.columns:
             digest.update(repr(str(name)).encode())

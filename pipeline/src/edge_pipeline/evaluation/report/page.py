@@ -118,6 +118,9 @@ def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
 
 def example_row(manifest: Manifest) -> str:
     """Write a row for ``predict_one`` as Python source."""
+    tensor = manifest.schema.columns[0].tensor
+    if tensor is not None:
+        return f"numpy.zeros({tensor.shape}, dtype={tensor.dtype!r})"
     return pformat(_example(manifest), width=68, sort_dicts=False, compact=True)
 
 
@@ -153,6 +156,7 @@ def _headline(manifest: Manifest, evaluation: Evaluation) -> str:
         "text": "a text",
         "dicts": "a dict",
         "lists": "a list",
+        "tensor": "an array",
     }.get(manifest.schema.kind, f"{n_columns} column{'s' * (n_columns != 1)}")
     if manifest.task in _TASK_SENTENCES:
         return _TASK_SENTENCES[manifest.task].format(inputs)

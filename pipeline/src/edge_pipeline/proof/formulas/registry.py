@@ -83,6 +83,8 @@ def expected_result(
     missing_markers: Sequence[Any] = (),
 ) -> Result:
     """Return what *method* computes from the graph's inputs; *missing_markers* as in ``prove``."""
+    if schema.kind == "tensor":
+        raise NotUnderstood("tensors, of which no formula is known cell by cell")
     if schema.derived or schema.loose:
         raise NotUnderstood("columns that are counted before the graph sees them")
     return formulas.result(estimator, method, _cells(estimator, schema, missing_markers))

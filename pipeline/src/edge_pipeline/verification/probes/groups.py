@@ -18,6 +18,7 @@ from edge_pipeline.conversion.accepted_columns import accepted_columns, spread_v
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.extremes import Reach, extreme_numbers, strange_categories
+from edge_pipeline.verification.probes.tensors import tensor_probes
 from edge_pipeline.verification.probes.text_cells import LONG, unusual_cells
 from edge_pipeline.verification.probes.thresholds import MAX_EDGES, threshold_rows
 
@@ -105,6 +106,10 @@ def probe_groups(
     """
     table = sample.table
     rng = np.random.default_rng(_SEED)
+    if sample.schema.kind == "tensor":
+        for kind, reach, tensors in tensor_probes(sample, unseen, graph, sizes, rng):
+            yield ProbeGroup(kind, tensors, can_be_golden=not reach, reach=reach)
+        return
     if unseen is not None and len(unseen):
         yield ProbeGroup("unseen rows", unseen.reset_index(drop=True).head(sizes.sample))
     else:

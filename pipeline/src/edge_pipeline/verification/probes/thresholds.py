@@ -21,7 +21,7 @@ from edge_pipeline.data.sample import Sample
 from edge_pipeline.proof.graph_reader import attributes_of
 from edge_pipeline.proof.trees import largest_float64
 
-__all__ = ["MAX_EDGES", "threshold_rows"]
+__all__ = ["MAX_EDGES", "threshold_edges", "threshold_rows"]
 
 MAX_EDGES = 1_000
 """Thresholds tried, three rows each.  A limit on time would make two builds of the same estimator
@@ -48,16 +48,11 @@ def threshold_rows(
     numeric = list(sample.schema.numeric)
     if not numeric or sample.schema.derived:
         return None
-    start = sample.table.head(WALKED_ROWS)
-    proto = onnx.load_model_from_string(graph)
-    row, column, value = _distinct_edges(
-        [*_tree_edges(proto, sample, start), *_constant_edges(proto, len(numeric))]
-    )
-    if not len(row):
+    edges = threshold_edges(graph, sample, len(numeric), rng, max_edges)
+    if edges is None:
         return None
-    if len(row) > max_edges:
-        picks = np.sort(rng.permutation(len(row))[:max_edges])
-        row, column, value = row[picks], column[picks], value[picks]
+    row, column, value = edges
+    start = sample.table.head(WALKED_ROWS)
     with np.errstate(over="ignore"):
         sides = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     rows = start.iloc[np.tile(row, 3) % len(start)].reset_index(drop=True)
@@ -74,11 +69,34 @@ def threshold_rows(
     return rows
 
 
-_Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """Rows of the sample, columns of the graph's numbers, thresholds."""
 
 
-def _distinct_edges(parts: list[_Edges]) -> _Edges:
+def threshold_edges(
+    graph: bytes, sample: Sample, width: int, rng: np.random.Generator, max_edges: int
+) -> Edges | None:
+    """Return some thresholds of the graph that rows of *sample* meet; None where it has none.
+
+    Parameters
+    ----------
+    width
+        Number of columns of the graph's numeric input.
+    """
+    start = sample.table.head(WALKED_ROWS)
+    proto = onnx.load_model_from_string(graph)
+    row, column, value = _distinct_edges(
+        [*_tree_edges(proto, sample, start), *_constant_edges(proto, width)]
+    )
+    if not len(row):
+        return None
+    if len(row) > max_edges:
+        picks = np.sort(rng.permutation(len(row))[:max_edges])
+        row, column, value = row[picks], column[picks], value[picks]
+    return row, column, value
+
+
+def _distinct_edges(parts: list[Edges]) -> Edges:
     """Join *parts*, sorted and without repetitions."""
     if not parts:
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
@@ -90,7 +108,7 @@ def _distinct_edges(parts: list[_Edges]) -> _Edges:
     return row[differs], column[differs], value[differs]
 
 
-def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> Iterator[_Edges]:
+def _tree_edges(proto: onnx.ModelProto, sample: Sample, start: pd.DataFrame) -> Iterator[Edges]:
     """For every node that a row reaches, yield that row and the last float64 that goes left."""
     nodes = [node for node in proto.graph.node if node.op_type == "TreeEnsemble"]
     blocks = sample.blocks(start)
@@ -197,7 +215,7 @@ def _first_rows(X: NDArray[Any], tree: dict[str, Any], splits: NDArray[Any]) -> 
     return first
 
 
-def _constant_edges(proto: onnx.ModelProto, n_columns: int) -> Iterator[_Edges]:
+def _constant_edges(proto: onnx.ModelProto, n_columns: int) -> Iterator[Edges]:
     """Yield the constants of the graph's comparisons, for every column."""
     constants = {t.name: t for t in proto.graph.initializer}
     for node in proto.graph.node:
