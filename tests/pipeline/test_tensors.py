@@ -143,9 +143,10 @@ def test_what_no_tensor_holds_is_refused_with_a_remedy(tmp_path: Path) -> None:
         edge_pipeline.export(estimator, X.astype(np.int64), path)
     with pytest.raises(ConversionError, match="expected some rows"):
         edge_pipeline.export(estimator, X[:0], path)
-    encoder = OneHotEncoder(sparse_output=False).fit(np.round(wide()))
+    rounded = np.round(wide())
+    encoder = OneHotEncoder(sparse_output=False).fit(rounded)
     with pytest.raises(UnsupportedEstimatorError, match="pass a DataFrame"):
-        edge_pipeline.export(encoder, np.round(wide()), path)
+        edge_pipeline.export(encoder, rounded, path)
 
 
 def test_integers_that_wrap_around_are_refused(tmp_path: Path) -> None:
@@ -179,4 +180,4 @@ def test_a_report_of_tensors_is_written(tmp_path: Path) -> None:
         estimator, X[:60], tmp_path / "m.onnx", y=Y[:60], X_test=X[60:], y_test=Y[60:], report=True
     )
     assert result.report_files is not None
-    assert "numpy.zeros((50, 6), dtype='float64')" in result.report_files.page.read_text()
+    assert "numpy.zeros((50, 6), dtype=" in result.report_files.page.read_text()
