@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from edge_pipeline.conversion.convert import convert_sample, sample_for
-from edge_pipeline.proof.expressions import lookup
+from edge_pipeline.proof.formulas.registry import looked_up
 from edge_pipeline.proof.prove import Proof, prove
 from edge_pipeline.proof.scalars import SELF, variable
 from edge_pipeline.verification.verify import verify_model
@@ -115,10 +115,12 @@ def test_categories_behind_an_imputer_alone_are_proven() -> None:
 
 def test_a_category_is_the_number_in_its_cell_whatever_its_type() -> None:
     x, word = variable("numbers", 0), variable("strings", 0, textual=True)
-    assert lookup(x, {1: True}, False).key == lookup(x, {1.0: True}, False).key
-    assert lookup(x, {True: 5.0}, SELF).key == lookup(x, {1.0: 5.0}, SELF).key
-    assert lookup(x, {1: True}, False).key != lookup(x, {2.0: True}, False).key
-    assert lookup(word, {"1": True}, False).key != lookup(word, {"1.0": True}, False).key
+    one = looked_up(x, [1.0], [True], False)
+    assert looked_up(x, [1], [True], False).key == one.key
+    assert looked_up(x, [2], [True], False).key != one.key
+    assert looked_up(x, [True], [5.0], SELF).key == looked_up(x, [1.0], [5.0], SELF).key
+    text = looked_up(word, ["1"], [True], False)
+    assert looked_up(word, ["1.0"], [True], False).key != text.key
 
 
 def test_another_set_of_categories_names_the_category() -> None:

@@ -46,8 +46,6 @@ class ExpressionRanges:
         if expr.op == "trees":
             ends = [numeric(values) for _, values in expr.value]
             return sum(low for low, _ in ends), sum(high for _, high in ends)
-        if expr.op in ("count", "take"):
-            return numeric(expr.value)
         if expr.op == "dot":
             magnitude = self._magnitude(self.affine(expr))
             return -magnitude, magnitude

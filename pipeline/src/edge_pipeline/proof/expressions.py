@@ -40,8 +40,6 @@ def lookup(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
 
 def lookup_token(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
     """Look *x* up in a table of tokens; a table of a table becomes one table."""
-    if _is_number(x):
-        table = {_as_number(token): value for token, value in table.items()}
 
     def value_at(token: Any) -> Any:
         return table[token] if token in table else value_of(token) if default is SELF else default
@@ -54,18 +52,6 @@ def lookup_token(x: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
         composed = {token: value_at(token_of(inner.at(token))) for token in inner.tokens}
         return _map(x.args[0], dict(table) | composed, default)
     return _map(x, table, default)
-
-
-def _is_number(x: Expr) -> bool:
-    """Return whether *x* is a cell of the numeric block, imputed or not."""
-    while x.op == "map" and x.value.default is SELF:
-        x = x.args[0]
-    return x.op == "var" and not x.value.textual
-
-
-def _as_number(token: Any) -> Any:
-    """Convert an integer or a boolean to the float64 that the cell holds."""
-    return token_of(float(token[1])) if token[0] in ("int", "bool") else token
 
 
 def _map(source: Expr, table: Mapping[Any, Any], default: Any) -> Expr:
@@ -154,10 +140,6 @@ def apply(op: str, *args: Expr) -> Expr:
             return folded
     if op == "isnan":
         return lookup_token(args[0], {("number", "nan"): True}, False)
-    if op == "equal":
-        for x, constant_side in (args, args[::-1]):
-            if constant_side.op == "const" and constant_side.value == constant_side.value:
-                return lookup_token(x, {token_of(constant_side.value): True}, False)
     return _rewritten(op, args) or make(op, args)
 
 
@@ -176,18 +158,10 @@ def _rewritten(op: str, args: tuple[Expr, ...]) -> Expr | None:
     if op == "argmax" and len(args) == 2:
         return apply("to int", apply("greater", c, x))  # the first of equal scores
     if op == "neg":
-        if x.op == "neg":
-            return x.args[0]
         if x.op == "trees":
             return tree_sum([(tree, -values) for tree, values in x.value])
-        if x.op == "dot":
-            weights, bias = x.value
-            return dot(x.args, -weights, None if bias is None else 0.0 - bias)
-        if x.op == "add" or (x.op in ("mul", "div") and x.args[1].op == "const"):
-            negated = [apply("neg", each) for each in x.args[: 2 if x.op == "add" else 1]]
-            return apply(x.op, *negated, *x.args[len(negated) :])
-    if op == "mul" and x.op == "const" and c.op != "const":
-        return apply("mul", c, x)
+        if x.op in ("mul", "div") and x.args[1].op == "const":
+            return apply(x.op, apply("neg", x.args[0]), x.args[1])
     if op in ("mul", "div") and c.op == "const" and isinstance(c.value, float):
         if c.value == 1.0:
             return x
@@ -302,8 +276,6 @@ def tree_sum(terms: Iterable[tuple[Any, NDArray[Any]]]) -> Expr:
         values = array_of(values)
         if tree is not None and len(values) and (values == values[0]).all():
             tree, values = None, values[:1]
-        if tree is None and values.dtype.kind == "f" and values[0] == 0.0:
-            continue
         nonzero.append((tree, values))
     if all(tree is None for tree, _ in nonzero):
         if len(nonzero) == 1:

@@ -13,11 +13,6 @@ from edge_pipeline.proof.scalars import NotUnderstood
 __all__ = ["FOLDS"]
 
 
-def _float32(x: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        return x.astype(np.float32).astype(np.float64)
-
-
 def _quotient(x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     if x.dtype != np.float64 or y.dtype != np.float64:
         raise NotUnderstood("a quotient of whole numbers, which the graph cuts")
@@ -36,22 +31,11 @@ FOLDS: Mapping[str, Callable[..., NDArray[Any]]] = {
     "sub": np.subtract,
     "mul": np.multiply,
     "div": _quotient,
-    "neg": np.negative,
-    "abs": np.absolute,
     "equal": np.equal,
-    "less": np.less,
-    "less or equal": np.less_equal,
     "greater": np.greater,
-    "greater or equal": np.greater_equal,
-    "and": np.logical_and,
-    "or": np.logical_or,
     "not": np.logical_not,
-    "where": np.where,
-    "isnan": np.isnan,
     "to float": lambda x: x.astype(np.float64),
     "to int": _whole,
-    "to bool": lambda x: x.astype(np.bool_),
-    "round to float32": _float32,
     "argmax": lambda *xs: np.argmax(np.stack(xs), axis=0),
 }
 """Operation to its function on arrays."""

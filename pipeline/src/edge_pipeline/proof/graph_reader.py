@@ -12,7 +12,7 @@ import onnx
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
-from edge_pipeline.proof.operators import RULES, RowCount, Rows, constant_of, objects
+from edge_pipeline.proof.operators import RULES, Rows, constant_of, objects
 from edge_pipeline.proof.scalars import NotUnderstood, variable
 
 __all__ = ["Graph", "attributes_of"]
@@ -86,7 +86,7 @@ class Graph:
         if rule is None:
             raise NotUnderstood(f"the operator {node.op_type} has no rule")
         inputs = [self._values[name] if name else None for name in node.input]
-        if not any(isinstance(value, Rows | RowCount) for value in inputs):
+        if not any(isinstance(value, Rows) for value in inputs):
             raise NotUnderstood(f"{node.op_type} of constants")
         results = rule(inputs, attributes_of(node))
         for name, result in zip(node.output, results, strict=False):

@@ -48,7 +48,6 @@ def _widened(low: float, high: float) -> Interval:
 RANGES: Mapping[str, Callable[[Sequence[Interval]], Interval]] = {
     "add": lambda r: _widened(r[0][0] + r[1][0], r[0][1] + r[1][1]),
     "sub": lambda r: _widened(r[0][0] - r[1][1], r[0][1] - r[1][0]),
-    "mul": lambda r: _widened(*_times(r[0], r[1])),
     "div": lambda r: _widened(*_over(r[0], r[1])),
     "neg": lambda r: (-r[0][1], -r[0][0]),
     "relu": lambda r: (max(r[0][0], 0.0), max(r[0][1], 0.0)),
@@ -56,13 +55,8 @@ RANGES: Mapping[str, Callable[[Sequence[Interval]], Interval]] = {
     "min": lambda r: (min(r[0][0], r[1][0]), min(r[0][1], r[1][1])),
     "tanh": lambda _: (-1.0, 1.0),
     "sigmoid": lambda _: (0.0, 1.0),
-    "softmax": lambda _: (0.0, 1.0),
     "exp": lambda r: (0.0, _exp(r[0][1])),
     "pow": lambda r: (0.0, _power(r)),
-    "to float": lambda r: r[0],
-    "to int": lambda r: r[0],
-    "round to float32": lambda r: _widened(r[0][0] * (1 + 1e-7), r[0][1] * (1 + 1e-7)),
-    "sorted": hull,
 }
 
 

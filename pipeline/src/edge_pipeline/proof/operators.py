@@ -18,7 +18,7 @@ from edge_pipeline.proof.expressions import apply, dot, lookup, running_sums, ta
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
 from edge_pipeline.proof.tree_reader import tree_ensemble
 
-__all__ = ["RULES", "RowCount", "Rows", "constant_of", "objects"]
+__all__ = ["RULES", "Rows", "constant_of", "objects"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,6 @@ class Rows:
     """
 
     items: NDArray[Any]
-
-
-class RowCount:
-    """A shape whose first size is the number of rows; *sizes* are the others."""
-
-    def __init__(self, sizes: tuple[int, ...] = ()) -> None:
-        self.sizes = sizes
 
 
 def constant_of(tensor: onnx.TensorProto) -> NDArray[Any]:
@@ -68,9 +61,7 @@ def _expressions(value: Any, rank: int) -> NDArray[Any]:
         return value.items
     array = _numbers(value)
     if array.ndim == rank:
-        if array.shape[0] != 1:
-            raise NotUnderstood("a constant for every row")
-        array = array.reshape(array.shape[1:])
+        raise NotUnderstood("a constant for every row")
     flat = array.ravel().tolist()
     return objects([constant(item) for item in flat], array.shape)
 
@@ -162,9 +153,6 @@ def _gather_elements(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Se
 
 def _concat(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     axis = attributes["axis"]
-    if isinstance(inputs[0], RowCount):
-        sizes = [int(size) for value in inputs[1:] for size in _numbers(value)]
-        return [RowCount((*inputs[0].sizes, *sizes))]
     ranks = {value.items.ndim + 1 for value in inputs if isinstance(value, Rows)}
     if len(ranks) != 1 or axis in (0, -next(iter(ranks))):
         raise NotUnderstood("rows under rows")
@@ -227,10 +215,6 @@ def _product(X: Any, W: Any, bias: NDArray[Any] | None = None) -> Sequence[Any]:
     return [Rows(objects(sums, () if W.ndim == 1 else (len(sums),)))]
 
 
-def _matmul(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
-    return _product(*inputs)
-
-
 def _gemm(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     scales = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0))
     if scales != (1.0, 1.0) or attributes.get("transA", 0) or len(inputs) != 3:
@@ -249,13 +233,13 @@ def _softmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[A
 
 def _argmax(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     items = inputs[0].items
-    axis, last = attributes.get("axis", 0), attributes.get("select_last_index", 0)
-    if items.ndim != 1 or axis not in (-1, 1) or (last and len(items) != 2):
+    last = attributes.get("select_last_index", 0)
+    if items.ndim != 1 or attributes.get("axis", 0) not in (-1, 1) or last:
         raise NotUnderstood("ArgMax over another axis than the columns, or of the last of equals")
     if len(items) == 2:
         compares_with_zero = _is_zero(items[0]) or _is_negative_of(*items)
         first = constant(0.0) if compares_with_zero else items[0]
-        index = apply("to int", apply("greater or equal" if last else "greater", items[1], first))
+        index = apply("to int", apply("greater", items[1], first))
     else:
         index = apply("argmax", *items)
     return [Rows(objects([index], (1,) if attributes.get("keepdims", 1) else ()))]
@@ -316,35 +300,16 @@ def _label_encoder(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequ
     return _elementwise(lambda x: lookup(x, table, default[0]))(inputs, attributes)
 
 
-def _shape(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
-    if attributes.get("start", 0) != 0 or attributes.get("end") != 1:
-        raise NotUnderstood("a shape")
-    return [RowCount()]
-
-
-def _expand(inputs: Sequence[Any], _: Mapping[str, Any]) -> Sequence[Any]:
-    source, shape = inputs
-    if not isinstance(source, np.ndarray) or not isinstance(shape, RowCount):
-        raise NotUnderstood("Expand of rows")
-    values = np.broadcast_to(source, (1, *shape.sizes))[0]
-    return [Rows(objects([constant(item) for item in values.ravel().tolist()], values.shape))]
-
-
 def _trees(inputs: Sequence[Any], attributes: Mapping[str, Any]) -> Sequence[Any]:
     targets = tree_ensemble(list(inputs[0].items), attributes)
     return [Rows(objects(targets, (len(targets),)))]
 
 
-def _is_infinite(x: Expr) -> Expr:
-    return lookup(x, {np.inf: True, -np.inf: True}, False)
-
-
 _NAMES = {
-    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Neg": "neg", "Abs": "abs",
-    "Equal": "equal", "Less": "less", "LessOrEqual": "less or equal", "Greater": "greater",
-    "GreaterOrEqual": "greater or equal", "And": "and", "Or": "or", "Not": "not",
-    "IsNaN": "isnan", "Sigmoid": "sigmoid", "Exp": "exp", "Tanh": "tanh", "Relu": "relu",
-    "Pow": "pow", "Max": "max", "Min": "min",
+    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Neg": "neg", "Equal": "equal",
+    "Less": "less", "Greater": "greater", "GreaterOrEqual": "greater or equal", "IsNaN": "isnan",
+    "Sigmoid": "sigmoid", "Exp": "exp", "Tanh": "tanh", "Relu": "relu", "Pow": "pow",
+    "Max": "max", "Min": "min",
 }  # fmt: skip
 
 RULES: Mapping[tuple[str, str], _Rule] = {
@@ -352,7 +317,6 @@ RULES: Mapping[tuple[str, str], _Rule] = {
     ("", "Identity"): lambda inputs, _: inputs,
     ("", "Cast"): _cast,
     ("", "Where"): _elementwise(where),
-    ("", "IsInf"): _elementwise(_is_infinite),
     ("", "Gather"): _gather,
     ("", "GatherElements"): _gather_elements,
     ("", "Concat"): _concat,
@@ -360,15 +324,12 @@ RULES: Mapping[tuple[str, str], _Rule] = {
     ("", "Reshape"): _reshape,
     ("", "Squeeze"): _squeeze,
     ("", "Unsqueeze"): _unsqueeze,
-    ("", "MatMul"): _matmul,
     ("", "Gemm"): _gemm,
     ("", "Softmax"): _softmax,
     ("", "ArgMax"): _argmax,
     ("", "TopK"): _top_k,
     ("", "CumSum"): _cumsum,
     ("", "ReduceSum"): _reduce_sum,
-    ("", "Shape"): _shape,
-    ("", "Expand"): _expand,
     ("ai.onnx.ml", "LabelEncoder"): _label_encoder,
     ("ai.onnx.ml", "TreeEnsemble"): _trees,
 }

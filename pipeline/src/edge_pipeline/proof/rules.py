@@ -127,26 +127,16 @@ def _where(_: Ranges, expr: Expr, differences: Sequence[float]) -> float:
 
 
 RULES: Mapping[str, Rule] = {
-    "add": _sum,
     "sub": _sum,
-    "mul": _product,
-    "div": _quotient,
     "neg": lambda _b, _e, d: d[0],
-    "abs": lambda _b, _e, d: d[0],
     "relu": lambda _b, _e, d: d[0],
-    "max": lambda _b, _e, d: max(d),
-    "min": lambda _b, _e, d: max(d),
-    "to float": lambda _b, _e, d: d[0],
     "exp": _exponential,
     "pow": _power,
     "tanh": lambda _b, _e, d: up(d[0] + LIBRARY),
     "sigmoid": lambda _b, _e, d: up(d[0] / 4 + LIBRARY),
     "softmax": _softmax,
     # Of a choice: both sides agree where the operands differ by more than this margin.
-    "less": lambda _b, _e, d: d[0] + d[1],
     "greater": lambda _b, _e, d: d[0] + d[1],
-    "less or equal": lambda _b, _e, d: d[0] + d[1],
-    "greater or equal": lambda _b, _e, d: d[0] + d[1],
     "argmax": lambda _b, _e, d: 2 * max(d),
     "to int": lambda _b, _e, d: d[0],
     "where": _where,

@@ -128,7 +128,7 @@ def _check_precision(inputs: Sequence[Expr], attributes: Mapping[str, Any]) -> N
     if types == {TensorProto.DOUBLE}:
         return
     are_votes = np.isin(numpy_helper.to_array(attributes["leaf_weights"]), (0.0, 1.0)).all()
-    rounded = all(x.op in ("round to float32", "map", "const") for x in inputs)
+    rounded = all(x.op == "round to float32" for x in inputs)
     is_sum = attributes.get("aggregate_function", _SUM) == _SUM
     is_exact = len(attributes["tree_roots"]) < 2**24
     if types != {TensorProto.FLOAT} or not (are_votes and rounded and is_sum and is_exact):

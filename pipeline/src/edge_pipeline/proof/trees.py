@@ -194,8 +194,6 @@ def may_be_nan(x: Expr) -> bool:
     """
     if x.op == "var":
         return bool(x.value.missing_marker)
-    if x.op == "const":
-        return bool(x.value != x.value)
     if x.op == "map":
         table: Table = x.value
         if any(value != value for value in table.values):
