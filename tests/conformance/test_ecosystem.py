@@ -21,6 +21,7 @@ MINIMUM = {
 """Exact estimators; a library's release may add refused ones, but none of these may be lost."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_the_page_tells_what_export_does(library: str) -> None:
     """Every estimator that transforms or predicts is exact, or refused for the page's reason."""

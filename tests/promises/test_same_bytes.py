@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 EXPORT = """
 import hashlib, json, pathlib
 import numpy as np
@@ -48,6 +50,7 @@ print(json.dumps(digests))
 """
 
 
+@pytest.mark.slow
 def test_another_hash_seed_writes_the_same_bytes(
     in_new_process: Callable[..., str],
 ) -> None:

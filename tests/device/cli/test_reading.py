@@ -159,6 +159,7 @@ def test_compressed_rows_are_read_whatever_their_name(
     assert [row[1] for row in rows_of(out)[1:]] == LABELS
 
 
+@pytest.mark.slow
 def test_zstd_is_read_with_its_package(run: Run, bundle_file: Path, tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard")
     file = tmp_path / "rows.csv.zst"
@@ -195,6 +196,7 @@ def test_a_zip_archive_of_two_files_and_a_workbook_are_named(
     assert "is a workbook of Excel" in run("predict", bundle_file, file)[2]
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused(
     run: Run, bundle_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def noise_recipe(recipe_file: Path) -> Path:
     return recipe_file
 
 
+@pytest.mark.slow
 def test_a_build_ends_with_a_verdict_and_the_next_command(
     recipe_file: Path, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_numerical_details_are_for_verbose_and_the_log(
     assert "converting" not in log
 
 
+@pytest.mark.slow
 def test_a_model_no_better_than_guessing_is_not_ok(noise_recipe: Path, tmp_path: Path) -> None:
     result = run("build", noise_recipe, "-o", tmp_path / "m.onnx")
     assert result.exit_code == 0
@@ -155,6 +157,7 @@ def test_long_values_wrap_with_a_hanging_indent_and_a_green_verdict(
     assert plain[start + 1][indent] != " "
 
 
+@pytest.mark.slow
 def test_new_asks_and_writes_the_recipe(recipe_file: Path, tmp_path: Path) -> None:
     table = recipe_file.with_name("boats.csv")
     output = on_terminal("new", table, answers="hal\nkind\n\nyachts\nn\n", folder=tmp_path)
@@ -165,6 +168,7 @@ def test_new_asks_and_writes_the_recipe(recipe_file: Path, tmp_path: Path) -> No
     assert (recipe.name, recipe.task) == ("yachts", "classification")
 
 
+@pytest.mark.slow
 def test_new_builds_what_the_options_say_without_a_terminal(
     recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

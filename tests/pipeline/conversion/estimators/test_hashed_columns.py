@@ -51,6 +51,7 @@ def columns(hashing: Any) -> ColumnTransformer:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hashing", "model", "n_read"),
     [
@@ -69,6 +70,7 @@ def test_a_text_counts_only_where_a_weight_is(hashing: Any, model: Any, n_read: 
     assert_same(pipeline, TEXTS, UNSEEN)
 
 
+@pytest.mark.slow
 def test_text_does_not_move_columns_of_numbers() -> None:
     X = table(TEXTS, 2)
     pipeline = fitted(make_pipeline(columns(HashingVectorizer(n_features=WIDTH)), Ridge()), X, X.b)
@@ -77,6 +79,7 @@ def test_text_does_not_move_columns_of_numbers() -> None:
     assert_same(pipeline, X, table(UNSEEN, 3))
 
 
+@pytest.mark.slow
 def test_trees_keep_the_columns_that_they_compare() -> None:
     X = table(TEXTS, 2)
     forest = RandomForestClassifier(5, max_depth=4, random_state=0)

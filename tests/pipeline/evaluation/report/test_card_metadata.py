@@ -27,6 +27,7 @@ X = pd.DataFrame({"length": np.arange(20.0), HOSTILE: np.arange(20.0) % 3})
 LABELS = np.array(["ketch", "sloop"])[(np.arange(20) > 9).astype(int)]
 
 
+@pytest.mark.slow
 def test_the_hub_reads_the_results_of_a_build(recipe_file: Path, tmp_path: Path) -> None:
     result = edge_pipeline.build(recipe_file, tmp_path / "m.onnx", report=True)
     assert result.report_files is not None

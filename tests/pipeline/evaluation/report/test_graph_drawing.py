@@ -82,6 +82,7 @@ def test_names_in_a_drawing_are_text(hostile: edge_pipeline.ExportResult) -> Non
     assert "<script" not in svg
 
 
+@pytest.mark.slow
 def test_inspect_draws_and_prints_the_measurements(
     hostile: edge_pipeline.ExportResult, tmp_path: Path
 ) -> None:

@@ -282,6 +282,7 @@ def test_a_front_needs_a_choice_beyond_the_noise(
     assert search_noise(candidates, folds=5, noise=0.1) is is_shown
 
 
+@pytest.mark.slow
 def test_an_anomaly_detector_is_judged_with_and_without_labels(tmp_path: Path) -> None:
     numbers = X[["size", "age"]]
     detector = IsolationForest(n_estimators=10, random_state=0).fit(numbers[:200])
