@@ -19,7 +19,8 @@
     ├── InputError               the model cannot predict for a row or a table
     ├── InferenceError           onnxruntime failed on rows that passed every check
     ├── MethodNotAvailableError  the trained estimator had no such method
-    └── ModelClosedError         the model was used after close()
+    ├── ModelClosedError         the model was used after close()
+    └── ServiceError             a service cannot start as its options say
 
     EngineWarning                a warning: numpy predicts, because onnxruntime is broken or denied
     OutsideTrainingWarning       a warning: predicted rows lie outside the training data
@@ -44,6 +45,7 @@ __all__ = [
     "NotEnoughMemoryError",
     "OutsideTrainingWarning",
     "SelfTestError",
+    "ServiceError",
     "SignatureError",
     "TrustError",
     "UnsafeGraphError",
@@ -166,6 +168,10 @@ class MethodNotAvailableError(EdgeRuntimeError, AttributeError):
 
 class ModelClosedError(EdgeRuntimeError):
     """The model was used after it was closed."""
+
+
+class ServiceError(EdgeRuntimeError):
+    """A service cannot start as its options say, or would let strangers in."""
 
 
 class EngineWarning(UserWarning):

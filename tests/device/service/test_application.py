@@ -196,9 +196,10 @@ def test_a_busy_service_says_when_to_come_back(bundle_file: Path) -> None:
         entered, leave = threading.Event(), threading.Event()
 
         class Slow:
-            manifest, origin, schema, methods = (
-                model.manifest, model.origin, model.schema, ("predict",)
-            )  # fmt: skip
+            manifest, origin, schema = model.manifest, model.origin, model.schema
+            methods, _outputs = ("predict",), {"predict": ("two", "outputs")}
+
+            check_rows = staticmethod(model.check_rows)
 
             def predict(self, table: Any) -> Any:
                 entered.set()

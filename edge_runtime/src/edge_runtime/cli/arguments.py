@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_trust_commands(commands)
     _add_bench(commands)
     _add_predict(commands)
+    _add_serve(commands)
     return parser
 
 
@@ -232,6 +233,15 @@ def _add_marks(predict: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="whether the first line names the columns (default: as in training)",
     )
+
+
+def _add_serve(commands: Any) -> None:
+    from edge_runtime.cli.serve_arguments import add_serve_options
+
+    serve = commands.add_parser("serve", help="answer HTTP requests with predictions")
+    serve.set_defaults(command="serve", parser=serve)
+    add_serve_options(serve)
+    _add_engine(serve)
 
 
 def _add_trust_commands(commands: Any) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "holds_nul",
     "json_lines",
     "object_without_duplicates",
+    "text_rules",
 ]
 
 _SEPARATOR = "-Infinity"
@@ -55,7 +56,7 @@ class JsonLinesReader(RowReader):
         self._ordered_cells = rows.RowReader(input_reader).cells
         self._columns = schema.columns
         self._keys_are_free = schema.loose
-        self._text_rules = _text_rules(reading, schema.columns)
+        self._text_rules = text_rules(reading, schema.columns)
 
     def table(self, block: Block) -> Any:
         """Parse *block* as a table for ``Model.predict``; None if it must be read row by row."""
@@ -112,7 +113,7 @@ def json_lines(stream: TextIO) -> Lines:
     return Lines(_Resumed(pieces, stream))  # type: ignore[arg-type]
 
 
-def _text_rules(
+def text_rules(
     reading: Reading, columns: Sequence[Column]
 ) -> tuple[tuple[int, Callable[[str], Any]], ...]:
     """Return the positions of the columns whose texts become numbers, and their parsers."""

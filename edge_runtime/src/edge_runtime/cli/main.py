@@ -93,6 +93,8 @@ def _needs_stdout(arguments: argparse.Namespace) -> bool:
     """Return whether the command does nothing but print."""
     if arguments.command == "predict":
         return arguments.output is None
+    if arguments.command == "serve":
+        return False
     return arguments.command != "trust" or bool(arguments.action == "list")
 
 
@@ -205,6 +207,27 @@ def _predict(arguments: argparse.Namespace) -> int:
     )
 
 
+def _serve(arguments: argparse.Namespace) -> int:
+    from edge_runtime.service.command import ServeOptions, serve  # ADR 0017
+    from edge_runtime.service.limits import ServiceLimits
+
+    names = ServiceLimits.__dataclass_fields__
+    limits = {n: v for n, v in vars(arguments).items() if n in names and v is not None}
+    return serve(
+        ServeOptions(
+            models=arguments.files,
+            folder=arguments.models,
+            host=arguments.host,
+            port=arguments.port,
+            unix=arguments.unix,
+            token_file=arguments.token_file,
+            trust_store=arguments.trust_store,
+            engine=arguments.engine,
+            limits=ServiceLimits(**limits),
+        )
+    )
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": _info,
     "check": _check,
@@ -212,4 +235,5 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "trust": _trust,
     "bench": _bench,
     "predict": _predict,
+    "serve": _serve,
 }

@@ -10,13 +10,15 @@ import errno
 import os
 import re
 
-__all__ = ["bundle_path", "models_folder"]
+__all__ = ["bundle_path", "model_names", "models_folder"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def bundle_path(argument: str) -> str:
+def bundle_path(argument: str, folder: str | None = None) -> str:
     """Return the path of the model called *argument*, or *argument* itself if it is a file.
+
+    *folder* holds the models; None for that of :func:`models_folder`.
 
     Raises
     ------
@@ -25,11 +27,11 @@ def bundle_path(argument: str) -> str:
     """
     if os.path.lexists(argument) or not _NAME.fullmatch(argument):
         return argument
-    folder = models_folder()
+    folder = models_folder() if folder is None else folder
     path = os.path.join(folder, argument, "current", "model.onnx")
     if os.path.isfile(path):
         return path
-    if names := _model_names(folder):
+    if names := model_names(folder):
         from edge_runtime.cli.hints import did_you_mean
 
         message = f"no such file, and the models here are {', '.join(names)}"
@@ -47,7 +49,8 @@ def models_folder() -> str:
     return os.path.join(shared, "edge")
 
 
-def _model_names(folder: str) -> list[str]:
+def model_names(folder: str) -> list[str]:
+    """Return the names of the models in *folder*, in their order."""
     try:
         entries = sorted(os.listdir(folder))
     except OSError:

@@ -8,16 +8,23 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
 
 from edge_runtime.cli.console import printable
 from edge_runtime.errors import InputError
 from edge_runtime.model import Model
-from edge_runtime.service.http_messages import HttpError, Response, json_response, read_body
+from edge_runtime.service.http_messages import (
+    HttpError,
+    Response,
+    check_method,
+    json_response,
+    media_type,
+    query_of,
+    read_body,
+)
 from edge_runtime.service.limits import ServiceLimits
-from edge_runtime.service.rows import results_of_csv, results_of_json
+from edge_runtime.service.served_models import ServedModel, ServedModels
 
-__all__ = ["application"]
+__all__ = ["Service", "application"]
 
 WsgiApplication = Callable[[Mapping[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -42,25 +49,30 @@ def application(
     Raises
     ------
     ValueError
-        There is no model, or *token* is empty.
+        There is no model, a name has a slash, or *token* is empty.
     """
-    if not models:
-        raise ValueError("expected at least one model, found none")
     if token is not None and not token.strip():
         raise ValueError("expected a token, found an empty one; None asks for no token")
-    return _Service(dict(models), limits or ServiceLimits(), token)
+    return Service(ServedModels(models), limits or ServiceLimits(), token)
 
 
-class _Service:
-    """Routes requests; holds no state but the turns of predictions."""
+class Service:
+    """Routes requests; holds no state but the turns of predictions.
 
-    def __init__(self, models: dict[str, Model], limits: ServiceLimits, token: str | None) -> None:
+    Parameters
+    ----------
+    models, limits, token
+        As for :func:`application`.
+    """
+
+    def __init__(self, models: ServedModels, limits: ServiceLimits, token: str | None) -> None:
         self._models, self._limits, self._token = models, limits, token
         self._turns = threading.BoundedSemaphore(limits.predictions_at_once)
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
         try:
             response = self._answer(environ)
         except HttpError as error:
@@ -83,34 +95,35 @@ class _Service:
     def _answer(self, environ: Mapping[str, Any]) -> Response:
         path = environ.get("PATH_INFO", "")
         if path == "/health/live":
-            _check_method(environ, "GET")
+            check_method(environ, "GET")
             return json_response(200, {"live": True})
-        if path == "/health/ready":  # models are loaded and checked before they come here
-            _check_method(environ, "GET")
-            return json_response(200, {"ready": True})
+        if path == "/health/ready":
+            check_method(environ, "GET")
+            is_ready = not self._models.faults()
+            return json_response(200 if is_ready else 503, {"ready": is_ready})
         self._check_token(environ)
-        first = next(iter(self._models))
         match path.split("/")[1:]:
             case ["models"]:
-                _check_method(environ, "GET")
-                listed = [_identity(name, model) for name, model in self._models.items()]
+                check_method(environ, "GET")
+                listed = [served.identity() for served in self._models]
                 return json_response(200, {"models": listed})
             case ["predict"]:
-                return self._predict(environ, first)
+                return self._predict(environ, self._models.first)
             case ["schema"]:
-                return self._schema(environ, first)
-            case ["models", _, "predict"]:
-                return self._predict(environ, self._name(path))
-            case ["models", _, "schema"]:
-                return self._schema(environ, self._name(path))
+                return _schema(environ, self._models.first)
+            case ["models", name, "predict"]:
+                return self._predict(environ, self._served(name))
+            case ["models", name, "schema"]:
+                return _schema(environ, self._served(name))
         raise HttpError(404, "no such address; GET /models lists the models")
 
-    def _name(self, path: str) -> str:
+    def _served(self, segment: str) -> ServedModel:
         # WSGI passes the bytes of a path as latin-1 (PEP 3333).
-        name = path.split("/")[2].encode("latin-1", "replace").decode("utf-8", "replace")
-        if name not in self._models:
+        name = segment.encode("latin-1", "replace").decode("utf-8", "replace")
+        served = self._models.get(name)
+        if served is None:
             raise HttpError(404, "no model of that name; GET /models lists the models")
-        return name
+        return served
 
     def _check_token(self, environ: Mapping[str, Any]) -> None:
         if self._token is None:
@@ -124,64 +137,54 @@ class _Service:
             message = "expected the header Authorization: Bearer TOKEN with this service's token"
             raise HttpError(401, message, {"WWW-Authenticate": "Bearer"})
 
-    def _schema(self, environ: Mapping[str, Any], name: str) -> Response:
-        _check_method(environ, "GET")
-        model = self._models[name]
-        return json_response(200, {**_identity(name, model), "schema": model.schema.to_json()})
-
-    def _predict(self, environ: Mapping[str, Any], name: str) -> Response:
-        _check_method(environ, "POST")
-        read_rows = _reader(environ)
+    def _predict(self, environ: Mapping[str, Any], served: ServedModel) -> Response:
+        check_method(environ, "POST")
+        # A page of another site can send other types without asking first, but not these.
+        kind = media_type(environ)
+        rows = served.rows
+        predict = {"application/json": rows.predict_json, "text/csv": rows.predict_csv}.get(kind)
+        if predict is None:
+            raise HttpError(415, "expected the Content-Type application/json or text/csv")
         flags = _asks_for_flags(environ)
         body = read_body(environ, self._limits.max_body_bytes)
-        if not self._turns.acquire(timeout=self._limits.queue_seconds):
-            raise HttpError(503, "the service is busy; ask again later", {"Retry-After": "1"})
-        model = self._models[name]
+        self._take_turn(environ)
         try:
-            results = read_rows(model, body, self._limits.max_rows, flags=flags)
+            answer = predict(body, self._limits.max_rows, flags=flags)
         except InputError as error:
             raise HttpError(422, str(error)) from error
         finally:
             self._turns.release()
-        n_refused = sum("error" in result for result in results)
+        n_rows = len(answer.results)
         value = {
-            **_identity(name, model),
-            "results": results,
-            "predicted": len(results) - n_refused,
-            "refused": n_refused,
+            **served.identity(),
+            "results": answer.results,
+            "predicted": n_rows - answer.n_refused,
+            "refused": answer.n_refused,
         }
-        return json_response(422 if results and n_refused == len(results) else 200, value)
+        return json_response(422 if n_rows and answer.n_refused == n_rows else 200, value)
+
+    def _take_turn(self, environ: Mapping[str, Any]) -> None:
+        """Wait until this request may predict; the wait in the server's own queue counts too."""
+        try:
+            waited = float(environ.get(QUEUED_SECONDS, 0.0))
+        except ValueError:
+            waited = 0.0
+        patience = self._limits.queue_seconds - waited
+        if not patience > 0 or not self._turns.acquire(timeout=patience):
+            raise HttpError(503, "the service is busy; ask again later", {"Retry-After": "1"})
 
 
-def _identity(name: str, model: Model) -> dict[str, Any]:
-    origin = model.origin
-    digest = None if origin is None else origin.sha256
-    return {"model": name, "version": model.manifest.version, "digest": digest}
+QUEUED_SECONDS = "HTTP_EDGE_QUEUED_SECONDS"
+"""Header in which :mod:`edge_runtime.service.server` says how long a request has waited."""
 
 
-def _check_method(environ: Mapping[str, Any], method: str) -> None:
-    methods = ("GET", "HEAD") if method == "GET" else (method,)
-    if environ.get("REQUEST_METHOD") not in methods:
-        raise HttpError(405, f"expected {method} at this address", {"Allow": ", ".join(methods)})
-
-
-def _reader(environ: Mapping[str, Any]) -> Callable[..., list[dict[str, Any]]]:
-    kind = str(environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
-    if kind == "application/json":
-        return results_of_json
-    if kind == "text/csv":
-        return results_of_csv
-    # A page of another site can send other types without asking first, but not these.
-    raise HttpError(415, "expected the Content-Type application/json or text/csv")
+def _schema(environ: Mapping[str, Any], served: ServedModel) -> Response:
+    check_method(environ, "GET")
+    return json_response(200, {**served.identity(), "schema": served.model.schema.to_json()})
 
 
 def _asks_for_flags(environ: Mapping[str, Any]) -> bool:
-    try:
-        query = parse_qs(
-            str(environ.get("QUERY_STRING", "")), keep_blank_values=True, max_num_fields=10
-        )
-    except ValueError as error:
-        raise HttpError(400, "expected at most 10 fields in the query") from error
+    query = query_of(environ)
     if set(query) - {"flags"} or query.get("flags", ["1"]) not in (["0"], ["1"]):
         raise HttpError(400, "expected no query, flags=0 or flags=1")
     return query.get("flags") == ["1"]

@@ -4,79 +4,238 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from edge_runtime.bundle.json_reader import read_json
+from edge_runtime.bundle.manifest import cell_to_json
 from edge_runtime.bundle.reading import PLAIN
 from edge_runtime.bundle.schema import Schema
 from edge_runtime.cli.chunk_predictor import ChunkPredictor
 from edge_runtime.cli.csv_reader import CsvReader
-from edge_runtime.cli.json_lines_reader import check_not_nested, holds_nul
+from edge_runtime.cli.json_lines_reader import check_not_nested, holds_nul, text_rules
 from edge_runtime.cli.prediction_writers import FLAGS, JsonWriter, flags_to_array
 from edge_runtime.cli.row_chunks import Chunk, RefusedRow, Row
-from edge_runtime.cli.row_chunks import RowReader as BlockReader
+from edge_runtime.engine.methods import class_labels
 from edge_runtime.errors import InputError, IntegrityError
 from edge_runtime.inputs.single_row import RowReader
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.model import Model
 from edge_runtime.service.http_messages import HttpError
 
-__all__ = ["results_of_csv", "results_of_json"]
+__all__ = ["RowPredictor", "RowResults", "parsed_json"]
 
 CHUNK_ROWS = 1000
 
+MISSING = "missing"
+"""Name of the column that tells which cells were missing, beside the names of methods."""
 
-def results_of_json(
-    model: Model, body: bytes, max_rows: int, *, flags: bool
-) -> list[dict[str, Any]]:
-    """Return one result for each row of a JSON body; ``row`` counts from 0.
 
-    Raises
-    ------
-    HttpError
-        The body is no JSON, holds no rows, or holds more than *max_rows*.
+@dataclass(slots=True)
+class RowResults:
+    """One result for each row of a request, in its order, and what to count about them.
+
+    Attributes
+    ----------
+    results
+        Predictions, or an error, by name.
+    n_refused
+        Number of results that are errors.
+    flags
+        Flags by column and kind.
+    missing
+        Missing cells of predicted rows by column.
     """
-    values = _rows_of(_parsed(body), model.schema, max_rows)
-    read_row = RowReader(InputReader(model.schema)).cells
-    rows: list[Row | RefusedRow] = []
-    for number, value in enumerate(values):
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    n_refused: int = 0
+    flags: Counter[tuple[str, str]] = field(default_factory=Counter)
+    missing: Counter[str] = field(default_factory=Counter)
+
+
+class RowPredictor:
+    """Predicts the rows of requests; any number of threads may call it at once."""
+
+    def __init__(self, model: Model) -> None:
+        self._schema: Schema = model.schema
+        self._reading = model.manifest.reading or PLAIN
+        self._input_reader = InputReader(model.schema)
+        self._read_row = RowReader(self._input_reader).cells
+        self._text_rules = text_rules(self._reading, model.schema.columns)
+        self._writer = JsonWriter(model.manifest)
+        self._method_names = _method_names(model.methods)
+        self._available = ", ".join(model.methods)
+        self._methods: dict[str, Callable[[Any], Any]] = {
+            name: getattr(model, name) for name in self._method_names
+        }
+        self._methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
+        if not model.schema.loose:
+            self._methods[MISSING] = self._missing_cells
+        self._predictors = threading.local()
+        self._single_row = _single_row_predictor(model, self._method_names)
+
+    def predict_json(self, body: bytes, max_rows: int, *, flags: bool) -> RowResults:
+        """Predict the rows of a JSON body; ``row`` counts from 0.
+
+        Raises
+        ------
+        HttpError
+            The body is no JSON, holds no rows, or holds more than *max_rows*.
+        """
+        rows: list[Row | RefusedRow] = []
+        for number, value in enumerate(_rows_of(parsed_json(body), self._schema, max_rows)):
+            try:
+                if not isinstance(value, dict | list | str):
+                    raise InputError(f"expected an object or a list, found {str(value)[:40]}")
+                if holds_nul(value):
+                    raise InputError("a text holds a NUL character")
+                cells = list(self._read_row(value))
+                for i, parse in self._text_rules:  # as in the files that the device reads
+                    cells[i] = parse(cells[i]) if type(cells[i]) is str else cells[i]
+                check_not_nested(cells, self._schema.columns)
+                rows.append(Row(number, cells))
+            except InputError as error:
+                message = str(error).removeprefix("row 0, ")
+                rows.append(RefusedRow(number, message, error.column))
+        if len(rows) == 1 and isinstance(rows[0], Row) and self._single_row is not None:
+            with suppress(InputError):  # which the way of all rows reports beside the row
+                return self._single_row(rows[0].cells, flags=flags)
+        return self._results([rows], "row", self._predictor(), flags=flags)
+
+    def predict_csv(self, body: bytes, max_rows: int, *, flags: bool) -> RowResults:
+        """Predict the rows of a CSV body; ``line`` is the row's first line, from 1.
+
+        Raises
+        ------
+        HttpError
+            The body is no UTF-8, its header does not fit, or it holds more than *max_rows*.
+        """
         try:
-            if not isinstance(value, dict | list | str):
-                raise InputError(f"expected an object or a list, found {str(value)[:40]}")
-            if holds_nul(value):
-                raise InputError("a text holds a NUL character")
-            cells = list(read_row(value))
-            check_not_nested(cells, model.schema.columns)
-            rows.append(Row(number, cells))
+            stream = io.StringIO(body.decode("utf-8-sig"), newline="")
+            reader = CsvReader(stream, self._input_reader, CHUNK_ROWS, reading=self._reading)
+        except UnicodeDecodeError as error:
+            raise HttpError(400, "the body is not UTF-8; encode it so") from error
         except InputError as error:
-            message = str(error).removeprefix("row 0, ")
-            rows.append(RefusedRow(number, message, error.column))
-    return _results(model, [rows], None, "row", flags=flags)
+            raise HttpError(400, str(error)) from error
+        predictor = ChunkPredictor(self._input_reader, self._methods, reader)
+        return self._results(_at_most(max_rows, reader), "line", predictor, flags=flags)
+
+    def _predictor(self) -> ChunkPredictor:
+        """Return this thread's own: a predictor has the buffers of one row."""
+        predictor: ChunkPredictor | None = getattr(self._predictors, "json", None)
+        if predictor is None:
+            # Only blocks need the reader, and JSON bodies have none.
+            no_reader: Any = None
+            predictor = ChunkPredictor(self._input_reader, self._methods, no_reader)
+            self._predictors.json = predictor
+        return predictor
+
+    def _results(
+        self, chunks: Iterable[Chunk], key: str, predictor: ChunkPredictor, *, flags: bool
+    ) -> RowResults:
+        if not self._method_names:
+            raise HttpError(422, f"the model has no predict, only {self._available}")
+        collected = RowResults()
+        for chunk in chunks:
+            lines, predictions, refused = predictor(chunk)
+            if lines:
+                _count(predictions, self._schema, collected)
+                hidden = (MISSING,) if flags else (MISSING, FLAGS)
+                visible = {name: a for name, a in predictions.items() if name not in hidden}
+                values = self._writer.values(len(lines), visible)
+                pairs = zip(lines, values, strict=True)
+                collected.results += [{key: line, **row} for line, row in pairs]
+            for row in refused:
+                error = {key: row.line, "error": row.message, "column": row.column}
+                collected.results.append(error)
+            collected.n_refused += len(refused)
+        collected.results.sort(key=lambda result: result[key])
+        return collected
+
+    def _missing_cells(self, table: Any) -> Any:
+        """Return which cells of *table*, a matrix or a dict of columns, are missing."""
+        if isinstance(table, np.ndarray):
+            return table != table
+        columns = [_are_missing(table[name]) for name in self._schema.names]
+        return np.stack(columns, axis=1)
 
 
-def results_of_csv(
-    model: Model, body: bytes, max_rows: int, *, flags: bool
-) -> list[dict[str, Any]]:
-    """Return one result for each row of a CSV body; ``line`` is the row's first line, from 1.
+def _single_row_predictor(
+    model: Model, method_names: tuple[str, ...]
+) -> Callable[..., RowResults] | None:
+    """Return a faster way to the same result for one row; None where a model has none.
+
+    A request of one row takes half of the time so (benchmarks/serving.py).
+    """
+    outputs, names = model._outputs, model.schema.names
+    classes = class_labels(model.manifest)
+    has_proba = "predict_proba" in method_names
+    if model.schema.loose or any(len(outputs.get(name, "1")) != 1 for name in method_names):
+        return None
+    if "predict" not in method_names or (has_proba and classes is None):
+        return None
+
+    def predict(cells: list[Any], *, flags: bool) -> RowResults:
+        result: dict[str, Any] = {"row": 0}
+        if has_proba:
+            label, by_class = model.predict_proba_one(cells)
+            result["prediction"] = _json_value(label)
+            result["probabilities"] = {str(c): _json_value(p) for c, p in by_class.items()}
+        else:
+            result["prediction"] = _json_value(model.predict_one(cells))
+        flags_of_row = model._flagger().flag_row(cells)
+        if flags:
+            result[FLAGS] = [flag.to_json() for flag in flags_of_row]
+        are_missing = zip(names, _are_missing(cells).tolist(), strict=True)
+        return RowResults(
+            [result],
+            flags=Counter((flag.column, flag.kind) for flag in flags_of_row),
+            missing=Counter(name for name, is_missing in are_missing if is_missing),
+        )
+
+    return predict
+
+
+def _json_value(value: Any) -> Any:
+    return [_json_value(item) for item in value] if isinstance(value, list) else cell_to_json(value)
+
+
+def _count(predictions: Any, schema: Schema, collected: RowResults) -> None:
+    """Count the flags and the missing cells of predicted rows."""
+    for flags_of_row in predictions[FLAGS][0]:
+        collected.flags.update((flag.column, flag.kind) for flag in flags_of_row)
+    if MISSING in predictions:
+        counts = predictions[MISSING][0].sum(axis=0).tolist()
+        for name, count in zip(schema.names, counts, strict=True):
+            if count:
+                collected.missing[name] += count
+
+
+def _are_missing(cells: Any) -> Any:
+    if isinstance(cells, np.ndarray) and cells.dtype.kind != "O":
+        return cells != cells
+    return np.fromiter((cell is None or cell != cell for cell in cells), np.bool_, len(cells))
+
+
+def _method_names(available: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(name for name in ("predict", "predict_proba") if name in available)
+    return names or tuple(n for n in ("transform", "score_samples") if n in available)[:1]
+
+
+def parsed_json(body: bytes) -> Any:
+    """Parse *body* within the limits of :mod:`edge_runtime.bundle.json_reader`.
 
     Raises
     ------
     HttpError
-        The body is no UTF-8, its header does not fit, or it holds more than *max_rows*.
+        The body is no JSON, or exceeds a limit.
     """
-    reading = model.manifest.reading or PLAIN
-    try:
-        stream = io.StringIO(body.decode("utf-8-sig"), newline="")
-        reader = CsvReader(stream, InputReader(model.schema), CHUNK_ROWS, reading=reading)
-    except UnicodeDecodeError as error:
-        raise HttpError(400, "the body is not UTF-8; encode it so") from error
-    except InputError as error:
-        raise HttpError(400, str(error)) from error
-    return _results(model, _at_most(max_rows, reader), reader, "line", flags=flags)
-
-
-def _parsed(body: bytes) -> Any:
     try:
         value = read_json(body, name="the body", any_escape=True)
         if b"\\u" in body:  # half of a surrogate pair is no text
@@ -120,27 +279,3 @@ def _at_most(max_rows: int, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         collected.append(chunk)
     # Nothing is predicted before all rows are counted.
     yield from collected
-
-
-def _results(
-    model: Model, chunks: Iterable[Chunk], reader: BlockReader | None, key: str, *, flags: bool
-) -> list[dict[str, Any]]:
-    available: tuple[str, ...] = model.methods
-    names: list[str] = [name for name in ("predict", "predict_proba") if name in available]
-    if not names:
-        names = [str(name) for name in ("transform", "score_samples") if name in available][:1]
-    if not names:
-        raise HttpError(422, f"the model has no predict, only {', '.join(model.methods)}")
-    methods: dict[str, Any] = {name: getattr(model, name) for name in names}
-    if flags:
-        methods[FLAGS] = lambda table: flags_to_array(model.check_rows(table))
-    # Only blocks need the reader, and JSON bodies have none.
-    predict: Any = ChunkPredictor(InputReader(model.schema), methods, reader)  # type: ignore[arg-type]
-    writer = JsonWriter(model.manifest)
-    results = []
-    for chunk in chunks:
-        lines, predictions, refused = predict(chunk)
-        values = writer.values(len(lines), predictions) if lines else []
-        results += [{key: line, **row} for line, row in zip(lines, values, strict=True)]
-        results += [{key: r.line, "error": r.message, "column": r.column} for r in refused]
-    return sorted(results, key=lambda result: result[key])
