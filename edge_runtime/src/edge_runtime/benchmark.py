@@ -180,7 +180,8 @@ def _table(manifest: Manifest, golden: list[list[Any]], n_rows: int) -> Any:
     schema = manifest.schema
     if schema.kind == "tensor":
         return np.stack([row[0] for row in rows])
-    if len(schema.numeric) == len(schema.columns):
+    has_dates = any(column.type == "datetime" for column in schema.columns)
+    if len(schema.numeric) == len(schema.columns) and not has_dates:
         return np.array(rows, dtype=np.float64)
     if schema.loose:
         return [row[0] for row in rows]

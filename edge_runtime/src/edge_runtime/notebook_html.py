@@ -62,9 +62,7 @@ def _values_of(column: Column) -> str:
         n_more = len(column.categories) - _MOST_VALUES
         listed = ", ".join(str(value)[:40] for value in column.categories[:_MOST_VALUES])
         return f"{listed} and {n_more} more" if n_more > 0 else listed
-    if column.minimum is None or column.maximum is None:
-        return ""
-    return f"{column.minimum:g} to {column.maximum:g}"
+    return column.range_text
 
 
 def grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -13,6 +13,15 @@ __all__ = ["extreme_rows", "typical_rows"]
 _LARGEST = 1.7976931348623157e308
 _FLOATS = (0.0, -1.0, 1e-300, 5e-324, 2.0**53, -(2.0**63), 2.0**63, 1e300, _LARGEST, -_LARGEST)
 _INTEGERS = (0, -1, 1, 2**31, -(2**31), 2**53, -(2**53), -(2**63))
+_MOMENTS = (
+    -62_135_596_800e6,
+    -11_644_473_600e6,
+    -1.0,
+    0.0,
+    951_782_399_999_999.0,
+    253_402_300_799e6,
+)
+"""The first second of year 1, 1601, moments around 1970, a leap day, the last second of 9999."""
 _TEXTS = ("", " ", "a", "é\u0301", "\U0001f40b", "x" * 10_000, "word " * 2_000)
 _N_NAMES = 1_000
 """Entries of the largest dict, and items of the longest list."""
@@ -54,6 +63,8 @@ def _within_limits(column: Column, cells: Sequence[Any]) -> Sequence[Any]:
 def _typical_cells(column: Column, schema: Schema) -> Sequence[Any]:
     if column.type == "tensor":
         return _tensors(column)
+    if column.type == "datetime":
+        return _dates(column, [column.minimum, column.maximum])
     if column.type in ("dict", "list"):
         return _containers(column, _terms(column, schema)[:3])
     if column.categories:
@@ -73,6 +84,8 @@ def _extreme_cells(column: Column, schema: Schema) -> Sequence[Any]:
     missing = [None] if column.missing else []
     if column.type == "tensor":
         return _tensors(column)
+    if column.type == "datetime":
+        return [*_dates(column, [*_MOMENTS, column.minimum, column.maximum]), *missing]
     if column.closed or column.type == "bool":
         return [*(column.categories or _typical_cells(column, schema))[:100], *missing]
     if column.type in ("dict", "list"):
@@ -91,6 +104,17 @@ def _tensors(column: Column) -> Sequence[Any]:
     from edge_runtime.bundle.tensor_type import PATTERNS, pattern  # which few models need
 
     return [pattern(column, seed) for seed in range(PATTERNS)]
+
+
+def _dates(column: Column, microseconds: Sequence[float | None]) -> list[str]:
+    from edge_runtime.bundle.date_rule import iso_text  # which few models need
+
+    texts = [iso_text(number, column.dates) for number in microseconds if number is not None]
+    return [text for text in texts if text] or ["2024-12-31T00:00:00" + "Z" * bool(_zone(column))]
+
+
+def _zone(column: Column) -> str | None:
+    return None if column.dates is None else column.dates.zone
 
 
 def _containers(column: Column, names: Sequence[str]) -> Sequence[Any]:

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge_runtime.bundle.date_rule import DATE_STYLES
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import field, record
 
-__all__ = ["DATE_STYLES", "PLAIN", "THOUSANDS", "CellRule", "Reading"]
+__all__ = ["PLAIN", "THOUSANDS", "CellRule", "Reading"]
 
 THOUSANDS = ",.'\u2019 \u00a0\u202f_"
 """Marks that may stand between groups of three digits."""
-
-DATE_STYLES = ("iso", "day-first", "month-first", "epoch-s", "epoch-ms", "epoch-us")
-"""How a text spells a date: ISO 8601, 31.12.2024, 12/31/2024, or a number since 1970."""
 
 MAX_TEXT = 100
 """Most characters of an encoding, a marker or a unit."""

@@ -5,21 +5,20 @@ Pure: no I/O.  The graph has at most two inputs, whatever the number of columns:
 - ``numbers``: float64, shape (n_samples, number of numeric columns and of derived ones)
 - ``strings``: UTF-8 strings, shape (n_samples, number of string columns)
 
-A tensor is one column, and its cells, flattened, are the whole of ``numbers``.
+A tensor is one column, and its cells, flattened, are the whole of ``numbers``.  The runtime
+computes derived columns from text, dicts or lists (edge_runtime.vectorizers.specification).
 
-The runtime computes derived columns from text, dicts or lists
-(edge_runtime.vectorizers.specification).
-
-A missing number is NaN.  A missing string is :data:`MISSING_STRING`, because an ONNX string
-tensor has no null.
+A date is its microseconds since 1970.  A missing number is NaN.  A missing string is
+:data:`MISSING_STRING`, because an ONNX string tensor has no null.
 """
 
 from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from edge_runtime.bundle.date_rule import DateRule, range_text
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import record
 
@@ -58,7 +57,7 @@ U+FDD0 is a noncharacter: the Unicode standard (section 23.7) reserves it for in
 programs, so exchanged text does not contain it.  Input validation refuses rows that do.
 """
 
-ColumnType = Literal["float64", "int64", "bool", "string", "dict", "list", "tensor"]
+ColumnType = Literal["float64", "int64", "bool", "datetime", "string", "dict", "list", "tensor"]
 SchemaKind = Literal["array", "table", "vector", "text", "dicts", "lists", "tensor"]
 
 
@@ -101,18 +100,18 @@ class InputLimits:
         match value:
             case {"minimum": low, "maximum": high, "values": values} if len(value) == 3:
                 limits = cls(_bound(low), _bound(high), _values(values))
-                if limits.faults():
-                    raise IntegrityError(f"manifest: {limits.faults()}")
-                return limits
+                if not (fault := limits.faults()):
+                    return limits
+                raise IntegrityError(f"manifest: {fault}")
         raise IntegrityError(f"manifest: not the limits of a column: {value!r:.200}")
 
     def allows(self, value: str | float) -> bool:
         """Whether *value* is within the limits; NaN is, as they do not concern missing values."""
         if self.values is not None:
             return value in self.values or value != value
-        number = float(value)
-        is_below = self.minimum is not None and number < self.minimum
-        return not is_below and not (self.maximum is not None and number > self.maximum)
+        low = -math.inf if self.minimum is None else self.minimum
+        high = math.inf if self.maximum is None else self.maximum
+        return not (float(value) < low or float(value) > high)
 
     def faults(self) -> str:
         """Describe why no value can be meant by these limits; empty when they are consistent."""
@@ -138,9 +137,9 @@ class Column:
     name
         Name at training: any text, unique within the schema.
     type
-        ``float64``, ``int64`` and ``bool`` belong to the numeric block, ``string`` to the string
-        block.  ``dict`` and ``list`` belong to neither: derived columns are computed from them.
-        A ``tensor`` is the numeric block.
+        ``float64``, ``int64``, ``bool`` and ``datetime`` belong to the numeric block, ``string``
+        to the string block.  ``dict`` and ``list`` belong to neither: derived columns are computed
+        from them.  A ``tensor`` is the numeric block.
     missing
         Whether a missing value is allowed: the trained estimator predicts rows that lack this one,
         and the user did not forbid it.
@@ -158,6 +157,8 @@ class Column:
         Hard limits that the user set at the build; None when there are none.
     tensor
         Dtype and shape of a tensor; None for any other type.
+    dates
+        How a ``datetime`` column is written; None for other types.
     """
 
     name: str
@@ -170,6 +171,7 @@ class Column:
     missing_in_training: bool = False
     limits: InputLimits | None = None
     tensor: TensorType | None = None
+    dates: DateRule | None = None
 
     @property
     def is_string(self) -> bool:
@@ -179,7 +181,12 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether the column belongs to the numeric block."""
-        return self.type in ("float64", "int64", "bool")
+        return self.type in ("float64", "int64", "bool", "datetime")
+
+    @property
+    def range_text(self) -> str:
+        """The range of training for a reader; empty where there is none."""
+        return range_text(self.minimum, self.maximum, self.dates)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; ``Column.from_json(c.to_json()) == c``."""
@@ -195,6 +202,7 @@ class Column:
             # Absent where there are none: a reader that does not enforce limits must refuse them.
             **({} if self.limits is None else {"limits": self.limits.to_json()}),
             **({} if self.tensor is None else {"tensor": self.tensor.to_json()}),
+            **({} if self.dates is None else {"dates": self.dates.to_json()}),
         }
 
     @classmethod
@@ -203,21 +211,22 @@ class Column:
         match value:
             case {
                 "name": str(name),
-                "type": (
-                    "float64" | "int64" | "bool" | "string" | "dict" | "list" | "tensor"
-                ) as type_,
+                "type": str(type_),
                 "missing": bool(missing),
                 "minimum": minimum,
                 "maximum": maximum,
                 "categories": categories,
                 "closed": bool(closed),
                 "missing_in_training": bool(missing_in_training),
-            } if len(value) == 8 + ("limits" in value) + ("tensor" in value) and (
-                "tensor" in value
-            ) == (type_ == "tensor"):
+            } if (
+                type_ in get_args(ColumnType)
+                and len(value) == 8 + sum(key in value for key in ("limits", "tensor", "dates"))
+                and ("tensor" in value) == (type_ == "tensor")
+                and ("dates" in value) == (type_ == "datetime")
+            ):
                 return cls(
                     name,
-                    type_,
+                    cast("ColumnType", type_),
                     missing,
                     _bound(minimum),
                     _bound(maximum),
@@ -226,6 +235,7 @@ class Column:
                     missing_in_training,
                     _limits(type_, value["limits"]) if "limits" in value else None,
                     _tensor(value["tensor"]) if "tensor" in value else None,
+                    DateRule.from_json(value["dates"]) if "dates" in value else None,
                 )
         raise IntegrityError(f"manifest: not a column description: {value!r:.200}")
 
@@ -341,10 +351,8 @@ class Schema:
             raise IntegrityError("manifest: a tensor is the only column of its schema")
         for block in self.derived:
             if types.get(block.column) != block.reads:
-                raise IntegrityError(
-                    f"manifest: a derived block reads {block.column!r} as a {block.reads}, which "
-                    "it is not"
-                )
+                fault = f"reads {block.column!r} as a {block.reads}, which it is not"
+                raise IntegrityError(f"manifest: a derived block {fault}")
 
 
 def _derived(blocks: list[Any]) -> tuple[Derived, ...]:
@@ -362,10 +370,10 @@ def _tensor(value: Any) -> TensorType:
     return TensorType.from_json(value)
 
 
-def _limits(column_type: ColumnType, value: Any) -> InputLimits:
+def _limits(column_type: str, value: Any) -> InputLimits:
     limits = InputLimits.from_json(value)
     kind: Any = str if column_type == "string" else int | float
-    is_number = column_type in ("float64", "int64", "bool", "tensor")
+    is_number = column_type in ("float64", "int64", "bool", "tensor")  # dates have no limits
     if (limits.values is None and not is_number) or not all(
         isinstance(item, kind) for item in limits.values or ()
     ):
@@ -377,9 +385,7 @@ def _bound(value: Any) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise IntegrityError(
-            f"manifest: a column's range must be a finite number, found {value!r:.80}"
-        )
+        raise IntegrityError(f"manifest: a range must be finite numbers, found {value!r:.80}")
     return float(value)
 
 

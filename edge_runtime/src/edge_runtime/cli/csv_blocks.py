@@ -55,7 +55,7 @@ def block_parser(
             column.name,
             position,
             _text_parser(missing)
-            if column.is_string
+            if column.is_string or column.type == "datetime"
             else _number_parser(cell_parser(column, reading), _is_plain(column, reading)),
         )
         for column, position in zip(schema.columns, positions, strict=True)
@@ -104,7 +104,7 @@ def _has_only_numbers(schema: Schema, reading: Reading) -> bool:
     return (
         len(schema.numeric) == len(schema.columns)
         and reading.separator.isascii()
-        and all(_is_plain(column, reading) for column in schema.columns)
+        and all(c.type != "datetime" and _is_plain(c, reading) for c in schema.columns)
     )
 
 

@@ -85,8 +85,8 @@ def _info_lines(bundle: LoadedBundle, keys: TrustedKeys | None) -> Iterable[tupl
 
 def _column_line(column: Column) -> str:
     parts: list[str] = [column.type if column.tensor is None else f"tensor of {column.tensor}"]
-    if column.minimum is not None and column.maximum is not None:
-        parts.append(f"seen {column.minimum:g} to {column.maximum:g}")
+    if column.range_text:
+        parts.append(f"seen {column.range_text}")
     if column.categories is not None:
         parts.append(_shortened(column.categories))
     parts.append("may be missing" if column.missing else "never missing")

@@ -120,7 +120,7 @@ def text_rules(
     return tuple(
         (i, cell_parser(column, reading))
         for i, column in enumerate(columns)
-        if column.is_number and column.name in reading.columns
+        if column.is_number and column.type != "datetime" and column.name in reading.columns
     )
 
 

@@ -86,7 +86,9 @@ def golden_rows(manifest: Manifest) -> list[list[Any]]:
 
         cells = [row[0] if row else None for row in manifest.golden.rows]
         return [[tensor] for tensor in golden_tensors(cells, manifest.schema.columns[0])]
-    are_numbers = [column.is_number for column in manifest.schema.columns]
+    # Dates are texts there, in ISO 8601.
+    columns = manifest.schema.columns
+    are_numbers = [column.is_number and column.type != "datetime" for column in columns]
     return [
         [
             _to_number(cell) if is_number else cell

@@ -17,6 +17,7 @@ from edge_runtime.errors import EdgeRuntimeError, InputError
 __all__ = [
     "EXACT_INTEGERS",
     "describe_error",
+    "describe_value",
     "is_missing",
     "kind_name",
     "number_cell",
@@ -95,7 +96,7 @@ def _to_text(value: Any, column: Column, row: int | None) -> str:
     categories = ", ".join(repr(text)[:20] for text in (column.categories or ())[:_MOST_LISTED])
     remedy = f"pass a str, as in training: {categories}" if categories else "pass it as str"
     raise InputError(
-        f"expected text, found {_describe_safely(value)}; {remedy}",
+        f"expected text, found {describe_value(value)}; {remedy}",
         row=row,
         column=column.name,
     )
@@ -171,7 +172,7 @@ def _to_float(value: Any, column: Column, row: int | None) -> float:
     if column.type == "bool":
         expected, remedy = "true or false", "pass True or False"
     raise InputError(
-        f"expected {expected}, found {_describe_safely(value)}; {remedy}",
+        f"expected {expected}, found {describe_value(value)}; {remedy}",
         row=row,
         column=column.name,
     )
@@ -210,14 +211,15 @@ def _unreadable(
     value: Any, expected: str, error: Exception, column: Column, row: int | None
 ) -> InputError:
     return InputError(
-        f"expected {expected}, found {_describe_safely(value)}, which cannot be read: "
+        f"expected {expected}, found {describe_value(value)}, which cannot be read: "
         f"{describe_error(error)}",
         row=row,
         column=column.name,
     )
 
 
-def _describe_safely(value: Any) -> str:
+def describe_value(value: Any) -> str:
+    """Write *value* for a message, whatever its own methods raise."""
     try:
         return _describe(value)
     except Exception:  # a foreign __str__ may raise anything

@@ -58,6 +58,10 @@ def number_column(cells: Cells, column: Column) -> NDArray[Any]:
     InputError
         For the first cell that :func:`~edge_runtime.inputs.cells.number_cell` refuses.
     """
+    if column.type == "datetime":
+        from edge_runtime.inputs.dates import date_column  # which few models need
+
+        return date_column(cells, column)
     if not isinstance(cells, np.ndarray):
         if _PLAIN_NUMBERS.issuperset(map(type, cells)):
             cells = np.array(cells, dtype=np.float64)
@@ -111,7 +115,11 @@ def unmasked(array: NDArray[Any]) -> NDArray[Any]:
 
 def column_to_numpy(column: Any) -> NDArray[Any]:
     """Convert a pandas, polars or pyarrow *column* to an array without rounding a cell."""
+    if getattr(getattr(column, "dtype", None), "time_zone", None):  # polars: numpy has no zones
+        return np.array(column.to_list(), dtype=object)
     if hasattr(column, "to_pylist"):  # pyarrow
+        if getattr(column.type, "tz", None):
+            return np.array(column.to_pylist(), dtype=object)
         if hasattr(column.type, "index_type"):  # else a missing value reads as the first category
             column = column.cast(column.type.value_type)
         cells = np.asarray(column)

@@ -23,6 +23,8 @@ __all__ = ["Flag", "FlagKind", "Flagger"]
 
 FlagKind = Literal["below_range", "above_range", "unseen_category", "missing_value"]
 
+_US_PER_DAY = 86_400e6
+
 ROWS_AT_ONCE = 4096
 """Rows compared at once, so that the results of the comparisons stay small."""
 
@@ -39,9 +41,10 @@ class Flag:
         ``below_range`` or ``above_range`` of the numbers in training; ``unseen_category``;
         ``missing_value``, where no training row lacked a value.
     value
-        The number or string; None for a missing value.
+        The number or string, a date in ISO 8601; None for a missing value.
     amount
-        Distance from the training range, in the unit of the column; None for other kinds.
+        Distance from the training range, in the unit of the column, in days for a date; None for
+        other kinds.
     spans
         *amount* in units of the training range (largest minus smallest number); None for other
         kinds, and where training had a single number.
@@ -60,8 +63,10 @@ class Flag:
             return f"{self.column}: {self.value!r:.60} is not among the categories of training"
         side = "below" if self.kind == "below_range" else "above"
         spans = "" if self.spans is None else f", {self.spans:.3g} times its span"
+        is_date = isinstance(self.value, str)
+        value, unit = (self.value, " days") if is_date else (repr(self.value), "")
         return (
-            f"{self.column}: {self.value!r} lies {self.amount:.6g} {side} the training range{spans}"
+            f"{self.column}: {value} lies {self.amount:.6g}{unit} {side} the training range{spans}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -191,12 +196,25 @@ def _seen_texts(column: Column) -> frozenset[str | float] | None:
     return frozenset((*column.categories, *([MISSING_STRING] * column.missing_in_training)))
 
 
+def _flag_of_date(column: Column, value: float, text: str | None) -> Flag:
+    low, high = column.minimum or 0.0, column.maximum or 0.0
+    is_below = value < low
+    amount = low - value if is_below else value - high
+    kind: FlagKind = "below_range" if is_below else "above_range"
+    spans = amount / (high - low) if high > low else None
+    return Flag(column.name, kind, text, amount / _US_PER_DAY, spans)
+
+
 def _flag(column: Column, value: Any) -> Flag:
     """Describe a *value* of *column* that lies outside the training data."""
     if value == MISSING_STRING or value != value:
         return Flag(column.name, "missing_value", None)
     if column.type in ("int64", "bool") and value.is_integer():
         value = int(value)
+    if column.type == "datetime":
+        from edge_runtime.bundle.date_rule import iso_text  # which few models need
+
+        return _flag_of_date(column, value, iso_text(value, column.dates))
     if column.categories is not None or column.minimum is None or column.maximum is None:
         return Flag(column.name, "unseen_category", value)
     is_below = value < column.minimum

@@ -111,6 +111,7 @@ class _TableRow:
 
     __slots__ = (
         "_check_values",
+        "_date_cell",
         "_derive",
         "_flags",
         "_ignores_extra",
@@ -142,6 +143,11 @@ class _TableRow:
         self._textual = [(place, i, columns[i]) for place, i in enumerate(schema.textual)]
         # Places in the numeric block that hold 0 or 1, and those that must hold a value.
         self._flags = [place for place, _, column in self._numeric if column.type == "bool"]
+        self._date_cell: Callable[..., float] | None = None
+        if any(column.type == "datetime" for column in columns):
+            from edge_runtime.inputs.dates import date_cell  # which few models need
+
+            self._date_cell = date_cell
         self._required = [place for place, _, column in self._numeric if not column.missing]
         self._pack = struct.Struct(f"{len(self._numeric)}d").pack_into
 
@@ -198,6 +204,11 @@ class _TableRow:
 
     def _write_numbers(self, cells: Sequence[Any], buffers: RowBuffers) -> None:
         numbers = cells if self._only_numbers else self._pick_numbers(cells)
+        if self._date_cell is not None:
+            for place, i, column in self._numeric:
+                convert = self._date_cell if column.type == "datetime" else number_cell
+                buffers.numbers[0, place] = convert(cells[i], column)
+            return
         try:
             # The length of the vector bounds every number in it.  Below 2**53, each of them is
             # finite and, if whole, exactly a float64.

@@ -66,7 +66,10 @@ class InputReader:
         self._names = frozenset(schema.names)
         self._accepted_names = self._names.union(schema.ignored)
         self._numeric = tuple(schema.columns[i] for i in schema.numeric)
-        self._only_numbers = len(schema.numeric) == len(schema.columns)
+        # Dates need a conversion, so that they take the way of mixed columns.
+        self._only_numbers = len(schema.numeric) == len(schema.columns) and not any(
+            column.type == "datetime" for column in schema.columns
+        )
         self._has_flags = any(column.type == "bool" for column in schema.columns)
         self._width = len(schema.columns)
         self.tensors: TensorReader | None = None

@@ -41,7 +41,7 @@ def cell_parser(column: Column, reading: Reading = PLAIN) -> Callable[[str], Any
     In a numeric column, a text that is no number stays a text: the input validation refuses it.
     """
     missing = missing_cells(reading)
-    if column.is_string:
+    if column.is_string or column.type == "datetime":  # the input validation reads dates
         return lambda cell: None if cell in missing else cell
     parse_number = number_parser(reading.rule(column.name))
     flags = _FLAGS if column.type == "bool" else {}

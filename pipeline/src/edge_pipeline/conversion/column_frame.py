@@ -15,6 +15,7 @@ from edge_pipeline.data.zeros import Zeros
 __all__ = [
     "Frame",
     "ImputedColumn",
+    "fault_of_cells",
     "frame_of",
     "in_float64",
     "join",
@@ -87,6 +88,16 @@ def matrix_of(X: Tensor | Frame) -> Tensor:
     if isinstance(X, Frame):
         return X.matrix()
     return expand_dims(X, 1) if X.ndim == 1 else X
+
+
+def fault_of_cells(X: Tensor | Frame, cells: str) -> str:
+    """Say why *X* is no matrix if it has columns of the tensor *cells*; else an empty text."""
+    if isinstance(X, Frame) and any(tensor.name == cells for tensor, _ in X.columns):
+        return (
+            "it takes one matrix, and a column holds dicts or lists; put a DictVectorizer, "
+            "FeatureHasher or MultiLabelBinarizer before it"
+        )
+    return ""
 
 
 def in_float64(X: Tensor | Frame) -> Tensor | Frame:

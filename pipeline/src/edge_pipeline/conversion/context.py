@@ -20,8 +20,10 @@ import pandas as pd
 from edge_runtime.bundle.schema import NUMBERS, STRINGS, Column, Schema
 from edge_runtime.vectorizers.specification import Derived, Norm, Placing, Reading
 
+from edge_pipeline.conversion import column_frame
 from edge_pipeline.conversion.column_frame import Frame, ImputedColumn, frame_of, matrix_of
 from edge_pipeline.conversion.converter_marks import expected_dtypes, on_any_dtype, on_frame
+from edge_pipeline.conversion.date_kinds import dates_of_sample, fault_of_dates
 from edge_pipeline.conversion.example_rows import ExampleRows
 from edge_pipeline.conversion.frame_names import FrameNames, identity
 from edge_pipeline.conversion.graph import ops
@@ -72,6 +74,8 @@ class Context:
     ----------
     boolean_columns
         Columns that were boolean in training, as tensor name and position.
+    dates
+        Columns that hold dates, as tensor name and position: microseconds since 1970.
     derived
         Blocks that converters requested from :meth:`derive`, in that order.
     allowed_values
@@ -101,11 +105,7 @@ class Context:
         sample = sample or Sample(Schema("array", ()), pd.DataFrame(), (), ())
         self._schema = schema = sample.schema
         self._missing_markers = dict(zip(schema.names, sample.missing_markers, strict=True))
-        self._categorical_columns = frozenset(
-            name
-            for name, dtype in zip(schema.names, sample.dtypes, strict=True)
-            if isinstance(dtype, pd.CategoricalDtype)
-        )
+        self._categorical_columns = sample.categorical_columns
         columns = schema.columns
         self._numeric = {(NUMBERS, i): c for i, c in enumerate(columns_of_numbers(schema))}
         self._non_numeric = {(STRINGS, i): columns[p] for i, p in enumerate(schema.textual)}
@@ -117,6 +117,7 @@ class Context:
         self.boolean_columns = frozenset(
             place for place, column in self._numeric.items() if column.type == "bool"
         )
+        self.dates = dates_of_sample(sample)
         self._imputed: dict[tuple[str, int], ImputedColumn] = {}
         self._vectors: dict[str, Frame] = {}
         self._path: tuple[str, ...] = ()
@@ -322,11 +323,8 @@ class Context:
         UnsupportedEstimatorError
             It holds both numbers and strings, or dicts or lists.
         """
-        if isinstance(X, Frame) and any(tensor.name == CELLS for tensor, _ in X.columns):
-            raise self.refuse(
-                "it takes one matrix, and a column holds dicts or lists; put a DictVectorizer, "
-                "FeatureHasher or MultiLabelBinarizer before it"
-            )
+        if fault := column_frame.fault_of_cells(X, CELLS) or fault_of_dates(X, self.dates):
+            raise self.refuse(fault)
         try:
             return matrix_of(X)
         except ValueError as error:

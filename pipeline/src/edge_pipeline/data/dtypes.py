@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import ColumnType
 
+from edge_pipeline.data.dates import as_dates
+
 __all__ = ["as_objects", "in_dtype", "is_narrow"]
 
 
@@ -19,6 +21,8 @@ def is_narrow(dtype: Any) -> bool:
 
 def in_dtype(values: pd.Series, column_type: ColumnType, dtype: Any, marker: Any) -> pd.Series:
     """Convert *values* to the user's dtype where it can hold them, but never to float32."""
+    if column_type == "datetime":
+        return as_dates(values, dtype)
     if isinstance(dtype, pd.CategoricalDtype):
         return _with_categories(values, dtype)
     if pd.api.types.is_integer_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
@@ -48,6 +52,8 @@ def _with_categories(values: pd.Series, dtype: pd.CategoricalDtype) -> pd.Series
 
 def as_objects(values: pd.Series, column_type: ColumnType, marker: Any) -> Any:
     """Convert *values* to Python objects: encoders compare categories with objects."""
+    if column_type == "datetime":
+        values = as_dates(values, np.dtype(object))
     cells = values.astype(object).to_numpy(copy=True)
     missing = values.isna().to_numpy()
     cells[missing] = marker

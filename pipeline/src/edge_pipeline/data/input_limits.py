@@ -137,7 +137,7 @@ def _limits_of(column: Column, keys: Any) -> InputLimits:
         raise ConversionError(
             f"input_limits[{name!r}] is {keys!r:.80}; expected a dict of min and max, or of values"
         )
-    if column.type in ("dict", "list"):
+    if column.type in ("dict", "list", "datetime"):
         raise ConversionError(f"input_limits names {name!r}, a column of {column.type}s; remove it")
     numbers = [keys[key] for key in ("min", "max") if keys.get(key) is not None]
     values = keys.get("values")

@@ -7,7 +7,7 @@ DataFrame of pandas or polars, a sparse matrix, or a list of str, dict or lists 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from edge_runtime.bundle.schema import MISSING_STRING, Column, ColumnType, Schem
 from numpy.typing import NDArray
 from scipy import sparse
 
+from edge_pipeline.data.dates import date_rule, holds_dates, microseconds
 from edge_pipeline.data.dtypes import as_objects, in_dtype, is_narrow
 from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.tensors import is_tensor_sample, tensor_rows, tensor_schema, to_table
@@ -62,6 +63,15 @@ class Sample:
     dtypes: tuple[Any, ...]
     missing_markers: tuple[Any, ...]
     zeros: Zeros = "stored"
+
+    @property
+    def categorical_columns(self) -> frozenset[str]:
+        """Return the names of the columns of pandas' dtype "category"."""
+        return frozenset(
+            name
+            for name, dtype in zip(self.schema.names, self.dtypes, strict=True)
+            if isinstance(dtype, pd.CategoricalDtype)
+        )
 
     def as_trained(self, table: pd.DataFrame) -> Any:
         """Convert *table* to the container that the estimator was trained on.
@@ -155,8 +165,13 @@ def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) ->
     is_foreign_frame = hasattr(X, "columns") and not isinstance(X, pd.DataFrame)
     schema_columns, values, dtypes, markers = [], {}, [], []
     for name, column in columns:
-        column_type, values[name] = _type_and_values(name, column)
-        schema_columns.append(_describe(name, column_type, values[name]))
+        if holds_dates(column):
+            values[name] = microseconds(name, column)
+            described = _describe(name, "datetime", values[name])
+            schema_columns.append(replace(described, dates=date_rule(column)))
+        else:
+            column_type, values[name] = _type_and_values(name, column)
+            schema_columns.append(_describe(name, column_type, values[name]))
         dtypes.append(column.dtype)
         markers.append(_missing_marker(column, is_foreign_frame))
     table = pd.DataFrame(values)
@@ -312,7 +327,7 @@ def _type_and_values(name: str, column: pd.Series) -> tuple[ColumnType, Any]:
     raise ConversionError(
         f"column {name!r} has dtype {column.dtype} with values of type {', '.join(types)}; "
         "expected numbers or "
-        "strings: convert it (dates to numbers, mixed values to strings) before training"
+        "strings: convert it (times and spans to numbers, mixed values to strings) before training"
     )
 
 

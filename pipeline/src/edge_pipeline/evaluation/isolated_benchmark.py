@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.manifest import Cell, cell_to_json
+from edge_runtime.bundle.schema import Column
 from edge_runtime.bundle.tensor_type import golden_tensor_to_json
 
 from edge_pipeline.errors import MeasurementError
@@ -243,13 +244,15 @@ def json_rows(path: Path, rows: Any) -> list[list[Cell]]:
         array = np.asarray(rows[:MAX_ROWS])
         table = array.reshape(len(array), -1).tolist()
     return [
-        [_cell(value, column.is_number) for value, column in zip(row, schema.columns, strict=True)]
+        [_cell(value, column) for value, column in zip(row, schema.columns, strict=True)]
         for row in table
     ]
 
 
-def _cell(value: Any, is_number: bool) -> Cell:
-    if not is_number:
+def _cell(value: Any, column: Column) -> Cell:
+    if column.type == "datetime":
+        return None if pd.isna(value) else pd.Timestamp(value).isoformat()
+    if not column.is_number:
         return value if isinstance(value, str) else None
     if pd.isna(value):
         return "nan"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from edge_runtime.bundle.date_rule import iso_text
 from edge_runtime.bundle.manifest import GoldenRows, cell_to_json
 from edge_runtime.bundle.schema import Column
 from edge_runtime.bundle.tensor_type import golden_tensor_to_json
@@ -104,6 +105,8 @@ def golden_rows_to_json(columns: Sequence[Column], rows: ProbedRows | None) -> G
 def _cell_to_json(column: Column, value: Any) -> Any:
     if column.type == "tensor":
         return golden_tensor_to_json(value, column)
+    if column.type == "datetime":
+        return iso_text(value, column.dates)
     if column.is_number:
         return cell_to_json(value)
     is_missing_string = column.is_string and not isinstance(value, str)

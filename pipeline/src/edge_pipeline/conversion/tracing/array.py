@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge_pipeline.conversion.column_frame import Frame
+from edge_pipeline.conversion.date_kinds import DateKind
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES
@@ -37,8 +38,8 @@ class Tracer:
     ----------
     rows
         A tensor with as many rows as the batch.
-    vector
-        Converts a frame of one column to a vector (``Context.vector``).
+    vector, dates
+        ``Context.vector``, which converts a frame of one column to a vector, and ``Context.dates``.
     make_frame
         ``TracedFrame.of``, where the function may use pandas.
     """
@@ -48,10 +49,12 @@ class Tracer:
         rows: Tensor,
         vector: Callable[[Frame], Tensor],
         make_frame: Callable[[Tracer, dict[Any, Any]], Any] | None = None,
+        dates: dict[tuple[str, int], DateKind] | None = None,
     ) -> None:
         self.rows = rows
         self.vector = vector
         self.branches = Branches()
+        self.dates = {} if dates is None else dates
         self._make_frame = make_frame
 
     def frame(self, columns: dict[Any, Any]) -> Any:

@@ -57,7 +57,7 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
 def _is_traced(value: Any) -> bool:
     if type(value) in (list, tuple):
         return any(_is_traced(item) for item in value)
-    return type(value) in (TracedArray, TracedSeries, TracedFrame)
+    return issubclass(type(value), TracedArray | TracedFrame)
 
 
 def _array(

@@ -15,6 +15,7 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import ROWS, TracedArray, Tracer
+from edge_pipeline.conversion.tracing.dates import TracedDates, series_of
 from edge_pipeline.conversion.tracing.frame_columns import ColumnIndexer, ColumnMethods
 from edge_pipeline.conversion.tracing.series import ROW_LABELS, TracedSeries
 
@@ -46,6 +47,8 @@ class TracedFrame(ColumnMethods):
                 tensor = ops.full_rows(tracer.rows, array.astype(object) if array.dtype.kind == "U"
                                        else array)  # fmt: skip
             frame.append((tensor if tensor.ndim == 2 else ops.expand_dims(tensor, 1), 0))
+            if type(value) is TracedDates:
+                tracer.dates[frame[-1][0].name, 0] = value.kind
         return cls(tracer, list(columns), Frame(tuple(frame)))
 
     @property  # type: ignore[misc]
@@ -63,8 +66,10 @@ class TracedFrame(ColumnMethods):
         Raises
         ------
         TypeError
-            Some columns are numbers, some strings.
+            Some columns are numbers, some strings; or one holds dates.
         """
+        if any((tensor.name, i) in self._tracer.dates for tensor, i in self._frame.columns):
+            raise TypeError("a column of dates beside numbers: take its parts by .dt first")
         try:
             return self._frame.matrix()
         except ValueError as error:
@@ -146,7 +151,7 @@ class TracedFrame(ColumnMethods):
         tensor = self._tracer.vector(Frame((column,)))
         if (column[0].name, column[1]) in self._boolean_columns:
             tensor = tensor.astype(np.bool_)
-        series = TracedSeries(self._tracer, tensor)
+        series = series_of(self._tracer, tensor, column)
         series.name = name
         return series
 
@@ -282,11 +287,6 @@ class TracedFrame(ColumnMethods):
             return self._elementwise(lambda run: ops.clip(run, *bounds))
         return self._with(self._names, ops.clip(self.to_tensor(), *bounds))
 
-    @property
-    def dtypes(self) -> pd.Series:
-        """Return the dtype of each column."""
-        return pd.Series({name: self._series(name).dtype for name in self._names}, dtype=object)
-
     def abs(self) -> TracedFrame:
         """Return the absolute values."""
         return self._elementwise(abs)
@@ -321,12 +321,6 @@ class TracedFrame(ColumnMethods):
         return TracedFrame.of(self._tracer, {name: self.agg(name, axis=1) for name in labels})
 
     aggregate = agg
-
-    def map(self, func: Callable[..., Any], **_: Any) -> TracedFrame:
-        """Call *func* with each value."""
-        return TracedFrame.of(
-            self._tracer, {name: column.apply(func) for name, column in self.items()}
-        )
 
     applymap = map
 

@@ -107,14 +107,28 @@ class ColumnMethods:
         matching = empty.filter(items=items, like=like, regex=regex, axis=1)
         return self._selected(list(matching.columns))
 
+    @property
+    def dtypes(self) -> pd.Series:
+        """Return the dtype of each column."""
+        return pd.Series({name: self._series(name).dtype for name in self._names}, dtype=object)
+
+    def map(self, func: Callable[..., Any], **_: Any) -> Any:
+        """Call *func* with each value."""
+        return self.assign_all({name: series.apply(func) for name, series in self.items()})
+
     def select_dtypes(self, include: Any = None, exclude: Any = None) -> Any:
-        """Select columns of numbers, booleans or strings."""
-        example = pd.DataFrame({
-            name: pd.Series([], dtype=object if tensor.is_string else
-                            bool if (tensor.name, at) in self._boolean_columns else float)
-            for name, (tensor, at) in zip(self._names, self._frame.columns, strict=True)
-        })  # fmt: skip
+        """Select columns of numbers, booleans, dates or strings."""
+        places = zip(self._names, self._frame.columns, strict=True)
+        example = pd.DataFrame({name: pd.Series([], dtype=self._dtype(*c)) for name, c in places})
         return self._selected(list(example.select_dtypes(include=include, exclude=exclude).columns))
+
+    def _dtype(self, tensor: Tensor, position: int) -> Any:
+        """Return a dtype of pandas for a column."""
+        kind = self._tracer.dates.get((tensor.name, position))
+        if kind is not None:
+            return f"datetime64[{kind.unit}{'' if kind.zone is None else f', {kind.zone}'}]"
+        is_boolean = (tensor.name, position) in self._boolean_columns
+        return object if tensor.is_string else bool if is_boolean else float
 
     def join(self, other: Any) -> Any:
         """Append the columns of another frame."""

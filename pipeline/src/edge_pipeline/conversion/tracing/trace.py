@@ -120,7 +120,7 @@ def rebinding(context: Context, tracer: Tracer) -> Rebinding:
 
 def _tracer(context: Context, X: Tensor | Frame) -> Tracer:
     rows = X if isinstance(X, Tensor) else X.columns[0][0]
-    return Tracer(rows, context.vector, TracedFrame.of)
+    return Tracer(rows, context.vector, TracedFrame.of, context.dates)
 
 
 def _source_line(error: BaseException, function: Any) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from edge_runtime.bundle.schema import MISSING_STRING
 
 from edge_pipeline.conversion.graph import ops, special_functions
+from edge_pipeline.conversion.graph.calendar import floor_divide, modulo
 from edge_pipeline.conversion.graph.tensor import Tensor, arithmetic, comparison, graph_of
 from edge_pipeline.conversion.tracing.scipy_ufuncs import SCIPY_UFUNCS, cube_root
 from edge_pipeline.conversion.tracing.text import TextMethods
@@ -141,6 +142,8 @@ def _fmod(x: Any, y: Any) -> Tensor:
 
 def _mod(x: Any, y: Any) -> Tensor:
     """Compute the remainder with the sign of the divisor."""
+    if (constant := _whole_divisor(x, y)) is not None:
+        return modulo(x, constant)
     remainder = _fmod(x, y)
     wrong_sign = _has_other_sign(remainder, y)
     return _as_integer(ops.where(wrong_sign, remainder + _as_float(y), remainder), x, y)
@@ -148,6 +151,8 @@ def _mod(x: Any, y: Any) -> Tensor:
 
 def _floor_divide(x: Any, y: Any) -> Tensor:
     """Subtract the remainder, divide, and round: npy_divmod of numpy's npy_math."""
+    if (constant := _whole_divisor(x, y)) is not None:
+        return floor_divide(x, constant)
     remainder = _fmod(x, y)
     quotient = (_as_float(x) - remainder) / _as_float(y)
     quotient = ops.where(_has_other_sign(remainder, y), quotient - 1.0, quotient)
@@ -155,6 +160,13 @@ def _floor_divide(x: Any, y: Any) -> Tensor:
     whole = ops.where(quotient - floor > 0.5, floor + 1.0, floor)
     divisor = whole.graph.tensor(_as_float(y))
     return _as_integer(ops.where(divisor == 0.0, _as_float(x) / divisor, whole), x, y)
+
+
+def _whole_divisor(x: Any, y: Any) -> int | None:
+    """Return the divisor of int64 by a constant, which is exact beyond 2**53 too."""
+    is_constant = isinstance(y, int | np.integer) and not isinstance(y, bool) and y != 0
+    is_int64 = isinstance(x, Tensor) and x.dtype == np.int64
+    return int(y) if is_int64 and is_constant else None
 
 
 def _has_other_sign(remainder: Tensor, y: Any) -> Tensor:

@@ -137,6 +137,8 @@ def _check_schema(schema: Schema) -> None:
         raise MeasurementError(
             "the model counts words or entries, which the page's script does not"
         )
+    if any(column.type == "datetime" for column in schema.columns):
+        raise MeasurementError("the model reads dates, which the page's script does not")
     if len(schema.columns) > MAX_FIELDS:
         raise MeasurementError(f"{len(schema.columns)} columns are too many for a form")
 

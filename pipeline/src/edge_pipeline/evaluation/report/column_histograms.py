@@ -26,7 +26,7 @@ def column_histograms(X_train: Any, X_test: Any = None) -> list[Histogram]:
     try:
         sample = take_sample(X_train)
         test = None if X_test is None or not len(X_test) else take_sample(X_test).table
-    except ConversionError as error:  # dates, or cells that no model reads
+    except ConversionError as error:  # cells that no model reads
         raise ValueError(str(error)) from error
     histograms = []
     is_text = sample.schema.kind == "text"
@@ -76,9 +76,19 @@ def _histogram(
         return _count_histogram(name, "entries", train, test, len)
     if column.is_string and (is_text or column.categories is None):
         return _count_histogram(name, "words", train, test, lambda text: len(str(text).split()))
+    if column.type == "datetime":
+        years = [None if cells is None else _years(cells) for cells in (train, test)]
+        histogram = number_histogram(name, np.asarray(years[0]), years[1])
+        return histogram.model_copy(update={"of": "years"})
     if column.is_string or column.type == "bool":
         return _label_histogram(name, train, test)
     return number_histogram(name, _numbers(train), None if test is None else _numbers(test))
+
+
+def _years(microseconds: pd.Series[Any]) -> NDArray[Any]:
+    """Return the time as years with a fraction, of 365.25 days from 1970."""
+    numbers: NDArray[Any] = microseconds.to_numpy(dtype=np.float64)
+    return 1970.0 + numbers / (365.25 * 86_400e6)
 
 
 def _count_histogram(

@@ -184,6 +184,8 @@ def _grid(cells: pd.Series[Any], column: Column) -> list[Any]:
     A text must be a category of training, as the file names them: any other may be private.
     """
     present = cells.dropna()
+    if column.type == "datetime":  # a prediction by date shows the calendar, not a curve
+        return []
     if column.is_string:
         present = present[present.isin(column.categories or ())]
     is_number = pd.api.types.is_numeric_dtype(present) and present.dtype != bool

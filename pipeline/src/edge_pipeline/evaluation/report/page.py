@@ -10,6 +10,7 @@ from pprint import pformat
 from typing import Any, NamedTuple
 
 from edge_runtime.benchmark import Timing, compare_with_limits
+from edge_runtime.bundle.date_rule import iso_text
 from edge_runtime.bundle.layout import Bundle
 from edge_runtime.bundle.manifest import Manifest
 from edge_runtime.bundle.schema import Column
@@ -136,6 +137,8 @@ def _example(manifest: Manifest) -> Any:
 def _cell(column: Column, manifest: Manifest) -> Any:
     if column.is_string:
         return column.categories[0] if column.categories else "text"
+    if column.type == "datetime":
+        return iso_text(column.minimum or 0.0, column.dates)
     middle = manifest.baseline.get(column.name, {}).get("q50", column.minimum or 0.0)
     if column.type == "bool":
         return bool(middle)
@@ -178,8 +181,8 @@ def _column(column: Column) -> dict[str, Any]:
         listed = ", ".join(map(str, column.categories[:MAX_CATEGORIES]))
         more = len(column.categories) - MAX_CATEGORIES
         value_range = f"{listed} and {more} more" if more > 0 else listed
-    elif column.minimum is not None and column.maximum is not None:
-        value_range = f"{column.minimum:g} to {column.maximum:g}"
+    else:
+        value_range = column.range_text
     if column.limits is not None:
         value_range += f"{'; ' if value_range else ''}limits {column.limits}"
     return {

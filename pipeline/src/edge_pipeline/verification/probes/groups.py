@@ -15,6 +15,7 @@ from edge_runtime.bundle.schema import Column, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.conversion.accepted_columns import accepted_columns, spread_values
+from edge_pipeline.data.dates import possible_dates
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.verification.oracle import Oracle
 from edge_pipeline.verification.probes.extremes import Reach, extreme_numbers, strange_categories
@@ -118,8 +119,8 @@ def probe_groups(
     picks = rng.integers(0, len(table), size=(sizes.group, table.shape[1]))
     mixed = {name: table[name].to_numpy()[picks[:, i]] for i, name in enumerate(table.columns)}
     yield ProbeGroup("values of the sample, recombined", pd.DataFrame(mixed))
-    yield ProbeGroup("new values within the ranges", _within_ranges(sample.schema, mixed, rng))
-    yield ProbeGroup("new values outside the ranges", _outside_ranges(sample.schema, mixed, rng))
+    yield ProbeGroup("new values within the ranges", _within_ranges(sample, mixed, rng))
+    yield ProbeGroup("new values outside the ranges", _outside_ranges(sample, mixed, rng))
     yield from _missing_values(sample, sizes)
     open_columns = [c for c in sample.schema.columns if c.is_string and not c.closed]
     if open_columns:
@@ -199,7 +200,7 @@ def _repeat_rows(table: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _within_ranges(
-    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
+    sample: Sample, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
 ) -> pd.DataFrame:
     """Draw numbers evenly between the smallest and the largest of training."""
 
@@ -207,11 +208,11 @@ def _within_ranges(
         numbers = rng.uniform(low, high, count)
         return np.rint(numbers) if column.type != "float64" else numbers
 
-    return _with_new_numbers(schema, mixed, ("float64", "int64", "bool"), draw)
+    return _with_new_numbers(sample, mixed, ("float64", "int64", "bool", "datetime"), draw)
 
 
 def _outside_ranges(
-    schema: Schema, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
+    sample: Sample, mixed: dict[str, NDArray[Any]], rng: np.random.Generator
 ) -> pd.DataFrame:
     """Draw numbers up to ten ranges below and above those of training; integers stay integers."""
 
@@ -220,22 +221,24 @@ def _outside_ranges(
         numbers = rng.uniform(low - 10 * span, high + 10 * span, count)
         return np.rint(numbers) if column.type == "int64" else numbers
 
-    return _with_new_numbers(schema, mixed, ("float64", "int64"), draw)
+    return _with_new_numbers(sample, mixed, ("float64", "int64", "datetime"), draw)
 
 
 def _with_new_numbers(
-    schema: Schema,
+    sample: Sample,
     mixed: dict[str, NDArray[Any]],
     types: tuple[str, ...],
     draw: Callable[[Column, float, float, int], NDArray[np.float64]],
 ) -> pd.DataFrame:
     """Replace the numbers in open columns of *types* by drawn ones; missing values stay."""
     columns = {}
-    for column in schema.columns:
+    for column, dtype in zip(sample.schema.columns, sample.dtypes, strict=True):
         values = mixed[column.name]
         low, high = column.minimum, column.maximum
         if column.type in types and not column.closed and low is not None and high is not None:
             numbers = draw(column, low, high, len(values))
+            if column.type == "datetime":
+                numbers = possible_dates(numbers, dtype)
             values = np.where(np.isnan(values), values, numbers)
         columns[column.name] = values
     return pd.DataFrame(columns)
