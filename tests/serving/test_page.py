@@ -69,3 +69,5 @@ def test_the_commands_of_the_page_work(serve: Serve, penguins: Path, tmp_path: P
     assert '"flags": []' in outputs[0]
     assert '"predicted": 2' in outputs[1]
     assert '"ready": true' in outputs[3]
+    assert '"bill_length_mm"' in outputs[-2]
+    assert '"predict_proba", "datatype": "FP64", "shape": [2, 2]' in outputs[-1]

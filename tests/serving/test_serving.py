@@ -243,8 +243,8 @@ def test_models_have_the_names_of_their_folders(serve: Serve, tmp_path: Path) ->
 def test_what_cannot_be_served_says_why(tiny: Path, mixed: Path, tmp_path: Path) -> None:
     assert "there is no model in" in refused("--models", tmp_path / "none")
     assert "two models have the name 'tiny'" in refused(tiny, tiny)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert f"127.0.0.1:{port}" in refused(tiny, "--port", port)
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(tiny.read_bytes()[:-9])

@@ -21,6 +21,7 @@ from edge_runtime.service.http_messages import (
     query_of,
     read_body,
 )
+from edge_runtime.service.inference_protocol import infer, model_answer, server_metadata
 from edge_runtime.service.limits import ServiceLimits
 from edge_runtime.service.served_models import ServedModel, ServedModels
 
@@ -94,13 +95,11 @@ class Service:
 
     def _answer(self, environ: Mapping[str, Any]) -> Response:
         path = environ.get("PATH_INFO", "")
-        if path == "/health/live":
+        if path in _HEALTH:
             check_method(environ, "GET")
-            return json_response(200, {"live": True})
-        if path == "/health/ready":
-            check_method(environ, "GET")
-            is_ready = not self._models.faults()
-            return json_response(200 if is_ready else 503, {"ready": is_ready})
+            state = path.rpartition("/")[2]
+            is_well = state == "live" or not self._models.faults()
+            return json_response(200 if is_well else 503, {state: is_well})
         self._check_token(environ)
         match path.split("/")[1:]:
             case ["models"]:
@@ -115,6 +114,11 @@ class Service:
                 return self._predict(environ, self._served(name))
             case ["models", name, "schema"]:
                 return _schema(environ, self._served(name))
+            case ["v2"]:
+                check_method(environ, "GET")
+                return server_metadata()
+            case ["v2", "models", name, *action]:
+                return self._protocol(environ, self._served(name), action)
         raise HttpError(404, "no such address; GET /models lists the models")
 
     def _served(self, segment: str) -> ServedModel:
@@ -163,6 +167,26 @@ class Service:
         }
         return json_response(422 if n_rows and answer.n_refused == n_rows else 200, value)
 
+    def _protocol(
+        self, environ: Mapping[str, Any], served: ServedModel, action: list[str]
+    ) -> Response:
+        """Answer a request of the Open Inference Protocol about one model."""
+        version = str(served.model.manifest.version)
+        if action[:1] == ["versions"]:
+            if action[1:2] != [version]:
+                raise HttpError(404, f"the model has version {version} alone")
+            action = action[2:]
+        if action != ["infer"]:
+            return model_answer(environ, served, action)
+        check_method(environ, "POST")
+        body = read_body(environ, self._limits.max_body_bytes)
+        self._take_turn(environ)
+        try:
+            response, _ = infer(environ, body, served, self._limits.max_rows)
+        finally:
+            self._turns.release()
+        return response
+
     def _take_turn(self, environ: Mapping[str, Any]) -> None:
         """Wait until this request may predict; the wait in the server's own queue counts too."""
         try:
@@ -176,6 +200,10 @@ class Service:
 
 QUEUED_SECONDS = "HTTP_EDGE_QUEUED_SECONDS"
 """Header in which :mod:`edge_runtime.service.server` says how long a request has waited."""
+
+
+_HEALTH = ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready")
+"""Addresses that need no token."""
 
 
 def _schema(environ: Mapping[str, Any], served: ServedModel) -> Response:

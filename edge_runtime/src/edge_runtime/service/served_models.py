@@ -10,7 +10,7 @@ from typing import Any
 from edge_runtime.engine.self_test import replay
 from edge_runtime.errors import EdgeRuntimeError
 from edge_runtime.model import Model
-from edge_runtime.schema_rows import typical_rows
+from edge_runtime.service.model_tensors import ModelTensors
 from edge_runtime.service.rows import RowPredictor
 
 __all__ = ["ServedModel", "ServedModels"]
@@ -36,6 +36,7 @@ class ServedModel:
         self.rows = RowPredictor(model)
         self._test = threading.Lock()
         self._tested_at, self._fault = -SELF_TEST_SECONDS, ""
+        self._tensors: ModelTensors | None = None
 
     def identity(self) -> dict[str, Any]:
         """Return name, version and digest, as every answer has them."""
@@ -54,18 +55,19 @@ class ServedModel:
                 self._tested_at = time.monotonic()
             return self._fault
 
+    def tensors(self) -> ModelTensors:
+        """Return the model's inputs and outputs as tensors of the Open Inference Protocol."""
+        if self._tensors is None:
+            self._tensors = ModelTensors(self.model)
+        return self._tensors
+
     def _self_test(self) -> str:
         model = self.model
         try:
             if model.manifest.golden.rows:
                 replay(model.manifest, model._planner.predict_all)
             else:
-                row = typical_rows(model.schema)[0]
-                getattr(model, model.methods[0])(
-                    [row]
-                    if model.schema.loose
-                    else {name: [cell] for name, cell in zip(model.schema.names, row, strict=True)}
-                )
+                ModelTensors(model)  # which calls every method
         except (EdgeRuntimeError, MemoryError) as error:
             return str(error) or "not enough memory"
         return ""
