@@ -141,26 +141,32 @@ def golden_tensor_to_json(
 def pattern(column: Column, seed: int) -> NDArray[Any]:
     """Make a tensor that is the same on every machine, within the training range of *column*.
 
-    The cells are the finalizer of MurmurHash3 (Appleby, public domain) of their positions: integer
-    arithmetic, and one product and one sum in float64.  With *seed* 1 and 2, 16 and 256
-    neighbouring cells are equal, at most a quarter, so that averages do not all meet in the middle.
+    The cells are noise, a hash of their positions: integer arithmetic, and a few products and sums
+    in float64.  With *seed* 1 and 2, three quarters of a cell are noise that a run of 16 or 256
+    cells shares.  Otherwise all averages would meet in the middle.
     """
     tensor = _tensor_of(column)
     low = 0.0 if column.minimum is None else column.minimum
     high = low + 1.0 if column.maximum is None else column.maximum
-    run = min(16**seed, max(1, tensor.size // 4))
-    bits = np.arange(tensor.size, dtype=np.uint32) // np.uint32(run)
-    bits += np.uint32((seed + 1) * 0x9E3779B1 & 0xFFFFFFFF)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        bits ^= bits >> np.uint32(shift)
-        bits *= np.uint32(factor)
-    bits ^= bits >> np.uint32(16)
-    # Halves, as the span of the largest floats would be infinite.
-    shares = bits.astype(np.float64) * 2.0**-32
+    positions = np.arange(tensor.size, dtype=np.uint32)
+    shares = _noise(positions, 1)
+    if seed:
+        run = min(16**seed, max(1, tensor.size // 4))
+        shares = 0.75 * _noise(positions // np.uint32(run), seed + 1) + 0.25 * shares
     cells = low * (1.0 - shares) + high * shares
     if np.dtype(tensor.dtype).kind in "iu":
         cells = np.floor(cells)
     return cells.astype(tensor.dtype).reshape(tensor.shape)
+
+
+def _noise(positions: NDArray[np.uint32], stream: int) -> NDArray[np.float64]:
+    """Hash *positions* to numbers from 0 to 1: the finalizer of MurmurHash3 (Appleby)."""
+    bits = positions + np.uint32(stream * 0x9E3779B1 & 0xFFFFFFFF)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        bits ^= bits >> np.uint32(shift)
+        bits *= np.uint32(factor)
+    bits ^= bits >> np.uint32(16)
+    return bits.astype(np.float64) * 2.0**-32
 
 
 def _tensor_of(column: Column) -> TensorType:

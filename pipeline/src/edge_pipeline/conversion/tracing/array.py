@@ -14,6 +14,7 @@ import numpy as np
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.date_kinds import DateKind
 from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.fourier import ComplexTensor
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.types import ONNX_TYPES
 from edge_pipeline.conversion.tracing.branches import Branches
@@ -21,6 +22,7 @@ from edge_pipeline.conversion.tracing.dispatch import trace_function, trace_ufun
 from edge_pipeline.conversion.tracing.indexing import indexed
 from edge_pipeline.conversion.tracing.numpy_functions import reshape, transpose
 from edge_pipeline.conversion.tracing.row_conditions import row_condition
+from edge_pipeline.conversion.tracing.spectra import TracedComplex
 
 __all__ = ["ROWS", "TracedArray", "Tracer", "cast"]
 
@@ -65,6 +67,8 @@ class Tracer:
 
     def wrap(self, value: Any) -> Any:
         """Wrap tensors, also in lists, in traced arrays; return other values as they are."""
+        if isinstance(value, ComplexTensor):
+            return TracedComplex(self, value)
         if isinstance(value, Tensor):
             return TracedArray(self, value)
         if type(value) in (list, tuple) and any(isinstance(item, Tensor) for item in value):

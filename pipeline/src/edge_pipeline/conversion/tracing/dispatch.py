@@ -14,6 +14,7 @@ import numpy as np
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor, graph_of
 from edge_pipeline.conversion.tracing.numpy_functions import FUNCTIONS
+from edge_pipeline.conversion.tracing.spectra import FOURIER
 from edge_pipeline.conversion.tracing.ufuncs import UFUNCS
 
 __all__ = ["trace_function", "trace_ufunc"]
@@ -63,10 +64,11 @@ def trace_function(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) 
     TypeError
         The call has no form in a graph; names the function.
     """
-    if func not in FUNCTIONS:
+    function = FUNCTIONS.get(func) or FOURIER.get(func)
+    if function is None:
         raise TypeError(f"{_full_name(func)} has no form in a graph")
     try:
-        return FUNCTIONS[func](*args, **kwargs)
+        return function(*args, **kwargs)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise

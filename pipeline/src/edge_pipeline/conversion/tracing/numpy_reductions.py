@@ -130,8 +130,11 @@ def _quantile(
 ) -> Tensor:
     """Interpolate between two neighbours of the sorted values: numpy's method ``linear``."""
     (at,) = checked_axes(x, axis, "quantile")
-    if at != x.ndim - 1 or method != "linear" or np.ndim(q):
-        raise TypeError("numpy.quantile is traced along the last axis, for one q, method linear")
+    if at != x.ndim - 1 or method != "linear" or np.ndim(q) > 1:
+        raise TypeError("numpy.quantile is traced along the last axis, for numbers q, linear")
+    if np.ndim(q):
+        values = [_quantile(x, one, axis, method, keepdims) for one in np.asarray(q).tolist()]
+        return ops.concatenate([ops.expand_dims(value, 0) for value in values], 0)
     position = float(q) * (x.width - 1)
     index, fraction = int(np.floor(position)), position - np.floor(position)
     ordered = ops.sort(x.astype(np.float64))

@@ -78,16 +78,21 @@ def _drawn_tensors(
     if column.missing:
         yield "values missing", "", np.where(rng.random(a.shape) < _MISSING_SHARE, np.nan, a)
     for value in dict.fromkeys((0.0, low, high)):
-        # Silence, a black picture: what is left of a spectrum or a variance may be rounding.
-        yield f"every cell {value:g}", "far", np.full((1, *tensor.shape), value)
+        # Silence, a black picture.  Of another constant, a spectrum or a variance is rounding.
+        reach: Reach = "extreme" if value else "far"
+        yield f"every cell {value:g}", reach, np.full((1, *tensor.shape), value)
     if is_whole:
         return
     size = max(abs(low), abs(high)) or 1.0
-    for name, reach, factor in (("far", "far", 1e3), ("extremely far", "extreme", 1e30)):
+    spikes_of: tuple[tuple[str, Reach, float], ...] = (
+        ("far", "far", 1e3),
+        ("extremely far", "extreme", 1e30),
+    )
+    for name, spike_reach, factor in spikes_of:
         spikes = a[:8].copy()
         flat = spikes.reshape(len(spikes), -1)
         flat[np.arange(len(flat)), rng.integers(0, flat.shape[1], len(flat))] = size * factor
-        yield f"one number {name} outside", reach, spikes  # type: ignore[misc]
+        yield f"one number {name} outside", spike_reach, spikes
 
 
 def _ranges(
