@@ -263,7 +263,7 @@ REFUSED = {
     "axis 0": (lambda x: x - x.mean(axis=0), "numpy.mean computes over the rows of the batch"),
     "no axis": (lambda x: x / np.max(x), "numpy.max computes over the rows of the batch"),
     "histogram": (lambda x: x + np.histogram(x)[0].sum(), "numpy.histogram has no form in a graph"),
-    "fft": (lambda x: np.fft.fft(x, axis=1).real, "numpy.fft.fft has no form in a graph"),
+    "fft2": (lambda x: np.fft.fft2(x).real, "numpy.fft.fft2 has no form in a graph"),
     "T": (lambda x: x.T, "the first axis should be the rows"),
     "row numbers": (lambda x: x + np.arange(len(x))[:, None], "differs from row to row"),
     "random": (lambda x: x + np.random.normal(size=x.shape), "differs from row to row"),
