@@ -20,7 +20,8 @@ from edge_pipeline.conversion.column_frame import frame_of
 from edge_pipeline.conversion.estimators.univariate_transforms import yeo_johnson
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.tracing.array import TracedArray, Tracer, cast
+from edge_pipeline.conversion.tracing.array import TracedArray, Tracer
+from edge_pipeline.conversion.tracing.casts import cast
 from edge_pipeline.conversion.tracing.constant_array import ConstantArray
 from edge_pipeline.conversion.tracing.dummies import traced_dummies
 from edge_pipeline.conversion.tracing.frame import TracedFrame

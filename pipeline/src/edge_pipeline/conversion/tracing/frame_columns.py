@@ -12,7 +12,8 @@ from edge_runtime.bundle.schema import MISSING_STRING
 from edge_pipeline.conversion.column_frame import Frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.tracing.array import Tracer, cast
+from edge_pipeline.conversion.tracing.array import Tracer
+from edge_pipeline.conversion.tracing.casts import cast
 from edge_pipeline.conversion.tracing.series import TracedSeries
 
 __all__ = ["ColumnIndexer", "ColumnMethods"]
