@@ -230,6 +230,7 @@ def _with_report(
         evaluation = evaluate_build(
             result.path, recipe, dataset, fitted, from_file=from_file, show_rows=show_rows
         )
+        evaluation = evaluation.model_copy(update={"notes": result.notes})
         evaluation.write(sidecar_of(result.path))
         report_files = write_report.report(result.path)
     return replace(result, report_files=report_files, seconds={**result.seconds, **timer.seconds})

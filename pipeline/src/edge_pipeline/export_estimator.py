@@ -357,7 +357,7 @@ def _with_report(
 
         estimator, train = conversion.estimator, (conversion.sample, y)
         test = (None if X_test is None else sample_for(estimator, X_test), y_test)
-        files = report_export(result.path, estimator, train, test, result.task, show_rows=show_rows)
+        files = report_export(result, estimator, train, test, show_rows=show_rows)
     return replace(result, report_files=files)
 
 

@@ -20,8 +20,16 @@ from edge_pipeline.evaluation.report.measurements import (
     Score,
     sidecar_of,
 )
+from edge_pipeline.evaluation.report.number_text import number_text
+from edge_pipeline.evaluation.report.page import (
+    NO_FORM,
+    SealedFile,
+    render_card,
+    render_page,
+)
 from edge_pipeline.evaluation.report.verdict import judge, search_noise
 from edge_pipeline.evaluation.report.worst_rows import far_rows, wrong_rows
+from edge_runtime.bundle.layout import unpack
 from pipeline.evaluation.report.test_write_report import Elements, page_of
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import IsolationForest, RandomForestClassifier, VotingClassifier
@@ -298,8 +306,34 @@ def test_an_anomaly_detector_is_judged_with_and_without_labels(tmp_path: Path) -
     labelled = numbers[200:].assign(truth=np.where(scores < 0, -1, 1))
     judged = edge_pipeline.report(path, rows=labelled, target="truth").evaluation
     assert judged.scores[0].value == 1.0
+    assert {item.column for item in judged.importance} == {"size", "age"}
+    assert [(c.name, c.area) for c in judged.roc] == [("anomaly", 1.0)]
+    assert judged.thresholds is None
+    assert judged.left_out == {}
     with pytest.raises(edge_pipeline.MeasurementError, match="must be -1 for an anomaly"):
         edge_pipeline.report(path, rows=labelled.assign(truth=5), target="truth")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(71878.4, "71,878"), (-0.0742512, "-0.07425"), (1234567.0, "1,234,567"), (2.5e9, "2.5e+09"),
+     (3.0, "3"), (float("-inf"), "-inf")],
+)  # fmt: skip
+def test_numbers_are_written_without_needless_powers_of_ten(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_a_page_shows_the_numerical_notes_and_why_it_has_no_form(
+    exported: edge_pipeline.ExportResult,
+) -> None:
+    sealed_file = SealedFile(unpack(exported.path.read_bytes()), exported.path.name, 1)
+    reason = "the model needs the operator Loop, which the page lacks"
+    evaluation = Evaluation(sha256="", notes=("far <outside>",), left_out={NO_FORM: reason})
+    elements = Elements(render_page(sealed_file, evaluation))
+    assert "Numerical notes far <outside>" in " ".join(elements.text.split())
+    assert f"This page has no form: {reason}." in elements.text
+    assert "Missing sections" not in elements.text
+    assert "far &lt;outside&gt;" in render_card(sealed_file, evaluation)
 
 
 def test_several_targets_of_several_classes_have_their_accuracy(tmp_path: Path) -> None:

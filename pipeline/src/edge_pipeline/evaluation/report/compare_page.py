@@ -21,9 +21,9 @@ from scipy.stats import binomtest
 from edge_pipeline.evaluation.comparison import ChangedRow, Comparison
 from edge_pipeline.evaluation.predictions import take_rows
 from edge_pipeline.evaluation.report.column_histograms import number_histogram
-from edge_pipeline.evaluation.report.evaluate import group_labels, has_few_values, sort_keys
 from edge_pipeline.evaluation.report.page import environment
 from edge_pipeline.evaluation.report.page_script import page_script
+from edge_pipeline.evaluation.report.row_groups import group_labels, has_few_values, sort_keys
 from edge_pipeline.evaluation.report.small_charts import histogram_chart
 from edge_pipeline.evaluation.report.tables import Table, make_table, number_columns
 from edge_pipeline.evaluation.report.verdict import Verdict, metric_name

@@ -22,8 +22,10 @@ from edge_pipeline.evaluation.report.column_histograms import number_histogram
 from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
 from edge_pipeline.evaluation.report.importance import importance, partial_dependence
 from edge_pipeline.evaluation.report.measurements import Counts, Group
+from edge_pipeline.evaluation.report.row_groups import group_labels, has_few_values, sort_keys
 from edge_pipeline.evaluation.report.scores import (
     bootstrap,
+    classes_of,
     score_metrics,
     stored_predictions,
     target_accuracies,
@@ -37,9 +39,6 @@ __all__ = [
     "EvaluationRows",
     "Sections",
     "evaluate",
-    "group_labels",
-    "has_few_values",
-    "sort_keys",
 ]
 
 MULTI_LABEL_METRICS = ("accuracy", "f1_macro")
@@ -48,15 +47,11 @@ USUAL_METRICS = {
     "regression": ("r2", "neg_mean_absolute_error"),
 }
 
-MAX_GROUPS = 12
-"""Most distinct values of a column that is shown by group."""
-
 MIN_RESAMPLED_ROWS = 5
 """Resampling fewer rows gives an interval that is too narrow."""
 
 GROUPED_COLUMNS = 6
 NO_ROWS = "single rows are private: the report was written without them"
-QUARTILES = 4
 COMMONEST_LABELS = 20
 
 
@@ -185,9 +180,7 @@ def _add_scores(
     sections: Sections,
 ) -> None:
     """Add the metrics, and the curves of the task."""
-    classes = list(model.manifest.classes.get("predict", ()))
-    if model.manifest.task == "anomaly":
-        classes = [-1, 1]
+    classes = classes_of(model.manifest)
     estimator = stored_predictions(data.task, by_method, classes)
     sections.add(
         "scores",
@@ -207,7 +200,11 @@ def _add_scores(
     names = names or tuple(f"target {i + 1}" for i in range(_width(y)))
     sections.add("classes", lambda: class_scores(y, predicted, data.y_train, names))
     if y.ndim == 1:
-        _add_class_curves(y, by_method, classes, sections)
+        sections.add("confusion", lambda: confusion(y, predicted, classes))
+        if model.manifest.task == "anomaly":
+            _add_anomaly_curves(y, by_method, sections)
+        else:
+            _add_class_curves(y, by_method, classes, sections)
 
 
 def _add_rows(
@@ -271,8 +268,7 @@ def _add_class_curves(
     classes: Sequence[Any],
     sections: Sections,
 ) -> None:
-    """Add confusion matrix, calibration, ROC, and precision and recall."""
-    sections.add("confusion", lambda: confusion(y, by_method["predict"], classes))
+    """Add calibration, ROC, precision and recall, and the thresholds of two classes."""
     if len(classes) == 2:
         _add_thresholds(y, by_method, classes, sections)
     if "predict_proba" in by_method:
@@ -280,10 +276,23 @@ def _add_class_curves(
         sections.add("calibration", lambda: calibration(y, proba, classes))
     score = by_method.get("predict_proba", by_method.get("decision_function"))
     if score is not None:
-        sections.add("roc", lambda: ranking(y, score, classes, kind="roc"))
-        sections.add(
-            "precision_recall", lambda: ranking(y, score, classes, kind="precision_recall")
-        )
+        _add_ranking(y, score, classes, sections)
+
+
+def _add_anomaly_curves(
+    y: NDArray[Any], by_method: dict[str, NDArray[Any]], sections: Sections
+) -> None:
+    """Add the curves of the anomalies, whose decision values are the lowest."""
+    if "decision_function" in by_method:
+        score = -by_method["decision_function"].reshape(-1)
+        _add_ranking(np.where(y == -1, "anomaly", "normal"), score, ("normal", "anomaly"), sections)
+
+
+def _add_ranking(
+    y: NDArray[Any], score: NDArray[Any], classes: Sequence[Any], sections: Sections
+) -> None:
+    sections.add("roc", lambda: ranking(y, score, classes, kind="roc"))
+    sections.add("precision_recall", lambda: ranking(y, score, classes, kind="precision_recall"))
 
 
 def _add_thresholds(
@@ -348,35 +357,6 @@ def _groups(rows: Any, errors: NDArray[np.float64], task: str, data: EvaluationR
         for label in dict.fromkeys(labels[order].tolist()):
             groups.append(_group(str(name), label, errors[labels == label], task, data.seed))
     return groups
-
-
-def has_few_values(column: pd.Series[Any]) -> bool:
-    """Whether a column of texts or booleans has few enough values to show each."""
-    is_number = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
-    return not is_number and 2 <= column.nunique(dropna=False) <= MAX_GROUPS
-
-
-def group_labels(column: pd.Series[Any]) -> list[str]:
-    """Name the group of each row: its value, or the quartile of a column of measurements."""
-    if _is_measured(column):
-        codes, edges = pd.qcut(column, QUARTILES, labels=False, retbins=True, duplicates="drop")
-        return [
-            "missing" if np.isnan(code) else f"{edges[int(code)]:.3g} to {edges[int(code) + 1]:.3g}"
-            for code in codes.to_numpy(dtype=np.float64)
-        ]
-    return ["missing" if pd.isna(value) else str(value) for value in column]
-
-
-def sort_keys(column: pd.Series[Any]) -> NDArray[Any]:
-    """Return the values that order the groups of *column*; missing values come last."""
-    if pd.api.types.is_numeric_dtype(column):
-        return np.asarray(np.nan_to_num(column.to_numpy(dtype=np.float64), nan=np.inf))
-    return np.array(["\uffff" if pd.isna(value) else str(value) for value in column])
-
-
-def _is_measured(column: pd.Series[Any]) -> bool:
-    numbers = pd.api.types.is_numeric_dtype(column) and column.dtype != bool
-    return bool(numbers) and column.nunique() > MAX_GROUPS
 
 
 def _group(name: str, label: str, errors: NDArray[np.float64], task: str, seed: int) -> Group:

@@ -51,6 +51,8 @@ DASHES = ("-", "--", ":", "-.")
 """Line styles, so that readers who cannot tell the colours apart can tell the lines apart."""
 
 MAX_BARS = 20
+MAX_TICKS = 6
+"""Most steps on a horizontal axis whose drawing is narrow beside long names."""
 
 _STYLE: dict[str, Any] = {
     "font.size": 11,
@@ -96,7 +98,7 @@ def curves_figure(
                 drawstyle="default" if diagonal else "steps-post",
             )
         axes.set(xlabel=x, ylabel=y, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-        axes.legend(loc="lower right" if diagonal else "lower left", fontsize=10)
+        axes.legend(loc="lower right" if diagonal else "best", fontsize=10)
 
     return _render(name, draw, height=4.0, width=4.2)
 
@@ -123,12 +125,13 @@ def calibration_figure(calibration: Calibration) -> str:
 def residuals_figure(residuals: Residuals, index: int) -> str:
     """Draw predicted against true values."""
     true, predicted = residuals.true, residuals.predicted
+    of_target = f" of {_short(residuals.name)}" if residuals.name else ""
 
     def draw(axes: Any) -> None:
         ends = [min((*true, *predicted)), max((*true, *predicted))]
         axes.plot(ends, ends, color=MUTED, linewidth=1, linestyle=(0, (1, 3)))
         axes.plot(true, predicted, "o", color=SERIES[0], markersize=4, alpha=0.6, mew=0)
-        axes.set(xlabel="true value", ylabel="predicted")
+        axes.set(xlabel=f"true value{of_target}", ylabel=f"prediction{of_target}")
 
     return _render(f"residuals{index}", draw, height=4.0, width=4.2)
 
@@ -147,6 +150,7 @@ def importance_figure(importances: Sequence[Importance], metric: str) -> str:
             height=0.65,
         )
         axes.grid(axis="y", visible=False)
+        axes.locator_params(axis="x", nbins=MAX_TICKS)
         axes.set_xlabel(f"{_short(metric)} drop when the column is shuffled", loc="right")
 
     return _render("importance", draw, height=0.9 + 0.32 * len(bars))
@@ -177,6 +181,7 @@ def groups_figure(groups: Sequence[Group], error_name: str) -> str:
             capsize=3,
         )
         axes.set_yticks(heights, names)
+        axes.locator_params(axis="x", nbins=MAX_TICKS)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(error_name, loc="right")  # a centred label would leave a narrow drawing
         axes.set_xlim(left=0.0)

@@ -16,7 +16,7 @@ from sklearn.inspection import permutation_importance
 
 from edge_pipeline.evaluation.predictions import take_rows
 from edge_pipeline.evaluation.report.measurements import Curve, Dependence, Importance
-from edge_pipeline.evaluation.report.scores import class_labels
+from edge_pipeline.evaluation.report.scores import class_labels, classes_of
 
 __all__ = ["importance", "partial_dependence"]
 
@@ -51,7 +51,7 @@ class _ModelEstimator(BaseEstimator):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         if name in ("predict", "predict_proba", "decision_function") and "model" in self.__dict__:
             return getattr(self.model, name)
-        raise AttributeError(name)
+        raise AttributeError(f"the model has no {name}")
 
 
 class _ModelClassifier(ClassifierMixin, _ModelEstimator):  # type: ignore[misc]
@@ -79,7 +79,7 @@ def importance(
         raise ValueError(f"{len(names)} columns are too many to shuffle one by one")
     sample = _sample(len(y), SHUFFLED_ROWS, seed)
     rows, y = take_rows(rows, sample.tolist()), y[sample]
-    classes = list(model.manifest.classes.get("predict", ()))
+    classes = classes_of(model.manifest)
     kind = _ModelClassifier if task == "classification" else _ModelRegressor
     result = permutation_importance(
         kind(model, classes), rows, y, scoring=metric, n_repeats=SHUFFLES, random_state=seed

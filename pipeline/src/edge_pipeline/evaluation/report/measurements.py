@@ -304,6 +304,8 @@ class Evaluation(BaseModel):
         Digest in the seal of the file; the report ignores an evaluation of another file.
     shows_rows
         Whether single rows may be shown.
+    notes
+        What the export said about the numbers of the model.
     left_out
         Name of a missing section to the reason why it is missing.
     """
@@ -345,6 +347,7 @@ class Evaluation(BaseModel):
     training_seconds: float | None = None
     warnings: tuple[str, ...] = ()
     shows_rows: bool = True
+    notes: tuple[str, ...] = ()
     left_out: dict[str, str] = {}
 
     def write(self, path: Path) -> None:

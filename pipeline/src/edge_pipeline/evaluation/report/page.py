@@ -36,7 +36,7 @@ from edge_pipeline.evaluation.report.verdict import (
     search_noise,
 )
 
-__all__ = ["SealedFile", "environment", "facts", "render_card", "render_page"]
+__all__ = ["NO_FORM", "SealedFile", "environment", "facts", "render_card", "render_page"]
 
 MAX_COLUMNS = 200
 """Most columns in the table of columns."""
@@ -47,6 +47,9 @@ FIGURES = (
     "loss", "tried", "memory",
 )  # fmt: skip
 MAX_CLASSES = 12
+
+NO_FORM = "try it"
+"""Key of ``Evaluation.left_out`` with the reason why a page has no form."""
 
 
 class SealedFile(NamedTuple):
@@ -71,6 +74,9 @@ def render_page(sealed_file: SealedFile, evaluation: Evaluation, form: str | Non
     context["columns_table"] = columns_table(context["columns"])
     context["scores_table"] = scores_table(context["scores"], n_rows)
     context["form"] = None if form is None else Markup(form)
+    context["no_form"] = evaluation.left_out.get(NO_FORM, "")
+    context["left_out"] = {k: v for k, v in evaluation.left_out.items() if k != NO_FORM}
+    context["has_form_section"] = bool(form or context["no_form"])
     context["sections"] = _sections(context)
     context["script"], context["script_hash"] = page_script(with_model=form is not None)
     context["title"] = f"{context['m'].name} version {context['m'].version}: model report"
@@ -103,7 +109,7 @@ def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
         "headline": _headline(manifest, evaluation),
         "columns": [_column(column) for column in manifest.schema.columns[:MAX_COLUMNS]],
         "columns_more": max(0, len(manifest.schema.columns) - MAX_COLUMNS),
-        "outputs": [(o.name, o.method, o.dtype) for o in manifest.outputs],
+        "outputs": [(o.name, o.method, _dtype_word(o.dtype)) for o in manifest.outputs],
         "scores": [_score(score) for score in evaluation.scores] or _manifest_scores(manifest),
         "evidence": [(name, e, guarantee(e)) for name, e in manifest.parity.outputs.items()],
         "agreement": agreement_sentence(manifest),
@@ -143,6 +149,11 @@ def _cell(column: Column, manifest: Manifest) -> Any:
     if column.type == "bool":
         return bool(middle)
     return round(middle) if column.type == "int64" else float(f"{middle:.6g}")
+
+
+def _dtype_word(dtype: str) -> str:
+    """Name a dtype for readers: numpy's ``<U6`` and ``object`` are text."""
+    return "text" if dtype == "object" or dtype.startswith("<U") else dtype
 
 
 _TASK_SENTENCES = {
@@ -258,7 +269,7 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 _SECTIONS = (
-    ("try-it", "Try it", "form"),
+    ("try-it", "Try it", "has_form_section"),
     ("quality", "Quality on test rows", "quality"),
     ("threshold", "Choose a threshold", "thresholds_json"),
     ("wrong-rows", "Rows that it gets wrong", "worst_rows"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from edge_runtime.bundle.manifest import Manifest
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -20,6 +21,7 @@ __all__ = [
     "StoredPredictions",
     "bootstrap",
     "class_labels",
+    "classes_of",
     "score_metrics",
     "stored_predictions",
     "target_accuracies",
@@ -46,6 +48,11 @@ def class_labels(classes: Sequence[Any]) -> Any:
     return np.asarray(classes)
 
 
+def classes_of(manifest: Manifest) -> list[Any]:
+    """Return the labels that the model predicts; empty for numbers."""
+    return [-1, 1] if manifest.task == "anomaly" else list(manifest.classes.get("predict", ()))
+
+
 class StoredPredictions(BaseEstimator):  # type: ignore[misc]
     """An estimator that looks its predictions up: each row of X is a position.
 
@@ -64,7 +71,7 @@ class StoredPredictions(BaseEstimator):  # type: ignore[misc]
     def __getattr__(self, name: str) -> Any:
         predictions = self.__dict__.get("predictions", {})
         if name not in predictions:
-            raise AttributeError(name)
+            raise AttributeError(f"the model has no {name}")
 
         def method(X: Any) -> NDArray[Any]:
             return np.asarray(predictions[name][np.asarray(X).ravel()])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from edge_pipeline.evaluation.report.measurements import Dependence, Histogram
+from edge_pipeline.evaluation.report.number_text import number_text
 
 __all__ = ["dependence_chart", "histogram_chart"]
 
@@ -41,7 +42,7 @@ def histogram_chart(histogram: Histogram) -> Markup:
         heights = [HEIGHT - share / highest * (HEIGHT - 6) for share in _shares(test)]
         steps = "".join(f"V{height:.1f}h{width:.1f}" for height in heights)
         line = f'<path class="line" d="M{MARGIN} {HEIGHT}{steps}V{HEIGHT}"/>'
-    ends = histogram.labels or tuple(f"{edge:.4g}" for edge in histogram.edges)
+    ends = histogram.labels or tuple(map(number_text, histogram.edges))
     labels = _labels(ends, bool(histogram.labels), width)
     return _svg(HEIGHT + LABEL_HEIGHT, f'<path class="bar" d="{bars}"/>{line}{_base()}{labels}')
 
@@ -77,13 +78,14 @@ def dependence_chart(dependence: Dependence, low: float, high: float) -> Markup:
         else:
             dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in points)
             parts.append(f'<g style="fill:{colour}">{dots}</g>')
-    ends = tuple(f"{value:.4g}" for value in (lowest, highest)) if numbers else dependence.values
+    ends = (number_text(lowest), number_text(highest)) if numbers else dependence.values
     labels = _labels(
         tuple(map(str, ends)), not numbers, inner / count, start=SCALE_WIDTH, height=LINE_HEIGHT
     )
+    at = f'<text x="{SCALE_WIDTH - 6}" text-anchor="end"'
     scale = (
-        f'<text x="{SCALE_WIDTH - 6}" y="12" text-anchor="end">{high:.4g}</text>'
-        f'<text x="{SCALE_WIDTH - 6}" y="{LINE_HEIGHT - 2}" text-anchor="end">{low:.4g}</text>'
+        f'{at} y="12">{number_text(high, 3)}</text>'
+        f'{at} y="{LINE_HEIGHT - 2}">{number_text(low, 3)}</text>'
     )
     base = _base(SCALE_WIDTH, LINE_HEIGHT)
     return _svg(LINE_HEIGHT + LABEL_HEIGHT, base + scale + "".join(parts) + labels)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from edge_runtime.bundle.atomic_file import write_whole
@@ -26,8 +26,11 @@ from edge_pipeline.evaluation.report.column_histograms import column_histograms
 from edge_pipeline.evaluation.report.evaluate import NO_ROWS, EvaluationRows, Sections, evaluate
 from edge_pipeline.evaluation.report.evaluate_build import digest_of, evaluate_export, measure_file
 from edge_pipeline.evaluation.report.measurements import Evaluation, Source, sidecar_of
-from edge_pipeline.evaluation.report.page import SealedFile, render_card, render_page
+from edge_pipeline.evaluation.report.page import NO_FORM, SealedFile, render_card, render_page
 from edge_pipeline.short_repr import short_repr
+
+if TYPE_CHECKING:
+    from edge_pipeline.export_estimator import ExportResult
 
 __all__ = ["ReportFiles", "report", "report_export"]
 
@@ -130,11 +133,10 @@ def report(
 
 
 def report_export(
-    path: Path,
+    result: ExportResult,
     estimator: Any,
     train: tuple[Sample, Any],
     test: tuple[Sample | None, Any],
-    task: str,
     *,
     show_rows: bool,
 ) -> ReportFiles:
@@ -145,9 +147,12 @@ def report_export(
     train, test
         Rows and their targets; either may be None.
     """
-    evaluation = evaluate_export(path, estimator, train, test, task=task, show_rows=show_rows)
-    evaluation.write(sidecar_of(path))
-    return report(path)
+    evaluation = evaluate_export(
+        result.path, estimator, train, test, task=result.task, show_rows=show_rows
+    )
+    evaluation = evaluation.model_copy(update={"notes": result.notes})
+    evaluation.write(sidecar_of(result.path))
+    return report(result.path)
 
 
 def _form(bundle: Bundle, path: Path, evaluation: Evaluation) -> tuple[str | None, Evaluation]:
@@ -155,7 +160,7 @@ def _form(bundle: Bundle, path: Path, evaluation: Evaluation) -> tuple[str | Non
     try:
         return browser_model(bundle, path, show_rows=evaluation.shows_rows), evaluation
     except MeasurementError as error:
-        left_out = {**evaluation.left_out, "try it": str(error)}
+        left_out = {**evaluation.left_out, NO_FORM: str(error)}
         return None, evaluation.model_copy(update={"left_out": left_out})
 
 
