@@ -16,20 +16,27 @@ from edge_runtime.bundle.schema import Schema
 
 SCRIPTS = files("edge_pipeline.evaluation.report").joinpath("scripts")
 
-RUN = """
+PREDICT = """
+(model, cells) => {
+  const {columns} = model;
+  const predict = edgeRows.read(model);
+  const rows = cells.map(row => columns.map((c, i) => edgeRows.fromJson(c, row[i])));
+  const spell = v => Array.isArray(v) ? v.map(spell)
+    : typeof v === "number" && !Number.isFinite(v) ? String(v) : v;
+  const each = compute => rows.map(row => row.map((cell, i) => compute(columns[i], cell)));
+  return JSON.stringify({
+    proof: edgeRows.prove(model, predict),
+    flags: each((c, cell) => edgeRows.flag(c, cell)),
+    refusals: each((c, cell) => edgeRows.refusal(c, cell)),
+    outputs: Object.fromEntries(Object.entries(predict(rows)).map(([k, v]) => [k, spell(v)])),
+  });
+}
+"""
+"""A JavaScript function: the predictions, flags and refusals of rows, as JSON."""
+
+RUN = f"""
 const input = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const {columns} = input.model;
-const predict = edgeRows.read(input.model);
-const rows = input.rows.map(row => columns.map((c, i) => edgeRows.fromJson(c, row[i])));
-const spell = v => Array.isArray(v) ? v.map(spell)
-  : typeof v === "number" && !Number.isFinite(v) ? String(v) : v;
-const each = compute => rows.map(row => row.map((cell, i) => compute(columns[i], cell)));
-process.stdout.write(JSON.stringify({
-  proof: edgeRows.prove(input.model, predict),
-  flags: each((c, cell) => edgeRows.flag(c, cell)),
-  refusals: each((c, cell) => edgeRows.refusal(c, cell)),
-  outputs: Object.fromEntries(Object.entries(predict(rows)).map(([k, v]) => [k, spell(v)])),
-}));
+process.stdout.write(({PREDICT})(input.model, input.rows));
 """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +80,14 @@ def test_node_reads_the_same_list_of_operators() -> None:
     assert set(json.loads(listing)) == COVERED.keys()
 
 
-def assert_equal_to_the_runtime(path: Path, n_rows: int) -> None:
+def assert_equal_to_the_runtime(
+    path: Path, n_rows: int, run: Callable[[Path, list[list[Any]]], Any] = run_rows
+) -> None:
     """Compare predictions and flags of random rows with those of edge_runtime."""
     with edge_runtime.load(path) as model:
         schema = model.schema
         rows = random_rows(schema, n_rows, seed=3)
-        results = run_rows(path, rows)
+        results = run(path, rows)
         table = {name: [row[i] for row in rows] for i, name in enumerate(schema.names)}
         for output in model.manifest.outputs:
             values = getattr(model, output.method)(table)

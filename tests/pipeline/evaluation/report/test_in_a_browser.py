@@ -9,11 +9,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import edge_pipeline
 import pytest
 from pipeline.evaluation.report.browser import Browser, browser_command
-from pipeline.evaluation.report.node import random_rows
+from pipeline.evaluation.report.node import PREDICT, random_rows
+from pipeline.evaluation.report.test_browser_model import MODELS, assert_equal_to_the_runtime
 
 import edge_runtime
 
@@ -131,6 +133,36 @@ def test_the_form_predicts_flags_and_refuses_as_the_device(
     assert (wrong["prediction"], wrong["refused"]) == (None, 1)
     assert browser.messages == []
     assert browser.requested_urls == [hostile.report_files.page.as_uri()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_the_form_of_each_model_answers_a_thousand_rows_as_the_device(
+    browser: Browser, name: str, root: Path, tmp_path: Path
+) -> None:
+    """Labels come from the form itself, numbers from the script behind it, to 1e-12."""
+    path = edge_pipeline.build(root / "models" / name, tmp_path / "m.onnx").path
+    page = edge_pipeline.report(path).page
+    browser.messages.clear()
+    browser.requested_urls.clear()
+    browser.open(page, width=1100, dark=False)
+    status = browser.value("document.getElementById('form-status').textContent")
+    with edge_runtime.load(path) as model:
+        assert f"{len(model.manifest.golden.rows)} golden rows, every label as expected" in status
+        rows = [row for row in random_rows(model.schema, 1000, seed=8) if "" not in row]
+        results = browser.value(f"({TYPE_ROWS})({json.dumps(rows)})")
+        assert not any(result["refused"] for result in results)
+        if model.manifest.task == "classification":
+            labels = [str(label) for label in model.predict(rows)]
+            assert [result["prediction"] for result in results] == labels
+
+    def run(_: Path, cells: list[list[Any]]) -> Any:
+        source = "JSON.parse(document.getElementById('model').textContent)"
+        return json.loads(browser.value(f"({PREDICT})({source}, {json.dumps(cells)})"))
+
+    assert_equal_to_the_runtime(path, 1000, run)
+    assert browser.messages == []
+    assert browser.requested_urls == [page.as_uri()]
 
 
 def test_a_page_with_a_spoiled_model_hides_its_form(
