@@ -65,7 +65,7 @@ MINUTES ?= 5
 fuzz: $(BUILD)  ## MINUTES=5 of hostile bytes to everything that reads them (CONTRIBUTING.md)
 	.venv/bin/python tools/fuzz.py --minutes $(MINUTES)
 
-docs: $(BUILD)  ## the documentation site, into dist/site; a warning is an error
+docs: $(MODELS)  ## the documentation site with the reports of models/, into dist/site
 	@.venv/bin/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || \
 	    .venv/bin/python -m pip install --quiet -e './pipeline[docs]'
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet

@@ -94,12 +94,42 @@ def test_an_estimator_without_log_probabilities_has_none(
         model.predict_log_proba(NUMBERS)
 
 
-def test_an_average_of_log_probabilities_is_no_logarithm_of_an_average(
+@pytest.mark.parametrize(
+    "bagging",
+    [
+        BaggingClassifier(GaussianNB(), 3, random_state=0),
+        BaggingClassifier(make_pipeline(StandardScaler(), GaussianNB()), 3, max_features=0.5),
+        BaggingClassifier(BaggingClassifier(GaussianNB(), 2), 2, random_state=0),
+        make_pipeline(StandardScaler(), BaggingClassifier(QuadraticDiscriminantAnalysis(), 2)),
+    ],
+    ids=["naive-bayes", "pipelines", "nested", "in-a-pipeline"],
+)
+def test_bagging_adds_the_probabilities_of_estimators_that_compute_logarithms(
+    bagging: Any, reload: Callable[..., edge_runtime.Model]
+) -> None:
+    """The sum stays finite where every probability is zero."""
+    model = reload(bagging.fit(NUMBERS, TARGETS), NUMBERS)
+    rows = np.vstack([NUMBERS, 1e3 * NUMBERS**2])
+    expected = bagging.predict_log_proba(rows)
+    assert np.isfinite(expected).all()
+    assert (np.exp(expected) == 0.0).any()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(model.predict_log_proba(rows), expected, rtol=0, atol=1e-9 * scale)
+    near = expected[:60]
+    np.testing.assert_allclose(model.predict_log_proba(NUMBERS), near, rtol=1e-9, atol=1e-12)
+
+
+def test_a_class_that_no_estimator_of_a_bagging_saw_has_the_logarithm_of_zero(
     reload: Callable[..., edge_runtime.Model],
 ) -> None:
-    """BaggingClassifier of naive Bayes stays finite where every probability is zero."""
-    bagging = BaggingClassifier(GaussianNB(), 3).fit(NUMBERS, TARGETS)
-    assert not hasattr(reload(bagging, NUMBERS), "predict_log_proba")
+    y = np.where(np.arange(60) == 0, 3, 1 + 3 * (TARGETS > 0))  # one row of the class 3
+    bagging = BaggingClassifier(NearestCentroid(), 2, max_samples=0.3, random_state=1)
+    bagging.fit(NUMBERS, y)
+    assert all(1 not in estimator.classes_ for estimator in bagging.estimators_)
+    with np.errstate(divide="ignore"):
+        expected = bagging.predict_log_proba(NUMBERS)
+    assert np.isneginf(expected[:, 1]).all()
+    np.testing.assert_allclose(reload(bagging, NUMBERS).predict_log_proba(NUMBERS), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Find how an estimator computes predict_log_proba: most take the logarithm of predict_proba.
 
 The device takes that logarithm itself, so that the graph needs no output for it.  Naive Bayes,
-QuadraticDiscriminantAnalysis and NearestCentroid compute log probabilities first: those stay finite
-where a probability is too small for float64.  They have converters of their own.
+QuadraticDiscriminantAnalysis and NearestCentroid compute log probabilities first, and so does
+bagging over them: those stay finite where a probability is too small for float64.  They have
+converters of their own.
 """
 
 from __future__ import annotations
@@ -36,8 +37,14 @@ TOLERANCE = 1e-9
 
 
 def has_own_formula(estimator: Any) -> bool:
-    """Whether predict_log_proba of *estimator* does not start from predict_proba."""
-    defining = _defining_class(_last_step(estimator))
+    """Whether predict_log_proba of *estimator* does not start from predict_proba.
+
+    Bagging adds the logarithms of its estimators.
+    """
+    last = _last_step(estimator)
+    if isinstance(last, BaggingClassifier):
+        return any(map(has_own_formula, last))
+    defining = _defining_class(last)
     return defining is not None and defining.__name__ in _OWN_FORMULA and _is_sklearn(defining)
 
 
@@ -50,8 +57,7 @@ def log_floor(estimator: Any, rows: Any) -> float | None:
     if not hasattr(estimator, "predict_log_proba") or not hasattr(estimator, "predict_proba"):
         return None
     last = _last_step(estimator)
-    averages_logs = isinstance(last, BaggingClassifier) and any(map(has_own_formula, last))
-    if averages_logs or has_own_formula(estimator):
+    if has_own_formula(estimator):
         return None
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):

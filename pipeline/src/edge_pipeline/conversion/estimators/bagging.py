@@ -13,6 +13,7 @@ from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import Context, Methods, on_any_dtype
 from edge_pipeline.conversion.estimators.decision_trees import are_trees, forest_of, node_values
 from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.special_functions import logaddexp
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.trees.ensemble import sum_rows
 
@@ -90,6 +91,29 @@ def _probabilities_of_one(
     return all_classes
 
 
+@on_any_dtype
+def _log_probabilities(context: Context, model: Any, X: Tensor | Frame) -> Tensor:
+    """Add the estimators' probabilities by their logarithms, in the estimators' order.
+
+    ``sklearn.ensemble._bagging._parallel_predict_log_proba``.
+    """
+    total: Any = None
+    for estimator, columns, place in _parts(model, X):
+        logs: Tensor = context.call(estimator, "predict_log_proba", columns, at=place)
+        if len(estimator.classes_) < model.n_classes_:
+            logs = _with_absent_classes(logs, estimator, model.n_classes_)
+        total = logs if total is None else logaddexp(total, logs)
+    return total - np.log(model.n_estimators)  # type: ignore[no-any-return]
+
+
+def _with_absent_classes(logs: Tensor, estimator: Any, n_classes: int) -> Tensor:
+    """Return the logarithms in the columns of all classes, minus infinity for absent ones."""
+    places = np.full(n_classes, len(estimator.classes_))
+    places[np.asarray(estimator.classes_, dtype=np.int64)] = np.arange(len(estimator.classes_))
+    absent = ops.full_rows(logs, np.array([-np.inf]))
+    return ops.take(ops.concatenate([logs, absent]), places, axis=1)
+
+
 def _class_positions(estimator: Any, n_classes: int) -> Any:
     """Return the matrix that moves the estimator's classes to their columns among all classes.
 
@@ -101,6 +125,7 @@ def _class_positions(estimator: Any, n_classes: int) -> Any:
 _CLASSIFIER: Methods = {
     "predict": predict_largest(_probabilities),
     "predict_proba": _probabilities,
+    "predict_log_proba": _log_probabilities,
     "decision_function": _mean("decision_function"),
 }
 
