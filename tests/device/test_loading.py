@@ -207,7 +207,7 @@ def test_an_output_that_the_graph_lacks_is_refused(parts: Parts) -> None:
 
 
 def test_outputs_of_a_list_must_be_numbered_from_zero(parts: Parts) -> None:
-    outputs = (replace(parts.manifest.outputs[0], item=1),)
+    outputs = (replace(parts.manifest.outputs[0], item=1), *parts.manifest.outputs[1:])
     with pytest.raises(IntegrityError, match="not numbered from 0"):
         edge_runtime.load(parts.sealed(outputs=outputs))
 

@@ -8,6 +8,7 @@ from device import hostile
 from device.graph_safety.test_rules import COUNT, FIRST, SHAPE, ZERO, refused
 from device.hostile import body, described, loop, model, node, number, subgraph
 from device.tiny_onnx import integer, message, tensor
+from edge_runtime.errors import UnsafeGraphError
 from edge_runtime.graph_safety.rules import scan
 
 
@@ -160,3 +161,75 @@ def test_the_state_of_a_loop_counts_as_cells() -> None:
     )
     nodes = [TO_INTEGERS, node("Loop", ["count", "", "integers"], ["y"], subgraph("body", work))]
     refused(model(nodes, initializers=[COUNT]), "which a row's cells decide")
+
+
+CELLS = node("IsNaN", ["numbers"], ["is_nan"])
+CHOICE = node("Gather", ["is_nan", "one"], ["choice"])
+ONE = tensor("one", np.array(0))
+
+
+def branch(source: str, name: str) -> bytes:
+    return hostile.graph(
+        [node("Identity", [source], [name])], outputs=[(name, "float64", [None, 3])]
+    )
+
+
+def test_cells_do_not_choose_a_branch() -> None:
+    """One branch may be small, and the other one allocate gigabytes for a single row."""
+    branches = (
+        subgraph("then_branch", branch("numbers", "p")),
+        subgraph("else_branch", branch("numbers", "q")),
+    )
+    by_cells = [CELLS, CHOICE, node("If", ["choice"], ["x"], *branches)]
+    refused(model(by_cells, initializers=[ONE]), "which a row's cells decide")
+    constant = tensor("always", np.array(True))
+    by_rows = [SHAPE, FIRST, node("Less", ["rows", "one"], ["few"])]
+    for condition, nodes in (("always", []), ("few", by_rows)):
+        nodes = [*nodes, node("If", [condition], ["x"], *branches)]
+        scan(model(nodes, initializers=[ONE, ZERO, constant]), described())
+
+
+def stacking(going: str) -> bytes:
+    """The body of a loop that stacks its step numbers while *going*."""
+    return hostile.graph(
+        [node("Identity", [going], ["on"]), node("Identity", ["i"], ["step"])],
+        inputs=[("i", "int64", []), ("go", "bool", [])],
+        outputs=[("on", "bool", []), ("step", "int64", [])],
+    )
+
+
+def test_cells_do_not_decide_how_much_a_loop_stacks() -> None:
+    count = tensor("count", np.array(1000))
+    for going, nodes in (("choice", [CELLS, CHOICE]), ("go", [])):
+        raw = model([*nodes, loop("count", stacking(going))], initializers=[ONE, count])
+        if nodes:
+            refused(raw, "stacks as many results as a row's cells say")
+        else:
+            scan(raw, described())
+
+
+def text(name: str, value: str) -> bytes:
+    return message(1, name) + message(4, value) + integer(20, 3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (node("Einsum", ["numbers"], ["x"], text("equation", "i\0j->ij")), "equation"),
+        (node("Einsum", ["numbers"], ["x"], text("equation", "é->e")), "equation"),
+        (node("GatherND", ["numbers", "i"], ["x"], number("batch_dims", -4)), "batch_dims"),
+        (node("GatherND", ["numbers", "i"], ["x"], number("batch_dims", 17)), "batch_dims"),
+        (
+            node(
+                "Tokenizer", ["words"], ["x"], text("pad_value", "x" * 17), domain="com.microsoft"
+            ),
+            "pad_value",
+        ),
+    ],
+)
+def test_an_attribute_that_harms_onnxruntime_is_refused(bad: bytes, words: str) -> None:
+    """A NUL in an equation hangs onnxruntime 1.32, a negative batch_dims crashes it."""
+    stored_values = [tensor("i", np.array([[0]])), tensor("words", np.array(["a"]))]
+    opsets = (("", 21), ("com.microsoft", 1))
+    with pytest.raises(UnsafeGraphError, match=words):
+        scan(model([bad], initializers=stored_values, opsets=opsets), described(opsets))

@@ -16,6 +16,7 @@ from edge_runtime.bundle.manifest_values import (
     Cell,
     cell_from_json,
     cell_to_json,
+    check_output_names,
     class_labels,
     golden_answers,
     golden_row,
@@ -23,6 +24,7 @@ from edge_runtime.bundle.manifest_values import (
     is_dtype,
     numbers_by_name,
     share_or_none,
+    size,
     texts_by_name,
     whole_number,
 )
@@ -287,7 +289,9 @@ class Manifest:
             raise IntegrityError(
                 f"manifest has {len(raw)} bytes, this runtime reads up to {MAX_MANIFEST_BYTES}"
             )
-        return cls._from_json(read_json(raw, name="manifest"))
+        manifest = cls._from_json(read_json(raw, name="manifest"))
+        check_output_names(manifest)
+        return manifest
 
     @classmethod
     def _from_json(cls, value: Any) -> Manifest:
@@ -301,7 +305,7 @@ class Manifest:
                 "schema": schema,
                 "outputs": [*outputs],
                 "classes": dict(classes),
-                "parity": {"tolerance": float() | int() as tolerance, "outputs": dict(evidence)},
+                "parity": {"tolerance": tolerance, "outputs": dict(evidence)},
                 "golden": {"rows": [*rows], "answers": dict(answers)},
                 "requires": {"opsets": dict(opsets), "onnxruntime": str(onnxruntime)},
                 "baseline": dict(baseline),
@@ -315,7 +319,7 @@ class Manifest:
                     estimator=estimator,
                     created_by=texts_by_name(created_by),
                     schema=Schema.from_json(schema),
-                    outputs=tuple(_output(item) for item in outputs),
+                    outputs=tuple(map(_output, outputs)),
                     classes={key: class_labels(item) for key, item in classes.items()},
                     parity=_parity(tolerance, evidence, value["parity"].get("left_out")),
                     golden=_golden_rows(rows, answers),
@@ -337,10 +341,10 @@ def _reading(value: Any) -> Reading:
     return Reading.from_json(value)
 
 
-def _parity(tolerance: float, evidence: dict[str, Any], left_out: Any) -> Parity:
+def _parity(tolerance: Any, evidence: dict[str, Any], left_out: Any) -> Parity:
     outputs = {key: _evidence(item) for key, item in evidence.items()}
     counts = None if left_out is None else numbers_by_name(left_out)
-    return Parity(float(tolerance), outputs, counts)
+    return Parity(size(tolerance, "the tolerance"), outputs, counts)
 
 
 def _golden_rows(rows: list[Any], answers: dict[str, Any]) -> GoldenRows:
@@ -372,7 +376,7 @@ def _evidence(value: Any) -> OutputEvidence:
         case {
             "rows": rows,
             "differing": differing,
-            "worst": float() | int() as worst,
+            "worst": worst,
             "level": str(level),
             "undetermined": undetermined,
             "bound": bound,
@@ -382,16 +386,15 @@ def _evidence(value: Any) -> OutputEvidence:
             and level in LEVELS
             and (level == "probed") == (bound is None)
             and (bound is None or formula is not None)
-            and (bound is None or (type(bound) in (int, float) and bound >= 0))
             and (formula is None or isinstance(formula, str))
         ):
             return OutputEvidence(
                 whole_number(rows, "rows"),
                 whole_number(differing, "differing"),
-                float(worst),
+                size(worst, "worst of the evidence"),
                 level,
                 whole_number(undetermined, "undetermined"),
-                None if bound is None else float(bound),
+                None if bound is None else size(bound, "bound of the evidence"),
                 formula,
             )
     raise IntegrityError(f"manifest: not parity evidence: {value!r:.200}")

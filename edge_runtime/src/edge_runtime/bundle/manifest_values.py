@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from edge_runtime.bundle.manifest import Manifest
 
 __all__ = [
     "Cell",
     "cell_from_json",
     "cell_to_json",
+    "check_output_names",
     "class_labels",
     "golden_answers",
     "golden_row",
@@ -19,6 +23,7 @@ __all__ = [
     "is_dtype",
     "numbers_by_name",
     "share_or_none",
+    "size",
     "texts_by_name",
     "whole_number",
 ]
@@ -62,6 +67,33 @@ def is_dtype(name: str) -> bool:
         and digits.isdigit()
         and digits[0] != "0"
     )
+
+
+def size(value: Any, field: str) -> float:
+    """Check a number of at least 0, which JSON's true is not; *field* names it in the error."""
+    if type(value) not in _NUMBER_TYPES or not value >= 0:
+        raise IntegrityError(
+            f"manifest: {field} must be a number of at least 0, found {value!r:.80}"
+        )
+    return float(value)
+
+
+def check_output_names(manifest: Manifest) -> None:
+    """Refuse evidence, golden answers or classes of an output that does not exist.
+
+    The classes may name ``predict`` in any case: several targets have outputs ``predict.0`` and on.
+    """
+    names = {output.name for output in manifest.outputs}
+    for field, strange in (
+        ("parity.outputs", manifest.parity.outputs.keys() - names),
+        ("golden.answers", manifest.golden.answers.keys() - names),
+        ("classes", manifest.classes.keys() - names - {"predict"}),
+    ):
+        if strange:
+            raise IntegrityError(
+                f"manifest: {field} has {min(strange)!r:.80}, which is no output of the model; "
+                "build the model again"
+            )
 
 
 def whole_number(value: Any, field: str, *, minimum: int = 0) -> int:

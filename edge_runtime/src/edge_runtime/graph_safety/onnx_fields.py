@@ -45,9 +45,9 @@ NODE_IGNORED = frozenset({0x1A, 0x32, 0x4A})
 
 # AttributeProto; a negative tag is a long run of a repeated field, see protobuf_wire.fields
 ATTRIBUTE_NAME, ATTRIBUTE_TYPE = 0x0A, 0xA0
-ATTRIBUTE_INT, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 0x18, 0x2A, 0x32
+ATTRIBUTE_INT, ATTRIBUTE_TEXT, ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH = 0x18, 0x22, 0x2A, 0x32
 ATTRIBUTE_INTS, ATTRIBUTE_STRINGS, ATTRIBUTE_TENSORS = 0x40, 0x4A, 0x52
-ATTRIBUTE_IGNORED = frozenset({0x15, 0x22, 0x3A, 0x3D, -0x3D, 0x6A, ATTRIBUTE_TYPE})
+ATTRIBUTE_IGNORED = frozenset({0x15, 0x3A, 0x3D, -0x3D, 0x6A, ATTRIBUTE_TYPE})
 ATTRIBUTE_RUNS = frozenset({0x3D, ATTRIBUTE_INTS})
 
 # TensorProto; ignored: doc_string, metadata_props

@@ -31,8 +31,8 @@ class Node:
         Start and end of its bytes.
     attributes
         Names of all attributes.
-    integers, ints
-        Attributes that are one integer, or a short list of integers.
+    integers, texts, ints
+        Attributes that are one integer, one text, or a short list of integers.
     runs
         Attributes that are a long list of integers, as places of its bytes, tags included.
     tensors, subgraphs
@@ -55,6 +55,7 @@ class Node:
         "runs",
         "subgraphs",
         "tensors",
+        "texts",
     )
 
     def __init__(self, place: tuple[int, int]) -> None:
@@ -65,6 +66,7 @@ class Node:
         self.attributes: set[bytes] = set()
         self.subgraphs: list[tuple[bytes, Scope]] = []
         self.integers: dict[bytes, int] = {}
+        self.texts: dict[bytes, bytes] = {}
         self.ints: dict[bytes, list[int]] = {}
         self.runs: dict[bytes, tuple[int, int]] = {}
         self.tensors: dict[bytes, Tensor] = {}

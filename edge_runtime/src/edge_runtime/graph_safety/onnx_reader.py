@@ -57,7 +57,7 @@ def read_graph(raw: bytes) -> tuple[Scope, Opsets]:
 class _Attribute:
     """The content of one AttributeProto; most of it is empty."""
 
-    __slots__ = ("graph", "integer", "ints", "name", "run", "strings", "tensor")
+    __slots__ = ("graph", "integer", "ints", "name", "run", "strings", "tensor", "text")
 
     def __init__(self) -> None:
         self.name: bytes | None = None
@@ -65,6 +65,7 @@ class _Attribute:
         self.ints: list[int] = []
         self.run: tuple[int, int] | None = None
         self.strings: list[bytes] = []
+        self.text: bytes | None = None
         self.tensor: Tensor | None = None
         self.graph: Scope | None = None
 
@@ -188,6 +189,8 @@ class _Reader:
                 attribute.name = raw[value:stop]
             elif tag == proto.ATTRIBUTE_INT:
                 attribute.integer = value
+            elif tag == proto.ATTRIBUTE_TEXT:
+                attribute.text = raw[value:stop]
             elif tag == proto.ATTRIBUTE_INTS:
                 attribute.ints.append(value)
             elif tag == -proto.ATTRIBUTE_INTS:
@@ -291,6 +294,8 @@ class _Reader:
 # Fields of which one attribute has at most one.
 _SINGLE_FIELDS = {
     proto.ATTRIBUTE_NAME: "names",
+    proto.ATTRIBUTE_INT: "numbers",
+    proto.ATTRIBUTE_TEXT: "texts",
     -proto.ATTRIBUTE_INTS: "lists",
     proto.ATTRIBUTE_TENSOR: "tensors",
     proto.ATTRIBUTE_GRAPH: "subgraphs",
@@ -311,6 +316,8 @@ def _add_attribute(node: Node, attribute: _Attribute) -> None:
         node.modes = attribute.strings
     if attribute.integer is not None:
         node.integers[name] = attribute.integer
+    if attribute.text is not None:
+        node.texts[name] = attribute.text
     if attribute.graph is not None:
         node.subgraphs.append((name, attribute.graph))
     if attribute.tensor is not None:

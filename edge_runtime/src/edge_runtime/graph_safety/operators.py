@@ -3,8 +3,8 @@
 This table is the allow list of the graph check.  ``WRITTEN`` has the operators that the converters
 of edge-pipeline write; the tests of the converters hold it complete.  ``FOREIGN`` has what a graph
 from another program may have besides.  All of them are deterministic, and the size of a result
-depends only on the sizes of the inputs and on inputs of class ``Z`` or ``R``.  ``Tokenizer`` and
-``StringSplit`` alone make as many columns as the longest text has parts.
+depends only on the sizes of the inputs and on inputs of the classes ``Z``, ``R`` and ``C``.
+``Tokenizer`` and ``StringSplit`` alone make as many columns as the longest text has parts.
 
 An entry is ``(inputs, outputs, attributes)``:
 
@@ -41,9 +41,10 @@ TYPE_CLASSES: Mapping[str, frozenset[int]] = {
     "S": frozenset({TEXT}),
     "Z": frozenset({INT32, INT64}),  # size, axis or count, see ROW_INDEPENDENT
     "R": frozenset({FLOAT32, INT32, INT64, FLOAT64}),  # number, see ROW_INDEPENDENT
+    "C": frozenset({BOOL}),  # choice between results of different sizes, see ROW_INDEPENDENT
 }
 
-ROW_INDEPENDENT = frozenset("ZR")
+ROW_INDEPENDENT = frozenset("ZRC")
 """Classes of inputs that decide how large a result is.  They may depend on constants and on the
 number of rows, not on what is in a row: else one row could make the device allocate gigabytes."""
 
@@ -193,7 +194,7 @@ FOREIGN: Mapping[str, Mapping[str, Operator]] = {
         "Gelu": ("F", ("=0",), _names("approximate")),
         "HardSigmoid": ("F", ("=0",), _names("alpha beta")),
         "Hardmax": ("F", ("=0",), _AXIS),
-        "If": ("B", ("then_branch",), _names("then_branch else_branch")),
+        "If": ("C", ("then_branch",), _names("then_branch else_branch")),
         "LeakyRelu": ("F", ("=0",), _names("alpha")),
         "LogSoftmax": ("F", ("=0",), _AXIS),
         "LpNormalization": ("F", ("=0",), _names("axis p")),

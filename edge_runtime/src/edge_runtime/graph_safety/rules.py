@@ -7,7 +7,7 @@ Only the bytes are read; nothing is run.  The rules, and the harm that each prev
 - inputs and outputs are those of the manifest: nothing else is computed;
 - operators, attributes and element types are those of ``operators``, which are deterministic;
 - what is in a row decides neither the size of a result nor a divisor of integers, see
-  ``value_types``;
+  ``value_types``; nor which branch of an If runs, as the branches' results differ in size;
 - every loop ends, see :meth:`_GraphCheck._loop_bound`; every tree is a tree, see ``tree_rules``.
 
 An operator may still compute something large from small constants or from many rows: against that
@@ -23,7 +23,7 @@ from edge_runtime.bundle.schema import NUMBERS, STRINGS
 from edge_runtime.errors import IntegrityError
 from edge_runtime.graph_safety.onnx_fields import quote
 from edge_runtime.graph_safety.onnx_graph import Node, Scope, Tensor
-from edge_runtime.graph_safety.onnx_reader import read_graph
+from edge_runtime.graph_safety.onnx_reader import MAX_AXES, read_graph
 from edge_runtime.graph_safety.value_types import Value, Values, unsafe
 from edge_runtime.onnxruntime_versions import check_opsets
 
@@ -42,6 +42,13 @@ _SUBGRAPHS: Mapping[bytes, frozenset[bytes]] = {
 }
 """Operators that may have subgraphs.  Scan and SequenceMap may not: their number of steps is a size
 of their input, which is unbounded for an empty tensor."""
+
+_CHECKED_ATTRIBUTES = frozenset({b"Einsum", b"GatherND", b"Tokenizer"})
+_EQUATION = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,->. ")
+"""onnxruntime 1.32 never ends at an equation with another character (a NUL)."""
+
+_MAX_PAD_BYTES = 16
+"""The padding stands beside each short text as often as the longest one has characters."""
 
 _INT64 = 7
 # Operators that give some numbers of their input, and compute no new ones.
@@ -108,6 +115,8 @@ class _GraphCheck:
                     raise unsafe(f"an operator {quote(node.op)} with a subgraph {quote(name)}")
             bound = self._loop_bound(node, scope) if node.op == b"Loop" else (1, False)
             operator, inputs = values.check_inputs(node)
+            if node.op in _CHECKED_ATTRIBUTES:
+                _check_attributes(node)
             if node.op in _TREES and node.domain == _ML:
                 # Not at the top: most models need no trees, and imports take most of a start.
                 from edge_runtime.graph_safety.tree_rules import check_trees
@@ -138,6 +147,9 @@ class _GraphCheck:
             if is_loop:
                 inner.add_body_inputs(subgraph, node)
             outputs = self._check_scope(subgraph, inner, steps, per_row)
+            # The first one is the condition, the last ones are stacked, one for each step.
+            if is_loop and outputs[0].from_cells and len(outputs) - 1 > len(node.inputs) - 2:
+                raise unsafe("a loop that stacks as many results as a row's cells say")
             results = outputs[1:] if is_loop else outputs  # a loop's condition is no result
         return results
 
@@ -189,6 +201,16 @@ class _GraphCheck:
             if not isinstance(tensor, Tensor) or _stored_integer(tensor, self._raw) != number:
                 return False
         return True
+
+
+def _check_attributes(node: Node) -> None:
+    """Refuse attributes at which onnxruntime crashes or hangs, or that multiply a long text."""
+    if node.op == b"Einsum" and not _EQUATION.issuperset(node.texts.get(b"equation", b"")):
+        raise unsafe("an Einsum whose equation has other characters than letters and ,->.")
+    if node.op == b"GatherND" and node.integers.get(b"batch_dims", 0) > MAX_AXES:
+        raise unsafe(f"a GatherND whose batch_dims are not 0 to {MAX_AXES}")
+    if node.op == b"Tokenizer" and len(node.texts.get(b"pad_value", b"")) > _MAX_PAD_BYTES:
+        raise unsafe(f"a Tokenizer whose pad_value has more than {_MAX_PAD_BYTES} bytes")
 
 
 def _is_first_axis(shape: Node) -> bool:

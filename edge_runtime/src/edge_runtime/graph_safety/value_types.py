@@ -90,7 +90,8 @@ class Values:
         states = [self.find(name) for name in loop.inputs[2:]]
         if len(body.inputs) != 2 + len(states):
             raise unsafe("a loop whose body has another number of inputs")
-        values = [Value(_INT64, False), Value(_BOOL, True)]
+        # While the body runs, its condition is true.
+        values = [Value(_INT64, False), Value(_BOOL, False)]
         values += [Value(state.type, True) for state in states]
         self._values.update(zip(body.inputs, values, strict=True))
 

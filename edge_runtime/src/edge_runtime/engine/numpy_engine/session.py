@@ -10,7 +10,7 @@ import numpy as np
 from edge_runtime.engine.numpy_engine.graph_decoder import decode_model
 from edge_runtime.engine.numpy_engine.plan import Plan, compile_plan
 from edge_runtime.engine.signature import Signature
-from edge_runtime.errors import EdgeRuntimeError, InferenceError
+from edge_runtime.errors import EdgeRuntimeError, InferenceError, UnsupportedRuntimeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,19 @@ class NumpySession:
     """
 
     def __init__(self, graph: bytes, *, threads: int = 1) -> None:
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        try:
+            self._prepare(graph)
+        except (EdgeRuntimeError, MemoryError):
+            raise
+        except Exception as error:  # attributes and constants that contradict each other
+            raise UnsupportedRuntimeError(
+                f"the numpy engine cannot run this graph: {_first_line(error)}; build the model "
+                "again"
+            ) from error
+
+    def _prepare(self, graph: bytes) -> None:
+        """Decode the graph, and compile all of it: what this engine cannot run is refused now."""
         self._graph = decode_model(graph)
         inputs = [
             (name, dtype)
@@ -46,8 +59,6 @@ class NumpySession:
             Signature(name, (dtype or np.dtype(object)).type) for name, dtype in inputs
         )
         self.outputs = tuple(Signature(name, np.object_) for name in self._graph.outputs)
-        self._plans: dict[tuple[str, ...], Plan] = {}
-        # Compile everything now: a graph that this engine cannot run is refused at load.
         self._plan(tuple(self._graph.outputs))
 
     def run(self, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
@@ -89,13 +100,16 @@ class NumpySession:
     @staticmethod
     def error(error: Exception) -> EdgeRuntimeError:
         """Make the error to raise when an operator raised *error* on checked rows."""
-        text = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         return InferenceError(
             f"the numpy engine (numpy {np.__version__}) failed on rows that passed every check: "
-            f"{text}"
+            f"{_first_line(error)}"
         )
 
     def _plan(self, names: tuple[str, ...]) -> Plan:
         if names not in self._plans:
             self._plans[names] = compile_plan(self._graph, names)
         return self._plans[names]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -71,11 +71,27 @@ class _Forest:
                 "the numpy engine has no post_transform of TreeEnsemble; load the model with "
                 'engine="onnxruntime"'
             )
+        self._check_lists()
         self.depth = self._depth()
         self.only_leq = bool((self.modes == LEQ).all())
         self._words: LeafFinder | None = None
         self._walk: Callable[[list[Any]], list[int]] | None = None
         self._has_finder = False
+
+    def _check_lists(self) -> None:
+        """Refuse lists that contradict each other, as onnxruntime does.
+
+        numpy would count a negative feature from the last column, and so predict something else.
+        """
+        size = self.n_nodes + len(self.weights)
+        lists = self.features, self.thresholds, self.modes, self.missing
+        lengths = {len(values) for values in lists if values is not None}
+        if lengths != {size} or len(self.targets) != len(self.weights):
+            raise ValueError("lists of a TreeEnsemble have different lengths")
+        if self.features.min(initial=0) < 0 or self.modes.max(initial=0) > MEMBER:
+            raise ValueError("a TreeEnsemble has a negative feature, or an unknown mode")
+        if len(self.targets) and not 0 <= self.targets.min() <= self.targets.max() < self.n_targets:
+            raise ValueError("a TreeEnsemble has a leaf whose target does not exist")
 
     @staticmethod
     def _children(attributes: Mapping[str, Any], n_nodes: int, n_leaves: int) -> _Ints:
