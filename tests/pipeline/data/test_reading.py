@@ -159,3 +159,25 @@ def test_init_refuses_labels_that_build_cannot_learn(
     with pytest.raises(DatasetError, match=words):
         init(tmp_path / "t.csv", tmp_path / "m", target="y", task="classification")
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("index_name", ["", "Unnamed: 0"])
+def test_the_row_index_of_a_training_table_is_ignored_on_the_device(
+    tmp_path: Path, index_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file itself, and the frame that pandas reads from it, are valid input."""
+    table = pd.DataFrame({"a": NUMBERS, "b": WEIGHTS, "y": np.roll(LABELS, 1)})
+    table.index = table.index + 1
+    file = tmp_path / "t.csv"
+    table.to_csv(file, index_label=index_name)
+    recipe = init(file, tmp_path / "m", target="y").recipe
+    text = recipe.read_text("utf-8").replace(
+        'estimator = "auto"', "[estimator]\nclass = 'sklearn.tree.DecisionTreeClassifier'"
+    )
+    recipe.write_text(text.partition("[search]")[0], encoding="utf-8")
+    bundle = build(recipe, tmp_path / "m.onnx").path
+    assert main(["predict", str(bundle), str(file)]) == 0
+    predictions = [line.split(",")[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    with edge_runtime.load(bundle) as model:
+        assert model.schema.names == ("a", "b")
+        assert model.predict(pd.read_csv(file)).tolist() == predictions

@@ -281,3 +281,68 @@ def test_a_public_table_builds_without_any_option(
         "print(len(model.predict(rows)))\n"
     )
     assert in_new_process(source, report.path, table).strip() == "50"
+
+
+def visits(n_patients: int = 60) -> pd.DataFrame:
+    """Five visits of each patient; the label is the patient's."""
+    rng = np.random.default_rng(0)
+    patients = np.repeat(rng.permutation(n_patients) + 1000, 5)
+    n_rows = len(patients)
+    return pd.DataFrame(
+        {
+            "patient_id": patients,
+            "pulse": rng.integers(50, 120, n_rows),
+            "pump_fault": np.where(np.arange(n_rows) < 3, 1, 0),
+            "note": [None] * (n_rows - 2) + ["x", "y"],
+            "place": 2 * np.arange(n_rows) - np.arange(n_rows) // 3,
+            "state": np.where(patients % 2, "ill", "well"),
+        }
+    )
+
+
+def test_rows_of_one_patient_stay_together_by_default(tmp_path: Path) -> None:
+    start = init(visits(), tmp_path / "m", target="state")
+    recipe = edge_pipeline.read_recipe(start.recipe)
+    assert recipe.split.groups == "patient_id"
+    dataset = edge_pipeline.load_dataset(recipe)
+    assert dataset.numbers == ("pulse",)
+    few = init(visits(22), tmp_path / "few", target="state").recipe.read_text("utf-8")
+    assert '# groups = "patient_id"' in few
+
+
+def test_columns_that_hardly_vary_are_left_out() -> None:
+    columns = describe_table(visits(), target="state").columns
+    assert {column.name: column.left_out for column in columns if column.left_out} == {
+        "patient_id": "identifies something by its name; split.groups keeps its rows together",
+        "pump_fault": "has one value in all but 3 rows",
+        "note": "has a value in 2 of 300 rows only",
+        "place": "numbers the rows, some of which are absent",
+    }
+
+
+def test_a_leak_of_a_rare_label_is_noticed() -> None:
+    rng = np.random.default_rng(0)
+    fraud = rng.random(5000) < 0.01
+    table = pd.DataFrame(
+        {
+            "amount": rng.normal(size=5000),
+            "refunded": np.where(fraud, rng.uniform(1, 9, 5000), 0.0),
+            "fraud": fraud,
+        }
+    )
+    [reason] = [c.left_out for c in describe_table(table, target="fraud").columns if c.left_out]
+    assert reason.startswith("leaks the target: alone it scores 1.000")
+
+
+def test_no_column_name_is_reserved(tmp_path: Path) -> None:
+    names = ["self", "index", "columns", "name", "0", "T", "frame", "class", "None"]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({name: rng.normal(size=60) for name in names})
+    frame["price"] = [f"${value:.2f}" for value in rng.uniform(1, 9, 60)]
+    frame["label"] = rng.choice(["a", "b"], 60)
+    recipe = init(frame, tmp_path / "m", target="label").recipe
+    steps = "[estimator]\nclass = 'sklearn.tree.DecisionTreeClassifier'"
+    text = recipe.read_text("utf-8").replace('estimator = "auto"', steps).partition("[search]")[0]
+    recipe.write_text(text, encoding="utf-8")
+    result = edge_pipeline.build(recipe, tmp_path / "m.onnx")
+    assert result.manifest.schema.names == (*names, "price")

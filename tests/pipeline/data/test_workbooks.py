@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from edge_pipeline import build, init
+from edge_pipeline import build, init, load_dataset
+from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.recipe import read_recipe
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError
@@ -49,10 +50,12 @@ def test_an_unclear_workbook_is_refused(tmp_path: Path) -> None:
     with pd.ExcelWriter(file) as writer:
         TABLE.to_excel(writer, sheet_name="one", index=False)
         TABLE.to_excel(writer, sheet_name="two", index=False)
-    with pytest.raises(DatasetError, match="found 2: 'one', 'two'"):
+    with pytest.raises(DatasetError, match="found 2: one, two; say which with sheet"):
         read_table(file)
+    with pytest.raises(DatasetError, match="no sheet 'tow'; did you mean 'two'"):
+        read_table(file, Layout(sheet="tow"))
     TABLE.to_excel(file)
-    with pytest.raises(DatasetError, match="cell 1 of it holds ''"):
+    with pytest.raises(DatasetError, match=r"cell 1 of it holds ''; .* add row_index = true"):
         read_table(file)
     TABLE.iloc[:, [0, 0]].to_excel(file, index=False)
     with pytest.raises(DatasetError, match="2 columns are called 'size'"):
@@ -68,3 +71,17 @@ def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     with pytest.raises(DatasetError, match=r"pip install 'edge-pipeline\[excel\]'"):
         read_table(tmp_path / "t.xlsx")
+
+
+def test_init_takes_one_sheet_and_drops_the_row_index(tmp_path: Path) -> None:
+    file = tmp_path / "t.xlsx"
+    with pd.ExcelWriter(file) as writer:
+        TABLE.to_excel(writer, sheet_name="rows of 2024")
+        TABLE.head(5).to_excel(writer, sheet_name="notes")
+    with pytest.raises(DatasetError, match="init: --sheet"):
+        init(file, tmp_path / "m", target="label")
+    start = init(file, tmp_path / "m", target="label", sheet="rows of 2024")
+    dataset = load_dataset(read_recipe(start.recipe))
+    assert (dataset.rows, dataset.columns) == (ROWS, TABLE.shape[1] - 1)
+    with pytest.raises(DatasetError, match="a sheet is a part of a workbook"):
+        init(tmp_path / "t.csv", tmp_path / "n", target="label", sheet="notes")

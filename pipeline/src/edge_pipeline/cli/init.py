@@ -15,6 +15,8 @@ __all__ = [
     "init_command",
     "name_option",
     "output_option",
+    "query_option",
+    "sheet_option",
     "target_option",
 ]
 
@@ -23,6 +25,7 @@ Examples:
   edge-pipeline init penguins.csv --target species
   edge-pipeline init sensors.parquet --target fault --output models/pump
   edge-pipeline init visits.csv --task clustering
+  edge-pipeline init sqlite:///shop.db --query 'SELECT * FROM sales' --target price
   edge-pipeline init iris
 """
 
@@ -41,6 +44,9 @@ output_option = click.option(
 )
 name_option = click.option("--name", help="Name of the model.  [default: the table's]")
 
+sheet_option = click.option("--sheet", help="Sheet of a workbook with several.")
+query_option = click.option("--query", help="SQL query whose rows are the table.")
+
 
 @click.command("init", short_help="Write a recipe for a table.", epilog=EXAMPLES)
 @click.argument("table")
@@ -52,6 +58,8 @@ name_option = click.option("--name", help="Name of the model.  [default: the tab
 )
 @output_option
 @name_option
+@sheet_option
+@query_option
 @click.option("--json", "as_json", is_flag=True, help="Print the description of the table as JSON.")
 def init_command(
     table: str,
@@ -59,16 +67,21 @@ def init_command(
     task: str | None,
     output: Path | None,
     name: str | None,
+    sheet: str | None,
+    query: str | None,
     as_json: bool,
 ) -> None:
     """Describe TABLE, and write a recipe for it that builds without changes.
 
-    TABLE is a file (CSV, Parquet, Arrow, .npz), or the name of a data set that scikit-learn ships.
+    TABLE is a file (CSV, JSON, Parquet, Arrow, Excel, .npz), the URL of a database, or the name of
+    a data set that scikit-learn ships.
     An existing recipe is never overwritten.
     """
     from edge_pipeline.data.profile_table import HEADER, column_rows  # not for --help
 
-    result = edge_pipeline.init(table, output, target=target or None, task=task, name=name)
+    result = edge_pipeline.init(
+        table, output, target=target or None, task=task, name=name, sheet=sheet, query=query
+    )
     if as_json:
         display.show_json(result.to_json())
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from edge_pipeline.cli.init import (
     UNSUPERVISED_TASKS,
     name_option,
     output_option,
+    query_option,
+    sheet_option,
     target_option,
 )
 
@@ -39,6 +42,8 @@ Examples:
 @click.option("--task", type=click.Choice(TASKS), help="Task of the model.")
 @output_option
 @name_option
+@sheet_option
+@query_option
 @click.option("--build/--no-build", "build_now", default=None, help="Build the model at once.")
 @click.pass_context
 def new_command(
@@ -48,6 +53,8 @@ def new_command(
     task: str | None,
     output: Path | None,
     name: str | None,
+    sheet: str | None,
+    query: str | None,
     build_now: bool | None,
 ) -> None:
     """Ask about TABLE, write a recipe for it, and build the model.
@@ -60,12 +67,13 @@ def new_command(
         if not asks:
             raise click.UsageError("TABLE is missing, and there is no terminal to ask for it")
         table = click.prompt("Table (a file, or a data set of scikit-learn)", err=True)
+    part = {"sheet": sheet, "query": query}
     if asks:
         if not target and task not in UNSUPERVISED_TASKS:
-            target = _ask_target(table)
-        task = task or _ask_task(table, target)
+            target = _ask_target(table, part)
+        task = task or _ask_task(table, target, part)
         name = name or click.prompt("Name", default=Path(str(table)).name.split(".")[0], err=True)
-    result = edge_pipeline.init(table, output, target=target or None, task=task, name=name)
+    result = edge_pipeline.init(table, output, target=target or None, task=task, name=name, **part)
     folder = result.recipe.parent
     display.show_lines([("recipe", str(result.recipe))])
     display.show_notes(result.description.notes)
@@ -79,11 +87,11 @@ def new_command(
     context.invoke(build_command, recipe=folder)
 
 
-def _ask_target(table: str) -> tuple[str, ...]:
+def _ask_target(table: str, part: Mapping[str, str | None]) -> tuple[str, ...]:
     """Show the columns, and ask which of them to predict; none for clustering and the like."""
     from edge_pipeline.data.profile_table import HEADER, column_rows
 
-    description: TableDescription = edge_pipeline.describe_table(table, task="clustering")
+    description: TableDescription = edge_pipeline.describe_table(table, task="clustering", **part)
     display.show_table(HEADER, column_rows(description))
     names = [column.name for column in description.columns]
 
@@ -108,11 +116,11 @@ def _ask_target(table: str) -> tuple[str, ...]:
     return tuple(answer)
 
 
-def _ask_task(table: str, target: tuple[str, ...]) -> str:
+def _ask_task(table: str, target: tuple[str, ...], part: Mapping[str, str | None]) -> str:
     tasks: tuple[str, ...] = UNSUPERVISED_TASKS
     default = "clustering"
     if target:
         tasks = ("classification", "regression")
-        default = edge_pipeline.describe_table(table, target=target).task
+        default = edge_pipeline.describe_table(table, target=target, **part).task
     task: str = click.prompt("Task", type=click.Choice(tasks), default=default, err=True)
     return task

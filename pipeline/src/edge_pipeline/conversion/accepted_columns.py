@@ -19,6 +19,7 @@ from sklearn.compose import ColumnTransformer
 from edge_pipeline.conversion.estimator_methods import run_method
 from edge_pipeline.data.first_step import first_step
 from edge_pipeline.data.missing_policy import MissingPolicy
+from edge_pipeline.data.replace_columns import replace_columns
 from edge_pipeline.data.sample import Sample
 from edge_pipeline.data.tensors import tensor_rows, to_table
 
@@ -194,4 +195,4 @@ def spread_values(
             dtype = np.float64 if column.is_number else object
             cells[column.name] = rows[column.name].to_numpy(dtype=dtype).copy()
         cells[column.name][i % n_rows] = np.nan if value is None and column.is_number else value
-    return rows.assign(**cells) if cells else rows
+    return replace_columns(rows, cells)

@@ -10,6 +10,7 @@ import pandas as pd
 from edge_runtime.bundle.reading import Reading
 from edge_runtime.inputs.text_cells import number_parser
 
+from edge_pipeline.data.replace_columns import replace_columns
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["apply_rules"]
@@ -46,7 +47,7 @@ def apply_rules(
                 f"decimal {rule.decimal!r} and thousands {rule.thousands!r}, found {wrong!r:.60}; "
                 "correct [reading.columns]"
             )
-    return frame.assign(**columns) if columns else frame
+    return replace_columns(frame, columns)
 
 
 def _numbers(column: pd.Series[Any], parse: Any) -> tuple[pd.Series[Any], str | None]:

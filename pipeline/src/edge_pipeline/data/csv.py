@@ -26,6 +26,7 @@ from edge_runtime.inputs.text_cells import MISSING_CELLS, number_parser
 
 from edge_pipeline.data.cell_rules import apply_rules
 from edge_pipeline.data.file_kinds import kind_of_file
+from edge_pipeline.data.replace_columns import replace_columns
 from edge_pipeline.errors import DatasetError
 
 __all__ = [
@@ -77,6 +78,8 @@ class Layout:
         Column name to the rule for its cells, which the device applies as well.
     index_name
         The name that the header gives to the row index.
+    sheet
+        The sheet of a workbook with several.
     """
 
     separator: str | None = None
@@ -89,6 +92,7 @@ class Layout:
     missing: tuple[str, ...] = ()
     columns: Mapping[str, CellRule] = field(default_factory=dict)
     index_name: str = ""
+    sheet: str | None = None
 
     def reading(self) -> Reading:
         """Return the reading that the device repeats."""
@@ -138,7 +142,7 @@ def read_csv(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd.Data
     layout = detect_layout(file, layout)
     with translate_errors(file, layout), open_text(file, layout.encoding) as text:
         frame = pd.read_csv(text, **_pandas_options(layout, strings))
-    frame = frame.assign(**_rounded_columns(file, layout, frame))
+    frame = replace_columns(frame, _rounded_columns(file, layout, frame))
     return apply_rules(_drop_row_index(frame, layout), layout.reading(), str(file), strings)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import Layout
+from edge_pipeline.data.databases import read_query
 from edge_pipeline.data.imports import find_function, modules_from
 from edge_pipeline.data.input_limits import check_sample_within_limits, read_input_limits
 from edge_pipeline.data.recipe import Recipe
@@ -22,6 +23,7 @@ from edge_pipeline.data.recipe_columns import (
     check_column_names,
     drop_rows_without_target,
     feature_names,
+    json_layout,
     layout_of_file,
     table_source,
 )
@@ -117,6 +119,9 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
     elif recipe.data.file is not None:
         layout = layout_of_file(recipe)
         rows = _load_file(recipe, layout)
+    elif recipe.data.database is not None:
+        layout = json_layout(recipe)
+        rows = _rows_of_table(recipe, _run_query(recipe, layout))
     elif recipe.data.dataset is not None:
         rows = _load_sklearn_dataset(recipe)
     else:
@@ -191,6 +196,13 @@ def _load_file(recipe: Recipe, layout: Layout | None) -> Rows:
         return _drop_missing_targets(X, y)
     strings = [name for name, kind in table.types.items() if kind == "string"]
     return _rows_of_table(recipe, read_table(file, layout or Layout(), strings=strings))
+
+
+def _run_query(recipe: Recipe, layout: Layout) -> pd.DataFrame:
+    table = recipe.data
+    strings = [name for name, kind in table.types.items() if kind == "string"]
+    url, query = str(table.database), str(table.query)
+    return read_query(url, query, recipe.file.parent, layout, strings)
 
 
 def _load_sklearn_dataset(recipe: Recipe) -> Rows:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import math
 import re
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from edge_pipeline.data.tables import plain_columns
+from edge_pipeline.data.leaks import leak_scores
 
 if TYPE_CHECKING:
     from edge_pipeline.data.profile import ColumnDescription
 
-__all__ = ["MAX_DISTINCT_SHARE", "exclude_leaks", "reason_to_exclude"]
+__all__ = ["IDENTIFIES", "MAX_DISTINCT_SHARE", "exclude_leaks", "reason_to_exclude"]
+
+IDENTIFIES = "identifies something"
+"""Begins the reason of a column that names the same things again and again."""
 
 MAX_DISTINCT_SHARE = 0.5
 """A text column with a larger share of different values names rows, not categories."""
 
-LEAK_SCORE = 0.999
-"""A column leaks the target when a small tree on it alone reaches this score."""
+MAX_RARE_ROWS, MIN_NEARLY_CONSTANT = 4, 100
+"""A column is nearly constant with one value in all but so many of at least so many rows."""
 
-LEAK_ROWS = 2000
-"""Rows on which that tree is scored."""
+MAX_INDEX_RANGE = 2
+"""An index of selected rows numbers at most so many rows for each row of the table."""
 
-_ID_NAME = re.compile(r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|row|key)$|(?<=[a-z])I[Dd]$", re.I)
+_ID_NAME = re.compile(
+    r"(^|[_\W])(id|uuid|guid|index|rowid|rownum|rownames|row|key)$|(?<=[a-z])I[Dd]$|^id[_\W]", re.I
+)
 
 
 def reason_to_exclude(column: pd.Series[Any], type_name: str, distinct: int) -> str:
@@ -35,6 +38,8 @@ def reason_to_exclude(column: pd.Series[Any], type_name: str, distinct: int) -> 
     rows, values = len(column), column.dropna()
     if distinct == 1 and len(values) == rows:
         return "has one value only"
+    if reason := _nearly_constant(values, rows):
+        return reason
     has_id_name = bool(_ID_NAME.search(str(column.name)))
     all_distinct = distinct == len(values)
     if type_name in ("int64", "float64") and all_distinct and rows >= 10:
@@ -44,6 +49,8 @@ def reason_to_exclude(column: pd.Series[Any], type_name: str, distinct: int) -> 
             return "numbers the rows"
         if is_whole and has_id_name:
             return "identifies the rows"
+        if is_whole and _counts_rows(column):
+            return "numbers the rows, some of which are absent"
     if type_name == "string" and rows >= 10:
         if all_distinct and len(values) > 1:
             return "is different in every row"
@@ -52,7 +59,7 @@ def reason_to_exclude(column: pd.Series[Any], type_name: str, distinct: int) -> 
             content = "free texts" if mean_words > 4 else "names"
             return f"holds {distinct} {content} for {len(values)} rows"
     if has_id_name and type_name != "float64" and distinct > 20:
-        return "identifies something by its name; split.groups keeps its rows together"
+        return f"{IDENTIFIES} by its name; split.groups keeps its rows together"
     return ""
 
 
@@ -60,42 +67,35 @@ def exclude_leaks(
     columns: list[ColumnDescription], rows: pd.DataFrame, targets: tuple[str, ...], task: str
 ) -> list[ColumnDescription]:
     """Exclude each column that predicts the target by itself, unless none would be left."""
-    sample = rows.sample(min(len(rows), LEAK_ROWS), random_state=0)
-    checked = []
-    for column in columns:
-        if not column.left_out and column.name not in targets:
-            scores = [_single_column_score(sample[column.name], sample[t], task) for t in targets]
-            if scores and min(scores) >= LEAK_SCORE:
-                column = replace(
-                    column,
-                    left_out=f"leaks the target: alone it scores {min(scores):.3f}; "
-                    "put it back if it is known before the target is",
-                )
-        checked.append(column)
-    if not any(not c.left_out and c.name not in targets for c in checked):
+    candidates = [c.name for c in columns if not c.left_out and c.name not in targets]
+    scores = leak_scores(rows, candidates, targets, task)
+    if len(scores) == len(candidates):
         return columns
-    return checked
+    return [
+        replace(
+            column,
+            left_out=f"leaks the target: alone it scores {scores[column.name]:.3f}; "
+            "put it back if it is known before the target is",
+        )
+        if column.name in scores
+        else column
+        for column in columns
+    ]
 
 
-def _single_column_score(column: pd.Series[Any], target: pd.Series[Any], task: str) -> float:
-    """Cross-validate a small tree on one column; 0 when the target is too rare to judge."""
-    from sklearn.model_selection import KFold, cross_val_score
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+def _nearly_constant(values: pd.Series[Any], rows: int) -> str:
+    """Say that too few rows differ to learn from; empty for a column that varies."""
+    if rows < MIN_NEARLY_CONSTANT:
+        return ""
+    if len(values) <= MAX_RARE_ROWS:
+        return f"has a value in {len(values)} of {rows} rows only"
+    n_others = rows - int(values.value_counts().iloc[0])
+    return f"has one value in all but {n_others} rows" if n_others <= MAX_RARE_ROWS else ""
 
-    if len(column) < 30 or target.nunique() < 2:
-        return 0.0
-    values = plain_columns(column.to_frame(), {}, "").iloc[:, 0]
-    X = pd.factorize(values)[0] if values.dtype == object else values.to_numpy(dtype=np.float64)
-    if task == "classification":
-        y: Any = pd.factorize(target)[0]
-        if max(np.bincount(y)) > 0.95 * len(y):
-            return 0.0
-        tree: Any = DecisionTreeClassifier(max_leaf_nodes=max(8, 2 * len(set(y))), random_state=0)
-    else:
-        y = target.to_numpy(dtype=np.float64)
-        tree = DecisionTreeRegressor(random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        folds = KFold(3, shuffle=True, random_state=0)
-        score = cross_val_score(tree, X.reshape(-1, 1), y, cv=folds).mean()
-    return float(score) if math.isfinite(score) else 0.0
+
+def _counts_rows(column: pd.Series[Any]) -> bool:
+    """Return whether whole numbers count up from row to row, as an index of selected rows does."""
+    if column.isna().any() or len(column) < MIN_NEARLY_CONSTANT:
+        return False
+    steps = np.diff(column.to_numpy(dtype=np.float64))
+    return bool((steps > 0).all() and steps.sum() < MAX_INDEX_RANGE * len(column))

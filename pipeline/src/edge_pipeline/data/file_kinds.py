@@ -9,7 +9,7 @@ _KINDS: tuple[tuple[bytes, str], ...] = (
     (b"ARROW1", "an Arrow file; give it a name that ends in .arrow"),
     (
         b"SQLite format 3",
-        "an SQLite database; write its table as CSV: sqlite3 -header -csv FILE QUERY",
+        "an SQLite database; write its URL and a query: init sqlite:///FILE --query 'SELECT ...'",
     ),
     (b"\xd0\xcf\x11\xe0", "an old workbook of Excel; give it a name that ends in .xls"),
     (b"\x93NUMPY", "one numpy array; store X and y in a .npz file, with numpy.savez"),

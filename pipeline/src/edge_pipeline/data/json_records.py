@@ -23,7 +23,7 @@ from edge_pipeline.data.cell_rules import apply_rules
 from edge_pipeline.data.csv import MAX_EXACT_INTEGER, Layout, open_text, translate_errors
 from edge_pipeline.errors import DatasetError
 
-__all__ = ["is_json", "read_json", "read_json_chunks", "value_column"]
+__all__ = ["apply_layout", "is_json", "read_json", "read_json_chunks", "value_column"]
 
 
 def is_json(file: Path) -> bool:
@@ -74,7 +74,19 @@ def read_json_chunks(
         records = itertools.chain([first], records)
         while chunk := list(itertools.islice(records, rows)):
             columns = {name: value_column([record[name] for record in chunk]) for name in names}
-            yield _apply_rules(pd.DataFrame(columns), file, layout, strings)
+            yield apply_layout(pd.DataFrame(columns), str(file), layout, strings)
+
+
+def apply_layout(
+    frame: pd.DataFrame, source: str, layout: Layout, strings: Sequence[str]
+) -> pd.DataFrame:
+    """Convert the texts of the columns that have a rule in *layout*, as the device does."""
+    reading = layout.reading()
+    missing = missing_cells(reading)
+    for name in set(reading.columns) & set(frame.columns) - set(strings):
+        if frame[name].dtype == object:
+            frame[name] = frame[name].where(~frame[name].isin(missing), np.nan)
+    return apply_rules(frame, reading, source, strings)
 
 
 def _records(file: Path, lines: Any) -> Iterator[dict[str, Any]]:
@@ -153,15 +165,3 @@ def value_column(values: list[Any]) -> pd.Series[Any]:
     elif kinds == {bool} and len(present) == len(values):
         return pd.Series(values, dtype=bool)
     return pd.Series([np.nan if value is None else value for value in values], dtype=object)
-
-
-def _apply_rules(
-    frame: pd.DataFrame, file: Path, layout: Layout, strings: Sequence[str]
-) -> pd.DataFrame:
-    """Convert the texts of the columns that have a rule, as the device does."""
-    reading = layout.reading()
-    missing = missing_cells(reading)
-    for name in set(reading.columns) & set(frame.columns) - set(strings):
-        if frame[name].dtype == object:
-            frame[name] = frame[name].where(~frame[name].isin(missing), np.nan)
-    return apply_rules(frame, reading, str(file), strings)

@@ -12,6 +12,7 @@ import pandas as pd
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.dataset import is_dates
 from edge_pipeline.data.excluded_columns import (
+    IDENTIFIES,
     MAX_DISTINCT_SHARE,
     exclude_leaks,
     reason_to_exclude,
@@ -30,6 +31,9 @@ MAX_LABELS = 10
 
 MANY_LABELS, MIN_ROWS_PER_LABEL = 100, 5
 """Above so many labels, each needs so many rows on average."""
+
+MIN_GROUPS, MIN_ROWS_PER_GROUP = 20, 2
+"""Fewer groups of each label, or fewer rows in them on average, do not decide the split."""
 
 RARE_LABEL_SHARE = 0.1
 """Classes are unbalanced when the rarest label has a smaller share of the rows."""
@@ -83,6 +87,8 @@ class TableDescription:
         Remarks about the whole table.
     layout
         The format of a CSV file.
+    groups
+        The column whose rows should stay together, in training or test; empty for none.
     """
 
     source: str
@@ -93,6 +99,7 @@ class TableDescription:
     balance: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     layout: Layout | None = None
+    groups: str = ""
 
     def __repr__(self) -> str:
         target = f", target {', '.join(self.targets)}" if self.targets else ""
@@ -126,6 +133,7 @@ class TableDescription:
             "task": self.task,
             "targets": list(self.targets),
             "balance": dict(self.balance),
+            "groups": self.groups,
             "notes": list(self.notes),
             "columns": [
                 {**vars(column), "examples": list(column.examples), "notes": list(column.notes)}
@@ -135,20 +143,29 @@ class TableDescription:
 
 
 def describe_table(
-    table: Any, *, target: str | Sequence[str] | None = None, task: str | None = None
+    table: Any,
+    *,
+    target: str | Sequence[str] | None = None,
+    task: str | None = None,
+    sheet: str | None = None,
+    query: str | None = None,
 ) -> TableDescription:
     """Profile a table before training.
 
     Parameters
     ----------
     table
-        A file, a frame of pandas or polars, an Arrow table, or the name of a data set that
-        scikit-learn ships.
+        A file, a frame of pandas or polars, an Arrow table, the URL of a database, or the name of
+        a data set that scikit-learn ships.
     target
         The target column, or several.
     task
         ``classification``, ``regression``, ``clustering``, ``anomaly`` or ``transform``; guessed
         from the target when None.
+    sheet
+        The sheet of a workbook with several.
+    query
+        The SQL query whose rows are the table, where *table* is the URL of a database.
 
     Raises
     ------
@@ -157,7 +174,7 @@ def describe_table(
     OSError
         The file cannot be read.
     """
-    return describe_source(read_source(table), target, task)
+    return describe_source(read_source(table, sheet=sheet, query=query), target, task)
 
 
 def describe_source(
@@ -191,6 +208,7 @@ def describe_source(
         task,
         _label_counts(rows, targets, task),
         layout=source.layout,
+        groups=_group_column(columns, rows, targets, task),
     )
     if not description.features:
         reasons = [f"{c.name}: {c.left_out}" for c in columns if c.left_out]
@@ -248,6 +266,25 @@ def _describe_column(column: pd.Series[Any]) -> ColumnDescription:
     )
 
 
+def _group_column(
+    columns: Sequence[ColumnDescription], rows: pd.DataFrame, targets: tuple[str, ...], task: str
+) -> str:
+    """Return the column whose rows are about the same things, where training can divide them.
+
+    A model that saw a patient's other rows would seem better on the test rows than it is.
+    """
+    for column in columns:
+        if not column.left_out.startswith(IDENTIFIES) or column.missing:
+            continue
+        values = rows[column.name]
+        if len(rows) < MIN_ROWS_PER_GROUP * values.nunique() or values.nunique() < MIN_GROUPS:
+            continue
+        labels = targets if task == "classification" else ()
+        if all(values.groupby(rows[name]).nunique().min() >= MIN_GROUPS for name in labels):
+            return column.name
+    return ""
+
+
 def _column_notes(column: ColumnDescription, rows: int) -> tuple[str, ...]:
     if column.missing > rows / 2:
         return (f"{column.missing / rows:.0%} of its values are missing",)
@@ -282,8 +319,8 @@ def _check_labels(source: str, rows: pd.DataFrame, targets: tuple[str, ...], tas
     name, n_labels = targets[0], rows[targets[0]].nunique()
     if n_labels == 1:
         raise DatasetError(
-            f"{source}: every row has the label {rows[name].iloc[0]!r} in {name!r}; expected two "
-            'labels or more; name another column, or use task = "anomaly"'
+            f"{source}: every row has the label {str(rows[name].iloc[0])!r} in {name!r}; expected "
+            'two labels or more; name another column, or use task = "anomaly"'
         )
     if n_labels > MANY_LABELS and len(rows) < MIN_ROWS_PER_LABEL * n_labels:
         raise DatasetError(

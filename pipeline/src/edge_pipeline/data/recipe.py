@@ -215,7 +215,9 @@ def _check_function(recipe: Recipe) -> None:
 
 def _check_target(recipe: Recipe) -> None:
     table = recipe.data
-    has_named_columns = table.file is not None and not table.file.endswith(".npz")
+    has_named_columns = table.database is not None or (
+        table.file is not None and not table.file.endswith(".npz")
+    )
     if has_named_columns and table.target is None and recipe.task in _DEFAULT_METRICS:
         raise recipe.error("data.target", f"missing; task {recipe.task!r} learns a target column")
     if table.dataset is not None and table.target is not None:

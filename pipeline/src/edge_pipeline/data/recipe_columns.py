@@ -31,7 +31,8 @@ def table_source(recipe: Recipe) -> str:
     """Return the table's name for messages."""
     if recipe.data.file is not None:
         return str(Path(recipe.file.parent, recipe.data.file))
-    return str(recipe.data.function or f"scikit-learn's {recipe.data.dataset}")
+    other_sources = (recipe.data.database, recipe.data.function)
+    return str(next(filter(None, other_sources), f"scikit-learn's {recipe.data.dataset}"))
 
 
 def csv_layout(recipe: Recipe) -> Layout:
@@ -64,19 +65,24 @@ def layout_of_file(recipe: Recipe) -> Layout | None:
     if is_json(file):
         return json_layout(recipe)
     if is_workbook(file):
-        for key in ("separator", "row_index", "header", "names"):
+        for key in ("separator", "header", "names"):
             if key in recipe.reading.model_fields_set:
                 raise recipe.error(
                     f"reading.{key}",
                     "the first row of a workbook names its columns; remove this key, or save the "
                     "sheet as CSV",
                 )
-        return replace(csv_layout(recipe), separator=",", decimal=recipe.reading.decimal or ".")
+        return replace(
+            csv_layout(recipe),
+            separator=",",
+            decimal=recipe.reading.decimal or ".",
+            sheet=recipe.data.sheet,
+        )
     return detect_layout(file, csv_layout(recipe)) if is_csv(file) else None
 
 
 def json_layout(recipe: Recipe) -> Layout:
-    """Return the format of the JSON file, as the recipe says it.
+    """Return the format of the JSON file or of the query, as the recipe says it.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def json_layout(recipe: Recipe) -> Layout:
         if getattr(table, key):
             raise recipe.error(
                 f"reading.{key}",
-                "a JSON file has values instead of cells; remove this key; texts that hold "
+                "JSON and databases have values instead of cells; remove this key; texts that hold "
                 'numbers get a rule of their own, as price = { thousands = "," } in '
                 "[reading.columns]",
             )

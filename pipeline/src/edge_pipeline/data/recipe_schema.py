@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from edge_runtime.bundle.reading import THOUSANDS, CellRule, Reading
@@ -19,8 +20,10 @@ from pydantic import (
     model_validator,
 )
 
+from edge_pipeline.data.databases import check_url
 from edge_pipeline.data.imports import find_class, find_function
 from edge_pipeline.data.missing_policy import CHOICES
+from edge_pipeline.data.workbooks import is_workbook
 
 __all__ = [
     "DataTable",
@@ -62,6 +65,9 @@ class DataTable(BaseModel):
     model_config = TABLE
 
     file: str | None = None
+    sheet: str | None = None
+    database: str | None = None
+    query: str | None = None
     function: str | None = None
     dataset: str | None = None
     target: Annotated[str | tuple[str, ...] | None, BeforeValidator(_one_or_several)] = None
@@ -79,10 +85,18 @@ class DataTable(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> DataTable:
-        if sum(source is not None for source in (self.file, self.function, self.dataset)) != 1:
+        sources = (self.file, self.database, self.function, self.dataset)
+        if sum(source is not None for source in sources) != 1:
             raise ValueError(
-                'give one of file = "table.csv", function = "module:function" and dataset = "iris"'
+                'give one of file = "table.csv", database = "sqlite:///shop.db", '
+                'function = "module:function" and dataset = "iris"'
             )
+        if (self.database is None) != (self.query is None):
+            raise ValueError("database and query belong together; give both")
+        if self.database is not None and (fault := check_url(self.database)):
+            raise ValueError(f"database {fault}")
+        if self.sheet is not None and not is_workbook(Path(self.file or "")):
+            raise ValueError("sheet names a sheet of a workbook; remove it")
         if self.chunk_rows is not None and self.file is None:
             raise ValueError("chunk_rows reads a file in parts; give file")
         if self.features is not None and self.exclude:

@@ -20,8 +20,9 @@ from edge_pipeline.data.csv import (
     open_text,
     read_csv,
 )
+from edge_pipeline.data.databases import check_url, is_url, read_query
 from edge_pipeline.data.guess_rules import guess_json_rules, guess_rules
-from edge_pipeline.data.json_records import is_json, read_json
+from edge_pipeline.data.json_records import apply_layout, is_json, read_json
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
 from edge_pipeline.data.tables import (
     ARROW,
@@ -30,7 +31,7 @@ from edge_pipeline.data.tables import (
     read_arrays,
     read_table,
 )
-from edge_pipeline.data.workbooks import is_workbook
+from edge_pipeline.data.workbooks import has_row_index, is_workbook
 from edge_pipeline.errors import DatasetError
 
 __all__ = ["TableSource", "read_source"]
@@ -51,7 +52,11 @@ class TableSource:
     targets
         The columns made from a separate target.
     layout
-        The format of a CSV or JSON file.
+        The format of a CSV or JSON file, or of a workbook.
+    database, query
+        The URL of a database, and the query that gave the rows.
+    texts
+        A frame as it was before the rules of ``layout`` made numbers of its texts.
     """
 
     name: str
@@ -60,10 +65,20 @@ class TableSource:
     dataset: str | None = None
     targets: tuple[str, ...] = ()
     layout: Layout | None = None
+    database: str | None = None
+    query: str | None = None
+    texts: pd.DataFrame | None = None
 
 
-def read_source(table: Any) -> TableSource:
-    """Read a file, a frame, or a data set that scikit-learn ships.
+def read_source(table: Any, *, sheet: str | None = None, query: str | None = None) -> TableSource:
+    """Read a file, a frame, a query of a database, or a data set that scikit-learn ships.
+
+    Parameters
+    ----------
+    sheet
+        The sheet of a workbook with several.
+    query
+        The query, where *table* is the URL of a database.
 
     Raises
     ------
@@ -72,11 +87,18 @@ def read_source(table: Any) -> TableSource:
     OSError
         The file cannot be read.
     """
+    if sheet is not None and not (isinstance(table, str | Path) and is_workbook(Path(table))):
+        raise DatasetError(f"a sheet is a part of a workbook, found {sheet!r} for another table")
+    if query is not None or (isinstance(table, str) and is_url(table)):
+        return _run_query(table, query)
     if not isinstance(table, str | Path):
         frame = as_frame(table)
-        return TableSource(
-            "the frame", frame.set_axis([str(name) for name in frame.columns], axis=1)
-        )
+        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+        layout = guess_json_rules(frame, Layout(",", "."))
+        if not layout.columns:
+            return TableSource("the frame", frame)
+        numbers = apply_layout(frame, "the frame", layout, ())
+        return TableSource("the frame", numbers, layout=layout, texts=frame)
     file = Path(table)
     if str(table) in BUNDLED_DATASETS and not file.exists():
         return _load_sklearn_dataset(str(table))
@@ -91,7 +113,7 @@ def read_source(table: Any) -> TableSource:
         layout = guess_json_rules(read_json(file, layout), layout)
         return TableSource(str(file), read_json(file, layout), file=file, layout=layout)
     if is_workbook(file):
-        layout = Layout(",", ".")
+        layout = Layout(",", ".", sheet=sheet, row_index=has_row_index(file, sheet))
         layout = guess_rules(read_table(file, layout), layout)
         return TableSource(str(file), read_table(file, layout), file=file, layout=layout)
     layout = _guess_layout(file)
@@ -100,6 +122,23 @@ def read_source(table: Any) -> TableSource:
     if with_rules != layout:
         layout, frame = with_rules, read_csv(file, with_rules)
     return TableSource(str(file), frame, file=file, layout=layout)
+
+
+def _run_query(table: Any, query: str | None) -> TableSource:
+    if not (isinstance(table, str) and is_url(table)):
+        raise DatasetError(
+            f"a query needs the URL of a database, such as sqlite:///shop.db, found {table!r:.80}"
+        )
+    if query is None:
+        raise DatasetError(
+            f"{table}: no query says which rows; give one, as --query 'SELECT * FROM sales'"
+        )
+    if fault := check_url(table):
+        raise DatasetError(f"the URL of the database {fault}")
+    layout = Layout(",", ".")
+    layout = guess_json_rules(read_query(table, query, Path(), layout), layout)
+    frame = read_query(table, query, Path(), layout)
+    return TableSource(table, frame, layout=layout, database=table, query=query)
 
 
 def _load_sklearn_dataset(name: str) -> TableSource:

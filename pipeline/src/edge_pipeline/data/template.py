@@ -16,8 +16,11 @@ from typing import Any
 import pandas as pd
 from edge_runtime.bundle.reading import CellRule
 
+from edge_pipeline.data.databases import recipe_url
+from edge_pipeline.data.excluded_columns import IDENTIFIES
 from edge_pipeline.data.profile import TableDescription, describe_source
 from edge_pipeline.data.recipe import FILE_NAME, read_recipe
+from edge_pipeline.data.replace_columns import replace_columns
 from edge_pipeline.data.sources import TableSource, read_source
 from edge_pipeline.errors import DatasetError, RecipeError
 from edge_pipeline.short_repr import short_repr
@@ -62,12 +65,14 @@ def init(
     target: str | Sequence[str] | None = None,
     task: str | None = None,
     name: str | None = None,
+    sheet: str | None = None,
+    query: str | None = None,
 ) -> InitResult:
     """Profile a table, and write a recipe for it.
 
     Parameters
     ----------
-    table, target, task
+    table, target, task, sheet, query
         As :func:`~edge_pipeline.data.profile.describe_table`.
     output
         Folder of the model, created when missing; ``models/NAME`` when None.
@@ -83,20 +88,21 @@ def init(
     OSError
         A file cannot be read or written.
     """
-    source = read_source(table)
+    source = read_source(table, sheet=sheet, query=query)
     description = describe_source(source, target, task)
     name = _check_name(name or _default_name(source))
     folder = Path(output) if output is not None else MODELS / name
     recipe = folder / FILE_NAME
-    for path in (recipe, folder / TABLE_NAME) if source.file is None else (recipe,):
-        if path.exists() and (path == recipe or source.dataset is None):
+    is_frame = source.file is None and source.dataset is None and source.database is None
+    for path in (recipe, folder / TABLE_NAME) if is_frame else (recipe,):
+        if path.exists():
             raise RecipeError(
                 f"{path.name} exists already, and is not written over; remove it, or name "
                 "another folder",
                 file=recipe,
             )
     folder.mkdir(parents=True, exist_ok=True)
-    text = _recipe_text(source, description, name, _source_line(source, folder))
+    text = _recipe_text(source, description, name, _source_lines(source, folder))
     # "x" fails when another process created the file in the meantime.
     with recipe.open("x", encoding="utf-8") as file:
         file.write(text)
@@ -107,7 +113,9 @@ def init(
 def _default_name(source: TableSource) -> str:
     if source.dataset is not None:
         return source.dataset
-    stem = "model" if source.file is None else source.file.name.partition(".")[0]
+    address = source.database and source.database.partition("?")[0].rpartition("/")[2]
+    stem = "model" if source.file is None else source.file.name
+    stem = (address or stem).partition(".")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:100] or "model"
 
 
@@ -117,30 +125,36 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _source_line(source: TableSource, folder: Path) -> str:
-    """Return the line of ``[data]`` that names the source of the rows."""
+def _source_lines(source: TableSource, folder: Path) -> list[str]:
+    """Return the lines of ``[data]`` that name the source of the rows."""
     if source.dataset is not None:
-        return f"dataset = {_toml_string(source.dataset)}"
+        return [f"dataset = {_toml_string(source.dataset)}"]
+    if source.database is not None:
+        url = recipe_url(source.database, folder)
+        return [f"database = {_toml_string(url)}", f"query = {_toml_string(str(source.query))}"]
     if source.file is None:
         with (folder / TABLE_NAME).open("x", encoding="utf-8", newline="") as file:
-            _exact_floats(source.frame).to_csv(file, index=False)
-        return f"file = {_toml_string(TABLE_NAME)}"
+            rows = source.frame if source.texts is None else source.texts
+            _exact_floats(rows).to_csv(file, index=False)
+        return [f"file = {_toml_string(TABLE_NAME)}"]
     try:
         # Resolved first: ".." after a symbolic link leads elsewhere.
         path = os.path.relpath(source.file.resolve(), folder.resolve())
     except ValueError:  # another drive
         path = str(source.file.resolve())
-    return f"file = {_toml_string(Path(path).as_posix())}"
+    sheet = None if source.layout is None else source.layout.sheet
+    sheet_lines = [] if sheet is None else [f"sheet = {_toml_string(sheet)}"]
+    return [f"file = {_toml_string(Path(path).as_posix())}", *sheet_lines]
 
 
 def _exact_floats(frame: pd.DataFrame) -> pd.DataFrame:
     """Convert floats to float64, whose text in a CSV file reads back to the same number."""
     floats = frame.select_dtypes("floating").columns
-    return frame.assign(**{name: frame[name].astype("float64") for name in floats})
+    return replace_columns(frame, {name: frame[name].astype("float64") for name in floats})
 
 
 def _recipe_text(
-    source: TableSource, description: TableDescription, name: str, source_line: str
+    source: TableSource, description: TableDescription, name: str, source_lines: Sequence[str]
 ) -> str:
     lines = [
         f"# {_comment_text(Path(description.source).name)}: {description.rows} rows, "
@@ -155,7 +169,7 @@ def _recipe_text(
         'estimator = "auto"',
         "",
         "[data]",
-        source_line,
+        *source_lines,
         *_target_lines(source, description),
         *_exclude_lines(description),
         "",
@@ -251,14 +265,14 @@ def _exclude_lines(description: TableDescription) -> list[str]:
 
 def _split_lines(description: TableDescription) -> list[str]:
     dates = [column.name for column in description.columns if column.kind == "dates"]
-    groups = [c.name for c in description.columns if c.left_out.startswith("identifies something")]
+    groups = [c.name for c in description.columns if c.left_out.startswith(IDENTIFIES)]
     lines = []
-    for key, names, purpose in (
-        ("time", dates, "to test on the latest rows"),
-        ("groups", groups, "to keep its rows together"),
-    ):
-        if names:
-            lines.append(f"# {key} = {_toml_string(names[0])}{' ' * 4}# {purpose}")
+    if dates:
+        lines.append(f"# time = {_toml_string(dates[0])}    # to test on the latest rows")
+    if description.groups:
+        lines.append(f"groups = {_toml_string(description.groups)}    # its rows stay together")
+    elif groups:
+        lines.append(f"# groups = {_toml_string(groups[0])}    # to keep its rows together")
     return lines
 
 

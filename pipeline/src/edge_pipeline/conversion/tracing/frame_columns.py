@@ -52,7 +52,7 @@ class ColumnMethods:
         names.insert(loc, column)
         self._replace_by(added._selected(names))
 
-    def assign(self, **columns: Any) -> Any:
+    def assign(self, /, **columns: Any) -> Any:
         """Add columns; a callable gets the frame with the columns added so far."""
         result: Any = self.copy()
         for name, value in columns.items():
