@@ -131,9 +131,9 @@ def try_table(table: Table, packages: Path, folder: Path, *, quick: bool) -> dic
     recipe = model / "recipe.toml"
     if quick:
         make_quick(recipe)
-    built = run(["edge-pipeline", "build", model, "-o", folder / "model.onnx", "-q"])
-    result |= {"build": built["code"], "seconds": built["seconds"], "said": last_lines(built)}
-    if built["code"]:
+    build = run(["edge-pipeline", "build", model, "-o", folder / "model.onnx", "-q"])
+    result |= {"build": build["code"], "seconds": build["seconds"], "said": last_lines(build)}
+    if build["code"]:
         result["faults"].append("build")
         return result
     predicted = run(
@@ -195,8 +195,8 @@ def plain_frame(recipe: Path) -> pd.DataFrame:
     from edge_pipeline.data.recipe_columns import layout_of_file
     from edge_pipeline.data.tables import read_table
 
-    read = read_recipe(recipe)
-    frame = read_table(recipe.parent / str(read.data.file), layout_of_file(read) or Layout())
+    table = read_recipe(recipe)
+    frame = read_table(recipe.parent / str(table.data.file), layout_of_file(table) or Layout())
     # A workbook of openpyxl holds 16 digits.
     return frame.head(MAX_FORMAT_ROWS).round(6)
 
@@ -207,14 +207,14 @@ def predictions_of(path: Path, target: str, model: Path) -> str:
     if outcome["code"]:
         return f"init: {outcome['err']}"
     make_quick(model / "recipe.toml")
-    sealed = model / "model.onnx"
-    outcome = run(["edge-pipeline", "build", model, "-o", sealed, "-q", "--no-report"])
+    bundle = model / "model.onnx"
+    outcome = run(["edge-pipeline", "build", model, "-o", bundle, "-q", "--no-report"])
     if outcome["code"]:
         return f"build: {outcome['err']}"
     rows = path
     if path.suffix == ".xlsx":
         rows = path.with_name("rows.csv")
-    outcome = run(["edge-runtime", "predict", sealed, rows])
+    outcome = run(["edge-runtime", "predict", bundle, rows])
     return f"predict: {outcome['err']}" if outcome["code"] else str(outcome["out"])
 
 
@@ -251,11 +251,11 @@ def run(command: list[Any]) -> dict[str, Any]:
     }
 
 
-def last_lines(built: dict[str, Any]) -> str:
+def last_lines(build: dict[str, Any]) -> str:
     """Return the verdict of a build, or its error."""
-    if built["code"]:
-        return str(built["err"])
-    return str(built["out"])[-400:]
+    if build["code"]:
+        return str(build["err"])
+    return str(build["out"])[-400:]
 
 
 if __name__ == "__main__":

@@ -155,5 +155,5 @@ def test_the_keys_of_csv_are_refused_for_json(tmp_path: Path) -> None:
         'name = "t"\ntask = "classification"\nestimator = "auto"\n'
         '[data]\nfile = "t.json"\ntarget = "label"\n[reading]\nthousands = ","\n'
     )
-    with pytest.raises(RecipeError, match="a JSON file has values instead of cells"):
+    with pytest.raises(RecipeError, match="JSON and databases have values instead of cells"):
         build(recipe)

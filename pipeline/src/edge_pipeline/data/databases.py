@@ -40,9 +40,9 @@ def check_url(url: str) -> str:
             "expected the URL of a database, such as sqlite:///shop.db or "
             "postgresql://reader:${SHOP_PASSWORD}@host/shop"
         )
-    rest = url.partition("://")[2]
-    secrets = [match[1]] if (match := _CREDENTIALS.match(rest)) else []
-    for item in rest.partition("?")[2].split("&"):
+    location = url.partition("://")[2]
+    secrets = [match[1]] if (match := _CREDENTIALS.match(location)) else []
+    for item in location.partition("?")[2].split("&"):
         key, _, value = item.partition("=")
         if _SECRET_KEY.search(key):
             secrets.append(value)

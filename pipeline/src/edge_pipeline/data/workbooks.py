@@ -49,7 +49,7 @@ def read_workbook(file: Path, layout: Layout, strings: Sequence[str] = ()) -> pd
         The file cannot be read.
     """
     names, *rows = _cells(file, layout.sheet)
-    start = int(layout.row_index)
+    start = int(layout.row_index is True)
     _check_names(file, names, start)
     reading = layout.reading()
     missing = missing_cells(reading)
