@@ -155,8 +155,8 @@ def describe_table(
     Parameters
     ----------
     table
-        A file, a frame of pandas or polars, an Arrow table, the URL of a database, or the name of
-        a data set that scikit-learn ships.
+        A file, a frame of pandas or polars, or an Arrow table.  Or the URL of a database, or the
+        name of a data set that scikit-learn ships.
     target
         The target column, or several.
     task
