@@ -69,5 +69,6 @@ def test_the_commands_of_the_page_work(serve: Serve, penguins: Path, tmp_path: P
     assert '"flags": []' in outputs[0]
     assert '"predicted": 2' in outputs[1]
     assert '"ready": true' in outputs[3]
-    assert '"bill_length_mm"' in outputs[-2]
-    assert '"predict_proba", "datatype": "FP64", "shape": [2, 2]' in outputs[-1]
+    assert '"bill_length_mm"' in outputs[-4]
+    assert '"predict_proba", "datatype": "FP64", "shape": [2, 2]' in outputs[-3]
+    assert 'edge_runtime_predictions_total{model="penguins"} 5' in outputs[-2]

@@ -46,7 +46,12 @@ def test_predictions_are_those_of_the_library(serve: Serve, tiny: Path) -> None:
         ]
     assert service.request("/health/ready") == (200, {"ready": True})
     assert service.end() == 0
-    assert [line["event"] for line in service.log()] == ["model", "stopped"]
+    events = [line["event"] for line in service.log()]
+    assert events == ["model", "request", "request", "request", "stopped"]
+    quiet = serve(tiny, "--no-request-log")
+    assert quiet.request("/predict", ROW)[0] == 200
+    assert quiet.end() == 0
+    assert [line["event"] for line in quiet.log()] == ["model", "stopped"]
 
 
 def test_one_row_alone_gives_the_result_of_many_rows(serve: Serve, mixed: Path) -> None:

@@ -223,6 +223,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             token_file=arguments.token_file,
             trust_store=arguments.trust_store,
             engine=arguments.engine,
+            log_requests=arguments.request_log,
             limits=ServiceLimits(**limits),
         )
     )

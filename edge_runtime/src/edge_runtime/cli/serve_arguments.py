@@ -30,6 +30,12 @@ def add_serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--token-file", metavar="FILE", help="requests must bring the token in this file"
     )
+    serve.add_argument(
+        "--request-log",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether each request is a line of the log (default: yes)",
+    )
     _add_limits(serve)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from edge_runtime.cli.console import printable
 from edge_runtime.errors import InputError
@@ -23,6 +25,9 @@ from edge_runtime.service.http_messages import (
 )
 from edge_runtime.service.inference_protocol import infer, model_answer, server_metadata
 from edge_runtime.service.limits import ServiceLimits
+from edge_runtime.service.metrics import Metrics
+from edge_runtime.service.openapi import openapi_document
+from edge_runtime.service.rows import RowCounts
 from edge_runtime.service.served_models import ServedModel, ServedModels
 
 __all__ = ["Service", "application"]
@@ -57,69 +62,155 @@ def application(
     return Service(ServedModels(models), limits or ServiceLimits(), token)
 
 
+@dataclass(slots=True)
+class RequestRecord:
+    """A request as it is logged and counted: its address without names, and its rows."""
+
+    route: str = "other"
+    model: str | None = None
+    counts: RowCounts | None = None
+
+
 class Service:
-    """Routes requests; holds no state but the turns of predictions.
+    """Routes requests; holds the turns of predictions and the counters.
 
     Parameters
     ----------
     models, limits, token
         As for :func:`application`.
+    log
+        Gets an entry for each request, without its rows, and for each fault of ours.  None logs
+        faults alone, to the server's error log.
     """
 
-    def __init__(self, models: ServedModels, limits: ServiceLimits, token: str | None) -> None:
+    def __init__(
+        self,
+        models: ServedModels,
+        limits: ServiceLimits,
+        token: str | None,
+        log: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
         self._models, self._limits, self._token = models, limits, token
         self._turns = threading.BoundedSemaphore(limits.predictions_at_once)
+        self._log = log
+        self._metrics = Metrics()
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
+        started, record = time.perf_counter(), RequestRecord()
         try:
-            response = self._answer(environ)
+            response = self._answer(environ, record)
         except HttpError as error:
             response = json_response(error.status, {"error": str(error)}, error.headers)
         except Exception:
             # The caller must not see the machine's paths; whoever runs the server must.
-            lines = traceback.format_exc().splitlines()
-            environ["wsgi.errors"].write("".join(f"{printable(line)}\n" for line in lines))
+            self._log_fault(environ, traceback.format_exc().splitlines())
             response = json_response(500, {"error": "the service failed; its log says why"})
         headers = {
+            "Cache-Control": "no-store",
             **response.headers,
             "Content-Length": str(len(response.body)),
             "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
         }
         status = f"{response.status} {HTTPStatus(response.status).phrase}"
+        seconds = time.perf_counter() - started + _queued_seconds(environ)
+        self._record(environ, record, response.status, seconds)
         start_response(status, list(headers.items()))
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [response.body]
 
-    def _answer(self, environ: Mapping[str, Any]) -> Response:
+    def _record(
+        self, environ: Mapping[str, Any], record: RequestRecord, status: int, seconds: float
+    ) -> None:
+        self._metrics.count_request(record.route, status, seconds)
+        if record.model is not None and record.counts is not None:
+            self._metrics.count_rows(record.model, record.counts)
+        if self._log is None:
+            return
+        entry: dict[str, Any] = {
+            "event": "request",
+            "method": str(environ.get("REQUEST_METHOD"))[:10],
+            "route": record.route,
+            "status": status,
+            "ms": round(1000 * seconds, 3),
+        }
+        if record.model is not None:
+            entry["model"] = record.model
+        if record.counts is not None:
+            counts = record.counts
+            n_flags = counts.flags.total()
+            entry |= {"rows": counts.n_predicted, "refused": counts.n_refused, "flags": n_flags}
+        self._log(entry)
+
+    def _log_fault(self, environ: Mapping[str, Any], lines: list[str]) -> None:
+        if self._log is not None:
+            self._log({"event": "fault", "traceback": lines})
+        else:
+            environ["wsgi.errors"].write("".join(f"{printable(line)}\n" for line in lines))
+
+    def _answer(self, environ: Mapping[str, Any], record: RequestRecord) -> Response:
         path = environ.get("PATH_INFO", "")
         if path in _HEALTH:
+            record.route = path
             check_method(environ, "GET")
             state = path.rpartition("/")[2]
             is_well = state == "live" or not self._models.faults()
             return json_response(200 if is_well else 503, {state: is_well})
         self._check_token(environ)
         match path.split("/")[1:]:
-            case ["models"]:
-                check_method(environ, "GET")
-                listed = [served.identity() for served in self._models]
-                return json_response(200, {"models": listed})
+            case ["predict" | "schema" as action]:
+                return self._of_model(environ, self._models.first, [action], record)
+            case ["models", name, "predict" | "schema" as action]:
+                return self._of_model(environ, self._served(name), [action], record)
+            case ["v2", "models", name, *actions]:
+                return self._of_model(environ, self._served(name), ["v2", *actions], record)
+        answer = self._answers.get(path)
+        if answer is None:
+            raise HttpError(404, "no such address; GET /models lists the models")
+        record.route = path
+        check_method(environ, "GET")
+        return answer(self)
+
+    def _of_model(
+        self,
+        environ: Mapping[str, Any],
+        served: ServedModel,
+        action: list[str],
+        record: RequestRecord,
+    ) -> Response:
+        record.model = served.name
+        match action:
             case ["predict"]:
-                return self._predict(environ, self._models.first)
+                record.route = "/predict"
+                return self._predict(environ, served, record)
             case ["schema"]:
-                return _schema(environ, self._models.first)
-            case ["models", name, "predict"]:
-                return self._predict(environ, self._served(name))
-            case ["models", name, "schema"]:
-                return _schema(environ, self._served(name))
-            case ["v2"]:
-                check_method(environ, "GET")
-                return server_metadata()
-            case ["v2", "models", name, *action]:
-                return self._protocol(environ, self._served(name), action)
-        raise HttpError(404, "no such address; GET /models lists the models")
+                record.route = "/schema"
+                return _schema(environ, served)
+        record.route = "/v2/infer" if action[-1] == "infer" else "/v2/models"
+        return self._protocol(environ, served, action[1:], record)
+
+    def _list_models(self) -> Response:
+        return json_response(200, {"models": [served.identity() for served in self._models]})
+
+    def _show_metrics(self) -> Response:
+        text = self._metrics.text(self._models).encode()
+        return Response(200, text, {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    def _show_openapi(self) -> Response:
+        has_token = self._token is not None
+        return json_response(200, openapi_document(self._models, has_token=has_token))
+
+    def _show_stats(self) -> Response:
+        return json_response(200, {"last_hour": self._metrics.last_hour()})
+
+    _answers: ClassVar[dict[str, Callable[[Service], Response]]] = {
+        "/models": _list_models,
+        "/metrics": _show_metrics,
+        "/openapi.json": _show_openapi,
+        "/stats": _show_stats,
+        "/v2": lambda _: server_metadata(),
+    }
 
     def _served(self, segment: str) -> ServedModel:
         # WSGI passes the bytes of a path as latin-1 (PEP 3333).
@@ -141,7 +232,9 @@ class Service:
             message = "expected the header Authorization: Bearer TOKEN with this service's token"
             raise HttpError(401, message, {"WWW-Authenticate": "Bearer"})
 
-    def _predict(self, environ: Mapping[str, Any], served: ServedModel) -> Response:
+    def _predict(
+        self, environ: Mapping[str, Any], served: ServedModel, record: RequestRecord
+    ) -> Response:
         check_method(environ, "POST")
         # A page of another site can send other types without asking first, but not these.
         kind = media_type(environ)
@@ -153,22 +246,26 @@ class Service:
         body = read_body(environ, self._limits.max_body_bytes)
         self._take_turn(environ)
         try:
-            answer = predict(body, self._limits.max_rows, flags=flags)
+            results, counts = predict(body, self._limits.max_rows, flags=flags)
         except InputError as error:
             raise HttpError(422, str(error)) from error
         finally:
             self._turns.release()
-        n_rows = len(answer.results)
+        record.counts = counts
         value = {
             **served.identity(),
-            "results": answer.results,
-            "predicted": n_rows - answer.n_refused,
-            "refused": answer.n_refused,
+            "results": results,
+            "predicted": counts.n_predicted,
+            "refused": counts.n_refused,
         }
-        return json_response(422 if n_rows and answer.n_refused == n_rows else 200, value)
+        return json_response(422 if counts.n_refused and not counts.n_predicted else 200, value)
 
     def _protocol(
-        self, environ: Mapping[str, Any], served: ServedModel, action: list[str]
+        self,
+        environ: Mapping[str, Any],
+        served: ServedModel,
+        action: list[str],
+        record: RequestRecord,
     ) -> Response:
         """Answer a request of the Open Inference Protocol about one model."""
         version = str(served.model.manifest.version)
@@ -182,20 +279,24 @@ class Service:
         body = read_body(environ, self._limits.max_body_bytes)
         self._take_turn(environ)
         try:
-            response, _ = infer(environ, body, served, self._limits.max_rows)
+            response, record.counts = infer(environ, body, served, self._limits.max_rows)
         finally:
             self._turns.release()
         return response
 
     def _take_turn(self, environ: Mapping[str, Any]) -> None:
         """Wait until this request may predict; the wait in the server's own queue counts too."""
-        try:
-            waited = float(environ.get(QUEUED_SECONDS, 0.0))
-        except ValueError:
-            waited = 0.0
-        patience = self._limits.queue_seconds - waited
+        patience = self._limits.queue_seconds - _queued_seconds(environ)
         if not patience > 0 or not self._turns.acquire(timeout=patience):
             raise HttpError(503, "the service is busy; ask again later", {"Retry-After": "1"})
+
+
+def _queued_seconds(environ: Mapping[str, Any]) -> float:
+    try:
+        seconds = float(environ.get(QUEUED_SECONDS, 0.0))
+    except ValueError:
+        return 0.0
+    return seconds if 0 <= seconds < 3600 else 0.0  # not where a client set it
 
 
 QUEUED_SECONDS = "HTTP_EDGE_QUEUED_SECONDS"

@@ -9,6 +9,7 @@ import socket
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from edge_runtime.bundle.regular_file import read_regular
@@ -42,6 +43,7 @@ class ServeOptions:
     token_file: str | None = None
     trust_store: str | None = None
     engine: Engine = "auto"
+    log_requests: bool = True
     limits: ServiceLimits = field(default_factory=ServiceLimits)
 
 
@@ -67,7 +69,9 @@ def serve(options: ServeOptions) -> int:
             "more random characters to a file of mode 600, or listen on 127.0.0.1"
         )
     models = load_models(options)
-    service: Callable[..., Any] = Service(ServedModels(models), options.limits, token)
+    service: Callable[..., Any] = Service(
+        ServedModels(models), options.limits, token, log if options.log_requests else _log_faults
+    )
     if options.unix is None and token is None:
         service = only_local_hosts(service)
     with _listener(options) as listener:
@@ -86,8 +90,14 @@ def serve(options: ServeOptions) -> int:
 
 
 def log(entry: Mapping[str, Any]) -> None:
-    """Write one line of JSON to standard error."""
-    note(json_text(entry))
+    """Write one line of JSON to standard error, with the time."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    note(json_text({"time": now, **entry}))
+
+
+def _log_faults(entry: Mapping[str, Any]) -> None:
+    if entry["event"] != "request":
+        log(entry)
 
 
 def _check_waitress() -> None:

@@ -19,7 +19,7 @@ from edge_runtime.service.http_messages import (
     media_type,
 )
 from edge_runtime.service.model_tensors import ModelTensors
-from edge_runtime.service.rows import parsed_json
+from edge_runtime.service.rows import RowCounts, parsed_json
 from edge_runtime.service.served_models import ServedModel
 from edge_runtime.service.tensors import (
     datatype_of,
@@ -74,8 +74,8 @@ def model_answer(environ: Mapping[str, Any], served: ServedModel, action: list[s
 
 def infer(
     environ: Mapping[str, Any], body: bytes, served: ServedModel, max_rows: int
-) -> tuple[Response, int]:
-    """Predict the tensors of a request; return the answer and the number of rows.
+) -> tuple[Response, RowCounts]:
+    """Predict the tensors of a request; return the answer and what to count about its rows.
 
     Raises
     ------
@@ -98,6 +98,7 @@ def infer(
     try:
         table, n_rows = tensors.table(arrays, max_rows)
         outputs = tensors.predict(table, list(is_binary))
+        counts = served.rows.counts_of(table, n_rows)
     except InputError as error:
         raise HttpError(400, str(error)) from error
     answer: dict[str, Any] = {
@@ -108,7 +109,7 @@ def infer(
         if not isinstance(request["id"], str):
             raise HttpError(400, "expected a text as id")
         answer["id"] = request["id"]
-    return _response(answer, outputs, is_binary), n_rows
+    return _response(answer, outputs, is_binary), counts
 
 
 def _split(environ: Mapping[str, Any], body: bytes) -> tuple[bytes, bytes]:

@@ -29,7 +29,7 @@ from edge_runtime.inputs.tables import InputReader
 from edge_runtime.model import Model
 from edge_runtime.service.http_messages import HttpError
 
-__all__ = ["RowPredictor", "RowResults", "parsed_json"]
+__all__ = ["RowCounts", "RowPredictor", "parsed_json"]
 
 CHUNK_ROWS = 1000
 
@@ -38,25 +38,27 @@ MISSING = "missing"
 
 
 @dataclass(slots=True)
-class RowResults:
-    """One result for each row of a request, in its order, and what to count about them.
+class RowCounts:
+    """Counts of the rows of a request.
 
     Attributes
     ----------
-    results
-        Predictions, or an error, by name.
-    n_refused
-        Number of results that are errors.
+    n_predicted, n_refused
+        Number of rows.
     flags
         Flags by column and kind.
     missing
         Missing cells of predicted rows by column.
     """
 
-    results: list[dict[str, Any]] = field(default_factory=list)
+    n_predicted: int = 0
     n_refused: int = 0
     flags: Counter[tuple[str, str]] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
+
+
+Results = tuple[list[dict[str, Any]], RowCounts]
+"""One result for each row of a request, in its order: predictions, or an error; and the counts."""
 
 
 class RowPredictor:
@@ -80,7 +82,7 @@ class RowPredictor:
         self._predictors = threading.local()
         self._single_row = _single_row_predictor(model, self._method_names)
 
-    def predict_json(self, body: bytes, max_rows: int, *, flags: bool) -> RowResults:
+    def predict_json(self, body: bytes, max_rows: int, *, flags: bool) -> Results:
         """Predict the rows of a JSON body; ``row`` counts from 0.
 
         Raises
@@ -108,7 +110,7 @@ class RowPredictor:
                 return self._single_row(rows[0].cells, flags=flags)
         return self._results([rows], "row", self._predictor(), flags=flags)
 
-    def predict_csv(self, body: bytes, max_rows: int, *, flags: bool) -> RowResults:
+    def predict_csv(self, body: bytes, max_rows: int, *, flags: bool) -> Results:
         """Predict the rows of a CSV body; ``line`` is the row's first line, from 1.
 
         Raises
@@ -138,25 +140,34 @@ class RowPredictor:
 
     def _results(
         self, chunks: Iterable[Chunk], key: str, predictor: ChunkPredictor, *, flags: bool
-    ) -> RowResults:
+    ) -> Results:
         if not self._method_names:
             raise HttpError(422, f"the model has no predict, only {self._available}")
-        collected = RowResults()
+        results: list[dict[str, Any]] = []
+        counts = RowCounts()
         for chunk in chunks:
             lines, predictions, refused = predictor(chunk)
             if lines:
-                _count(predictions, self._schema, collected)
+                _count(predictions, self._schema, counts)
                 hidden = (MISSING,) if flags else (MISSING, FLAGS)
                 visible = {name: a for name, a in predictions.items() if name not in hidden}
                 values = self._writer.values(len(lines), visible)
                 pairs = zip(lines, values, strict=True)
-                collected.results += [{key: line, **row} for line, row in pairs]
+                results += [{key: line, **row} for line, row in pairs]
             for row in refused:
                 error = {key: row.line, "error": row.message, "column": row.column}
-                collected.results.append(error)
-            collected.n_refused += len(refused)
-        collected.results.sort(key=lambda result: result[key])
-        return collected
+                results.append(error)
+            counts.n_refused += len(refused)
+            counts.n_predicted += len(lines)
+        results.sort(key=lambda result: result[key])
+        return results, counts
+
+    def counts_of(self, table: Any, n_rows: int) -> RowCounts:
+        """Return the counts of a *table* that was predicted."""
+        counts = RowCounts(n_predicted=n_rows)
+        methods = (FLAGS, MISSING) if MISSING in self._methods else (FLAGS,)
+        _count({name: [self._methods[name](table)] for name in methods}, self._schema, counts)
+        return counts
 
     def _missing_cells(self, table: Any) -> Any:
         """Return which cells of *table*, a matrix or a dict of columns, are missing."""
@@ -168,7 +179,7 @@ class RowPredictor:
 
 def _single_row_predictor(
     model: Model, method_names: tuple[str, ...]
-) -> Callable[..., RowResults] | None:
+) -> Callable[..., Results] | None:
     """Return a faster way to the same result for one row; None where a model has none.
 
     A request of one row takes half of the time so (benchmarks/serving.py).
@@ -181,7 +192,7 @@ def _single_row_predictor(
     if "predict" not in method_names or (has_proba and classes is None):
         return None
 
-    def predict(cells: list[Any], *, flags: bool) -> RowResults:
+    def predict(cells: list[Any], *, flags: bool) -> Results:
         result: dict[str, Any] = {"row": 0}
         if has_proba:
             label, by_class = model.predict_proba_one(cells)
@@ -193,8 +204,8 @@ def _single_row_predictor(
         if flags:
             result[FLAGS] = [flag.to_json() for flag in flags_of_row]
         are_missing = zip(names, _are_missing(cells).tolist(), strict=True)
-        return RowResults(
-            [result],
+        return [result], RowCounts(
+            n_predicted=1,
             flags=Counter((flag.column, flag.kind) for flag in flags_of_row),
             missing=Counter(name for name, is_missing in are_missing if is_missing),
         )
@@ -206,15 +217,15 @@ def _json_value(value: Any) -> Any:
     return [_json_value(item) for item in value] if isinstance(value, list) else cell_to_json(value)
 
 
-def _count(predictions: Any, schema: Schema, collected: RowResults) -> None:
+def _count(predictions: Any, schema: Schema, counts: RowCounts) -> None:
     """Count the flags and the missing cells of predicted rows."""
     for flags_of_row in predictions[FLAGS][0]:
-        collected.flags.update((flag.column, flag.kind) for flag in flags_of_row)
+        counts.flags.update((flag.column, flag.kind) for flag in flags_of_row)
     if MISSING in predictions:
-        counts = predictions[MISSING][0].sum(axis=0).tolist()
-        for name, count in zip(schema.names, counts, strict=True):
-            if count:
-                collected.missing[name] += count
+        cells_of_columns = predictions[MISSING][0].sum(axis=0).tolist()
+        for name, n_cells in zip(schema.names, cells_of_columns, strict=True):
+            if n_cells:
+                counts.missing[name] += n_cells
 
 
 def _are_missing(cells: Any) -> Any:
