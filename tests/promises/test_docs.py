@@ -134,6 +134,21 @@ def test_the_readme_shows_the_figures_of_the_benchmark() -> None:
     assert process.stdout.strip() in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_readme_compares_one_row_as_an_array_on_both_sides() -> None:
+    run = json.loads((FIGURES.parent / "latency.json").read_text(encoding="utf-8"))
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for model, name in (
+        ("logistic regression", "logistic regression"),
+        ("forest, 100 trees, depth 8", "forest of 100 trees"),
+    ):
+        times = run["figures"][model]["contenders"]
+        ours, theirs = (
+            times[key]["us"]["median"] for key in ("predict_one, array", "scikit-learn")
+        )
+        pattern = rf"{ours:.1f} us and (scikit-learn's `predict` )?{theirs:,.0f} us for a {name}"
+        assert re.search(pattern, text), pattern
+
+
 def test_figures_name_machine_versions_and_repetitions() -> None:
     figures = json.loads(FIGURES.read_text(encoding="utf-8"))
     assert {"processor", "cores", "memory_gb", "python"} <= set(figures["machine"])
