@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from edge_pipeline.evaluation.report.browser_model import browser_model
+from edge_pipeline.evaluation.report.page_script import MODEL_SCRIPTS
 from edge_runtime.bundle.layout import unpack
 from edge_runtime.bundle.schema import Schema
 
@@ -46,8 +47,7 @@ def node_command() -> str | None:
 
 def run_script(source: str, text: str = "") -> str:
     """Run the scripts of the model and *source*, with *text* on standard input."""
-    names = ("tensors.js", "operators.js", "model_rows.js")
-    script = "\n".join(SCRIPTS.joinpath(name).read_text("utf-8") for name in names)
+    script = "\n".join(SCRIPTS.joinpath(name).read_text("utf-8") for name in MODEL_SCRIPTS)
     result = subprocess.run(
         [str(node_command()), "-e", f"{script}\n{source}"],
         input=text,

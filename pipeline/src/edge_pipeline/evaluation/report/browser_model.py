@@ -19,6 +19,7 @@ from edge_runtime.schema_rows import typical_rows
 
 from edge_pipeline.errors import MeasurementError
 from edge_pipeline.evaluation.report.page_script import json_in_script
+from edge_pipeline.evaluation.report.text_blocks import text_blocks
 
 __all__ = ["COVERED", "NOT_COVERED", "browser_model"]
 
@@ -119,6 +120,7 @@ def browser_model(bundle: Bundle, path: Path, *, show_rows: bool) -> str:
             {"name": o.name, "method": o.method, "dtype": o.dtype, "item": o.item}
             for o in manifest.outputs
         ],
+        "derived": text_blocks(manifest.schema),
         "classes": list(manifest.classes.get("predict", ())),
         "tolerance": manifest.parity.tolerance,
         "proof": _golden_rows(manifest) if show_rows else _schema_rows(manifest, path),
@@ -133,10 +135,8 @@ def browser_model(bundle: Bundle, path: Path, *, show_rows: bool) -> str:
 def _check_schema(schema: Schema) -> None:
     if schema.kind == "tensor":
         raise MeasurementError("the model reads an array, for which a form has no field")
-    if schema.derived or schema.kind in ("text", "dicts", "lists"):
-        raise MeasurementError(
-            "the model counts words or entries, which the page's script does not"
-        )
+    if schema.kind in ("dicts", "lists"):
+        raise MeasurementError("the model counts entries, which the page's script does not")
     if any(column.type == "datetime" for column in schema.columns):
         raise MeasurementError("the model reads dates, which the page's script does not")
     if len(schema.columns) > MAX_FIELDS:

@@ -10,7 +10,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-__all__ = ["json_in_script", "page_script"]
+__all__ = ["MODEL_SCRIPTS", "json_in_script", "page_script"]
+
+MODEL_SCRIPTS = ("tensors.js", "operators.js", "words.js", "model_rows.js")
+"""Scripts that predict a row, in the order of their dependences."""
 
 _FOLDER = files("edge_pipeline.evaluation.report")
 
@@ -25,7 +28,7 @@ def page_script(*, with_model: bool) -> tuple[Markup, str]:
     """
     names = ["page.js"]
     if with_model:
-        names = ["tensors.js", "operators.js", "model_rows.js", "form.js", *names]
+        names = [*MODEL_SCRIPTS, "form.js", *names]
     text = "\n".join(_FOLDER.joinpath("scripts", name).read_text("utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return Markup(text), f"sha256-{digest}"

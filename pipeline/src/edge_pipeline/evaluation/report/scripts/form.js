@@ -16,6 +16,8 @@
   const shown = value => typeof value === "number" && !Number.isInteger(value)
     ? String(Number(value.toPrecision(6))) : String(value);
 
+  const isText = index => model.derived.some(({source}) => source === index);
+
   // A list of choices where only these are accepted; otherwise a field, with suggestions.
   function field(column, index) {
     const id = `cell-${index}`;
@@ -23,7 +25,9 @@
       : (column.limits && column.limits.values) || column.categories;
     const isClosed = column.type === "bool" || (column.limits && column.limits.values) || column.closed;
     let input, suggestions = null;
-    if (values && isClosed && values.length <= MOST_OPTIONS) {
+    if (isText(index)) {
+      input = element("textarea", {id, rows: 3, spellcheck: false});
+    } else if (values && isClosed && values.length <= MOST_OPTIONS) {
       input = element("select", {id});
       if (column.missing) input.append(element("option", {value: "", textContent: "(missing)"}));
       for (const value of values)
@@ -41,7 +45,7 @@
     const note = element("p", {className: "field-note", id: `${id}-note`});
     input.setAttribute("aria-describedby", note.id);
     const label = element("label", {htmlFor: id, textContent: column.name});
-    const box = element("div", {className: "field"}, label, input, note);
+    const box = element("div", {className: isText(index) ? "field text" : "field"}, label, input, note);
     if (suggestions) box.append(suggestions);
     return {column, input, note, box};
   }

@@ -74,15 +74,31 @@ const edgeRows = (() => {
     : cell === null ? NaN : typeof cell === "boolean" ? +cell
     : typeof cell === "string" ? SPELLED[cell] : cell;
 
-  function feeds(columns, rows) {
+  // The counts of the text columns, behind the numeric columns of each row.
+  function counts(derived, rows) {
+    const counters = derived.map(block => [block.source, block.terms.length, edgeWords.counter(block)]);
+    const width = derived.reduce((total, block) => total + block.terms.length, 0);
+    const cells = new Float64Array(rows.length * width);
+    rows.forEach((row, r) => {
+      let start = r * width;
+      for (const [source, size, count] of counters) {
+        for (const [column, value] of count(row[source])) cells[start + column] = value;
+        start += size;
+      }
+    });
+    return edgeGraph.tensor("float64", [rows.length, width], cells);
+  }
+
+  function feeds({columns, derived}, rows) {
     const block = (type, test, convert) => {
       const places = columns.flatMap((column, i) => test(column) ? [i] : []);
       const cells = rows.flatMap(row => places.map(i => convert(row[i])));
       return edgeGraph.tensor(type, [rows.length, places.length],
         type === "string" ? cells : Float64Array.from(cells));
     };
+    const numbers = block("float64", column => !isString(column), cell => cell);
     return {
-      numbers: block("float64", column => !isString(column), cell => cell),
+      numbers: derived.length ? edgeGraph.joinColumns(numbers, counts(derived, rows)) : numbers,
       strings: block("string", isString, cell => cell === null ? MISSING : cell),
     };
   }
@@ -97,7 +113,7 @@ const edgeRows = (() => {
   function read(model) {
     const run = edgeGraph.read(model.graph);
     return rows => {
-      const tensors = run(feeds(model.columns, rows));
+      const tensors = run(feeds(model, rows));
       return Object.fromEntries(
         model.outputs.map(({name, dtype}) => [name, nested(tensors[name], dtype)]));
     };

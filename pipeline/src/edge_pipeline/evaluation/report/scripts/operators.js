@@ -340,5 +340,7 @@ const edgeGraph = (() => {
     };
   }
 
-  return {read, tensor, operators: Object.keys(OPERATORS).sort()};
+  const joinColumns = (a, b) => concat([a, b], {axis: 1})[0];
+
+  return {read, tensor, joinColumns, operators: Object.keys(OPERATORS).sort()};
 })();
