@@ -8,10 +8,13 @@ from typing import Any
 import edge_pipeline
 import numpy as np
 import pytest
-from edge_pipeline.errors import UnsupportedEstimatorError
+from edge_pipeline.errors import ParityError, UnsupportedEstimatorError
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
+from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(80, 3)).round(1)
@@ -32,3 +35,13 @@ def test_the_ambiguity_graph_may_use_fewer_operators(labels: Any, tmp_path: Path
     y = np.array([labels[i % len(labels)] for i in range(80)])
     model = CalibratedClassifierCV(KNeighborsClassifier(), cv=2, method="isotonic").fit(X, y)
     assert edge_pipeline.export(model, X, tmp_path / "m.onnx").path.exists()
+
+
+def test_a_sum_that_keeps_few_digits_is_refused_with_its_cause(tmp_path: Path) -> None:
+    """scikit-learn's own prediction changes as much when the last bit of the number does."""
+    x = np.sort(np.random.default_rng(3).random((30, 1)), axis=0)
+    y = np.cos(4.7 * x[:, 0]) + 0.1 * RNG.normal(size=30)
+    model = make_pipeline(PolynomialFeatures(15), LinearRegression(tol=1e-16)).fit(x, y)
+    with pytest.raises(ParityError, match="lower the degree, or set a wider tolerance"):
+        edge_pipeline.export(model, x, tmp_path / "m.onnx")
+    assert edge_pipeline.export(model, x, tmp_path / "m.onnx", tolerance=1e-3).path.exists()

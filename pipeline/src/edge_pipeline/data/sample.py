@@ -215,7 +215,7 @@ def _loose_rows(X: Any, as_lists: bool) -> tuple[Any, list[tuple[str, pd.Series]
         X = X.tolist()
     if not isinstance(X, list | tuple | np.ndarray) or not len(X):
         return None
-    rows = list(X)
+    rows = [list(row) if isinstance(row, range) else row for row in X]
     if all(isinstance(row, Mapping) for row in rows):
         return "dicts", [("row", pd.Series(rows, dtype=object))]
     if all(isinstance(row, _LISTS) for row in rows):

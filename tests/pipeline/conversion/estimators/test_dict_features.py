@@ -86,6 +86,7 @@ def test_lists_and_pairs_are_hashed() -> None:
         ([["x", "y"], ["z", "x"]] * 8, [["z", "y"], ["x", "x"]]),
         ([{1, 5}, {5}, {-2, 1}] * 8, [[5], [1, -2, 5], []]),
         ([(1, 5), (5, 7)] * 8, [(7, 1), (5, 5)]),
+        ([range(3)], [[2, 0], []]),
     ],
 )
 @pytest.mark.parametrize("sparse_output", [False, True])

@@ -178,6 +178,35 @@ def test_a_row_without_neighbours_or_outlier_label_is_an_error():
         _run(graph, X[:1] + 1e6, "predict")
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "metric", "n_rows"),
+    [
+        ("kd_tree", "euclidean", 60),
+        ("ball_tree", "manhattan", 60),
+        ("brute", "euclidean", 60),
+        ("brute", "chebyshev", 60),
+        ("kd_tree", "euclidean", 1200),  # the neighbours are preselected by dot products
+    ],
+)
+def test_distances_that_overflow_find_the_rows_that_scikit_learn_finds(algorithm, metric, n_rows):
+    """Its searches begin with row 0 in every place, which an infinite distance never replaces."""
+    train = rows(n_rows, seed=6)
+    model = nb.KNeighborsRegressor(5, algorithm=algorithm, metric=metric)
+    model.fit(train, train.sum(axis=1))
+    far = np.array([[1e200, 0.0, 0.0, 0.0], [-1e200, 1e200, 3.0, 2.0], [1e160, 1.0, 1.0, 1.0]])
+    assert_same(model, train, np.vstack([far, rows(5, seed=7)]))
+
+
+def test_a_neighbour_graph_with_distances_that_overflow_is_answered():
+    """By brute force they are the root of the largest float64; a tree's infinity is refused."""
+    train = rows(60, seed=6)
+    graph = nb.KNeighborsTransformer(n_neighbors=9, algorithm="brute")
+    model = make_pipeline(graph, nb.KNeighborsRegressor(5, metric="precomputed"))
+    model.fit(train, train.sum(axis=1))
+    far = np.array([[1e200, 0.0, 0.0, 0.0], [-1e200, 1e200, 3.0, 2.0]])
+    assert_same(model, train, np.vstack([far, rows(5, seed=7)]))
+
+
 @pytest.mark.parametrize("weights", ["uniform", "distance", lambda d: 1.0 / (1.0 + d)])
 @pytest.mark.parametrize("y", [Y, np.rint(Y).astype(int), np.column_stack([Y, -Y])])
 def test_means_within_a_radius_are_equal(y, weights):
@@ -191,6 +220,14 @@ def test_densities_are_equal(kernel, metric):
     model = nb.KernelDensity(kernel=kernel, metric=metric, bandwidth=4.0)
     model.fit(X, sample_weight=np.linspace(0.0, 1.0, len(X)))
     assert_same(model, X, rows(20, seed=1))
+
+
+@pytest.mark.parametrize(("n_columns", "bandwidth", "leaf_size"), [(15, 2.0, 40), (2, 0.05, 5)])
+def test_densities_are_compared_where_the_tree_keeps_their_digits(n_columns, bandwidth, leaf_size):
+    """Each node that scikit-learn opens leaves rounding of the size of the whole sum."""
+    train = np.random.default_rng(3).normal(size=(1500, n_columns))
+    model = nb.KernelDensity(bandwidth=bandwidth, leaf_size=leaf_size).fit(train)
+    assert_same(model, train, train[:40])
 
 
 @pytest.mark.parametrize("bandwidth", ["scott", "silverman", 1.5])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import neighbors as nb
+from sklearn.metrics._pairwise_distances_reduction import ArgKmin
 
 from edge_pipeline.conversion.context import Context, Methods
 from edge_pipeline.conversion.graph import ops
@@ -43,6 +44,13 @@ MAX_ONE_HOT_NUMBERS = 1 << 14
 
 MAX_ONE_HOT_CLASSES = 64
 """Classes up to which the neighbours' targets are one-hot rows: 32 KiB of them."""
+
+
+LARGEST = float(np.finfo(np.float64).max)
+"""The reduced distance of a neighbour that scikit-learn's ArgKmin has not seen yet."""
+
+OVERFLOWED = float(np.sqrt(LARGEST)) * (1 - 1e-15)
+"""A distance in a neighbour graph from which on its square has overflowed."""
 
 
 def k_nearest(
@@ -82,11 +90,40 @@ def k_nearest(
         if method == "predict":
             _mark_ties(context, model, X, k)
         near, order = _nearest(distance, model, X, k)
-    if model.effective_metric_ == "precomputed" and X.zeros != "stored":
-        # scikit-learn raises for a row with fewer neighbours in the graph, and onnxruntime refuses
-        # a position that does not exist.
-        order = ops.where(ops.isinf(near), np.int64(model.n_samples_fit_), order)
+    if model.effective_metric_ == "precomputed":
+        if X.zeros != "stored":
+            near, order = _neighbours_of_graph(model, X, near, order)
+    else:
+        near, order = _where_distances_overflow(model, near, order)
     return distance.finish(near), order
+
+
+def _where_distances_overflow(model: Any, near: Tensor, order: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeat scikit-learn's answer where distances are too large for float64.
+
+    Its searches begin with training row 0 in every place, and replace it by what is nearer.  A tree
+    begins at infinity, ArgKmin at the largest float64.
+    """
+    is_near = near < np.inf  # not a number where dot products overflow
+    if model._fit_method == "brute":
+        if model.effective_metric_ not in ArgKmin.valid_metrics():
+            return near, order
+        near = ops.where(is_near, near, LARGEST)
+    return near, ops.where(is_near, order, np.int64(0))
+
+
+def _neighbours_of_graph(
+    model: Any, X: Tensor, near: Tensor, order: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Complete the neighbours of a row whose graph holds fewer than k.
+
+    scikit-learn raises for it, and onnxruntime refuses a position that does not exist.  But where
+    distances overflow, the graph holds row 0 several times, and the dense form of it once.
+    """
+    farthest = ops.max_(X, 1, True)
+    replacement = ops.where(farthest >= OVERFLOWED, np.int64(0), np.int64(model.n_samples_fit_))
+    is_absent = near == np.inf
+    return ops.where(is_absent, farthest, near), ops.where(is_absent, replacement, order)
 
 
 def _replayed(context: Context, model: Any, X: Tensor, order: Tensor, has_tie: Tensor) -> Tensor:
