@@ -12,13 +12,13 @@ from edge_runtime.engine.numpy_engine.session import NumpySession
 from edge_runtime.errors import UnsupportedRuntimeError
 
 
-def load(nodes: Sequence[bytes], **stored: Any) -> None:
+def load(nodes: Sequence[bytes], **arrays: Any) -> None:
     """Load a graph of *nodes* that reads ``numbers`` and gives ``x``."""
     body = hostile.graph(
         nodes,
         inputs=[("numbers", "float64", [None, 3])],
         outputs=[("x", "float64", [None, None])],
-        initializers=[tensor(name, np.asarray(value)) for name, value in stored.items()],
+        initializers=[tensor(name, np.asarray(value)) for name, value in arrays.items()],
     )
     NumpySession(with_opsets(body, TREE_OPSETS))
 
@@ -28,7 +28,7 @@ def encoder(*attributes: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("bad", "stored"),
+    ("bad", "arrays"),
     [
         (node("Range", ["a", "b", "c"], ["x"]), {"a": 0.0, "b": 1e18, "c": 1e-300}),
         (node("Range", ["a", "b", "c"], ["x"]), {"a": 0.0, "b": 5.0, "c": 0.0}),
@@ -41,10 +41,10 @@ def encoder(*attributes: bytes) -> bytes:
     ],
 )
 def test_constants_that_no_operator_can_use_are_refused_at_load(
-    bad: bytes, stored: dict[str, Any]
+    bad: bytes, arrays: dict[str, Any]
 ) -> None:
     with pytest.raises(UnsupportedRuntimeError, match="numpy engine cannot run this graph"):
-        load([bad], **stored)
+        load([bad], **arrays)
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ def test_flags_come_when_the_query_asks_for_them(request_tiny: Request) -> None:
 def test_a_hostile_request_is_refused_as_a_whole(
     request_tiny: Request, body: Any, environ: dict[str, str], status: int
 ) -> None:
-    found, _, answer = request_tiny("/predict", body, **environ)
-    assert (found, set(answer)) == (status, {"error"})
+    actual, _, answer = request_tiny("/predict", body, **environ)
+    assert (actual, set(answer)) == (status, {"error"})
     assert request_tiny("/predict", ROW)[0] == 200
 
 

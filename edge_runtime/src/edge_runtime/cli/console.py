@@ -100,9 +100,9 @@ def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def print_line(text: str = "") -> None:
+def print_line(text: str = "", *, flush: bool = False) -> None:
     """Print *text* as one line of the result."""
-    print(printable(text))
+    print(printable(text), flush=flush)
 
 
 def print_table(lines: Iterable[tuple[str, str]]) -> None:

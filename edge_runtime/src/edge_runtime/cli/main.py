@@ -224,6 +224,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             trust_store=arguments.trust_store,
             engine=arguments.engine,
             log_requests=arguments.request_log,
+            watch=arguments.watch,
             limits=ServiceLimits(**limits),
         )
     )

@@ -31,6 +31,9 @@ def add_serve_options(serve: argparse.ArgumentParser) -> None:
         "--token-file", metavar="FILE", help="requests must bring the token in this file"
     )
     serve.add_argument(
+        "--watch", action="store_true", help="answer with new versions of the files by itself"
+    )
+    serve.add_argument(
         "--request-log",
         action=argparse.BooleanOptionalAction,
         default=True,

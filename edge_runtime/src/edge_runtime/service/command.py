@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import stat
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +25,10 @@ from edge_runtime.model import Model
 from edge_runtime.service.application import Service
 from edge_runtime.service.host_names import only_local_hosts
 from edge_runtime.service.limits import ServiceLimits
+from edge_runtime.service.reloading import Caretaker, ModelReloader
 from edge_runtime.service.served_models import ServedModels
+from edge_runtime.service.server import Server
+from edge_runtime.service.service_manager import notifier, watchdog_seconds
 
 __all__ = ["ServeOptions", "serve"]
 
@@ -44,11 +49,14 @@ class ServeOptions:
     trust_store: str | None = None
     engine: Engine = "auto"
     log_requests: bool = True
+    watch: bool = False
     limits: ServiceLimits = field(default_factory=ServiceLimits)
 
 
 def serve(options: ServeOptions) -> int:
     """Load the models, and answer requests until SIGTERM or SIGINT.
+
+    SIGHUP loads every model again.
 
     Raises
     ------
@@ -59,40 +67,84 @@ def serve(options: ServeOptions) -> int:
     OSError
         The address cannot be listened on.
     """
-    from edge_runtime.service.server import Server
-
     _check_waitress()
+    _route_server_log()
     token = _token(options.token_file)
     if options.unix is None and token is None and not _is_loopback(options.host):
         raise ServiceError(
             f"expected --token-file for {options.host}, which other machines reach; write 16 or "
             "more random characters to a file of mode 600, or listen on 127.0.0.1"
         )
-    models = load_models(options)
-    service: Callable[..., Any] = Service(
-        ServedModels(models), options.limits, token, log if options.log_requests else _log_faults
-    )
+    loader = _loader(options)
+    paths, loaded = load_models(options, loader)
+    models = ServedModels(loaded)
+    del loaded  # or the first version of each model would stay in memory
+    request_log = log if options.log_requests else _log_faults
+    service: Callable[..., Any] = Service(models, options.limits, token, request_log)
     if options.unix is None and token is None:
         service = only_local_hosts(service)
     with _listener(options) as listener:
         server = Server(service, listener, options.limits)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: server.stop())
-        for name, model in models.items():
-            version, engine = model.manifest.version, model.engine
-            log({"event": "model", "model": name, "version": version, "engine": engine})
-        print_line(f"listening on {_address(listener)}")
-        server.run()
+        reloader = ModelReloader(models, paths, loader, log)
+        _answer_until_stopped(server, listener, models, reloader, watch=options.watch)
     if options.unix is not None:
         os.unlink(options.unix)
     log({"event": "stopped"})
     return 0
 
 
+def _answer_until_stopped(
+    server: Server,
+    listener: socket.socket,
+    models: ServedModels,
+    reloader: ModelReloader,
+    *,
+    watch: bool,
+) -> None:
+    """Answer until a signal comes; the service manager hears of every state."""
+    notify = notifier(os.environ)
+    caretaker = Caretaker(
+        reloader,
+        watch=watch,
+        notify=notify,
+        watchdog_seconds=watchdog_seconds(os.environ),
+        is_well=lambda: server.is_reading() and not models.faults(),
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    signal.signal(signal.SIGHUP, caretaker.ask_for_reload)
+    for served in models:
+        log({"event": "model", **served.identity(), "engine": served.model.engine})
+    caretaker.start()
+    print_line(f"listening on {_address(listener)}", flush=True)
+    notify("READY=1")
+    server.run(lambda: notify("STOPPING=1"))
+    caretaker.stop()
+
+
 def log(entry: Mapping[str, Any]) -> None:
     """Write one line of JSON to standard error, with the time."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     note(json_text({"time": now, **entry}))
+
+
+class _JsonHandler(logging.Handler):
+    """Writes what waitress logs as lines of our log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        entry: dict[str, Any] = {"event": "server", "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1] is not None:
+            entry["traceback"] = traceback.format_exception(record.exc_info[1])
+        log(entry)
+
+
+def _route_server_log() -> None:
+    logger = logging.getLogger("waitress")
+    logger.propagate = False
+    logger.handlers = [_JsonHandler()]
+    # It warns of every request that waits; the answer 503 and the metrics say when too many do.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def _log_faults(entry: Mapping[str, Any]) -> None:
@@ -109,19 +161,31 @@ def _check_waitress() -> None:
         ) from error
 
 
-def load_models(options: ServeOptions) -> dict[str, Model]:
-    """Load every model that the options name, by the name in its addresses."""
-    keys = trusted_keys(options.trust_store)
+def _loader(options: ServeOptions) -> Callable[[str], Model]:
+    """Return what loads a file, at the start and again: keys that were revoked count at once."""
+
+    def load_file(path: str) -> Model:
+        keys = trusted_keys(options.trust_store)
+        return load(path, trusted_keys=keys, engine=options.engine)
+
+    return load_file
+
+
+def load_models(
+    options: ServeOptions, load_file: Callable[[str], Model]
+) -> tuple[dict[str, str], dict[str, Model]]:
+    """Load every model that the options name; return files and models by the name in addresses."""
+    paths: dict[str, str] = {}
     models: dict[str, Model] = {}
     for argument, path in _paths(options):
-        model = load(path, trusted_keys=keys, engine=options.engine)
+        model = load_file(path)
         name = model.manifest.name if argument == path else argument
         if name in models:
             raise ServiceError(f"two models have the name {name!r}; serve one of them elsewhere")
         if not name or "/" in name:
             raise ServiceError(f"expected a model's name without a slash, found {name!r:.80}")
-        models[name] = model
-    return models
+        models[name], paths[name] = model, path
+    return paths, models
 
 
 def _paths(options: ServeOptions) -> list[tuple[str, str]]:

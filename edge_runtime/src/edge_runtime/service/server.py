@@ -53,6 +53,7 @@ class Server:
 
         self._limits = limits
         self._is_stopping = False
+        self._looked_at = time.monotonic()
         self._map: dict[int, Any] = {}
         self._wasyncore = wasyncore
 
@@ -86,14 +87,19 @@ class Server:
         )
         self._server.channel_class = _channel_class()
 
-    def run(self) -> None:
-        """Answer requests until :meth:`stop`; then answer those that have begun to arrive."""
+    def run(self, at_stop: Callable[[], None]) -> None:
+        """Answer requests until :meth:`stop`; then answer those that have begun to arrive.
+
+        *at_stop* is called before the latter.
+        """
         next_cleanup = 0.0
         while not self._is_stopping:
+            self._looked_at = time.monotonic()
             self._wasyncore.loop(timeout=CLEANUP_SECONDS, map=self._map, use_poll=True, count=1)
             if time.monotonic() >= next_cleanup:
                 self._close_slow_connections()
                 next_cleanup = time.monotonic() + CLEANUP_SECONDS
+        at_stop()
         self._drain()
         self._dispatcher.shutdown(cancel_pending=True, timeout=self._limits.request_seconds)
         self._wasyncore.close_all(self._map)
@@ -102,6 +108,10 @@ class Server:
         """Let :meth:`run` end soon; a signal handler or another thread may call this."""
         self._is_stopping = True
         self._server.pull_trigger()
+
+    def is_reading(self) -> bool:
+        """Whether :meth:`run` has looked at its connections within the last seconds."""
+        return time.monotonic() - self._looked_at < 10 * CLEANUP_SECONDS
 
     def _drain(self) -> None:
         """Accept no more connections, and end when no connection has work left."""
