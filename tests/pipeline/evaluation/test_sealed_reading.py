@@ -21,7 +21,7 @@ WIDTHS = np.random.default_rng(1).integers(1, 90, ROWS) / 2
 
 
 @pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sealed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a model of a file with semicolons, decimal commas, euros and cp1252."""
     folder = tmp_path_factory.mktemp("sealed")
     table = pd.DataFrame(
@@ -39,22 +39,22 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(recipe, folder / "m.onnx").path
 
 
-def test_rows_of_a_file_are_read_by_the_sealed_reading(sealed: Path, tmp_path: Path) -> None:
+def test_rows_of_a_file_are_read_by_the_sealed_reading(sealed_file: Path, tmp_path: Path) -> None:
     """Two rows tell nothing about marks and encoding; the sealed file knows them."""
     file = tmp_path / "rows.csv"
     text = "größe;preis;ziel\n12,5;1000,50 €;teuer\n3,5;7,25 €;billig\n"
     file.write_bytes(text.encode("cp1252"))
     with pytest.raises(DatasetError, match="not UTF-8"):
         read_rows(file)
-    with edge_runtime.load(sealed) as model:
+    with edge_runtime.load(sealed_file) as model:
         rows = read_rows(file, model.manifest)
     assert rows["größe"].tolist() == [12.5, 3.5]
     assert rows["preis"].tolist() == [1000.5, 7.25]
     assert rows["ziel"].tolist() == ["teuer", "billig"]
 
 
-def test_verify_reads_the_sample_by_the_sealed_reading(sealed: Path, tmp_path: Path) -> None:
-    with edge_runtime.load(sealed) as model:
+def test_verify_reads_the_sample_by_the_sealed_reading(sealed_file: Path, tmp_path: Path) -> None:
+    with edge_runtime.load(sealed_file) as model:
         reading = model.manifest.reading
     (tmp_path / "train.py").write_text(
         "from sklearn.dummy import DummyClassifier\nimport pandas as pd\n"
@@ -63,18 +63,18 @@ def test_verify_reads_the_sample_by_the_sealed_reading(sealed: Path, tmp_path: P
         "    return DummyClassifier().fit(X, ['a', 'b'])\n",
         encoding="utf-8",
     )
-    table = sealed.parent / "t.csv"
+    table = sealed_file.parent / "t.csv"
     _, X, _ = estimator_and_sample(f"{tmp_path / 'train.py'}:fitted", table, reading=reading)
     assert X["preis"].tolist() == PRICES.tolist()
     assert X["größe"].tolist() == WIDTHS.tolist()
 
 
-def test_the_layout_has_all_of_the_reading(sealed: Path) -> None:
-    with edge_runtime.load(sealed) as model:
+def test_the_layout_has_all_of_the_reading(sealed_file: Path) -> None:
+    with edge_runtime.load(sealed_file) as model:
         reading = model.manifest.reading
     assert reading is not None
     assert layout_of_reading(reading).reading() == reading
-    assert len(read_table(sealed.parent / "t.csv", layout_of_reading(reading))) == ROWS
+    assert len(read_table(sealed_file.parent / "t.csv", layout_of_reading(reading))) == ROWS
     assert Layout().reading() != reading
 
 
