@@ -57,11 +57,13 @@ from edge_runtime.model import Model
 if TYPE_CHECKING:
     from edge_runtime.inputs.flags import Flag
     from edge_runtime.isolation import IsolationLimits
+    from edge_runtime.stream import Answer, Stream, StreamFlag
     from edge_runtime.trust.keys import TrustStore
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "BundleError",
     "Column",
     "EdgeRuntimeError",
@@ -85,6 +87,8 @@ __all__ = [
     "SelfTestError",
     "ServiceError",
     "SignatureError",
+    "Stream",
+    "StreamFlag",
     "TrustError",
     "TrustStore",
     "UnsafeGraphError",
@@ -97,8 +101,11 @@ __all__ = [
 
 # Imported on first use: they load pathlib, tempfile and OpenSSL, 6 ms of a start.
 _LAZY_EXPORTS = {
+    "Answer": "edge_runtime.stream",
     "Flag": "edge_runtime.inputs.flags",
     "IsolationLimits": "edge_runtime.isolation",
+    "Stream": "edge_runtime.stream",
+    "StreamFlag": "edge_runtime.stream",
     "TrustStore": "edge_runtime.trust.keys",
 }
 

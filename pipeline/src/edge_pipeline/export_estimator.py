@@ -32,6 +32,7 @@ from edge_pipeline.data.input_limits import (
     with_limits,
 )
 from edge_pipeline.data.missing_policy import MissingPolicy
+from edge_pipeline.data.tensors import with_stream
 from edge_pipeline.data.training_table import TrainingTable
 from edge_pipeline.estimator_task import task_of
 from edge_pipeline.evaluation.isolated_benchmark import BenchResult
@@ -172,6 +173,7 @@ def export(
     input_limits: Mapping[str, Mapping[str, Any]] | None = None,
     probe_seconds: float = PROBE_SECONDS,
     ids: Sequence[str | int] | None = None,
+    stream: Mapping[str, Any] | None = None,
     y_test: Any = None,
     report: bool = False,
     show_rows: bool = True,
@@ -226,6 +228,10 @@ def export(
     ids
         A text or whole number for each training row of an estimator with ``kneighbors``: the
         device names the neighbours by it.
+    stream
+        How the device cuts a stream into windows like the rows of *X*: ``rate`` in samples a
+        second, ``hop``, names of ``channels``, ``time_axis`` and ``full_scale``
+        (:class:`edge_runtime.Stream`).
     y_test
         Targets of *X_test*, for the report.
     report
@@ -264,7 +270,7 @@ def export(
     # Before the work: a wrong key must not cost an hour of training.
     key = None if signing_key is None else as_signing_key(signing_key)
     conversion, limits_by_column, infinity_notes = _describe_rows(
-        estimator, X, X_test, tolerance, missing, input_limits, StageTimer(on_stage)
+        estimator, X, X_test, tolerance, missing, input_limits, stream, StageTimer(on_stage)
     )
     metrics = {**(metrics or {}), **score_on_sample(estimator, X, y)}
     verified, dtype_notes = replace(conversion, probe_seconds=probe_seconds).verified()
@@ -296,13 +302,16 @@ def _describe_rows(
     tolerance: float,
     missing: str | Mapping[str, str],
     input_limits: Mapping[str, Mapping[str, Any]] | None,
+    stream: Mapping[str, Any] | None,
     timer: StageTimer,
 ) -> tuple[Conversion, Mapping[str, InputLimits], tuple[str, ...]]:
     """Describe the finite rows of *X* and *X_test*; also return the limits, and notes."""
     check_tolerance(tolerance)
     if hasattr(X, "tocsr"):  # the other sparse formats have no rows to select
         X = X.tocsr()
-    sample, rows = sample_and_rows(estimator, X)
+    sample, rows = sample_and_rows(estimator, X, as_tensors=stream is not None)
+    if stream is not None:
+        sample = replace(sample, schema=with_stream(sample.schema, stream))
     policy = MissingPolicy.read(missing, sample.schema.names)
     limits_by_column = read_input_limits(input_limits, sample.schema.columns)
     check_sample_within_limits(sample, limits_by_column, X)
@@ -356,7 +365,9 @@ def _with_report(
         from edge_pipeline.evaluation.report.write_report import report_export
 
         estimator, train = conversion.estimator, (conversion.sample, y)
-        test = (None if X_test is None else sample_for(estimator, X_test), y_test)
+        tensors = conversion.sample.schema.kind == "tensor"
+        unseen = None if X_test is None else sample_for(estimator, X_test, as_tensors=tensors)
+        test = (unseen, y_test)
         files = report_export(result, estimator, train, test, show_rows=show_rows)
     return replace(result, report_files=files)
 

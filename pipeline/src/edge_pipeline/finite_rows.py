@@ -12,6 +12,7 @@ from edge_runtime.bundle.schema import InputLimits
 from edge_pipeline.conversion.convert import sample_for
 from edge_pipeline.data.input_limits import check_sample_within_limits
 from edge_pipeline.data.sample import Sample, rows_with_infinity
+from edge_pipeline.data.tensors import check_same_shape
 from edge_pipeline.errors import ConversionError
 
 __all__ = ["unseen_table", "without_infinity"]
@@ -24,7 +25,10 @@ def unseen_table(
     n_rows = getattr(X_test, "shape", None) or [len(X_test) if hasattr(X_test, "__len__") else 1]
     if X_test is None or not n_rows[0]:
         return None
-    unseen = sample_for(estimator, X_test)
+    is_tensor = sample.schema.kind == "tensor"
+    unseen = sample_for(estimator, X_test, as_tensors=is_tensor)
+    if is_tensor:
+        check_same_shape(sample.schema, unseen.schema)
     if set(unseen.schema.names) != set(sample.schema.names):
         raise ConversionError(
             f"X_test has the columns {list(unseen.schema.names)}, X has "

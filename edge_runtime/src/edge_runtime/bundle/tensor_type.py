@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PATTERNS",
     "TENSOR_DTYPES",
+    "StreamSettings",
     "TensorType",
     "golden_tensor_to_json",
     "golden_tensors",
@@ -49,6 +50,75 @@ MAX_GOLDEN_BYTES = 600
 
 
 @record(frozen=True, slots=True)
+class StreamSettings:
+    """How samples become windows, sealed so that a device cannot choose otherwise.
+
+    Attributes
+    ----------
+    rate
+        Samples a second.
+    hop
+        Samples from the start of one window to the start of the next.
+    channels
+        Names of the channels, in order; one for a window without an axis of channels.
+    time_axis
+        Axis of the window that is time, 0 or 1.
+    full_scale
+        The number that the largest sample of PCM stands for: 32768 where training had its
+        integers, 1.0 where it had floats as soundfile and librosa read them.
+    """
+
+    rate: float
+    hop: int
+    channels: tuple[str, ...]
+    time_axis: int
+    full_scale: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values; ``StreamSettings.from_json(s.to_json()) == s``."""
+        return {
+            "rate": self.rate,
+            "hop": self.hop,
+            "channels": list(self.channels),
+            "time_axis": self.time_axis,
+            "full_scale": self.full_scale,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> StreamSettings:
+        """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
+        match value:
+            case {
+                "rate": float() | int() as rate,
+                "hop": int(hop),
+                "channels": [*channels],
+                "time_axis": 0 | 1 as time_axis,
+                "full_scale": float() | int() as full_scale,
+            } if (
+                len(value) == 5
+                and hop > 0
+                and 0 < rate < math.inf
+                and 0 < full_scale < math.inf
+                and bool not in map(type, value.values())
+                and channels
+                and all(isinstance(name, str) for name in channels)
+                and len(set(channels)) == len(channels)
+            ):
+                names = tuple(channels)
+                return cls(float(rate), hop, names, time_axis, float(full_scale))
+        raise IntegrityError(f"manifest: not the settings of a stream: {value!r:.200}")
+
+    def faults(self, shape: tuple[int, ...]) -> str:
+        """Describe why windows of *shape* cannot be cut so; empty where they can."""
+        if len(shape) > 2 or self.time_axis >= len(shape):
+            return f"a window of a stream has one or two axes, one of them time, found {shape}"
+        n_channels = 1 if len(shape) == 1 else shape[1 - self.time_axis]
+        if len(self.channels) != n_channels:
+            return f"the window {shape} has {n_channels} channels, found {len(self.channels)} names"
+        return ""
+
+
+@record(frozen=True, slots=True)
 class TensorType:
     """The dtype and the shape of one row.
 
@@ -58,10 +128,13 @@ class TensorType:
         One of :data:`TENSOR_DTYPES`: the dtype in training.  The graph computes in float64.
     shape
         Length of each axis, without the axis of the rows.
+    stream
+        How a stream of samples is cut into such tensors; None where nobody said.
     """
 
     dtype: str
     shape: tuple[int, ...]
+    stream: StreamSettings | None = None
 
     def __str__(self) -> str:
         return f"{self.dtype}, shape {self.shape}"
@@ -73,20 +146,26 @@ class TensorType:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values; ``TensorType.from_json(t.to_json()) == t``."""
-        return {"dtype": self.dtype, "shape": list(self.shape)}
+        stream = {} if self.stream is None else {"stream": self.stream.to_json()}
+        return {"dtype": self.dtype, "shape": list(self.shape), **stream}
 
     @classmethod
     def from_json(cls, value: Any) -> TensorType:
         """Read the values that :meth:`to_json` wrote; IntegrityError for any others."""
         match value:
             case {"dtype": str(dtype), "shape": [*shape]} if (
-                len(value) == 2
+                len(value) == 2 + ("stream" in value)
                 and dtype in TENSOR_DTYPES
                 and 0 < len(shape) <= MAX_DIMENSIONS
                 and all(type(length) is int and length > 0 for length in shape)
                 and math.prod(shape) <= MAX_TENSOR_CELLS
             ):
-                return cls(dtype, tuple(shape))
+                stream = None
+                if "stream" in value:
+                    stream = StreamSettings.from_json(value["stream"])
+                    if stream.faults(tuple(shape)):
+                        raise IntegrityError(f"manifest: {stream.faults(tuple(shape))}")
+                return cls(dtype, tuple(shape), stream)
         raise IntegrityError(f"manifest: not the dtype and shape of a tensor: {value!r:.200}")
 
 

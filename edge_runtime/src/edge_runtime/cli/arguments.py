@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_trust_commands(commands)
     _add_bench(commands)
     _add_predict(commands)
+    _add_stream(commands)
     _add_serve(commands)
     return parser
 
@@ -162,6 +163,44 @@ def _add_predict(commands: Any) -> None:
     )
     _add_engine(predict)
     _add_input_options(predict)
+
+
+def _add_stream(commands: Any) -> None:
+    stream = _with_bundle(
+        commands, "stream", "predict samples as they come: WAV, raw PCM, CSV or JSON lines"
+    )
+    stream.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="?",
+        default="-",
+        type=_file_name,
+        help="samples; - or absent: standard input",
+    )
+    stream.add_argument(
+        "--format",
+        choices=("wav", "pcm", "csv", "jsonl"),
+        help="of INPUT (default: by its name, else wav)",
+    )
+    stream.add_argument(
+        "--pcm",
+        choices=("u8", "s16", "s24", "s32"),
+        default="s16",
+        help="kind of the samples of raw PCM (default: s16)",
+    )
+    stream.add_argument(
+        "--rate", type=_rate, metavar="HZ", help="of the source, to compare with that of training"
+    )
+    stream.add_argument(
+        "--method", choices=METHODS, default="predict", help="method to call (default: predict)"
+    )
+    for name, help_text in (
+        ("--majority", "predict the label of most of the last N windows (default: 1)"),
+        ("--hysteresis", "change the label after N windows that have another (default: 1)"),
+    ):
+        stream.add_argument(name, type=_rows, default=1, metavar="N", help=help_text)
+    stream.add_argument("--json", action="store_true", help="print JSON lines")
+    _add_engine(stream)
 
 
 def _add_number_options(predict: argparse.ArgumentParser) -> None:
@@ -313,6 +352,16 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 3600:
         raise argparse.ArgumentTypeError(f"expected up to 3600 seconds, found {text!r}")
     return seconds
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"expected samples a second, found {text!r}")
+    return rate
 
 
 def _encoding(name: str) -> str:

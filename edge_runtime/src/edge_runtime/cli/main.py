@@ -230,6 +230,26 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
 
 
+def _stream(arguments: argparse.Namespace) -> int:
+    from edge_runtime.cli.stream import StreamOptions, print_stream
+
+    return print_stream(
+        StreamOptions(
+            bundle=arguments.file,
+            source=arguments.input,
+            format=arguments.format,
+            pcm=arguments.pcm,
+            rate=arguments.rate,
+            method=arguments.method,
+            majority=arguments.majority,
+            hysteresis=arguments.hysteresis,
+            as_json=arguments.json,
+            trust_store=arguments.trust_store,
+            engine=arguments.engine,
+        )
+    )
+
+
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": _info,
     "check": _check,
@@ -237,5 +257,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "trust": _trust,
     "bench": _bench,
     "predict": _predict,
+    "stream": _stream,
     "serve": _serve,
 }

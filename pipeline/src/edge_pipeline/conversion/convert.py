@@ -115,13 +115,15 @@ def convert(
     return convert_sample(estimator, sample, MissingPolicy.read(missing, sample.schema.names))
 
 
-def sample_for(estimator: Any, X: Any) -> Sample:
+def sample_for(estimator: Any, X: Any, *, as_tensors: bool = False) -> Sample:
     """Describe *X* as *estimator* reads it; as :func:`sample_and_rows`."""
-    return sample_and_rows(estimator, X)[0]
+    return sample_and_rows(estimator, X, as_tensors=as_tensors)[0]
 
 
-def sample_and_rows(estimator: Any, X: Any) -> tuple[Sample, Any]:
+def sample_and_rows(estimator: Any, X: Any, *, as_tensors: bool = False) -> tuple[Sample, Any]:
     """Describe *X* as *estimator* reads it; also return *X* without the columns nobody reads.
+
+    For *as_tensors* see :func:`take_sample`.
 
     Raises
     ------
@@ -138,7 +140,7 @@ def sample_and_rows(estimator: Any, X: Any) -> tuple[Sample, Any]:
             path="PatchExtractor",
         )
     X, ignored = without_unread_columns(X, estimator)
-    return take_sample(X, estimator, ignored), X
+    return take_sample(X, estimator, ignored, as_tensors=as_tensors), X
 
 
 def convert_sample(

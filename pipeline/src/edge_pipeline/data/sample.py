@@ -19,7 +19,13 @@ from scipy import sparse
 from edge_pipeline.data.dates import date_rule, holds_dates, microseconds
 from edge_pipeline.data.dtypes import as_objects, in_dtype, is_narrow
 from edge_pipeline.data.first_step import first_step
-from edge_pipeline.data.tensors import is_tensor_sample, tensor_rows, tensor_schema, to_table
+from edge_pipeline.data.tensors import (
+    WIDE_COLUMNS,
+    is_tensor_sample,
+    tensor_rows,
+    tensor_schema,
+    to_table,
+)
 from edge_pipeline.data.zeros import Zeros, zeros_in
 from edge_pipeline.errors import ConversionError
 
@@ -135,7 +141,9 @@ class Sample:
         return result
 
 
-def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) -> Sample:
+def take_sample(
+    X: Any, estimator: Any = None, ignored: tuple[str, ...] = (), *, as_tensors: bool = False
+) -> Sample:
     """Describe *X*.
 
     Parameters
@@ -144,13 +152,15 @@ def take_sample(X: Any, estimator: Any = None, ignored: tuple[str, ...] = ()) ->
         Decides whether lists of one length are the rows of a table or lists of labels.
     ignored
         Names of further columns of the training table, which nobody reads.
+    as_tensors
+        Whether any array of numbers is one of tensors, however few columns it has.
 
     Raises
     ------
     ConversionError
         *X* is empty, of an unknown kind, or has a column that is neither numbers nor strings.
     """
-    if is_tensor_sample(X) and len(X):
+    if is_tensor_sample(X, 1 if as_tensors else WIDE_COLUMNS) and len(X):
         return Sample(tensor_schema(X), to_table(X), (X.dtype,), (np.nan,))
     kind, columns = _columns_of(X, reads_lists(estimator))
     if not columns or not len(columns[0][1]):

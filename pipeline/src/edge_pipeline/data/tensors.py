@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from edge_runtime.bundle.schema import Column, Schema
-from edge_runtime.bundle.tensor_type import MAX_DIMENSIONS, TENSOR_DTYPES, TensorType
+from edge_runtime.bundle.tensor_type import (
+    MAX_DIMENSIONS,
+    TENSOR_DTYPES,
+    StreamSettings,
+    TensorType,
+)
+from edge_runtime.errors import IntegrityError
 from numpy.typing import NDArray
 
 from edge_pipeline.errors import ConversionError
@@ -16,11 +23,13 @@ from edge_pipeline.errors import ConversionError
 __all__ = [
     "TENSOR",
     "WIDE_COLUMNS",
+    "check_same_shape",
     "columns_of_numbers",
     "is_tensor_sample",
     "tensor_rows",
     "tensor_schema",
     "to_table",
+    "with_stream",
 ]
 
 TENSOR = "x"
@@ -32,8 +41,8 @@ WIDE_COLUMNS = 1024
 A name, a range and deciles for each of 12,288 columns make a manifest of 4 MB."""
 
 
-def is_tensor_sample(X: Any) -> bool:
-    """Whether *X* is an array of tensors, or of so many columns that nobody names them.
+def is_tensor_sample(X: Any, min_columns: int = WIDE_COLUMNS) -> bool:
+    """Whether *X* is an array of tensors, or of at least *min_columns*, which nobody names.
 
     Raises
     ------
@@ -44,7 +53,7 @@ def is_tensor_sample(X: Any) -> bool:
         return False
     has_dtype = X.dtype.name in TENSOR_DTYPES and X.dtype.isnative
     if X.ndim == 2:
-        return has_dtype and X.shape[1] >= WIDE_COLUMNS
+        return has_dtype and X.shape[1] >= min_columns
     if not has_dtype:
         raise ConversionError(
             f"the sample X is an array of dtype {X.dtype} and {X.ndim} dimensions; tensors have "
@@ -67,6 +76,76 @@ def tensor_schema(X: NDArray[Any]) -> Schema:
         TENSOR, "tensor", missing, low, high, missing_in_training=missing, tensor=tensor
     )
     return Schema("tensor", (column,))
+
+
+def check_same_shape(schema: Schema, unseen: Schema) -> None:
+    """Refuse an X_test whose tensors have another shape than those of X.
+
+    Raises
+    ------
+    ConversionError
+        With both shapes.
+    """
+    tensor, other_tensor = schema.columns[0].tensor, unseen.columns[0].tensor
+    if tensor is None or other_tensor is None or tensor.shape != other_tensor.shape:
+        shape = other_tensor.shape if other_tensor else f"{len(unseen.columns)} columns"
+        raise ConversionError(
+            f"the rows of X are {tensor}, those of X_test {shape}; pass an ndarray of the same "
+            f"shape and of one of the dtypes {', '.join(TENSOR_DTYPES)}"
+        )
+
+
+def with_stream(schema: Schema, stream: Mapping[str, Any]) -> Schema:
+    """Add to a schema of tensors how a stream is cut into them.
+
+    Parameters
+    ----------
+    stream
+        ``rate``, and if need be ``hop``, ``channels``, ``time_axis`` and ``full_scale``.
+
+    Raises
+    ------
+    ConversionError
+        A key is unknown or missing, or does not suit the shape of the tensors.
+    """
+    tensor = schema.columns[0].tensor if schema.kind == "tensor" else None
+    if tensor is None:
+        raise ConversionError(
+            "stream= needs windows of samples: pass X as an ndarray (n, samples), (n, channels, "
+            f"samples) or (n, samples, channels) of {', '.join(TENSOR_DTYPES)}"
+        )
+    unknown = sorted(set(stream) - set(_STREAM_KEYS))
+    if unknown or "rate" not in stream:
+        problem = f"found {unknown[0]!r}" if unknown else "found no rate"
+        raise ConversionError(f"stream takes the keys {', '.join(_STREAM_KEYS)}; {problem}")
+    shape = tensor.shape
+    time_axis = stream.get("time_axis", len(shape) - 1 if len(shape) > 1 else 0)
+    if isinstance(time_axis, int) and time_axis < 0:
+        time_axis += len(shape)
+    n_samples = shape[time_axis] if time_axis in range(len(shape)) else 1
+    n_channels = int(np.prod(shape)) // n_samples
+    settings = {
+        "rate": stream["rate"],
+        "hop": stream.get("hop", max(1, n_samples // 2)),
+        "channels": list(stream.get("channels", [f"channel{i}" for i in range(n_channels)])),
+        "time_axis": time_axis,
+        "full_scale": stream.get("full_scale", _FULL_SCALES[tensor.dtype]),
+    }
+    try:
+        checked = StreamSettings.from_json(settings)
+    except IntegrityError as error:
+        raise ConversionError(
+            f"stream needs a rate and a full_scale above 0, a whole hop above 0, and names of "
+            f"channels that differ, found {settings}"
+        ) from error
+    if checked.faults(shape):
+        raise ConversionError(f"stream: {checked.faults(shape)}")
+    column = replace(schema.columns[0], tensor=replace(tensor, stream=checked))
+    return replace(schema, columns=(column,))
+
+
+_STREAM_KEYS = ("rate", "hop", "channels", "time_axis", "full_scale")
+_FULL_SCALES = {"uint8": 128.0, "int16": 32768.0, "float32": 1.0, "float64": 1.0}
 
 
 def columns_of_numbers(schema: Schema) -> list[Column]:

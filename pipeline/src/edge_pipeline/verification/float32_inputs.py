@@ -113,7 +113,7 @@ def check_input_dtype(
     if isinstance(X, np.ndarray | pd.DataFrame) and X.ndim == 2:
         # A label flips where a rounded value meets a threshold: rare, so more rows are made.
         mixed = _recombined(X, 2 * n_rows)
-        table = take_sample(mixed, estimator).table
+        table = take_sample(mixed, estimator, as_tensors=sample.schema.kind == "tensor").table
         comparisons.append((mixed, sample.as_trained(table), table))
     allowed = max(tolerance, FLOAT32_ROUNDING) if has_float32(sample) else tolerance
     tables = [table for _, _, table in comparisons]

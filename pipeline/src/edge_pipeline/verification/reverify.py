@@ -87,7 +87,8 @@ def verify(
     watcher.stage("train")
     estimator, X, _ = estimator_and_sample(against, table, reading=bundle.manifest.reading)
     watcher.stage("verify")
-    sample = sample_for(estimator, X)
+    is_tensor = bundle.manifest.schema.kind == "tensor"
+    sample = sample_for(estimator, X, as_tensors=is_tensor)
     # Only the sealed graph is verified; a new conversion marks the ambiguous rows.
     converted = convert_sample(estimator, sample)
     _check_same_interface(path, bundle.manifest, converted)
