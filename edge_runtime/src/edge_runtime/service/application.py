@@ -27,6 +27,7 @@ from edge_runtime.service.inference_protocol import infer, model_answer, server_
 from edge_runtime.service.limits import ServiceLimits
 from edge_runtime.service.metrics import Metrics
 from edge_runtime.service.openapi import openapi_document
+from edge_runtime.service.page import page
 from edge_runtime.service.rows import RowCounts
 from edge_runtime.service.served_models import ServedModel, ServedModels
 
@@ -157,6 +158,10 @@ class Service:
             state = path.rpartition("/")[2]
             is_well = state == "live" or not self._models.faults()
             return json_response(200 if is_well else 503, {state: is_well})
+        if path == "/":  # it holds nothing, and asks for the token itself
+            record.route = path
+            check_method(environ, "GET")
+            return page()
         self._check_token(environ)
         match path.split("/")[1:]:
             case ["predict" | "schema" as action]:

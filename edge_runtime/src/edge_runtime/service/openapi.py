@@ -23,6 +23,7 @@ def openapi_document(models: Iterable[ServedModel], *, has_token: bool) -> dict[
         "/health/live": {"get": _get("Whether the process answers.", is_open=True)},
         "/health/ready": {"get": _get("Whether every model predicts.", is_open=True)},
         "/metrics": {"get": _get("Counters for Prometheus.", media_type="text/plain")},
+        "/stats": {"get": _get("Sums of the last hour.")},
         "/v2": {"get": _get("Metadata of the Open Inference Protocol.")},
     }
     for model in served:

@@ -87,7 +87,7 @@ class Browser:
             self._out.close()
         self._profile.cleanup()
 
-    def open(self, page: Path, *, width: int, dark: bool, media: str = "") -> None:
+    def open(self, page: Path | str, *, width: int, dark: bool, media: str = "") -> None:
         """Load a page at a width and in a theme, and wait until it is complete."""
         theme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self._call("Emulation.setEmulatedMedia", media=media, features=theme)
@@ -98,7 +98,7 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        self._call("Page.navigate", url=page.as_uri())
+        self._call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self.value(
             "new Promise(done => document.readyState === 'complete' ? done(1) "
             ": addEventListener('load', () => done(1)))"
