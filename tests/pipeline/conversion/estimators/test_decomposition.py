@@ -54,6 +54,18 @@ def test_projections_are_equal(model):
     assert_same(fitted(model, X), X, UNSEEN)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [dc.PCA(3), dc.PCA(3, whiten=True), dc.FactorAnalysis(3, max_iter=20)],
+    ids=["PCA", "whitened", "FactorAnalysis"],
+)
+def test_a_wide_density_is_stored_as_its_components(model):
+    """Not as a precision matrix of 600 by 600: PCA of 4,096 columns made a file of 137 MB."""
+    wide = np.random.default_rng(0).normal(size=(70, 600)) + 1.0
+    assert_same(model.fit(wide[:50]), wide[:50], wide[50:])
+    assert len(edge_pipeline.convert(model, wide[:50]).graph) < 10 * model.components_.nbytes
+
+
 def test_whitening_does_not_divide_by_a_variance_of_zero():
     flat = np.column_stack([X, np.ones(len(X))])
     assert_same(fitted(dc.PCA(3, whiten=True), flat), flat, np.column_stack([UNSEEN, UNSEEN[:, 0]]))

@@ -58,6 +58,19 @@ def test_a_missing_value_becomes_the_columns_statistic(
     assert_same(fitted(marked, WHOLE), WHOLE, UNSEEN_WHOLE, tolerance=1e-15)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int32", "int16"])
+@pytest.mark.parametrize("strategy", ["mean", "median", "most_frequent"])
+def test_a_statistic_has_the_dtype_of_the_training_rows(strategy: str, dtype: str) -> None:
+    """scikit-learn keeps a mean in float64, and writes it into rows as float32."""
+    marker = np.nan if dtype == "float32" else 0
+    numbers = np.round(np.abs(rows(60)) * 3.7, 0 if marker == 0 else 5).astype(dtype)
+    numbers[RNG.random(numbers.shape) < 0.3] = marker
+    later = numbers.astype(float) if dtype == "float32" else numbers
+    for keep in (False, True):
+        imputer = SimpleImputer(missing_values=marker, strategy=strategy, keep_empty_features=keep)
+        assert_same(imputer.fit(numbers), numbers, later, tolerance=1e-15)
+
+
 @pytest.mark.parametrize("gap", [np.nan, None])
 @pytest.mark.parametrize("strategy", ["most_frequent", "constant"])
 def test_a_missing_string_is_imputed_before_encoding(strategy: str, gap: Any) -> None:

@@ -77,7 +77,7 @@ def test_an_unknown_kernel_is_refused_by_name():
 
 def test_a_function_that_has_no_nodes_is_refused_by_name():
     def of_its_own(x, y):
-        return float(x[0]) + y[0]
+        return int(x[0]) + y[0]
 
     with pytest.raises(UnsupportedEstimatorError, match="of_its_own"):
         run_kernel(of_its_own, X)

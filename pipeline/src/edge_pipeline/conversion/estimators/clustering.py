@@ -14,6 +14,7 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import Tracer
+from edge_pipeline.conversion.tracing.trace import call_traced
 
 __all__ = ["CONVERTERS"]
 
@@ -114,16 +115,21 @@ def _pooled(context: Context, model: Any, X: Tensor) -> Tensor:
         means: Tensor = X @ members / np.bincount(model.labels_).astype(np.float64)
         return means
     tracer = Tracer(X, context.vector)
+    name = getattr(model.pooling_func, "__name__", model.pooling_func)
     pooled = []
     for group in groups:
         columns = X[:, np.flatnonzero(model.labels_ == group)]
-        try:
-            pooled.append(tracer.unwrap(model.pooling_func(tracer.wrap(columns), axis=1)))
-        except (TypeError, ValueError, AttributeError, IndexError) as error:
-            name = getattr(model.pooling_func, "__name__", model.pooling_func)
-            raise context.refuse(
-                f"pooling_func={name}: {error}; pool with numpy's mean, sum, min, max or median"
-            ) from error
+        pooled.append(
+            call_traced(
+                context,
+                tracer,
+                f"pooling_func={name}",
+                "pool with numpy's mean, sum, min, max or median",
+                model.pooling_func,
+                columns,
+                axis=1,
+            )
+        )
     return ops.stack(pooled)
 
 

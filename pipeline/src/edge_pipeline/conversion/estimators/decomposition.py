@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import linalg
 from sklearn import decomposition as dc
 from sklearn.cross_decomposition import CCA, PLSSVD, PLSCanonical, PLSRegression
@@ -31,13 +32,47 @@ def _principal_components(_: Context, pca: Any, X: Tensor) -> Tensor:
     return projected
 
 
+WIDE = 512
+"""From this many features on, a precision matrix (2 MB) is stored as its factors."""
+
+
 def _log_likelihood(_: Context, model: Any, X: Tensor) -> Tensor:
     """PCA.score_samples, FactorAnalysis.score_samples: the log density of a Gaussian."""
     precision = model.get_precision()
     centred = X - model.mean_
-    quadratic = -0.5 * ops.sum_(centred * (centred @ precision), 1)
-    density: Tensor = quadratic - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
+    factors = _precision_factors(model) if X.width >= WIDE else None
+    if factors is None:
+        square = ops.sum_(centred * (centred @ precision), 1)
+    else:
+        inverse_noise, weights = factors
+        square = ops.sum_(centred * centred * inverse_noise, 1)
+        square = square - ops.sum_of_squares(centred @ weights, 1)
+    density: Tensor = -0.5 * square - 0.5 * (X.width * LOG_TWO_PI - fast_logdet(precision))
     return density
+
+
+def _precision_factors(model: Any) -> tuple[Any, NDArray[np.float64]] | None:
+    """Split the precision matrix of ``get_precision`` into diag(d) - W @ W.T.
+
+    It is the matrix inversion lemma, by which scikit-learn computes that matrix.  None where that
+    inverts the whole covariance instead, or where d and W are no smaller than the matrix.
+    """
+    components, noise = np.asarray(model.components_, dtype=np.float64), model.noise_variance_
+    if not 0 < 2 * len(components) < components.shape[1] or not np.all(noise > 0.0):
+        return None
+    if isinstance(model, dc.PCA):
+        variance = model.explained_variance_
+        components = components * np.sqrt(variance)[:, np.newaxis] if model.whiten else components
+        with np.errstate(divide="ignore"):
+            inner = np.diag(1.0 / np.maximum(variance - noise, 0.0))
+    else:
+        inner = np.eye(len(components))
+    inner = inner + (components / noise) @ components.T
+    try:
+        lower = linalg.cholesky(inner, lower=True)
+    except (linalg.LinAlgError, ValueError):  # a component that explains no more than the noise
+        return None
+    return 1.0 / noise, linalg.solve_triangular(lower, components / noise, lower=True).T
 
 
 def _factors(_: Context, model: Any, X: Tensor) -> Tensor:

@@ -25,13 +25,14 @@ def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame
     Columns without a statistic are dropped, unless ``keep_empty_features``.
     """
     frame = frame_of(X)
-    statistics = imputer.statistics_
+    statistics: Any = _fill_values(imputer)
     columns = np.arange(frame.width)
     if not imputer.keep_empty_features:
         columns = columns[~np.array([_is_nan(value) for value in statistics])]
     # Where None is a category and the marker is NaN, None is imputed by itself.
     matches = np.array(context.marker_matches(imputer.missing_values, frame), dtype=np.bool_)
-    statistics = np.where(matches, statistics, None) if not matches.all() else statistics
+    if not matches.all():
+        statistics = np.where(matches, statistics, None)
     parts: list[Tensor | Frame] = []
     start = 0
     for run in frame.select(columns).runs() if len(columns) else []:
@@ -57,13 +58,22 @@ def _simple(context: Context, imputer: Any, X: Tensor | Frame) -> Tensor | Frame
     return output
 
 
+def _fill_values(imputer: Any) -> NDArray[Any]:
+    """Return the statistics in the dtype of the training rows, as transform writes them.
+
+    It truncates the median of whole numbers, and rounds the mean of float32 columns to float32.
+    """
+    statistics: NDArray[Any] = imputer.statistics_.copy()
+    if np.dtype(imputer._fill_dtype).kind in "iuf":
+        is_number = np.array([not _is_nan(value) for value in statistics], dtype=np.bool_)
+        statistics[is_number] = statistics[is_number].astype(imputer._fill_dtype)
+    return statistics
+
+
 def _imputed(imputer: Any, X: Tensor, fills: NDArray[Any]) -> Tensor:
     missing = is_missing(X, imputer.missing_values)
     if X.is_string:
         return ops.where(missing, np.array([_text(fill) for fill in fills], dtype=object), X)
-    if imputer._fill_dtype.kind in "iu":
-        # scikit-learn truncates the median of a column of whole numbers.
-        fills = fills.astype(imputer._fill_dtype)
     return ops.where(missing, fills.astype(np.float64), X)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import linear_model as lm
 from sklearn._loss import link as links
 from sklearn.svm import LinearSVC, LinearSVR
@@ -14,6 +15,7 @@ from edge_pipeline.conversion.context import Context, MethodOutput, Methods
 from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.numeric.kernels import EXACT, ROUNDING
 
 __all__ = [
     "CONVERTERS",
@@ -25,11 +27,39 @@ __all__ = [
 ]
 
 
-def linear_prediction(_: Context, model: Any, X: Tensor) -> Tensor:
+CANCELLING = 1e-3 * EXACT / ROUNDING
+"""Sum of the sizes of a linear model's terms, relative to its predictions, from which rows are
+looked at one by one: such sums may cancel to a prediction with fewer than nine digits."""
+
+WIDEST_CANCELLING = 512
+"""Columns up to which the terms are looked at; it takes 20 us a column."""
+
+
+def linear_prediction(context: Context, model: Any, X: Tensor) -> Tensor:
     """Compute ``X @ coef_.T + intercept_``; a one-dimensional ``coef_`` gives a vector."""
     weights, bias = dense_array(model.coef_), np.asarray(model.intercept_, dtype=np.float64)
+    _mark_cancelling_rows(context, np.atleast_2d(weights).T, bias, X)
     predictions: Tensor = X @ np.atleast_2d(weights).T + bias
     return ops.squeeze(predictions, 1) if weights.ndim == 1 else predictions
+
+
+def _mark_cancelling_rows(
+    context: Context, weights: NDArray[np.float64], bias: Any, X: Tensor
+) -> None:
+    """Mark the rows whose terms cancel: there BLAS's order of adding decides the ninth digit.
+
+    A least-squares fit of a polynomial of high degree has weights of 1e11, of either sign.
+    """
+    rows = context.example_rows(X) if X.width <= WIDEST_CANCELLING else None
+    if rows is None:
+        return
+    values = np.nan_to_num(np.asarray(rows, dtype=np.float64))
+    sizes = np.abs(values) @ np.abs(weights) + np.abs(bias)
+    if not np.any(sizes > CANCELLING * np.abs(values @ weights + bias).max(initial=0.0)):
+        return
+    sizes = abs(X) @ np.abs(weights) + np.abs(bias)
+    cancels = abs(X @ weights + bias) * EXACT < sizes * ROUNDING
+    context.mark_ambiguous(ops.max_(cancels.astype(np.int64), 1) > 0)
 
 
 def linear_scores(context: Context, model: Any, X: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.kernels import kernel
 from edge_pipeline.conversion.numeric.pairwise import squared_differences
 from edge_pipeline.conversion.tracing.array import Tracer
+from edge_pipeline.conversion.tracing.trace import call_traced
 
 __all__ = ["CONVERTERS"]
 
@@ -101,14 +102,16 @@ def _callable_kernel(context: Context, machine: Any, X: Tensor) -> Tensor:
     for name, pairwise in PAIRWISE_KERNEL_FUNCTIONS.items():
         if function is pairwise:
             return kernel(context, name, X, rows, **params)
-    try:
-        tracer = Tracer(X, context.vector)
-        similarities = tracer.unwrap(machine.kernel(tracer.wrap(X), rows))
-    except (TypeError, ValueError, AttributeError, IndexError) as error:
-        raise context.refuse(
-            f"kernel={getattr(function, '__name__', function)!r} uses what ONNX has no node for: "
-            f"{error}; write it with numpy's elementary functions, or use a named kernel"
-        ) from error
+    name = getattr(function, "__name__", function)
+    similarities = call_traced(
+        context,
+        Tracer(X, context.vector),
+        f"kernel={name!r} uses what ONNX has no node for",
+        "write it with numpy's elementary functions, or use a named kernel",
+        machine.kernel,
+        X,
+        rows,
+    )
     if not isinstance(similarities, Tensor):
         raise context.refuse(f"kernel={function!r} does not use its first argument")
     return similarities

@@ -18,8 +18,8 @@ from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.row_norms import blas_lengths, euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.pairwise import traced_kernel
 from edge_pipeline.conversion.numeric.sparse_rows import dense_rows, row_products, stays_sparse
+from edge_pipeline.conversion.numeric.user_kernels import traced_kernel
 
 __all__ = ["MAX_ROW_ELEMENTS", "Distance", "distance_of", "nan_euclidean_distance", "tree_distance"]
 
@@ -74,12 +74,29 @@ def distance_of(context: Context, model: Any, *, exact: bool = True) -> Distance
         return _BRUTE[name](Y, exact)
     if name == "precomputed":
         return Distance(lambda X: _precomputed(context, X))
-    if name in _NOT_METRICS and model._tree is not None and len(model._tree.get_arrays()[2]) > 1:
+    has_several_leaves = model._tree is not None and len(model._tree.get_arrays()[2]) > 1
+    if has_several_leaves and _breaks_triangle_inequality(name, params, Y):
         raise context.refuse(
-            f"metric={name!r} with a ball tree of several leaves: the triangle inequality does not "
-            "hold for it, so scikit-learn's tree misses neighbours; fit with algorithm='brute'"
+            f"metric={getattr(name, '__name__', name)!r} with a ball tree of several leaves: the "
+            "triangle inequality does not hold for it, so scikit-learn's tree misses neighbours; "
+            "fit with algorithm='brute'"
         )
     return tree_distance(context, name, params, Y)
+
+
+N_TRIANGLES = 16
+"""Training rows whose triangles are looked at."""
+
+
+def _breaks_triangle_inequality(metric: Any, params: Any, Y: NDArray[Any]) -> bool:
+    """Whether a detour between training rows is shorter than the direct way, as with a cosine."""
+    if not callable(metric):
+        return metric in _NOT_METRICS
+    some = Y[:: max(1, len(Y) // N_TRIANGLES)][:N_TRIANGLES]
+    options = {name: value for name, value in (params or {}).items() if name != "p"}
+    direct = np.array([[float(metric(a, b, **options)) for b in some] for a in some])
+    detours = (direct[:, :, np.newaxis] + direct[np.newaxis]).min(axis=1)
+    return bool((direct > detours * (1.0 + 1e-9) + 1e-300).any())
 
 
 def _precomputed(context: Context, X: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops, special_functions
 from edge_pipeline.conversion.graph.loops import map_rows
 from edge_pipeline.conversion.graph.tensor import Tensor
-from edge_pipeline.conversion.numeric.pairwise import dot, pairwise_kernel, squared_differences
+from edge_pipeline.conversion.numeric.pairwise import dot, squared_differences
+from edge_pipeline.conversion.numeric.user_kernels import pairwise_kernel
 
 __all__ = ["covariance", "variance"]
 

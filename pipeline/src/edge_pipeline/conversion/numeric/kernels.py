@@ -11,7 +11,7 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.gp_kernels import covariance
-from edge_pipeline.conversion.numeric.pairwise import pairwise_kernel
+from edge_pipeline.conversion.numeric.user_kernels import pairwise_kernel
 
 __all__ = ["EXACT", "ROUNDING", "kernel", "weighted_sum"]
 

@@ -11,40 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops
-from edge_pipeline.conversion.graph.builder import Graph
-from edge_pipeline.conversion.graph.loops import map_rows
-from edge_pipeline.conversion.graph.tensor import Tensor, graph_of
-from edge_pipeline.conversion.tracing.array import Tracer
+from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = [
+    "NAMED_KERNELS",
+    "cosine",
     "dot",
     "manhattan",
-    "pairwise_kernel",
+    "row_differences",
     "squared_differences",
     "squared_distances",
-    "traced_kernel",
 ]
 
 TINY_NORM = 10 * np.finfo(np.float64).eps
 """Rows shorter than this are left as they are by ``sklearn.preprocessing.normalize``."""
-
-
-def pairwise_kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> Tensor:
-    """Compute a named kernel, or one that a function of two rows computes.
-
-    The arguments are those of :func:`~edge_pipeline.conversion.numeric.kernels.kernel`.
-    """
-    if not isinstance(metric, str):
-        return traced_kernel(context, metric, X, Y, params)
-    if metric == "precomputed":
-        return X
-    if metric not in _KERNELS:
-        raise context.refuse(
-            f"kernel={metric!r}: not one of {', '.join(sorted(_KERNELS))} or precomputed"
-        )
-    return _KERNELS[metric](X, Y, {k: value for k, value in params.items() if value is not None})
 
 
 def dot(X: Tensor, Y: Any) -> Tensor:
@@ -66,16 +47,16 @@ def squared_distances(X: Tensor, Y: Any) -> Tensor:
 
 def squared_differences(X: Tensor, Y: Any) -> Tensor:
     """Squared Euclidean distances as scipy and libsvm sum them: of the differences, squared."""
-    gap = _differences(X, Y)
+    gap = row_differences(X, Y)
     return ops.sum_(gap * gap, -1)
 
 
 def manhattan(X: Tensor, Y: Any) -> Tensor:
     """Sums of absolute differences."""
-    return ops.sum_(abs(_differences(X, Y)), -1)
+    return ops.sum_(abs(row_differences(X, Y)), -1)
 
 
-def _differences(X: Tensor, Y: Any) -> Tensor:
+def row_differences(X: Tensor, Y: Any) -> Tensor:
     """Each row of *X* minus each row of *Y*: shape (n_samples, len(Y), n_features)."""
     gap: Tensor = ops.expand_dims(X, 1) - Y
     return gap
@@ -106,8 +87,13 @@ def _laplacian(X: Tensor, Y: Any, params: Mapping[str, Any]) -> Tensor:
     return ops.exp(-_gamma(X, params) * manhattan(X, Y))
 
 
-def _cosine(X: Tensor, Y: Any, params: Mapping[str, Any]) -> Tensor:
+def cosine(X: Tensor, Y: Any) -> Tensor:
+    """``cosine_similarity(X, Y)``."""
     return dot(_normalized(X), _normalized(Y))
+
+
+def _cosine_kernel(X: Tensor, Y: Any, params: Mapping[str, Any]) -> Tensor:
+    return cosine(X, Y)
 
 
 def _normalized(X: Any) -> Any:
@@ -125,7 +111,7 @@ def _additive_chi2(X: Tensor, Y: Any, params: Mapping[str, Any]) -> Tensor:
 
     scikit-learn raises for a negative value; a graph cannot, so such a row is NaN.
     """
-    gap = _differences(X, Y)
+    gap = row_differences(X, Y)
     total = ops.expand_dims(X, 1) + Y
     terms = ops.where(total == 0.0, 0.0, gap * gap / ops.where(total == 0.0, 1.0, total))
     negative = ops.min_(X, 1, True) < 0.0
@@ -136,10 +122,10 @@ def _chi2(X: Tensor, Y: Any, params: Mapping[str, Any]) -> Tensor:
     return ops.exp(_additive_chi2(X, Y, params) * float(params.get("gamma", 1.0)))
 
 
-_KERNELS: Mapping[str, Callable[[Tensor, Any, Mapping[str, Any]], Tensor]] = {
+NAMED_KERNELS: Mapping[str, Callable[[Tensor, Any, Mapping[str, Any]], Tensor]] = {
     "additive_chi2": _additive_chi2,
     "chi2": _chi2,
-    "cosine": _cosine,
+    "cosine": _cosine_kernel,
     "laplacian": _laplacian,
     "linear": _linear,
     "poly": _polynomial,
@@ -147,26 +133,3 @@ _KERNELS: Mapping[str, Callable[[Tensor, Any, Mapping[str, Any]], Tensor]] = {
     "rbf": _rbf,
     "sigmoid": _sigmoid,
 }
-
-
-def traced_kernel(
-    context: Context, function: Any, X: Tensor, Y: Any, params: Mapping[str, Any]
-) -> Tensor:
-    """Trace *function* once, inside a loop over the rows of *Y* inside a loop over those of *X*."""
-    rows_of_y = graph_of(X, Y).tensor(Y)
-    tracer = Tracer(X, context.vector)
-
-    def pair(inner: Graph, x: Tensor, y: Tensor) -> Tensor:
-        try:
-            value = tracer.unwrap(function(tracer.wrap(x), tracer.wrap(y), **params))
-        except (TypeError, ValueError, AttributeError, IndexError) as error:
-            raise context.refuse(
-                f"the function of two rows {getattr(function, '__name__', function)!r} does what "
-                f"has no node: {error}; write it with numpy's elementary functions, or use one by "
-                "name"
-            ) from error
-        return ops.reshape(inner.tensor(value), ())
-
-    return map_rows(
-        X, lambda outer, x: map_rows(rows_of_y, lambda inner, y: pair(inner, x, y), graph=outer)
-    )

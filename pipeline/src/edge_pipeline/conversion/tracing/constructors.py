@@ -28,7 +28,7 @@ from edge_pipeline.conversion.tracing.frame import TracedFrame
 from edge_pipeline.conversion.tracing.pandas_cut import bin_labels
 from edge_pipeline.conversion.tracing.series import ROW_LABELS, TracedSeries
 
-__all__ = ["replacements"]
+__all__ = ["is_traced", "replacements", "stacked"]
 
 
 def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
@@ -55,25 +55,27 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
     ]  # fmt: skip
 
 
-def _is_traced(value: Any) -> bool:
+def is_traced(value: Any) -> bool:
+    """Return whether *value* is a traced array or frame, or a list that holds one."""
     if type(value) in (list, tuple):
-        return any(_is_traced(item) for item in value)
+        return any(is_traced(item) for item in value)
     return issubclass(type(value), TracedArray | TracedFrame)
 
 
 def _array(
     tracer: Tracer, original: Any, value: Any, dtype: Any = None, *args: Any, **kw: Any
 ) -> Any:
-    if not _is_traced(value):
+    if not is_traced(value):
         constant = original(value, dtype, *args, **kw)
         return constant.view(ConstantArray) if type(constant) is np.ndarray else constant
-    tensor = _stacked(tracer, value)
+    tensor = stacked(tracer, value)
     return TracedArray(tracer, tensor if dtype is None else cast(tensor, dtype))
 
 
-def _stacked(tracer: Tracer, value: Any) -> Tensor:
+def stacked(tracer: Tracer, value: Any) -> Tensor:
+    """Convert a traced array or frame, or a list of such, to a tensor."""
     if type(value) in (list, tuple):
-        parts = [_stacked(tracer, item) if _is_traced(item) else item for item in value]
+        parts = [stacked(tracer, item) if is_traced(item) else item for item in value]
         stack: Any = np.stack([TracedArray(tracer, _as_tensor(tracer, part)) for part in parts])
         return stack.to_tensor()  # type: ignore[no-any-return]
     return _as_tensor(tracer, value)
@@ -89,7 +91,7 @@ class _ColumnStack:
 
     def __getitem__(self, key: Any) -> Any:
         parts = key if type(key) is tuple else (key,)
-        return np.column_stack(parts) if _is_traced(parts) else np.c_[key]
+        return np.column_stack(parts) if is_traced(parts) else np.c_[key]
 
 
 def _replacement_class(original: type, construct: Callable[..., Any]) -> type:
@@ -107,7 +109,7 @@ def _replacement_class(original: type, construct: Callable[..., Any]) -> type:
             if any(value is ROW_LABELS for value in values):
                 return construct(*args, **kwargs)
             values += [item for v in values if isinstance(v, dict) for item in v.values()]
-            return construct(*args, **kwargs) if _is_traced(values) else original(*args, **kwargs)
+            return construct(*args, **kwargs) if is_traced(values) else original(*args, **kwargs)
 
     return Meta(original.__name__, (), {})
 
@@ -121,7 +123,7 @@ def _frame(
         return TracedFrame.of(tracer, data)
     if type(data) is TracedFrame:
         return data if columns is None else data[list(columns)]
-    tensor = _stacked(tracer, data)
+    tensor = stacked(tracer, data)
     matrix = tensor if tensor.ndim == 2 else ops.expand_dims(tensor, 1)
     names = range(matrix.width) if columns is None else columns
     return TracedFrame(tracer, list(names), frame_of(matrix))
@@ -133,7 +135,7 @@ def _series(tracer: Tracer, data: Any = None, index: Any = None, name: Any = Non
 
 def _concat(tracer: Tracer, objs: Any, *args: Any, axis: Any = 0, **kw: Any) -> Any:
     parts = list(objs)
-    if not _is_traced(parts):
+    if not is_traced(parts):
         return pd.concat(objs, *args, axis=axis, **kw)
     if (args[0] if args else axis) not in (1, "columns"):
         raise TypeError("pandas.concat of rows changes the batch; only axis=1 is traced")
@@ -152,7 +154,7 @@ def _label(series: Any, position: int) -> Any:
 
 def _method_of(name: str, original: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
     """Call the method *name* of a traced value for the pandas function *original*."""
-    if not _is_traced(value):
+    if not is_traced(value):
         return original(value, *args, **kwargs)
     if type(value) is TracedArray and name != "copy":
         return np.isnan(value) if name == "isna" else ~np.isnan(value)
@@ -160,7 +162,7 @@ def _method_of(name: str, original: Any, value: Any, *args: Any, **kwargs: Any) 
 
 
 def _to_numeric(value: Any, *args: Any, **kwargs: Any) -> Any:
-    if not _is_traced(value):
+    if not is_traced(value):
         return pd.to_numeric(value, *args, **kwargs)
     if value.to_tensor().is_string:
         raise TypeError(
@@ -170,12 +172,12 @@ def _to_numeric(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _get_dummies(data: Any, *args: Any, **kwargs: Any) -> Any:
-    function: Any = traced_dummies if _is_traced(data) else pd.get_dummies
+    function: Any = traced_dummies if is_traced(data) else pd.get_dummies
     return function(data, *args, **kwargs)
 
 
 def _cut(x: Any, bins: Any, right: bool = True, labels: Any = None, **kwargs: Any) -> Any:
-    if not _is_traced(x):
+    if not is_traced(x):
         return pd.cut(x, bins, right=right, labels=labels, **kwargs)
     codes = bin_labels(
         x.to_tensor(), bins, labels, right=right, include_lowest=kwargs.get("include_lowest", False)
@@ -185,7 +187,7 @@ def _cut(x: Any, bins: Any, right: bool = True, labels: Any = None, **kwargs: An
 
 def _checked(tracer: Tracer, original: Any, array: Any, *args: Any, **kwargs: Any) -> Any:
     """Convert a traced frame to an array, as ``check_array`` does."""
-    if not _is_traced(array):
+    if not is_traced(array):
         return original(array, *args, **kwargs)
     dtype = kwargs.get("dtype")
     dtype = dtype[0] if isinstance(dtype, list | tuple) else dtype
@@ -193,7 +195,7 @@ def _checked(tracer: Tracer, original: Any, array: Any, *args: Any, **kwargs: An
 
 
 def _validated(tracer: Tracer, estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
-    if not _is_traced(X):
+    if not is_traced(X):
         return validate_data(estimator, X, *args, **kwargs)
     if kwargs.get("skip_check_array"):
         return X
@@ -205,26 +207,26 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 
 def _refuse_traced(original: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-    if _is_traced(value):
+    if is_traced(value):
         raise TypeError(f"pandas.{original.__name__} has no form in a graph")
     return original(value, *args, **kwargs)
 
 
 def _softmax(x: Any, axis: Any = None) -> Any:
-    if not _is_traced(x):
+    if not is_traced(x):
         return sp.softmax(x, axis=axis)
     exponentials = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return exponentials / np.sum(exponentials, axis=axis, keepdims=True)
 
 
 def _box_cox(x: Any, lmbda: Any = None, *args: Any, **kwargs: Any) -> Any:
-    if not _is_traced(x) or lmbda is None:
+    if not is_traced(x) or lmbda is None:
         return stats.boxcox(x, lmbda, *args, **kwargs)
     return sp.boxcox(x, lmbda)
 
 
 def _yeo_johnson(x: Any, lmbda: Any = None) -> Any:
-    if not _is_traced(x) or lmbda is None:
+    if not is_traced(x) or lmbda is None:
         return stats.yeojohnson(x, lmbda)
     power = np.array([float(lmbda)])
     return x._wrap(yeo_johnson(ops.expand_dims(x.to_tensor(), 1), power)[:, 0])

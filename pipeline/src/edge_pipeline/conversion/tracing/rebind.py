@@ -110,7 +110,8 @@ class Rebinding:
                 for name, value in original.items()
             }
             scope = original.get("__builtins__", builtins)
-            scope = scope if isinstance(scope, dict) else vars(scope)
+            scope = dict(scope if isinstance(scope, dict) else vars(scope))
+            scope |= {n: self(v) for n, v in scope.items() if id(v) in self._copies}
             copy["__builtins__"] = {**scope, "__import__": self._import(scope["__import__"])}
             self._remember(original, copy)
         namespace: dict[str, Any] = self._copies[id(original)][1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,10 +26,11 @@ from edge_pipeline.conversion.tracing.array import TracedArray, Tracer
 from edge_pipeline.conversion.tracing.constructors import replacements
 from edge_pipeline.conversion.tracing.fitted_estimators import FittedEstimators
 from edge_pipeline.conversion.tracing.frame import TracedFrame
+from edge_pipeline.conversion.tracing.pairwise_functions import TracedFloat, pairwise_replacements
 from edge_pipeline.conversion.tracing.rebind import Rebinding, is_library
 from edge_pipeline.conversion.tracing.series import TracedSeries
 
-__all__ = ["rebinding", "trace", "trace_method"]
+__all__ = ["call_traced", "rebinding", "trace", "trace_method"]
 
 _REMEDY = (
     "write it with the functions that docs/function-transformer.md lists, or compute these columns "
@@ -107,15 +108,51 @@ def trace_method(
         raise context.refuse(f"{method}: {error}{line}; {_REMEDY}") from error
 
 
-def rebinding(context: Context, tracer: Tracer) -> Rebinding:
-    """Make the function that copies a user's function or object for one trace."""
+def call_traced(
+    context: Context,
+    tracer: Tracer,
+    description: str,
+    remedy: str,
+    function: Callable[..., Any],
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Call a user's function of arrays with tensors, and return its result as tensors.
+
+    Parameters
+    ----------
+    description, remedy
+        The start and the end of the message where it does something that has no form in a graph.
+
+    Raises
+    ------
+    UnsupportedEstimatorError
+        It does; names the line.
+    """
+    try:
+        traced = rebinding(context, tracer, [(float, TracedFloat)])(function)
+        return tracer.unwrap(traced(*map(tracer.wrap, args), **kwargs))
+    except Exception as error:  # a user's function raises whatever it raises
+        line = _source_line(error, function)
+        raise context.refuse(f"{description}: {error}{line}; {remedy}") from error
+
+
+def rebinding(
+    context: Context, tracer: Tracer, builtins: Iterable[tuple[Any, Any]] = ()
+) -> Rebinding:
+    """Make the function that copies a user's function or object for one trace.
+
+    *builtins* are more pairs (original, replacement).
+    """
     estimators = FittedEstimators(context, tracer)
     package = sys.modules["edge_pipeline"]
     exporters = [
         (function, partial(estimators.call_with_originals, function))
         for function in (package.convert, package.export)
     ]
-    return Rebinding([*replacements(tracer), *exporters], estimators)
+    return Rebinding(
+        [*replacements(tracer), *pairwise_replacements(tracer), *exporters, *builtins], estimators
+    )
 
 
 def _tracer(context: Context, X: Tensor | Frame) -> Tracer:

@@ -158,7 +158,7 @@ def _filled(_: Formulas, imputer: Any, X: Sequence[Expr]) -> list[Expr]:
             continue
         if isinstance(fill, str) and not is_text(x):
             fill = float("nan")  # scikit-learn never fills text into numbers
-        elif not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iu":
+        elif not is_text(x) and np.dtype(imputer._fill_dtype).kind in "iuf":
             fill = float(np.asarray(fill).astype(imputer._fill_dtype))
         replacement = (
             str(MISSING_STRING if is_missing(fill) else fill) if is_text(x) else float(fill)
