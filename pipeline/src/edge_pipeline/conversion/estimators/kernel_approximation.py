@@ -12,10 +12,12 @@ from sklearn.metrics.pairwise import KERNEL_PARAMS
 from sklearn.preprocessing import KernelCenterer
 
 from edge_pipeline.conversion.context import Context, Methods
+from edge_pipeline.conversion.fitted_arrays import dense_array
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.row_norms import euclidean_squares, numpy_lengths
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.kernels import EXACT, ROUNDING, kernel
+from edge_pipeline.conversion.numeric.sparse_rows import stays_sparse
 
 __all__ = ["CONVERTERS"]
 
@@ -60,9 +62,9 @@ def _similarities(context: Context, metric: Any, X: Tensor, Y: Any, **params: An
 
     For huge rows, the rounding of a squared distance changes ``rbf``.
     """
-    Y = Y.toarray() if hasattr(Y, "toarray") else Y
-    if not isinstance(metric, str) or metric != "rbf":
+    if not isinstance(metric, str) or metric != "rbf" or stays_sparse(Y):
         return kernel(context, metric, X, Y, **params)
+    Y = dense_array(Y)
     gamma = params.get("gamma")
     gamma = 1.0 / X.width if gamma is None else float(gamma)
     return ops.exp(euclidean_squares(X, Y, numpy_lengths) * -gamma)

@@ -19,7 +19,7 @@ def _prediction(context: Context, model: Any, X: Tensor) -> Tensor:
         params = model.kernel_params or {}
     else:
         params = {"gamma": model.gamma, "degree": model.degree, "coef0": model.coef0}
-    rows = model.X_fit_.toarray() if hasattr(model.X_fit_, "toarray") else model.X_fit_
+    rows = model.X_fit_
     similarities = kernel(context, model.kernel, X, rows, **params)
     return weighted_sum(context, similarities, model.dual_coef_)
 

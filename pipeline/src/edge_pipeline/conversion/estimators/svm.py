@@ -24,6 +24,7 @@ from edge_pipeline.conversion.graph.loops import iterate
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.kernels import kernel
 from edge_pipeline.conversion.numeric.pairwise import squared_differences
+from edge_pipeline.conversion.numeric.sparse_rows import stays_sparse
 from edge_pipeline.conversion.tracing.array import Tracer
 from edge_pipeline.conversion.tracing.trace import call_traced
 
@@ -52,12 +53,12 @@ def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
         return _callable_kernel(context, machine, X) @ _weights_of_all_rows(machine, weights) + bias
     if machine.kernel == "precomputed":
         return X @ _weights_of_all_rows(machine, weights) + bias
-    vectors = dense_array(machine.support_vectors_)
+    vectors = machine.support_vectors_
     if machine.kernel == "linear":
         return X @ (vectors.T @ weights) + bias
     gamma = float(machine._gamma)
     if machine.kernel == "rbf":
-        return _rbf_kernel(X, vectors, gamma) @ weights + bias
+        return _rbf_kernel(context, X, vectors, gamma) @ weights + bias
     params = {"gamma": gamma, "coef0": machine.coef0, "degree": machine.degree}
     return kernel(context, machine.kernel, X, vectors, **params) @ weights + bias
 
@@ -123,13 +124,17 @@ UNCENTRED, CENTRED = 100.0, 1000.0
 Their rounding, 4 * 1.1e-16 times the value, changes the exponent by less than 5e-13."""
 
 
-def _rbf_kernel(X: Tensor, vectors: NDArray[np.float64], gamma: float) -> Tensor:
+def _rbf_kernel(context: Context, X: Tensor, rows: Any, gamma: float) -> Tensor:
     """Compute exp(-gamma |x - y|²): from x·y where that is exact, otherwise from differences.
 
     The product form is one matrix product: 1,000 rows against 500 vectors of 20 features take 7 ms
     with it and 250 ms with differences (2 cores, onnxruntime 1.32).  Only the size of *y* matters:
     a row far from every *y* has kernel zero either way, and a row near some *y* is about as large.
+    Rows of words stay sparse.
     """
+    if stays_sparse(rows) and gamma * float(rows.multiply(rows).sum(axis=1).max()) <= UNCENTRED:
+        return kernel(context, "rbf", X, rows, gamma=gamma)
+    vectors = dense_array(rows)
     size = gamma * _max_square(vectors)
     if not size <= UNCENTRED:
         centre = vectors.mean(axis=0)

@@ -11,6 +11,8 @@ from edge_pipeline.conversion.context import Context
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.numeric.gp_kernels import covariance
+from edge_pipeline.conversion.numeric.pairwise import TAKE_SPARSE_ROWS
+from edge_pipeline.conversion.numeric.sparse_rows import stays_sparse
 from edge_pipeline.conversion.numeric.user_kernels import pairwise_kernel
 
 __all__ = ["EXACT", "ROUNDING", "kernel", "weighted_sum"]
@@ -33,7 +35,7 @@ def kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> T
     X
         Shape (n_samples, n_features); of ``precomputed``, the kernel itself.
     Y
-        The training rows of the estimator: an array, or a tensor.
+        The training rows of the estimator: an array, a sparse matrix, or a tensor.
     **params
         ``gamma``, ``degree``, ``coef0`` as the estimator has them.  A named kernel ignores those
         that it does not have, and None stands for its default.  A function receives all of them.
@@ -43,7 +45,8 @@ def kernel(context: Context, metric: Any, X: Tensor, Y: Any, **params: Any) -> T
     UnsupportedEstimatorError
         The kernel is unknown, or the function does something that has no node.
     """
-    Y = Y.toarray() if hasattr(Y, "toarray") else Y
+    if hasattr(Y, "toarray") and not (metric in TAKE_SPARSE_ROWS and stays_sparse(Y)):
+        Y = Y.toarray()
     if isinstance(metric, gp.Kernel):
         return covariance(context, metric, X, Y)
     return pairwise_kernel(context, metric, X, Y, **params)

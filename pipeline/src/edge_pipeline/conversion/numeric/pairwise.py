@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.preprocessing import normalize
 
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
+from edge_pipeline.conversion.numeric.sparse_rows import row_products
 
 __all__ = [
     "NAMED_KERNELS",
+    "TAKE_SPARSE_ROWS",
     "cosine",
     "dot",
     "manhattan",
@@ -28,8 +32,14 @@ TINY_NORM = 10 * np.finfo(np.float64).eps
 """Rows shorter than this are left as they are by ``sklearn.preprocessing.normalize``."""
 
 
+TAKE_SPARSE_ROWS = ("cosine", "linear", "poly", "polynomial", "rbf", "sigmoid")
+"""Kernels that need nothing but products: the rows of Y may be a sparse matrix."""
+
+
 def dot(X: Tensor, Y: Any) -> Tensor:
     """``X @ Y.T``."""
+    if sparse.issparse(Y):
+        return row_products(X, Y)
     return X @ (Y.T if isinstance(Y, Tensor) else np.asarray(Y, dtype=np.float64).T)
 
 
@@ -37,6 +47,8 @@ def squared_distances(X: Tensor, Y: Any) -> Tensor:
     """``euclidean_distances(X, Y, squared=True)``: -2 xy + x² + y², not below zero."""
     if isinstance(Y, Tensor):
         lengths: Any = ops.sum_of_squares(Y, 1, keepdims=True).T
+    elif sparse.issparse(Y):
+        lengths = np.asarray(Y.multiply(Y).sum(axis=1)).reshape(1, -1)
     else:
         Y = np.asarray(Y, dtype=np.float64)
         lengths = np.einsum("ij,ij->i", Y, Y)[np.newaxis]
@@ -101,6 +113,8 @@ def _normalized(X: Any) -> Any:
     if isinstance(X, Tensor):
         lengths = ops.norm(X, 1, keepdims=True)
         return X / ops.where(lengths < TINY_NORM, 1.0, lengths)
+    if sparse.issparse(X):
+        return normalize(X)
     X = np.asarray(X, dtype=np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", X, X))[:, np.newaxis]
     return X / np.where(length < TINY_NORM, 1.0, length)

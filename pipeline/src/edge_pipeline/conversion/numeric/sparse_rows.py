@@ -6,6 +6,8 @@ and multiplies them by the entries.  Then it adds up the products of each traini
 
 from __future__ import annotations
 
+import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -68,7 +70,7 @@ def row_products(X: Tensor, rows: Any) -> Tensor:
     entries = sparse.csr_matrix(rows, dtype=np.float64)
     entries.sort_indices()
     n_rows = entries.shape[0]
-    columns = X.graph.constant(entries.indices.astype(np.int32))
+    columns = _column_indices(X.graph, entries)
     values = X.graph.constant(entries.data)
     positions = _row_positions(X.graph, entries.indptr)
 
@@ -86,6 +88,21 @@ def row_products(X: Tensor, rows: Any) -> Tensor:
         )
 
     return map_rows(X, products_of_row)
+
+
+def _column_indices(graph: Graph, entries: Any) -> Tensor:
+    """Return the column of each entry; the file holds two bytes an entry for up to 65,536 columns.
+
+    onnxruntime puts the bytes together when it loads the graph.
+    """
+    indices = entries.indices.astype(np.int64)
+    n_bytes = max(1, (int(entries.shape[1]).bit_length() + 7) // 8)
+    parts = [
+        graph.constant((indices >> 8 * i & 0xFF).astype(np.uint8)).astype(np.int32)
+        * np.int32(1 << 8 * i)
+        for i in range(n_bytes)
+    ]
+    return functools.reduce(operator.add, parts)
 
 
 def _row_positions(graph: Graph, starts: NDArray[Any]) -> Tensor:
