@@ -55,7 +55,8 @@ def _decisions(context: Context, machine: Any, X: Tensor) -> Tensor:
         return X @ _weights_of_all_rows(machine, weights) + bias
     vectors = machine.support_vectors_
     if machine.kernel == "linear":
-        return X @ (vectors.T @ weights) + bias
+        scores: Tensor = X @ (vectors.T @ weights) + bias
+        return scores
     gamma = float(machine._gamma)
     if machine.kernel == "rbf":
         return _rbf_kernel(context, X, vectors, gamma) @ weights + bias
