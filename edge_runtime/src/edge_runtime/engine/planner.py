@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge_runtime.engine.selection import AnySession
+    from edge_runtime.engine.text_slices import TextSlicer
     from edge_runtime.inputs.derived_columns import DerivedColumns
 
 __all__ = ["MAX_PRUNED_BYTES", "ROWS_AT_ONCE", "QueryPlanner", "join_slices"]
@@ -66,6 +67,8 @@ class QueryPlanner:
     ----------
     rows_at_once
         Rows of a batch that the graph sees at once.
+    text_slicer
+        Cuts tables into slices where the graph cuts texts; else None.
     reads_numbers_alone
         Whether the numeric block is the graph's only input.
     """
@@ -90,6 +93,11 @@ class QueryPlanner:
             self._deriver = DerivedColumns(manifest.schema)
             width = manifest.schema.numbers_width
             self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
+        self.text_slicer: TextSlicer | None = None
+        if manifest.schema.textual:
+            from edge_runtime.engine.text_slices import TextSlicer, cuts_texts
+
+            self.text_slicer = TextSlicer(manifest.schema) if cuts_texts(main) else None
         self.session = self._open_session(graph)
         _check_graph(self.session, manifest)
         self._inputs = frozenset(signature.name for signature in self.session.inputs)
@@ -129,6 +137,8 @@ class QueryPlanner:
             The engine failed, or the graph contradicts its manifest.
         """
         step = self.rows_at_once
+        if self.text_slicer is not None and n_rows:
+            return self._predict_texts(self.text_slicer, query, feeds, n_rows)
         if 0 < n_rows <= step:
             return query.predict(self.graph_feeds(feeds), n_rows)
         if not n_rows:
@@ -138,6 +148,20 @@ class QueryPlanner:
         sizes = (min(step, n_rows - i) for i in range(0, n_rows, step))
         slices = zip(self._slices(feeds, n_rows), sizes, strict=True)
         return join_slices((query.predict(part, size) for part, size in slices), n_rows)
+
+    def _predict_texts(
+        self, slicer: TextSlicer, query: GraphQuery, feeds: dict[str, NDArray[Any]], n_rows: int
+    ) -> list[NDArray[Any]]:
+        bounds = slicer.slices(feeds[STRINGS], self.rows_at_once)
+        return join_slices(
+            (
+                query.predict(
+                    self.graph_feeds({name: block[i:j] for name, block in feeds.items()}), j - i
+                )
+                for i, j in bounds
+            ),
+            n_rows,
+        )
 
     def predict_all(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
         """Compute every output by name, with the whole graph."""

@@ -33,6 +33,7 @@ from edge_runtime.inputs.tables import InputReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_runtime.engine.text_slices import TextSlicer
     from edge_runtime.inputs.tensors import TensorReader
 
 __all__ = ["row_predictor"]
@@ -55,6 +56,8 @@ def row_predictor(
     It gives one value for one output, and a tuple for several.
     """
     write = row_writer(input_reader)
+    if planner.text_slicer is not None:
+        write = _bounded_writer(write, planner.text_slicer)
     key = tuple(output.name for output in outputs)
     pool = RunnerPool()
     take, put_back, forget = pool.idle.pop, pool.idle.append, pool.made.pop
@@ -81,6 +84,16 @@ def row_predictor(
         return prediction
 
     return predict
+
+
+def _bounded_writer(write: RowWriter, slicer: TextSlicer) -> RowWriter:
+    """Make a writer that refuses a text that is too long for a graph that cuts texts."""
+
+    def write_bounded(row: Any, buffers: RowBuffers) -> None:
+        write(row, buffers)
+        slicer.check_row(buffers.strings)
+
+    return write_bounded
 
 
 def _new_runner(
