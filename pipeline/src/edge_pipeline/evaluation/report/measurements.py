@@ -48,6 +48,7 @@ class Source(BaseModel):
     """Origin and number of the rows.
 
     ``what`` names the thing that ``sha256`` digests: the file, or the rows themselves without one.
+    ``tests_training_rows``: the figures come from the table that trained the model.
     """
 
     model_config = _VALUE
@@ -60,6 +61,7 @@ class Source(BaseModel):
     rows_test: int = 0
     rows_dropped: int = 0
     rows_refused: int = 0
+    tests_training_rows: bool = False
 
 
 class Score(BaseModel):

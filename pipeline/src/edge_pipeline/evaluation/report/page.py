@@ -70,9 +70,8 @@ def render_page(sealed_file: SealedFile, evaluation: Evaluation, form: str | Non
     """
     context = facts(sealed_file, evaluation)
     context |= page_facts(sealed_file.bundle.manifest, evaluation)
-    n_rows = None if evaluation.source is None else evaluation.source.rows_test
     context["columns_table"] = columns_table(context["columns"])
-    context["scores_table"] = scores_table(context["scores"], n_rows)
+    context["scores_table"] = scores_table(context["scores"], evaluation.source)
     context["form"] = None if form is None else Markup(form)
     context["no_form"] = evaluation.left_out.get(NO_FORM, "")
     context["left_out"] = {k: v for k, v in evaluation.left_out.items() if k != NO_FORM}

@@ -14,6 +14,7 @@ from edge_pipeline.evaluation.report.measurements import (
     Group,
     Measurements,
     RowTable,
+    Source,
     Thresholds,
 )
 
@@ -88,13 +89,18 @@ def columns_table(columns: Sequence[dict[str, str]]) -> Table:
     )
 
 
-def scores_table(scores: Sequence[dict[str, str]], n_rows: int | None) -> Table:
-    """Show the metrics with their intervals and the baseline."""
-    keys = ("name", "value", "interval", "method", "baseline", "better")
+def scores_table(scores: Sequence[dict[str, str]], source: Source | None) -> Table:
+    """Show the metrics with their intervals and the baseline, where it is known."""
+    has_baseline = any(score["baseline"] for score in scores)
+    baseline = ("baseline",) if has_baseline else ()
+    keys = ("name", "value", "interval", "method", *baseline, "better")
+    n_rows = 0 if source is None else source.rows_test
     of_rows = f"On {n_rows:,} test rows" if n_rows else "On the test rows"
+    is_seen = source is not None and source.tests_training_rows
     return make_table(
-        f"{of_rows}, which training did not see",
-        "metric | #value | #95 % interval | interval method | #baseline | better",
+        f"{of_rows}, {'the table of the training' if is_seen else 'which training did not see'}",
+        "metric | #value | #95 % interval | interval method | "
+        f"{'#baseline | ' if has_baseline else ''}better",
         ([score[key] for key in keys] for score in scores),
     )
 

@@ -160,8 +160,16 @@ def _f1(item: ClassScore) -> float:
     return item.f1 or 0.0
 
 
+_TRAINING_ROWS = (
+    "The figures come from the table that trained the model. On new rows they are worse: pass rows "
+    "that training did not see."
+)
+
+
 def _remarks(evaluation: Evaluation) -> Iterator[str]:
     source = evaluation.source
+    if source is not None and source.tests_training_rows:
+        yield _TRAINING_ROWS
     if source is not None and evaluation.scores and source.rows_test < FEW_ROWS:
         yield f"Only {source.rows_test} test rows: treat every figure with caution."
     if source is not None and source.rows_refused:

@@ -5,6 +5,7 @@ No other module of this folder reads or writes files, ``Evaluation.read`` and ``
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -207,9 +208,20 @@ def _evaluate_rows(
         {
             "rows_test": len(table),
             "rows_refused": n_refused,
+            "tests_training_rows": _are_training_rows(rows, selected, y, evaluation.source),
             "target": ", ".join(target_names) or None,
         },
     )
+
+
+def _are_training_rows(rows: Any, selected: Any, y: Any, source: Source | None) -> bool:
+    """Whether the file, or the rows of a frame, are those that the build or export recorded."""
+    if source is None:
+        return False
+    if not isinstance(rows, str | Path):
+        return digest_of(selected, None if y is None else y.tolist()) == source.sha256
+    with Path(rows).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == source.sha256
 
 
 def _with_figures_of_rows(
