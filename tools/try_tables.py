@@ -96,6 +96,7 @@ def main() -> int:
     parser.add_argument("--packages", type=Path, required=True, help="folder of the packages")
     parser.add_argument("--out", type=Path, help="JSON file, one result a table")
     parser.add_argument("--quick", action="store_true", help="a small tree instead of auto")
+    parser.add_argument("--as-shipped", action="store_true", help="no other formats")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     results = []
@@ -103,7 +104,7 @@ def main() -> int:
         if arguments.names and table.name not in arguments.names:
             continue
         with tempfile.TemporaryDirectory(prefix="try-tables-") as folder:
-            result = try_table(table, arguments.packages, Path(folder), quick=arguments.quick)
+            result = try_table(table, arguments.packages, Path(folder), arguments)
         results.append(result)
         print(json.dumps(result), flush=True)
         if arguments.out:
@@ -111,7 +112,9 @@ def main() -> int:
     return int(any(result["faults"] for result in results))
 
 
-def try_table(table: Table, packages: Path, folder: Path, *, quick: bool) -> dict[str, Any]:
+def try_table(
+    table: Table, packages: Path, folder: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Write the table as it ships, build it and predict it; then again in other formats."""
     file = folder / Path(table.path.partition(":")[2] or table.path).name
     file.write_bytes(shipped_bytes(table.path, packages))
@@ -129,7 +132,7 @@ def try_table(table: Table, packages: Path, folder: Path, *, quick: bool) -> dic
     result["excluded"] = {c["name"]: c["left_out"] for c in description["columns"] if c["left_out"]}
     result["features"] = len(description["columns"]) - len(result["excluded"]) - 1
     recipe = model / "recipe.toml"
-    if quick:
+    if arguments.quick:
         make_quick(recipe)
     build = run(["edge-pipeline", "build", model, "-o", folder / "model.onnx", "-q"])
     result |= {"build": build["code"], "seconds": build["seconds"], "said": last_lines(build)}
@@ -143,6 +146,8 @@ def try_table(table: Table, packages: Path, folder: Path, *, quick: bool) -> dic
     if predicted["code"]:
         result["faults"].append("predict")
         result["said"] = predicted["err"]
+        return result
+    if arguments.as_shipped:
         return result
     result["formats"] = try_formats(table, file, recipe, folder)
     result["faults"] += [name for name, text in result["formats"].items() if text != "same"]

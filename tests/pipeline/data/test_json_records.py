@@ -88,8 +88,7 @@ def test_the_chunks_are_the_table(tmp_path: Path, name: str) -> None:
         ('{"a": 1}\n{"a": 2\n', "record 2: not JSON"),
         ('[{"a": 1}, {"a": }]', "record 2: not JSON"),
         ('[{"a": 1}, {"a": 2}', "record 3: not JSON"),
-        ('{"a": 1}\n\n{"b": 2}\n', "record 3: the column 'a' of the first record is absent"),
-        ('{"a": 1}\n{"a": 1, "b": 2}\n', "record 2: the first record has no column 'b'"),
+        ('{"a": 1}\n\n{}\n', "record 3: an empty object"),
         ('{"a": {"b": 1}}\n', "record 1: column 'a' holds an object"),
         ('{"a": 1, "a": 2}\n', "record 1: a key appears twice"),
         ('{"a": "x\\u0000"}\n', "record 1: column 'a' holds a NUL"),
@@ -157,3 +156,40 @@ def test_the_keys_of_csv_are_refused_for_json(tmp_path: Path) -> None:
     )
     with pytest.raises(RecipeError, match="JSON and databases have values instead of cells"):
         build(recipe)
+
+
+def test_a_record_may_leave_out_the_keys_of_missing_values(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "t.jsonl"
+    rows = TABLE.drop(columns="price").to_dict("records")
+    records = [{k: v for k, v in row.items() if v == v} for row in rows]
+    records[0].pop("flag"), records[3].pop("word")
+    text = "\n".join(map(json.dumps, records))
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    frame = read_table(tmp_path / name)
+    assert sorted(frame.columns) == sorted(TABLE.columns.drop("price"))
+    assert int(frame["size"].isna().sum()) == int(TABLE["size"].isna().sum())
+    chunks = list(read_json_chunks(tmp_path / name, Layout(",", "."), 7))
+    assert all(list(chunk.columns) == list(frame.columns) for chunk in chunks)
+    recipe = init(tmp_path / name, tmp_path / "m", target="label").recipe
+    steps = STEPS.replace('["one-hot"]', '["impute", "one-hot"]')
+    recipe.write_text(
+        recipe.read_text("utf-8").replace('estimator = "auto"', steps).partition("[search]")[0],
+        encoding="utf-8",
+    )
+    bundle = str(build(recipe, tmp_path / "m.onnx").path)
+    outputs = []
+    complete = "\n".join(json.dumps({**dict.fromkeys(frame.columns), **r}) for r in records)
+    (tmp_path / "complete.jsonl").write_text(complete, encoding="utf-8")
+    for file in (tmp_path / name, tmp_path / "complete.jsonl"):
+        assert main(["predict", bundle, str(file)]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0].splitlines()) == ROWS
+    odd = tmp_path / "odd.jsonl"
+    odd.write_text('{"Size": 1, "flag": true}\n{}\n{"count": 2}\n{"flag": true}\n', "utf-8")
+    assert main(["predict", bundle, str(odd), "--extra-columns", "ignore"]) == 1
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1
+    assert "'Size'" in captured.err

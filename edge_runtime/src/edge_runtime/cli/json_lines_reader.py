@@ -15,6 +15,7 @@ from edge_runtime.cli.line_reader import LINE_TOO_LONG, PIECE_CHARACTERS, Lines
 from edge_runtime.cli.row_chunks import Block, RefusedRow, Row, RowReader
 from edge_runtime.errors import InputError
 from edge_runtime.inputs import single_row as rows
+from edge_runtime.inputs.absent_keys import AbsentKeys
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.inputs.text_cells import cell_parser
 
@@ -53,7 +54,8 @@ class JsonLinesReader(RowReader):
         )
         lines = json_lines(stream) if may_be_array else Lines(stream)
         super().__init__(lines, chunk_rows, len(schema.columns))
-        self._ordered_cells = rows.RowReader(input_reader).cells
+        read_cells, self._absent_keys = rows.RowReader(input_reader).cells, AbsentKeys(input_reader)
+        self._ordered_cells = lambda row: read_cells(self._absent_keys.filled(row))
         self._columns = schema.columns
         self._keys_are_free = schema.loose
         self._text_rules = text_rules(reading, schema.columns)
@@ -74,7 +76,11 @@ class JsonLinesReader(RowReader):
         is_one_row_a_line = len(values) == 2 * n_lines - 1 and all(
             value is _SEPARATOR_VALUE for value in separators
         )
-        return table if is_one_row_a_line and set(map(type, table)) in ({dict}, {list}) else None
+        if not (is_one_row_a_line and set(map(type, table)) in ({dict}, {list})):
+            return None
+        if type(table[0]) is dict and min(map(len, table)) < len(self._columns):
+            return [self._absent_keys.filled(row) for row in table]
+        return table
 
     def _rows(self, lines: Lines) -> Iterator[Row | RefusedRow]:
         for number, text in lines:

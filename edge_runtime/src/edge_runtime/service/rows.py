@@ -24,6 +24,7 @@ from edge_runtime.cli.prediction_writers import FLAGS, JsonWriter, flags_to_arra
 from edge_runtime.cli.row_chunks import Chunk, RefusedRow, Row
 from edge_runtime.engine.methods import class_labels
 from edge_runtime.errors import InputError, IntegrityError
+from edge_runtime.inputs.absent_keys import AbsentKeys
 from edge_runtime.inputs.single_row import RowReader
 from edge_runtime.inputs.tables import InputReader
 from edge_runtime.model import Model
@@ -69,6 +70,7 @@ class RowPredictor:
         self._reading = model.manifest.reading or PLAIN
         self._input_reader = InputReader(model.schema)
         self._read_row = RowReader(self._input_reader).cells
+        self._absent_keys = AbsentKeys(self._input_reader)
         self._text_rules = text_rules(self._reading, model.schema.columns)
         self._writer = JsonWriter(model.manifest)
         self._method_names = _method_names(model.methods)
@@ -97,7 +99,7 @@ class RowPredictor:
                     raise InputError(f"expected an object or a list, found {str(value)[:40]}")
                 if holds_nul(value):
                     raise InputError("a text holds a NUL character")
-                cells = list(self._read_row(value))
+                cells = list(self._read_row(self._absent_keys.filled(value)))
                 for i, parse in self._text_rules:  # as in the files that the device reads
                     cells[i] = parse(cells[i]) if type(cells[i]) is str else cells[i]
                 check_not_nested(cells, self._schema.columns)

@@ -1,7 +1,6 @@
 """Read a table of JSON records: an object a line, or one array of objects, as the device reads it.
 
-The first record names the columns.  A record that spells other columns is refused: the device
-would refuse it as well.
+A key that a record leaves out is a missing value, on the device as well.
 """
 
 from __future__ import annotations
@@ -67,13 +66,11 @@ def read_json_chunks(
     with translate_errors(file, layout), open_text(file, layout.encoding) as text:
         lines = json_lines(text)
         records = _records(file, lines)
-        first = next(records, None)
-        if first is None:
-            raise DatasetError(f"{file}: there is no record; expected objects, one a line")
-        names = list(first)
-        records = itertools.chain([first], records)
+        names = None if rows is None else _all_names(file, layout)
         while chunk := list(itertools.islice(records, rows)):
-            columns = {name: value_column([record[name] for record in chunk]) for name in names}
+            if names is None:
+                names = dict.fromkeys(name for record in chunk for name in record)
+            columns = {name: value_column([r.get(name) for r in chunk]) for name in names}
             yield apply_layout(pd.DataFrame(columns), str(file), layout, strings)
 
 
@@ -89,21 +86,27 @@ def apply_layout(
     return apply_rules(frame, reading, source, strings)
 
 
+def _all_names(file: Path, layout: Layout) -> dict[str, None]:
+    """Return the keys of all records, in the order in which they come."""
+    with open_text(file, layout.encoding) as text:
+        records = _records(file, json_lines(text))
+        return dict.fromkeys(name for record in records for name in record)
+
+
 def _records(file: Path, lines: Any) -> Iterator[dict[str, Any]]:
-    """Yield the records; each has the columns of the first."""
-    names: dict[str, None] | None = None
+    """Yield the records; a key that one of them leaves out is a missing value."""
+    is_empty = True
     for number, text in lines:
         if text is not None and not text.strip():
             continue
         try:
             record = _parse_record(text)
-            if names is None:
-                names = dict.fromkeys(record)
-            elif record.keys() != names.keys():
-                raise ValueError(_difference(record, names))
         except ValueError as error:
             raise DatasetError(f"{file}: record {number}: {error}") from error
+        is_empty = False
         yield record
+    if is_empty:
+        raise DatasetError(f"{file}: there is no record; expected objects, one a line")
 
 
 def _parse_record(text: str | None) -> dict[str, Any]:
@@ -144,14 +147,6 @@ def _parse_record(text: str | None) -> dict[str, Any]:
 def _is_plain(text: str) -> bool:
     """Return whether the device takes *text*: no NUL, and no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
-def _difference(record: dict[str, Any], names: dict[str, None]) -> str:
-    for name in names:
-        if name not in record:
-            return f"the column {name!r} of the first record is absent; write null if it is missing"
-    name = next(name for name in record if name not in names)
-    return f"the first record has no column {name!r}; write it there as well, as null"
 
 
 def value_column(values: list[Any]) -> pd.Series[Any]:
