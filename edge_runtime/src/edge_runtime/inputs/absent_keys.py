@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_runtime.inputs.suggestions import match_names
 from edge_runtime.inputs.tables import InputReader
 
 __all__ = ["AbsentKeys"]
@@ -38,6 +37,11 @@ class AbsentKeys:
         if not absent or len(absent) == len(self._names) or not absent <= self._optional:
             return record
         unknown = [name for name in record if name not in self._known]
-        if unknown and match_names(tuple(sorted(absent)), tuple(map(str, unknown))):
-            return record
+        if unknown:
+            from edge_runtime.inputs.suggestions import (
+                match_names,
+            )  # difflib: only for typing errors
+
+            if match_names(tuple(sorted(absent)), tuple(map(str, unknown))):
+                return record
         return {**dict.fromkeys(absent), **record}
