@@ -12,8 +12,6 @@ from edge_pipeline.cli import display
 from edge_pipeline.cli.command_group import is_verbose, write_log
 
 if TYPE_CHECKING:
-    from edge_runtime.bundle.manifest import Manifest
-
     from edge_pipeline.evaluation.report.measurements import Evaluation
     from edge_pipeline.export_estimator import ExportResult
 
@@ -29,16 +27,18 @@ def show_result(
 
     Numerical details go to the log of the last build, and to the output with ``--verbose``.
     """
-    from edge_pipeline.verification.parity import FAR_OUTSIDE  # not for --help
+    from edge_pipeline.evaluation.report.verdict import agreement_sentence  # not for --help
+    from edge_pipeline.verification.parity import FAR_OUTSIDE
 
     details = [*display.evidence_lines(result.manifest), *display.refused_lines(result.refused)]
+    agreement = [("same as scikit-learn", agreement_sentence(result.manifest))]
     numerical = [note for note in result.notes if FAR_OUTSIDE in note]
     display.show_notes(note for note in result.notes if is_verbose() or note not in numerical)
     log = write_log(LOG_NAME, _log_lines(result, details))
     display.show_lines(
         [
             *first_lines,
-            *(details if is_verbose() else [("same as scikit-learn", agreement(result.manifest))]),
+            *(details if is_verbose() else agreement),
             *display.file_lines(result),
             *speed_lines(result),
             ("verdict", verdict_line(result)),
@@ -51,21 +51,6 @@ def show_result(
         where = f"--verbose shows {'it' if len(numerical) == 1 else 'them'}"
         click.echo(f"{count}: {where}{f', and {log}' if log else ''}", err=True)
     click.echo(f"next: edge-runtime check {shlex.quote(str(result.path))}", err=True)
-
-
-def agreement(manifest: Manifest) -> str:
-    """Say in one sentence how far the file agrees with scikit-learn."""
-    outputs = list(manifest.parity.outputs.values())
-    rows = max((output.rows for output in outputs), default=0)
-    worst = max((output.worst for output in outputs), default=0.0)
-    numbers = "every number equal" if worst == 0 else f"numbers within {worst:.0e} of the largest"
-    scope = ""
-    if all(output.bound == 0 for output in outputs):
-        scope = "; proven bit for bit for every row"
-    elif all(output.bound is not None for output in outputs):
-        scope = "; bounds are proven for every row within the columns' ranges"
-    labels = "every label equal, " if manifest.classes else ""
-    return f"{rows:,} rows compared, {labels}{numbers}{scope}"
 
 
 def speed_lines(result: ExportResult) -> list[tuple[str, str]]:

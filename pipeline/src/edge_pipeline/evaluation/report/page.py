@@ -111,7 +111,7 @@ def facts(sealed_file: SealedFile, evaluation: Evaluation) -> dict[str, Any]:
         "outputs": [(o.name, o.method, _dtype_word(o.dtype)) for o in manifest.outputs],
         "scores": [_score(score) for score in evaluation.scores] or _manifest_scores(manifest),
         "evidence": [(name, e, guarantee(e)) for name, e in manifest.parity.outputs.items()],
-        "agreement": agreement_sentence(manifest),
+        "agreement": f"{agreement_sentence(manifest)}.",
         "verdict": judge(manifest, evaluation),
         "limits": _limits(manifest, evaluation, sealed_file.size),
         "example": example_row(manifest),

@@ -96,21 +96,17 @@ def shown_score(score: Score) -> str:
 def agreement_sentence(manifest: Manifest) -> str:
     """Say in one sentence how far the file agrees with scikit-learn."""
     evidence = list(manifest.parity.outputs.values())
-    rows = max((e.rows for e in evidence), default=0)
-    worst = max((e.worst for e in evidence), default=0.0)
-    n_different = sum(e.differing for e in evidence)
-    numbers = (
-        "every number is the same, bit by bit"
-        if worst == 0
-        else f"numbers differ by {worst:.1e} at most, relative to the largest"
-    )
-    labels = "no label differs" if not n_different else f"{n_different} labels differ"
-    scope = "for these rows"
-    if all(e.bound == 0 for e in evidence):
-        scope = "and that is proven for every row"
-    elif all(e.bound is not None for e in evidence):
-        scope = "and a bound is proven for every row within the columns' ranges"
-    return f"On {rows:,} compared rows, {labels} from scikit-learn's and {numbers}, {scope}."
+    rows = max((output.rows for output in evidence), default=0)
+    worst = max((output.worst for output in evidence), default=0.0)
+    n_different = sum(output.differing for output in evidence)
+    labels = f"{n_different} labels differ, " if n_different else "every label equal, "
+    numbers = "every number equal" if worst == 0 else f"numbers within {worst:.0e} of the largest"
+    scope = ""
+    if all(output.bound == 0 for output in evidence):
+        scope = "; proven bit for bit for every row"
+    elif all(output.bound is not None for output in evidence):
+        scope = "; bounds are proven for every row within the columns' ranges"
+    return f"{rows:,} rows compared, {labels if manifest.classes else ''}{numbers}{scope}"
 
 
 def search_noise(candidates: tuple[CandidateRow, ...], folds: int, noise: float) -> bool:
