@@ -190,6 +190,14 @@ def test_more_connections_than_allowed_wait_and_are_answered(serve: Serve, tiny:
     assert statuses == [200] * 100
 
 
+def test_idle_connections_give_way_to_requests(serve: Serve, tiny: Path) -> None:
+    service = serve(tiny, "--max-connections", "5")
+    idle = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(8)]
+    assert service.request("/predict", ROW)[0] == 200  # long before the 60 s of idle_seconds
+    for connection in idle:
+        connection.close()
+
+
 def test_a_busy_service_answers_503_soon(serve: Serve, tiny: Path) -> None:
     service = serve(tiny, "--threads", "1", "--queue-seconds", "0.05")
     rows = json.dumps([ROW] * 10_000).encode()

@@ -133,14 +133,20 @@ class Server:
 
     def _close_slow_connections(self) -> None:
         oldest = time.monotonic() - self._limits.request_seconds
-        for channel in list(self._server.active_channels.values()):
+        channels = list(self._server.active_channels.values())
+        # Where all places are taken, a connection without a request gives way to a new one.
+        is_full = len(channels) >= self._limits.max_connections
+        for channel in channels:
+            is_idle = (
+                not _is_busy(channel) and time.time() - channel.last_activity > CLEANUP_SECONDS
+            )
             is_sending = channel.request is not None and channel.first_byte_at < oldest
             is_reading = (
                 bool(channel.total_outbufs_len)
                 and not channel.requests
                 and channel.answered_at < oldest
             )
-            if is_sending or is_reading:
+            if is_sending or is_reading or (is_full and is_idle):
                 channel.will_close = True
 
 
