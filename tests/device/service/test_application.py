@@ -137,6 +137,18 @@ def test_a_hostile_request_is_refused_as_a_whole(
     assert request_tiny("/predict", ROW)[0] == 200
 
 
+def test_an_answer_with_many_values_has_fewer_rows(bundle_file: Path) -> None:
+    limits = ServiceLimits(max_answer_values=12)  # a label and three probabilities for each row
+    with edge_runtime.load(bundle_file) as model:
+        send = requester(application({"tiny": model}, limits=limits))
+        assert send("/predict", [ROW] * 3)[0] == 200
+        status, _, answer = send("/predict", [ROW] * 4)
+        assert (status, answer["error"][:26]) == (413, "expected at most 3 rows; s")
+        tensor = {"name": "X", "datatype": "FP64", "shape": [2, 3], "data": [0] * 6}
+        # The protocol also has the decision function: seven values for each row.
+        assert send("/v2/models/tiny/infer", {"inputs": [tensor]})[0] == 413
+
+
 def test_a_compressed_body_and_escaped_names_are_read(request_tiny: Request) -> None:
     body = gzip.compress(json.dumps([ROW, {"\u4e2d": 1}]).encode())
     status, _, answer = request_tiny("/predict", body, HTTP_CONTENT_ENCODING="gzip")

@@ -248,10 +248,11 @@ class Service:
         if predict is None:
             raise HttpError(415, "expected the Content-Type application/json or text/csv")
         flags = _asks_for_flags(environ)
+        max_rows = self._limits.rows_of(rows.values_per_row)
         body = read_body(environ, self._limits.max_body_bytes)
         self._take_turn(environ)
         try:
-            results, counts = predict(body, self._limits.max_rows, flags=flags)
+            results, counts = predict(body, max_rows, flags=flags)
         except InputError as error:
             raise HttpError(422, str(error)) from error
         finally:
@@ -284,7 +285,7 @@ class Service:
         body = read_body(environ, self._limits.max_body_bytes)
         self._take_turn(environ)
         try:
-            response, record.counts = infer(environ, body, served, self._limits.max_rows)
+            response, record.counts = infer(environ, body, served, self._limits)
         finally:
             self._turns.release()
         return response

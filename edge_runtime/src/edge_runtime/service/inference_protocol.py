@@ -18,6 +18,7 @@ from edge_runtime.service.http_messages import (
     json_response,
     media_type,
 )
+from edge_runtime.service.limits import ServiceLimits
 from edge_runtime.service.model_tensors import ModelTensors
 from edge_runtime.service.rows import RowCounts, parsed_json
 from edge_runtime.service.served_models import ServedModel
@@ -73,7 +74,7 @@ def model_answer(environ: Mapping[str, Any], served: ServedModel, action: list[s
 
 
 def infer(
-    environ: Mapping[str, Any], body: bytes, served: ServedModel, max_rows: int
+    environ: Mapping[str, Any], body: bytes, served: ServedModel, limits: ServiceLimits
 ) -> tuple[Response, RowCounts]:
     """Predict the tensors of a request; return the answer and what to count about its rows.
 
@@ -96,7 +97,7 @@ def infer(
     is_binary = _requested(request, tensors, bool(parameters.get("binary_data_output", False)))
     arrays = _inputs(request, binary, missing)
     try:
-        table, n_rows = tensors.table(arrays, max_rows)
+        table, n_rows = tensors.table(arrays, limits.rows_of(tensors.values_per_row))
         outputs = tensors.predict(table, list(is_binary))
         counts = served.rows.counts_of(table, n_rows)
     except InputError as error:

@@ -20,6 +20,8 @@ class ServiceLimits:
         Largest body, and largest body after gzip is undone.
     max_rows
         Most rows in a request.
+    max_answer_values
+        Most numbers in an answer: of a model with many classes, a request may have fewer rows.
     predictions_at_once
         Requests that may predict at the same time; others wait.
     queue_seconds
@@ -36,9 +38,14 @@ class ServiceLimits:
 
     max_body_bytes: int = 4_000_000
     max_rows: int = 10_000
+    max_answer_values: int = 1_000_000
     predictions_at_once: int = 2
     queue_seconds: float = 1.0
     max_header_bytes: int = 16_384
     max_connections: int = 100
     request_seconds: float = 30.0
     idle_seconds: float = 60.0
+
+    def rows_of(self, values_per_row: int) -> int:
+        """Return the most rows of a request whose answer has so many numbers for each of them."""
+        return max(1, min(self.max_rows, self.max_answer_values // max(1, values_per_row)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class ModelTensors:
     ----------
     inputs, outputs
         Name, datatype and shape of each; -1 is the number of rows.
+    values_per_row
+        Numbers and labels in all outputs of a row.
     """
 
     def __init__(self, model: Model) -> None:
@@ -50,6 +53,7 @@ class ModelTensors:
         self.inputs = _inputs(schema, is_matrix=self._is_matrix)
         self._method_of: dict[str, tuple[str, int]] = {}
         self.outputs: list[dict[str, Any]] = []
+        self.values_per_row = 0
         table = _table_of(schema, _sample_row(model))
         for method in model.methods:
             arrays = _as_arrays(getattr(model, method)(table))
@@ -57,6 +61,7 @@ class ModelTensors:
                 name = method if len(arrays) == 1 else f"{method}.{i}"
                 self._method_of[name] = method, i
                 shape = [-1, *array.shape[1:]]
+                self.values_per_row += prod(array.shape[1:])
                 self.outputs.append({"name": name, "datatype": datatype_of(array), "shape": shape})
 
     def table(self, arrays: Mapping[str, NDArray[Any]], max_rows: int) -> tuple[Any, int]:

@@ -63,7 +63,13 @@ Results = tuple[list[dict[str, Any]], RowCounts]
 
 
 class RowPredictor:
-    """Predicts the rows of requests; any number of threads may call it at once."""
+    """Predicts the rows of requests; any number of threads may call it at once.
+
+    Attributes
+    ----------
+    values_per_row
+        Numbers and labels in the result of a row, as its golden rows have them.
+    """
 
     def __init__(self, model: Model) -> None:
         self._schema: Schema = model.schema
@@ -75,6 +81,11 @@ class RowPredictor:
         self._writer = JsonWriter(model.manifest)
         self._method_names = _method_names(model.methods)
         self._available = ", ".join(model.methods)
+        self.values_per_row = sum(
+            _n_values(model.manifest.golden.answers.get(output.name, [])[:1])
+            for output in model.manifest.outputs
+            if output.method in self._method_names
+        )
         self._methods: dict[str, Callable[[Any], Any]] = {
             name: getattr(model, name) for name in self._method_names
         }
@@ -236,9 +247,17 @@ def _are_missing(cells: Any) -> Any:
     return np.fromiter((cell is None or cell != cell for cell in cells), np.bool_, len(cells))
 
 
+def _n_values(value: Any) -> int:
+    return sum(map(_n_values, value)) if isinstance(value, list | tuple) else 1
+
+
+_OTHER_METHODS = ("transform", "score_samples", "decision_function", "kneighbors")
+"""What a model without ``predict`` is asked for: the first that it has."""
+
+
 def _method_names(available: tuple[str, ...]) -> tuple[str, ...]:
     names = tuple(name for name in ("predict", "predict_proba") if name in available)
-    return names or tuple(n for n in ("transform", "score_samples") if n in available)[:1]
+    return names or tuple(name for name in _OTHER_METHODS if name in available)[:1]
 
 
 def parsed_json(body: bytes) -> Any:
