@@ -46,7 +46,8 @@ def _report_pages() -> list[Path]:
     pages = [_ROOT / "dist" / f"{name}.report.html" for name in names]
     for page in pages:
         if not page.is_file():
-            raise FileNotFoundError(f"{page} is missing; build the models with: make docs")
+            model = page.name.replace(".report.html", ".onnx")
+            raise FileNotFoundError(f"{page} is missing; rm -f dist/{model}, then make docs")
     return pages
 
 
