@@ -86,6 +86,9 @@ def _with_holes(table: pd.DataFrame) -> pd.DataFrame:
 
 X = _table(0)
 NUMBERS, TEXTS, HOLES = X[["a", "b", "c"]], X[["city", "size"]], _with_holes(X)
+DATES = X.assign(
+    when=pd.Timestamp("2024-01-01") + pd.to_timedelta(X.a * 10_000, "min").dt.floor("s")
+)
 y = (X.a + X.b + np.random.default_rng(1).normal(size=len(X)) > 11).astype(int)
 
 
@@ -222,6 +225,9 @@ def _skrub() -> list[Any]:
     return [
         (skrub.TableVectorizer(), HOLES),
         Case("skrub", skrub.tabular_pipeline(trees), HOLES, label="tabular_pipeline"),
+        Case("skrub", skrub.TableVectorizer(), DATES, label="TableVectorizer of dates"),
+        Case("skrub", skrub.tabular_pipeline(trees), DATES, label="tabular_pipeline of dates"),
+        Case("skrub", each(skrub.DatetimeEncoder()), DATES[["when"]], label="DatetimeEncoder"),
         (skrub.Cleaner(), TEXTS),
         (skrub.ApplyToCols(StandardScaler(), cols=["a", "b"]), NUMBERS),
         (skrub.SelectCols(["a", "c"]), NUMBERS),

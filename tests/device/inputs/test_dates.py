@@ -182,13 +182,13 @@ def test_a_date_outside_training_is_flagged_in_days():
 def test_the_rule_survives_the_manifest(style):
     column = Column("when", "datetime", dates=DateRule(style, "Europe/Berlin"))
     assert Column.from_json(column.to_json()) == column
-    for broken in (
+    for wrong_rule in (
         {"style": "guess", "zone": None},
         {"style": "iso"},
         {"style": "iso", "zone": ""},
     ):
         with pytest.raises(IntegrityError):
-            Column.from_json({**column.to_json(), "dates": broken})
+            Column.from_json({**column.to_json(), "dates": wrong_rule})
     for changes in ({"type": "float64"}, {"type": "string"}):
         with pytest.raises(IntegrityError):
             Column.from_json({**column.to_json(), **changes})

@@ -152,10 +152,11 @@ def test_dates_may_be_strings_when_the_recipe_says_so(changed: Callable[..., Pat
     assert "hull" in load(file).strings
 
 
-def test_a_date_type_of_parquet_is_refused_by_name() -> None:
+def test_a_date_type_of_parquet_stays_and_fits_no_other_type() -> None:
     frame = pd.DataFrame({"when": pd.to_datetime(["2020-01-02"])})
-    with pytest.raises(DatasetError, match=r"column 'when' holds dates"):
-        plain_columns(frame, {}, "t.parquet")
+    pd.testing.assert_frame_equal(plain_columns(frame, {}, "t.parquet"), frame)
+    with pytest.raises(DatasetError, match=r"holds datetimes such as 2020-01-02.* says float64"):
+        plain_columns(frame, {"when": "float64"}, "t.parquet")
 
 
 def test_boolean_labels_stay_boolean_when_one_is_missing(recipe_file: Path) -> None:

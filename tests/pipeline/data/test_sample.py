@@ -90,7 +90,11 @@ def test_free_text_lists_no_categories() -> None:
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (pd.DataFrame({"when": pd.to_datetime(["2024-01-01"])}), "'when' has dtype datetime64"),
+        (
+            pd.DataFrame({"t": np.array([1], dtype="M8[ns]")}),
+            "'t' holds a time",
+        ),
+        (pd.DataFrame({"age": pd.to_timedelta([1], "D")}), "'age' has dtype timedelta64"),
         (pd.DataFrame({"mixed": ["a", 1.5]}), "'mixed' has dtype object with values of type"),
         (pd.DataFrame({"z": [1 + 2j]}), "'z' has dtype complex128"),
         (pd.DataFrame({"id": [2**53 + 1]}), "'id' holds whole numbers beyond"),

@@ -240,7 +240,7 @@ def test_large_numbers_that_are_floats_stay_numbers(tmp_path: Path) -> None:
     assert read_table(tmp_path / "t.csv")["mass"].tolist() == [5.97e24, 7.35e22]
 
 
-def test_decimals_and_categories_convert_and_dates_are_refused() -> None:
+def test_decimals_categories_and_dates_convert_and_spans_are_refused() -> None:
     import datetime
     import decimal
 
@@ -249,12 +249,16 @@ def test_decimals_and_categories_convert_and_dates_are_refused() -> None:
             "price": [decimal.Decimal("1.5"), decimal.Decimal("2")],
             "size": pd.Categorical(["s", "m"]),
             "open": pd.array([True, None], dtype="boolean"),
+            "day": pd.Series([datetime.date(2024, 1, 2), None], dtype=object),
         }
     )
     plain = plain_columns(frame, {}, "t")
-    assert [str(kind) for kind in plain.dtypes] == ["float64", "object", "float64"]
-    for value in (datetime.date(2024, 1, 2), datetime.time(12, 30), pd.Period("2024-01")):
-        with pytest.raises(DatasetError, match="column 'when' holds dates"):
+    assert [str(kind) for kind in plain.dtypes] == [
+        *("float64", "object", "float64"),
+        str(pd.to_datetime(frame["day"]).dtype),
+    ]
+    for value in (datetime.time(12, 30), pd.Period("2024-01"), pd.Timedelta(1)):
+        with pytest.raises(DatasetError, match="column 'when' holds values of type"):
             plain_columns(pd.DataFrame({"when": pd.Series([value], dtype=object)}), {}, "t")
 
 

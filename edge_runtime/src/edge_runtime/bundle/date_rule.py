@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 from edge_runtime.errors import IntegrityError
 from edge_runtime.records import record
 
-__all__ = ["DATE_STYLES", "DateRule", "iso_text", "range_text"]
+__all__ = ["DATE_STYLES", "DateRule", "DateStyle", "iso_text", "range_text"]
 
-DATE_STYLES = ("iso", "day-first", "month-first", "epoch-s", "epoch-ms", "epoch-us")
+DateStyle = Literal["iso", "day-first", "month-first", "epoch-s", "epoch-ms", "epoch-us"]
+DATE_STYLES = get_args(DateStyle)
 """How a date is written: ISO 8601, 31.12.2024, 12/31/2024, or a number since 1970."""
 
 MAX_ZONE_NAME = 100

@@ -106,6 +106,10 @@ def date_column(cells: NDArray[Any] | Sequence[Any], column: Column) -> NDArray[
         numbers = _from_datetime64(cells)
         if numbers is not None and (column.missing or not np.isnan(numbers).any()):
             return numbers
+    if not is_utc and not isinstance(cells, np.ndarray):
+        numbers = _from_iso_texts(cells)
+        if numbers is not None and (column.missing or not np.isnan(numbers).any()):
+            return numbers
     return np.array(
         [date_cell(cell, column, row) for row, cell in enumerate(cells)], dtype=np.float64
     )
@@ -141,7 +145,9 @@ def _microseconds(value: Any, rule: DateRule) -> float | None:
             raise ValueError("which has nanoseconds: round it to microseconds")
         offset = value.utcoffset()
         _check_zone(offset is not None, rule)
-        moment = datetime.replace(value, tzinfo=None)
+        # Field by field: datetime.replace of a pandas Timestamp ends the process (pandas 3.1).
+        moment = datetime(value.year, value.month, value.day, value.hour, value.minute)
+        moment += timedelta(seconds=value.second, microseconds=value.microsecond)
         return _exact((moment - _EPOCH - (offset or timedelta())) // _MICROSECOND)
     if issubclass(kind, date):
         _check_zone(False, rule)
@@ -213,6 +219,29 @@ def _exact(microseconds: int) -> float:
     if int(number) != microseconds:
         raise ValueError("a part of a second before 1684 or after 2255: round it to seconds")
     return number
+
+
+def _from_iso_texts(cells: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Convert plain texts of ISO 8601, and None; None where a cell needs :func:`date_cell`.
+
+    numpy also reads "now", "2024" and offsets: other letters and lengths are left to the slow way.
+    """
+    if not set(map(type, cells)) <= {str, type(None)}:
+        return None
+    texts = [cell for cell in cells if cell is not None]
+    if not _ISO_LENGTHS.issuperset(map(len, texts)) or any(text[4] != "-" for text in texts):
+        return None
+    if "".join(texts).translate(_WITHOUT_ISO_LETTERS):
+        return None
+    try:
+        moments = np.array(["NaT" if cell is None else cell for cell in cells], dtype="M8[us]")
+    except ValueError:
+        return None
+    return _from_datetime64(moments)
+
+
+_ISO_LENGTHS = frozenset((10, 16, 19, *range(21, 27)))
+_WITHOUT_ISO_LETTERS = str.maketrans("", "", "0123456789-T:.")
 
 
 def _from_datetime64(cells: NDArray[Any]) -> NDArray[np.float64] | None:

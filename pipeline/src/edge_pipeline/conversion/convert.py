@@ -17,6 +17,7 @@ from edge_pipeline.argument_order import check_estimator_and_sample
 from edge_pipeline.conversion.accepted_columns import allow_missing_values
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.context import CELLS, Context
+from edge_pipeline.conversion.date_kinds import refuse_dates
 from edge_pipeline.conversion.estimator_methods import (
     OPTIONAL_METHODS,
     dtype_name,
@@ -252,6 +253,7 @@ def _convert_methods(
         if not is_list:
             tensors, expected = [tensors], [expected]
         for item, (tensor, example) in enumerate(zip(tensors, expected, strict=True)):
+            refuse_dates(tensor, context.dates)
             output = Output(
                 name=f"{method}.{item}" if is_list else method,
                 method=method,

@@ -15,9 +15,11 @@ from edge_pipeline.conversion.graph.calendar import Calendar, floor_divide, whol
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.zones import zone_offset
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.errors import UnsupportedEstimatorError
 
 __all__ = [
-    "DateKind", "Unit", "dates_of_sample", "fault_of_dates", "finer", "in_unit", "local_calendar",
+    "DateKind", "Unit", "dates_of_sample", "fault_of_dates", "finer", "in_unit", "kind_of_dtype",
+    "local_calendar", "refuse_dates",
 ]  # fmt: skip
 
 Unit = Literal["s", "ms", "us", "ns"]
@@ -41,7 +43,7 @@ class DateKind:
     zone: tzinfo | None = None
 
 
-def _kind_of_dtype(dtype: Any) -> DateKind:
+def kind_of_dtype(dtype: Any) -> DateKind:
     """Return the kind of a pandas or numpy dtype of dates; of Python's own dates for object."""
     if getattr(dtype, "hasobject", False):
         return DateKind()
@@ -54,7 +56,7 @@ def dates_of_sample(sample: Sample) -> dict[tuple[str, int], DateKind]:
     """Return the columns of the graph's input that hold dates, as tensor name and position."""
     schema = sample.schema
     return {
-        (NUMBERS, i): _kind_of_dtype(sample.dtypes[position])
+        (NUMBERS, i): kind_of_dtype(sample.dtypes[position])
         for i, position in enumerate(schema.numeric)
         if schema.columns[position].type == "datetime"
     }
@@ -74,6 +76,14 @@ def fault_of_dates(X: Tensor | Frame, dates: Collection[tuple[str, int]]) -> str
         "it takes numbers, and a column holds dates; put a step before it that takes parts of the "
         "date (skrub's DatetimeEncoder, or a function of .dt)"
     )
+
+
+def refuse_dates(output: Tensor | Frame, dates: Collection[tuple[str, int]]) -> None:
+    """Raise UnsupportedEstimatorError if *output* of the whole estimator holds dates."""
+    if fault_of_dates(output, dates):
+        raise UnsupportedEstimatorError(
+            "transform returns dates; end with a step that takes parts of them, or add a predictor"
+        )
 
 
 def finer(*units: str) -> Unit:

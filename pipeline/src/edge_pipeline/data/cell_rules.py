@@ -1,4 +1,4 @@
-"""Convert the text cells of a table to numbers, by the rules that the device repeats."""
+"""Convert the text cells of a table to numbers and dates, by the rules that the device repeats."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pandas as pd
 from edge_runtime.bundle.reading import Reading
 from edge_runtime.inputs.text_cells import number_parser
 
+from edge_pipeline.data.date_cells import read_dates
+from edge_pipeline.data.dates import holds_dates
 from edge_pipeline.data.replace_columns import replace_columns
 from edge_pipeline.errors import DatasetError
 
@@ -19,7 +21,7 @@ __all__ = ["apply_rules"]
 def apply_rules(
     frame: pd.DataFrame, reading: Reading, source: str, strings: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Convert text columns that hold numbers by *reading*; other columns stay as they are.
+    """Convert text columns that hold numbers or dates by *reading*; others stay as they are.
 
     A column with a rule of its own must follow it.  Marks between thousands are removed wherever
     every cell of a column is such a number.
@@ -35,19 +37,31 @@ def apply_rules(
         if not (has_rule or reading.thousands) or str(name) in strings:
             continue
         column = frame[name]
-        if not (column.dtype == object or isinstance(column.dtype, pd.StringDtype)):
+        rule = reading.rule(str(name))
+        if rule.date is not None and not holds_dates(column):
+            columns[name], wrong = read_dates(column, rule.date)
+            if wrong is not None:
+                raise DatasetError(
+                    f"{source}: column {name!r}: expected a date in the style {rule.date!r}, "
+                    f"found {wrong!r:.60}; correct [reading.columns], or the cell"
+                )
+        if rule.date is not None or not _holds_text(column):
             continue
-        numbers, wrong = _numbers(column, number_parser(reading.rule(str(name))))
+        numbers, wrong = _numbers(column, number_parser(rule))
         if wrong is None:
             columns[name] = numbers
         elif has_rule:
-            rule = reading.rule(str(name))
             raise DatasetError(
                 f"{source}: column {name!r}: expected a number with the mark {rule.mark!r}, "
                 f"decimal {rule.decimal!r} and thousands {rule.thousands!r}, found {wrong!r:.60}; "
                 "correct [reading.columns]"
             )
     return replace_columns(frame, columns)
+
+
+def _holds_text(column: pd.Series[Any]) -> bool:
+    """Return whether a column has a dtype of Python objects or of texts."""
+    return column.dtype == object or isinstance(column.dtype, pd.StringDtype)
 
 
 def _numbers(column: pd.Series[Any], parse: Any) -> tuple[pd.Series[Any], str | None]:

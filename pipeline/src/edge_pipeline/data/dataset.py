@@ -6,7 +6,6 @@ No later stage reads a file: they take arrays and frames.
 from __future__ import annotations
 
 import importlib
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 
 from edge_pipeline.data.csv import Layout
 from edge_pipeline.data.databases import read_query
+from edge_pipeline.data.date_cells import looks_like_dates
+from edge_pipeline.data.dates import holds_dates
 from edge_pipeline.data.imports import find_function, modules_from
 from edge_pipeline.data.input_limits import check_sample_within_limits, read_input_limits
 from edge_pipeline.data.recipe import Recipe
@@ -50,9 +51,9 @@ class Dataset:
         recipe keeps no row for testing.
     y_train, y_test
         Target values, or None when there is no target.
-    numbers, strings
-        Names of the columns of numbers or booleans, and of the columns of strings; both empty
-        when the rows are no table.
+    numbers, strings, dates
+        Names of the columns of numbers or booleans, of strings, and of dates; empty when the rows
+        are no table.
     dropped_rows
         Number of rows dropped because their target is missing.
     groups_train
@@ -69,6 +70,7 @@ class Dataset:
     y_test: NDArray[Any] | None
     numbers: tuple[str, ...] = ()
     strings: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
     dropped_rows: int = 0
     groups_train: NDArray[Any] | None = None
     parts: Any = None
@@ -132,16 +134,17 @@ def load_dataset(recipe: Recipe, table: Any = None) -> Dataset:
         raise DatasetError(f"{table_source(recipe)}: no row is left to learn from")
     _check_input_limits(recipe, rows.X)
     train, test = split(recipe, rows)
-    strings = _string_column_names(rows.X)
+    strings, dates = _string_column_names(rows.X), _date_column_names(rows.X)
     return Dataset(
         train.X,
         None if test is None else test.X,
         train.y,
         None if test is None else test.y,
-        numbers=tuple(c for c in rows.X.columns if c not in strings)
+        numbers=tuple(c for c in rows.X.columns if c not in (*strings, *dates))
         if isinstance(rows.X, pd.DataFrame)
         else (),
         strings=strings,
+        dates=dates,
         dropped_rows=rows.dropped,
         groups_train=train.groups,
         table=TrainingTable.of_file(rows.columns, layout),
@@ -167,6 +170,7 @@ def _load_chunked(recipe: Recipe) -> Dataset:
     layout = layout_of_file(recipe)
     table = scan_table(recipe)
     strings = tuple(name for name in table.features if table.types[name] == "string")
+    dates = tuple(name for name in table.features if table.types[name] == "datetime")
 
     X_train, y_train = table.features_and_target(table.sample)
     X_test, y_test = table.features_and_target(table.test) if len(table.test) else (None, None)
@@ -178,8 +182,9 @@ def _load_chunked(recipe: Recipe) -> Dataset:
         X_test,
         y_train,
         y_test,
-        numbers=tuple(name for name in table.features if name not in strings),
+        numbers=tuple(name for name in table.features if name not in (*strings, *dates)),
         strings=strings,
+        dates=dates,
         dropped_rows=table.dropped_rows,
         parts=table,
         table=TrainingTable.of_file(table.columns, layout),
@@ -303,18 +308,14 @@ def _group_labels(column: pd.Series[Any], source: str) -> NDArray[Any]:
     return np.asarray(pd.factorize(column)[0])
 
 
-_DATE = re.compile(
-    r"\s*(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d{2}\S*)?\s*"
-)
-
-
 def _refuse_dates(column: pd.Series[Any], source: str) -> None:
     """Refuse dates: read as categories, every later date would be unseen."""
     if is_dates(column):
         example = column.dropna().iloc[0]
         raise DatasetError(
-            f"{source}: column {column.name!r} holds dates such as {example!r}; add it to "
-            "data.exclude, or put numbers returned from it (year, day of the year) into the table"
+            f"{source}: column {column.name!r} holds dates such as {example!r}; say how they are "
+            f'written, [reading.columns] "{column.name}" = {{ date = "iso" }} (or "day-first", '
+            '"month-first"), or add it to data.exclude'
         )
 
 
@@ -322,8 +323,7 @@ def is_dates(column: pd.Series[Any]) -> bool:
     """Return whether a text column holds only dates."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
-    words = column.dropna()
-    return len(words) > 0 and all(isinstance(w, str) and _DATE.fullmatch(w) for w in words)
+    return looks_like_dates(column.dropna().tolist())
 
 
 def _drop_missing_targets(X: Any, y: NDArray[Any] | None) -> Rows:
@@ -337,6 +337,12 @@ def _drop_missing_targets(X: Any, y: NDArray[Any] | None) -> Rows:
         return Rows(X, y)
     positions = np.flatnonzero(~is_missing)
     return Rows(take_rows(X, positions), y[positions], len(y) - len(positions))
+
+
+def _date_column_names(X: Any) -> tuple[str, ...]:
+    if not isinstance(X, pd.DataFrame):
+        return ()
+    return tuple(name for name in X.columns if holds_dates(X[name]))
 
 
 def _string_column_names(X: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Guess how the text cells of a table hold numbers: markers of missing values, units, money."""
+"""Guess how the text cells of a table hold numbers and dates: missing markers, units, money."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from edge_runtime.bundle.reading import CellRule
 from edge_runtime.inputs.text_cells import MISSING_CELLS, number_parser
 
 from edge_pipeline.data.csv import Layout
+from edge_pipeline.data.date_cells import guess_date_style
 from edge_pipeline.data.tables import thousands_separator
 
 __all__ = ["guess_json_rules", "guess_rules"]
@@ -61,6 +62,9 @@ def guess_rules(frame: pd.DataFrame, layout: Layout) -> Layout:
     layout = replace(layout, missing=(*layout.missing, *missing))
     texts = {name: [w for w in words if w not in missing] for name, words in texts.items()}
     rules = {name: rule for name, words in texts.items() if (rule := _mark_rule(words, layout))}
+    for name, words in texts.items():
+        if style := guess_date_style(words):
+            rules[name] = CellRule(date=style)
     marks = {
         mark
         for name, words in texts.items()

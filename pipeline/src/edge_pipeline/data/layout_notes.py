@@ -36,6 +36,9 @@ def layout_notes(layout: Layout) -> list[str]:
             f"cells that stand for a missing value: {join_names(list(map(repr, layout.missing)))}"
         )
     notes += [
-        f"{name} holds numbers with the mark {rule.mark!r}" for name, rule in layout.columns.items()
+        f"{name} holds dates in the style {rule.date!r}"
+        if rule.date
+        else f"{name} holds numbers with the mark {rule.mark!r}"
+        for name, rule in layout.columns.items()
     ]
     return notes

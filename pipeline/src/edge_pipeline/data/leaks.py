@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge_pipeline.data.dates import holds_dates
 from edge_pipeline.data.tables import plain_columns
 
 __all__ = ["leak_scores"]
@@ -35,6 +36,8 @@ def leak_scores(
     scores = {}
     for name in names:
         values = plain_columns(sample[[name]], {}, "").iloc[:, 0]
+        if holds_dates(values):  # a date beside it tells most of a slow series, and is no leak
+            continue
         X = pd.factorize(values)[0] if values.dtype == object else values.to_numpy(np.float64)
         score = min(_score(np.asarray(X), sample[target], task) for target in targets)
         if score >= LEAK_SCORE:

@@ -253,10 +253,9 @@ def _describe_column(column: pd.Series[Any]) -> ColumnDescription:
     try:
         type_name = infer_type(column)
     except ValueError as error:
-        content = "dates" if "holds dates" in str(error) else str(column.dtype)
-        return replace(description, kind=content, left_out=str(error).partition(";")[0])
+        return replace(description, kind=str(column.dtype), left_out=str(error).partition(";")[0])
     if type_name == "string" and is_dates(column):
-        reason = f"holds dates such as {examples[0]!r}"
+        reason = f"holds dates such as {examples[0]!r}; say in [reading.columns] how to read them"
         return replace(description, kind="dates", left_out=reason)
     return replace(
         description,
@@ -299,6 +298,11 @@ def _guess_task(source: TableSource, rows: pd.DataFrame, targets: tuple[str, ...
             type_name = infer_type(rows[name])
         except ValueError as error:
             raise DatasetError(f"{source.name}: column {name!r} {error}") from error
+        if type_name == "datetime":
+            raise DatasetError(
+                f"{source.name}: the target {name!r} holds dates, which no model learns; put a "
+                "number into the table, such as the days until then"
+            )
         distinct = rows[name].nunique()
         if type_name == "string" and distinct > max(MAX_LABELS, MAX_DISTINCT_SHARE * len(rows)):
             raise DatasetError(

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from edge_runtime.bundle.date_rule import DateStyle
 from edge_runtime.bundle.reading import THOUSANDS, CellRule, Reading
 from pydantic import (
     BaseModel,
@@ -127,6 +128,7 @@ class CellsOfColumn(BaseModel):
     mark: Annotated[str, Field(max_length=100)] = ""
     decimal: Literal[".", ","] | None = None
     thousands: Thousands | None = None
+    date: DateStyle | None = None
 
 
 class ReadingTable(BaseModel):
@@ -148,6 +150,8 @@ class ReadingTable(BaseModel):
     def _consistent(self) -> ReadingTable:
         if self.names and self.header is not False:
             raise ValueError("names belongs to header = false; a header names the columns itself")
+        if any(c.date and (c.mark or c.decimal or c.thousands) for c in self.columns.values()):
+            raise ValueError("a column of dates has no mark, decimal or thousands")
         if fault := self.reading().fault():
             raise ValueError(fault)
         return self
@@ -168,7 +172,7 @@ class ReadingTable(BaseModel):
     def rules(self) -> dict[str, CellRule]:
         """The rules of single columns, as the manifest has them."""
         return {
-            name: CellRule(cells.mark, cells.decimal, cells.thousands)
+            name: CellRule(cells.mark, cells.decimal, cells.thousands, cells.date)
             for name, cells in self.columns.items()
         }
 

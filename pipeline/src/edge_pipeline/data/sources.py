@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from edge_runtime.bundle.reading import CellRule
 
 from edge_pipeline.data.csv import (
     DETECTION_LINES,
@@ -21,6 +22,7 @@ from edge_pipeline.data.csv import (
     read_csv,
 )
 from edge_pipeline.data.databases import check_url, is_url, read_query
+from edge_pipeline.data.dates import holds_dates
 from edge_pipeline.data.guess_rules import guess_json_rules, guess_rules
 from edge_pipeline.data.json_records import apply_layout, is_json, read_json
 from edge_pipeline.data.recipe import BUNDLED_DATASETS
@@ -95,6 +97,9 @@ def read_source(table: Any, *, sheet: str | None = None, query: str | None = Non
         frame = as_frame(table)
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
         layout = guess_json_rules(frame, Layout(",", "."))
+        # The rows go to a CSV file, in which dates are ISO 8601.
+        dates = {str(name): CellRule(date="iso") for name in frame if holds_dates(frame[name])}
+        layout = replace(layout, columns={**layout.columns, **dates})
         if not layout.columns:
             return TableSource("the frame", frame)
         numbers = apply_layout(frame, "the frame", layout, ())

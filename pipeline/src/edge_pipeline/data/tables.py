@@ -1,7 +1,8 @@
-"""Read a table from a file, and convert its columns to four types.
+"""Read a table from a file, and convert its columns to five types.
 
-The types are those of the bundle's schema: float64, int64, bool and string.  A string column has
-dtype object, and NaN for a missing value: newer dtypes of pandas differ from version to version.
+The types are those of the bundle's schema: float64, int64, bool, datetime and string.  A string
+column has dtype object, and NaN for a missing value: newer dtypes of pandas differ from version
+to version.
 """
 
 from __future__ import annotations
@@ -229,11 +230,10 @@ def _convert_column(column: pd.Series[Any], type_name: str | None) -> pd.Series[
     inferred = infer_type(column)
     if type_name is None or type_name == inferred:
         return _cast(column, inferred)
-    if inferred == "string":
-        row = int(np.flatnonzero(column.notna())[0])
-        raise _ColumnTypeError(
-            f"holds strings such as {column.iloc[row]!r}, the recipe says {type_name}"
-        )
+    if inferred in ("string", "datetime"):
+        value = column.iloc[int(np.flatnonzero(column.notna())[0])]
+        example = repr(value) if isinstance(value, str) else str(value)
+        raise _ColumnTypeError(f"holds {inferred}s such as {example}, the recipe says {type_name}")
     if column.isna().any() and type_name != "float64":
         row = int(np.flatnonzero(column.isna())[0])
         raise _ColumnTypeError(
@@ -272,11 +272,13 @@ def infer_type(column: pd.Series[Any]) -> str:
         return "float64" if column.isna().any() else "int64"
     if pd.api.types.is_float_dtype(dtype):
         return "float64"
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
-        raise _ColumnTypeError(_DATES)
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        return "datetime"
     inferred = pd.api.types.infer_dtype(column, skipna=True)
-    if inferred in ("date", "datetime", "time", "timedelta", "period"):
-        raise _ColumnTypeError(_DATES)
+    if inferred in ("date", "datetime"):
+        return "datetime"
+    if inferred in ("timedelta64", "time", "timedelta", "period"):
+        raise _ColumnTypeError(_SPANS.format(inferred))
     if inferred in ("string", "empty"):
         _refuse_numbers_as_text(column.dropna())
         return "string"
@@ -296,9 +298,8 @@ _LARGE_INTEGERS = (
     "holds whole numbers beyond 2**53, which float64 cannot tell apart; add it to data.exclude, "
     'or say "string" in data.types'
 )
-_DATES = (
-    "holds dates; add it to data.exclude, or put numbers made from it "
-    "(year, day of the year) into the table"
+_SPANS = (
+    "holds values of type {}; add it to data.exclude, or put numbers made from it into the table"
 )
 
 
@@ -334,6 +335,8 @@ def thousands_separator(column: pd.Series[Any]) -> str:
 
 
 def _cast(column: pd.Series[Any], type_name: str) -> pd.Series[Any]:
+    if type_name == "datetime":
+        return pd.to_datetime(column) if column.dtype == object else column
     if type_name != "string":
         if type_name == "float64" and column.dtype == object:
             return column.map(float, na_action="ignore").astype("float64")

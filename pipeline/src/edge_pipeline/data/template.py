@@ -229,14 +229,18 @@ def _reading_lines(source: TableSource) -> list[str]:
     if layout.missing:
         lines.append(f"missing = [{', '.join(map(_toml_string, layout.missing))}]")
     if layout.columns:
-        lines += ["", "[reading.columns]           # marks beside the numbers, which are removed"]
+        lines += [
+            "",
+            "[reading.columns]           # marks that are removed; styles of dates",
+        ]
         lines += [_rule_line(name, rule) for name, rule in layout.columns.items()]
     comment = "# How the cells of the file become values; the device reads its files alike."
     return [comment, "[reading]", *lines, ""] if lines else []
 
 
 def _rule_line(name: str, rule: CellRule) -> str:
-    keys = {"mark": rule.mark or None, "decimal": rule.decimal, "thousands": rule.thousands}
+    marks = {"mark": rule.mark or None, "decimal": rule.decimal, "thousands": rule.thousands}
+    keys = {**marks, "date": rule.date}
     items = [f"{key} = {_toml_string(text)}" for key, text in keys.items() if text is not None]
     return f"{_toml_string(name)} = {{ {', '.join(items)} }}"
 
@@ -264,7 +268,7 @@ def _exclude_lines(description: TableDescription) -> list[str]:
 
 
 def _split_lines(description: TableDescription) -> list[str]:
-    dates = [column.name for column in description.columns if column.kind == "dates"]
+    dates = [column.name for column in description.columns if column.kind == "datetime"]
     groups = [c.name for c in description.columns if c.left_out.startswith(IDENTIFIES)]
     lines = []
     if dates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edge_runtime.bundle.reading import PLAIN, Reading
-from edge_runtime.bundle.schema import Schema
+from edge_runtime.bundle.schema import Column, Schema
 
 from edge_pipeline.data.csv import Layout
 
@@ -47,8 +47,18 @@ class TrainingTable:
         return None if self.reading == PLAIN else self.reading
 
     def known_to(self, schema: Schema) -> Schema:
-        """Return *schema* with the other columns of the table as ignored ones."""
+        """Return *schema* with the styles of dates, and the table's other columns as ignored."""
         if schema.kind != "table":
             return schema
+        columns = tuple(_with_style(column, self.reading or PLAIN) for column in schema.columns)
+        schema = replace(schema, columns=columns)
         names = dict.fromkeys((*schema.ignored, *self.columns))
         return replace(schema, ignored=tuple(n for n in names if n not in schema.names))
+
+
+def _with_style(column: Column, reading: Reading) -> Column:
+    """Return a column of dates with the style in which the training file wrote them."""
+    style = reading.rule(column.name).date
+    if column.dates is None or style is None:
+        return column
+    return replace(column, dates=replace(column.dates, style=style))

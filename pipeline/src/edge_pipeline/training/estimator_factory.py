@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge_pipeline.data.dataset import Dataset
+from edge_pipeline.data.date_features import DateFeatures
 from edge_pipeline.data.imports import modules_from
 from edge_pipeline.data.recipe import Recipe
 from edge_pipeline.errors import TrainingError
@@ -57,7 +58,7 @@ def _make_preprocessing(recipe: Recipe, dataset: Dataset) -> Any:
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     table = recipe.preprocessing
-    if table is None or not (dataset.numbers or dataset.strings):
+    if table is None or not (dataset.numbers or dataset.strings or dataset.dates):
         raise recipe.error("preprocessing", "the rows are no table with named columns; remove it")
     if dataset.strings and "one-hot" not in table.strings:
         raise recipe.error(
@@ -78,6 +79,10 @@ def _make_preprocessing(recipe: Recipe, dataset: Dataset) -> Any:
         if names:
             transformer = Pipeline(kind_steps) if kind_steps else "passthrough"
             transformers.append((kind, transformer, list(names)))
+    if dataset.dates:  # their features are numbers, and treated like them
+        kind_steps = [(step, steps["numbers"][step]()) for step in table.numbers]
+        dates = Pipeline([("features", DateFeatures()), *kind_steps])
+        transformers.append(("dates", dates, list(dataset.dates)))
     return ColumnTransformer(transformers)
 
 

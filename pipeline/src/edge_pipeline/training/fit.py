@@ -224,6 +224,11 @@ def _preprocessing_hint(recipe: Recipe, dataset: Dataset, reason: str) -> str:
             f"; columns that hold strings: {join_names(dataset.strings)}; "
             'give [preprocessing] strings = ["impute", "one-hot"]'
         )
+    if dataset.dates and table is None:
+        return (
+            f"; columns that hold dates: {join_names(dataset.dates)}; give [preprocessing], or "
+            "leave them out"
+        )
     if "NaN" in reason and dataset.numbers and (table is None or "impute" not in table.numbers):
         return '; give [preprocessing] numbers = ["impute"]'
     return ""

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from edge_pipeline.data.dataset import Dataset
+from edge_pipeline.data.date_features import DateFeatures
 from edge_pipeline.data.recipe import Recipe
 
 __all__ = ["Preset", "make_preprocessing", "make_presets"]
@@ -258,7 +259,7 @@ def _table_preprocessing(dataset: Dataset, scaled: bool) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-    if not scaled and not dataset.strings:
+    if not scaled and not dataset.strings and not dataset.dates:
         return None
     strings = (
         # A missing string is a category of its own.
@@ -277,8 +278,18 @@ def _table_preprocessing(dataset: Dataset, scaled: bool) -> Any:
     transformers = [
         ("numbers", numbers, list(dataset.numbers)),
         ("strings", strings, list(dataset.strings)),
+        ("dates", _date_preprocessing(dataset, scaled), list(dataset.dates)),
     ]
     return ColumnTransformer([item for item in transformers if item[2]])
+
+
+def _date_preprocessing(dataset: Dataset, scaled: bool) -> Any:
+    from sklearn.pipeline import make_pipeline
+
+    if not scaled:
+        return DateFeatures()
+    has_missing = _has_missing_numbers(dataset, dataset.dates)
+    return make_pipeline(DateFeatures(), _number_preprocessing(has_missing))
 
 
 def _number_preprocessing(has_missing: bool) -> Any:

@@ -27,6 +27,7 @@ from edge_pipeline.conversion.context import Context, Converter, MethodOutput, M
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.graph.text_ops import matches
+from edge_pipeline.conversion.libraries import skrub_dates
 from edge_pipeline.conversion.lookup_tables.convert_lookups import as_lookups
 from edge_pipeline.conversion.lookup_tables.learn_columns import NotALookUpError
 
@@ -197,4 +198,5 @@ CONVERTERS: dict[type, Methods] = {
     ToStr: {"transform": _text},
     StringEncoder: {"transform": _string_encoder},
     _AsTable: {"transform": _single_column},
+    **skrub_dates.CONVERTERS,
 }
