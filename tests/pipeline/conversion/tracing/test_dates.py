@@ -88,6 +88,7 @@ FORMULAS = {
     "floor to hours": lambda df: df.d.dt.floor("h").dt.minute + df.d.dt.floor("6h").dt.hour,
     "ceiling": lambda df: df.d.dt.ceil("D").dt.day,
     "normalized": lambda df: (df.d - df.d.dt.normalize()).dt.total_seconds(),
+    "to_datetime of dates": lambda df: pd.to_datetime(df["d"]).dt.day,
     "assigned": lambda df: df.assign(c=df.d).c.dt.year,
     "concatenated": lambda df: pd.concat([df[["e"]], df[["d"]]], axis=1)["d"].dt.year,
     "dtypes": lambda df: df.select_dtypes("datetime").iloc[:, 0].dt.day,
@@ -169,6 +170,10 @@ REFUSED = {
     "a period": (lambda df: df.d.dt.to_period("M"), "dt.to_period has no form"),
     "a span": (lambda df: df.d - df.e, "a difference of dates is no number"),
     "rounding": (lambda df: df.d.dt.round("h").dt.day, "dt.round has no form"),
+    "to_datetime of texts": (
+        lambda df: pd.to_datetime(df.d.dt.strftime("%Y-%m-%d")).dt.day,
+        "call it before the pipel",
+    ),
     "astype": (lambda df: df.d.astype(str), "astype"),
     "an array of dates": (lambda df: df.to_numpy()[:, 0], "a column of dates beside"),
     "the numbers of a position": (lambda df: df.d.rank(), "rank has no form"),

@@ -23,6 +23,7 @@ from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.tracing.array import TracedArray, Tracer
 from edge_pipeline.conversion.tracing.casts import cast
 from edge_pipeline.conversion.tracing.constant_array import ConstantArray
+from edge_pipeline.conversion.tracing.dates import TracedDates
 from edge_pipeline.conversion.tracing.dummies import traced_dummies
 from edge_pipeline.conversion.tracing.frame import TracedFrame
 from edge_pipeline.conversion.tracing.pandas_cut import bin_labels
@@ -45,7 +46,8 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
         (pd.to_numeric, _to_numeric),
         (pd.get_dummies, _get_dummies),
         (pd.cut, _cut),
-        *((f, partial(_refuse_traced, f)) for f in (pd.qcut, pd.to_datetime, pd.factorize)),
+        (pd.to_datetime, _to_datetime),
+        *((f, partial(_refuse_traced, f)) for f in (pd.qcut, pd.factorize)),
         (check_array, partial(_checked, tracer, check_array)),
         (validate_data, partial(_validated, tracer)),
         (check_is_fitted, _nothing),
@@ -169,6 +171,17 @@ def _to_numeric(value: Any, *args: Any, **kwargs: Any) -> Any:
             "pandas.to_numeric of text has no form in a graph; convert the column before training"
         )
     return value.copy()
+
+
+def _to_datetime(value: Any, *args: Any, **kwargs: Any) -> Any:
+    if not _is_traced(value):
+        return pd.to_datetime(value, *args, **kwargs)
+    if type(value) is TracedDates and (not kwargs.get("utc") or str(value.dt.tz) == "UTC"):
+        return value.copy()
+    raise TypeError(
+        "pandas.to_datetime of text or numbers has no form in a graph; call it before the "
+        "pipeline, so that the column is datetime64: the device then reads texts"
+    )
 
 
 def _get_dummies(data: Any, *args: Any, **kwargs: Any) -> Any:
