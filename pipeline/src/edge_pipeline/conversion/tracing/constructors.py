@@ -174,7 +174,7 @@ def _to_numeric(value: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _to_datetime(value: Any, *args: Any, **kwargs: Any) -> Any:
-    if not _is_traced(value):
+    if not is_traced(value):
         return pd.to_datetime(value, *args, **kwargs)
     if type(value) is TracedDates and (not kwargs.get("utc") or str(value.dt.tz) == "UTC"):
         return value.copy()
