@@ -103,7 +103,9 @@ class ParityError(EdgePipelineError):
     remedy
         How to go on.
     output, row
-        Name of the graph output, and zero-based position of the row among the parity rows.
+        Name of the graph output, and number of the row: its label in an index of numbers, else its
+        zero-based position in X or X_test.  Of a row that was made for the comparison, its
+        position among them.
     allows_new_missing_values
         Whether the graph accepts missing values in columns that had none in training: a graph
         without them may agree.

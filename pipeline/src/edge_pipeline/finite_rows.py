@@ -35,6 +35,9 @@ def unseen_table(
             f"{list(sample.schema.names)}; pass the same columns"
         )
     check_sample_within_limits(unseen, limits_by_column, X_test, "X_test")
+    index = getattr(X_test, "index", None)
+    if isinstance(index, pd.Index) and index.dtype.kind in "iu":
+        unseen = replace(unseen, table=unseen.table.set_axis(index))  # errors name the user's rows
     table = unseen.table.loc[~rows_with_infinity(unseen), list(sample.schema.names)]
     return table if len(table) else None
 

@@ -13,6 +13,7 @@ from edge_pipeline.cli.display import level_line
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample
 from edge_pipeline.data.sample import Sample, take_sample
 from edge_pipeline.errors import ParityError
+from edge_pipeline.finite_rows import unseen_table
 from edge_pipeline.verification.verify import verify_model
 from onnx import numpy_helper
 from sklearn.compose import make_column_transformer
@@ -112,6 +113,18 @@ def test_a_damaged_graph_is_refused(healthy: Any, spoil: Any) -> None:
     model, pipeline, sample = healthy
     with pytest.raises(ParityError, match="scikit-learn predicts"):
         verify_model(damage(model, spoil), pipeline, sample)
+
+
+def test_the_error_numbers_the_rows_of_the_users_table(healthy: Any) -> None:
+    """Test rows were drawn from a table, and rows with infinity were left out of them."""
+    model, pipeline, sample = healthy
+    table = frame(40, seed=1)
+    table.loc[7, "mass"] = np.inf
+    drawn = table.iloc[[7, 31, 2, 19]]
+    unseen = unseen_table(sample, drawn, pipeline, {})
+    with pytest.raises(ParityError, match=r"\(unseen rows\); first in row 31 \{") as caught:
+        verify_model(damage(model, swap_classes), pipeline, sample, unseen=unseen)
+    assert caught.value.row == 31
 
 
 def test_the_error_names_the_row_and_both_predictions(healthy: Any) -> None:

@@ -73,7 +73,7 @@ def reproducible_rows(
 
 
 def ambiguous_share_note(name: str, reproducible: NDArray[np.bool_]) -> Iterator[str]:
-    """Yield a note when some rows of the first group, the unseen rows, were not compared."""
+    """Yield a note when some rows of the group called *name* were not compared."""
     n_ambiguous = int(np.count_nonzero(~reproducible))
     if n_ambiguous:
         yield (

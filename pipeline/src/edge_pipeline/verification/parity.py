@@ -247,12 +247,14 @@ def _parity_error(
     count = int(differs.reshape(len(differs), -1).any(axis=1).sum())
     columns = list(group.table.columns)[:PRINTED_COLUMNS]
     values = {name: _plain(group.table[name].iloc[row]) for name in columns}
+    number = int(group.table.index[row])
+    place = f"first in row {number}" if group.is_users else "first in"
     return ParityError(
-        f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); first at row "
-        f"{row} {values}: scikit-learn predicts {_plain(expected[row])!r}, the graph "
+        f"{output.name} differs on {count} of {len(expected)} rows ({group.name}); {place} "
+        f"{values}: scikit-learn predicts {_plain(expected[row])!r}, the graph "
         f"{_plain(predictions[row])!r}{detail}",
         output=output.name,
-        row=row,
+        row=number,
     )
 
 

@@ -6,7 +6,7 @@ The graph runs in edge_runtime, as it does on a device.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -157,7 +157,7 @@ def verify_model(
     evidence, proof_notes = _with_proofs(check.evidence, proofs, tolerance)
     notes = (
         *([ALL_AMBIGUOUS_NOTE.format(tolerance=tolerance)] if all_ambiguous else []),
-        *ambiguous_share_note(rows[0].group.name, rows[0].reproducible),
+        *_ambiguous_note(rows),
         *check.notes.values(),
         *proof_notes,
         *([LEFT_OUT_NOTE.format(**probes.left_out)] if probes.left_out else []),
@@ -271,6 +271,17 @@ def _with_order_of_device(
         return golden
     positions = device.kneighbors(sample.dense_rows(golden.table))[1]
     return replace(golden, predictions={**golden.predictions, POSITIONS: positions})
+
+
+def _ambiguous_note(rows: Sequence[ProbedRows]) -> Iterator[str]:
+    """Note how many rows are ambiguous in the first group that has such rows.
+
+    Where the sample has none, made rows may: equally near donors of a value that only they lack.
+    """
+    for item in rows:
+        if not item.group.reach and not item.reproducible.all():
+            yield from ambiguous_share_note(item.group.name, item.reproducible)
+            return
 
 
 def _count_refused(device: Model, sample: Sample, groups: Sequence[ProbeGroup]) -> RefusedRows:

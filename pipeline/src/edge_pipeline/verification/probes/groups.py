@@ -79,12 +79,15 @@ class ProbeGroup:
     reach
         ``far``: numbers up to a million times the largest of training.  ``extreme``: numbers so
         large that sums overflow or lose all digits.
+    is_users
+        Whether they are the user's own rows; then the table's index numbers them.
     """
 
     name: str
     table: pd.DataFrame
     can_be_golden: bool = True
     reach: Reach = ""
+    is_users: bool = False
 
 
 def probe_groups(
@@ -112,9 +115,9 @@ def probe_groups(
             yield ProbeGroup(kind, tensors, can_be_golden=not reach, reach=reach)
         return
     if unseen is not None and len(unseen):
-        yield ProbeGroup("unseen rows", unseen.reset_index(drop=True).head(sizes.sample))
+        yield ProbeGroup("unseen rows", unseen.head(sizes.sample), is_users=True)
     else:
-        yield ProbeGroup("rows of the sample", table.head(sizes.sample))
+        yield ProbeGroup("rows of the sample", table.head(sizes.sample), is_users=True)
     yield ProbeGroup("one row", table.head(1))
     picks = rng.integers(0, len(table), size=(sizes.group, table.shape[1]))
     mixed = {name: table[name].to_numpy()[picks[:, i]] for i, name in enumerate(table.columns)}
