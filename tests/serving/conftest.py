@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from device import models
 
-pytest.importorskip("waitress")
-
 
 class Service:
     """A running service."""
@@ -69,6 +67,7 @@ class Service:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start services, and end them after the test."""
+    pytest.importorskip("waitress")
     processes: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, **options: Any) -> Service:
@@ -98,6 +97,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
+    pytest.importorskip("waitress")
     path = tmp_path / "tiny.onnx"
     path.write_bytes(models.classifier().sealed())
     return path

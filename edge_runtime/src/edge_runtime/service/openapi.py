@@ -114,7 +114,9 @@ def row_schema(schema: Schema) -> dict[str, Any]:
     if schema.loose:
         return {"type": "object" if schema.kind == "dicts" else "array"}
     properties = {column.name: _cell_schema(column) for column in schema.columns}
-    return {"type": "object", "required": list(schema.names), "properties": properties}
+    # A key that is left out is a missing value, as in files.
+    required = [c.name for c in schema.columns if schema.kind != "table" or not c.missing]
+    return {"type": "object", "required": required, "properties": properties}
 
 
 _JSON_TYPES = {"bool": "boolean", "string": "string", "dict": "object", "list": "array"}
