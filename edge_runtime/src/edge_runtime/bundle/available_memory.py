@@ -48,10 +48,10 @@ def available_bytes(proc: str = "/proc", cgroups: str = "/sys/fs/cgroup") -> int
     None where neither is known.
     """
     sizes = dict(re.findall(r"^(\w+):\s+([0-9]{1,15}) kB$", _text(f"{proc}/meminfo"), re.MULTILINE))
-    known = [int(limit) for limit in _group_limits(proc, cgroups)]
+    sizes_in_bytes = [int(limit) for limit in _group_limits(proc, cgroups)]
     if "MemAvailable" in sizes:
-        known.append((int(sizes["MemAvailable"]) + int(sizes.get("SwapFree", 0))) * 1024)
-    return min(known, default=None)
+        sizes_in_bytes.append((int(sizes["MemAvailable"]) + int(sizes.get("SwapFree", 0))) * 1024)
+    return min(sizes_in_bytes, default=None)
 
 
 def _group_limits(proc: str, cgroups: str) -> Iterator[str]:

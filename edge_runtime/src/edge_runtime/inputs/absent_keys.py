@@ -13,8 +13,8 @@ __all__ = ["AbsentKeys"]
 class AbsentKeys:
     """Adds the keys that a record lacks, with None, where their columns may be missing.
 
-    A record stays as it is, and is refused later, where it has no key of the schema, lacks a
-    column that must be present, or spells one in another way.
+    Other records stay as they are, and are refused later: those without any key of the schema,
+    without a column that must be present, or with another spelling of one.
 
     Parameters
     ----------
