@@ -158,8 +158,8 @@ _LOG_KERNELS: Mapping[str, Callable[[Tensor, float], Tensor]] = {
 def _rounding_of_density(n_nodes: int) -> float:
     """Bound the rounding of scikit-learn's mean of the kernels, whose largest value is 1.
 
-    It starts from a bound on the whole sum, and for each node that it opens subtracts the node's
-    bounds and adds those of its children: each leaves rounding of the size of the first bound.
+    It starts from a bound on the whole sum.  For each node that it opens, it subtracts the node's
+    bounds and adds those of its children.  Each leaves rounding of the size of the first bound.
     Measured with kernels of two kinds in 2 to 15 columns: 6 eps with 63 nodes, 47 with 1,023, 237
     with 4,095.
     """

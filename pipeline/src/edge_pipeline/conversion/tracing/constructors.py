@@ -45,7 +45,7 @@ def replacements(tracer: Tracer) -> list[tuple[Any, Any]]:
         (pd.notna, partial(_method_of, "notna", pd.notna)),
         (pd.to_numeric, _to_numeric),
         (pd.get_dummies, _get_dummies),
-        (pd.cut, _cut),
+        (pd.cut, _bins),
         (pd.to_datetime, _to_datetime),
         *((f, partial(_refuse_traced, f)) for f in (pd.qcut, pd.factorize)),
         (check_array, partial(_checked, tracer, check_array)),
@@ -189,7 +189,7 @@ def _get_dummies(data: Any, *args: Any, **kwargs: Any) -> Any:
     return function(data, *args, **kwargs)
 
 
-def _cut(x: Any, bins: Any, right: bool = True, labels: Any = None, **kwargs: Any) -> Any:
+def _bins(x: Any, bins: Any, right: bool = True, labels: Any = None, **kwargs: Any) -> Any:
     if not is_traced(x):
         return pd.cut(x, bins, right=right, labels=labels, **kwargs)
     codes = bin_labels(
