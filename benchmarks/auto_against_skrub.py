@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,55 +81,52 @@ def main() -> None:
 
 def measure(table: Table, packages: Path) -> dict[str, Any]:
     """Return the scores of both on each half of a table."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        file = folder / Path(table.path.rpartition("/")[2]).name
-        file.write_bytes(shipped_bytes(table.path, packages))
-        recipe_file = edge_pipeline.init(file, folder / "model", target=table.target).recipe
-        text = recipe_file.read_text(encoding="utf-8").replace(
-            "test_share = 0.25", "test_share = 0"
-        )
-        # A search must not end early because a shared machine is slow.
-        text = text.replace("[search]", "[search]\nmeasured = 0\nmax_seconds = 36000")
-        recipe_file.write_text(text, encoding="utf-8")
-        recipe = edge_pipeline.read_recipe(recipe_file)
-        rows = edge_pipeline.load_dataset(recipe)
+    recipe, rows = recipe_and_rows(table, packages)
     scorer = (recipe.search and recipe.search.scoring) or (
         "accuracy" if recipe.task == "classification" else "r2"
     )
+    X, y = rows.X_train, np.asarray(rows.y_train)
     kind = StratifiedKFold if recipe.task == "classification" else KFold
-    halves = kind(2, shuffle=True, random_state=0).split(rows.X_train, rows.y_train)
     scores: dict[str, list[float]] = {"auto": [], "skrub": []}
     families, seconds = [], []
-    for train, test in halves:
-        part = edge_pipeline.Dataset(
-            rows.X_train.iloc[train],
-            None,
-            rows.y_train[train],
-            None,
-            numbers=rows.numbers,
-            strings=rows.strings,
-        )
-        X_test, y_test = rows.X_train.iloc[test], rows.y_train[test]
+    for train, test in kind(2, shuffle=True, random_state=0).split(X, y):
+        half = replace(rows, X_train=X.iloc[train], y_train=y[train])
         started = time.process_time()
-        fitted = edge_pipeline.train(recipe, part)
+        fitted = edge_pipeline.train(recipe, half)
         seconds.append(round(time.process_time() - started, 1))
         families.append(fitted.search.chosen.family if fitted.search else None)
         with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore")
-            rival = tabular_pipeline(trees_for(recipe.task)).fit(part.X_train, part.y_train)
+            rival = tabular_pipeline(trees_for(recipe.task)).fit(half.X_train, half.y_train)
             for name, estimator in (("auto", fitted.estimator), ("skrub", rival)):
-                scores[name].append(round(float(get_scorer(scorer)(estimator, X_test, y_test)), 4))
+                score = get_scorer(scorer)(estimator, X.iloc[test], y[test])
+                scores[name].append(round(float(score), 4))
     print(table.name, scores, families, file=sys.stderr, flush=True)
     means = {name: float(np.mean(values)) for name, values in scores.items()}
     return {
-        "rows": len(rows.X_train),
+        "rows": len(X),
         "scorer": scorer,
         "scores": scores,
         "auto_minus_skrub": round(means["auto"] - means["skrub"], 4),
         "chosen": families,
         "search_processor_seconds": seconds,
     }
+
+
+def recipe_and_rows(table: Table, packages: Path) -> tuple[edge_pipeline.Recipe, Any]:
+    """Write the recipe of a table as init does, and read all its rows as training rows."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = folder / table.path.rpartition("/")[2]
+        file.write_bytes(shipped_bytes(table.path, packages))
+        recipe_file = edge_pipeline.init(file, folder / "model", target=table.target).recipe
+        text = recipe_file.read_text(encoding="utf-8")
+        text = text.replace("test_share = 0.25", "test_share = 0")
+        # A search must not end early because a shared machine is slow.
+        text = text.replace("[search]", "[search]\nmeasured = 0\nmax_seconds = 36000")
+        recipe_file.write_text(text, encoding="utf-8")
+        recipe = edge_pipeline.read_recipe(recipe_file)
+        return recipe, edge_pipeline.load_dataset(recipe)
 
 
 def trees_for(task: str) -> Any:

@@ -88,9 +88,10 @@ def test_an_absent_file_is_not_created(shop: str) -> None:
     ],
 )
 def test_no_password_goes_into_a_recipe(tmp_path: Path, url: str) -> None:
-    with pytest.raises(DatasetError, match="environment variable NAME") as refusal:
-        init(url, tmp_path / "m", target="y", query="SELECT 1")
-    assert "hunter2" not in str(refusal.value)
+    for query in ("SELECT 1", None):
+        with pytest.raises(DatasetError, match="environment variable NAME") as refusal:
+            init(url, tmp_path / "m", target="y", query=query)
+        assert "hunter2" not in str(refusal.value)
     (tmp_path / "recipe.toml").write_text(
         "name = 'm'\ntask = 'regression'\nestimator = 'auto'\n"
         f"[data]\ndatabase = '{url}'\nquery = 'SELECT 1'\ntarget = 'y'\n",

@@ -134,12 +134,12 @@ def _run_query(table: Any, query: str | None) -> TableSource:
         raise DatasetError(
             f"a query needs the URL of a database, such as sqlite:///shop.db, found {table!r:.80}"
         )
+    if fault := check_url(table):
+        raise DatasetError(f"the URL of the database {fault}")
     if query is None:
         raise DatasetError(
             f"{table}: no query says which rows; give one, as --query 'SELECT * FROM sales'"
         )
-    if fault := check_url(table):
-        raise DatasetError(f"the URL of the database {fault}")
     layout = Layout(",", ".")
     layout = guess_json_rules(read_query(table, query, Path(), layout), layout)
     frame = read_query(table, query, Path(), layout)
