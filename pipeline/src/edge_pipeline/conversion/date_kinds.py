@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from edge_runtime.bundle.schema import NUMBERS
 
 from edge_pipeline.conversion.column_frame import Frame
@@ -45,11 +46,15 @@ class DateKind:
 
 def kind_of_dtype(dtype: Any) -> DateKind:
     """Return the kind of a pandas or numpy dtype of dates; of Python's own dates for object."""
-    if getattr(dtype, "hasobject", False):
+    plain = getattr(dtype, "pyarrow_dtype", dtype)
+    if getattr(plain, "hasobject", False):
         return DateKind()
-    arrow = getattr(dtype, "pyarrow_dtype", None)
-    unit = getattr(arrow or dtype, "unit", None) or np.datetime_data(dtype)[0]
-    return DateKind(unit if unit in _UNITS else "s", getattr(dtype, "tz", None))
+    zone = getattr(plain, "tz", None)
+    unit = getattr(plain, "unit", None) or np.datetime_data(plain)[0]
+    return DateKind(
+        unit if unit in _UNITS else "s",
+        pd.Timestamp(0, tz=zone).tz if isinstance(zone, str) else zone,
+    )
 
 
 def dates_of_sample(sample: Sample) -> dict[tuple[str, int], DateKind]:

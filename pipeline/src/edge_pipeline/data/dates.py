@@ -34,14 +34,12 @@ def date_rule(column: pd.Series) -> DateRule:
     """Return the rule of a column for which :func:`holds_dates` is true."""
     if column.dtype != object:
         return DateRule(zone=zone_name(column.dtype))
-    zones = {getattr(item, "tzinfo", None) for item in column[column.notna()]}
-    if len(zones) > 1:
+    if any(getattr(item, "tzinfo", None) is not None for item in column[column.notna()]):
         raise ConversionError(
-            f"column {column.name!r} holds dates of several time zones; convert it: "
-            "pd.to_datetime(column, utc=True)"
+            f"column {column.name!r} holds Python's datetimes with time zones; convert it before "
+            "training: pd.to_datetime(column, utc=True)"
         )
-    zone = zones.pop()
-    return DateRule(zone=None if zone is None else str(zone))
+    return DateRule()
 
 
 def zone_name(dtype: Any) -> str | None:
@@ -79,15 +77,17 @@ def as_dates(values: pd.Series, dtype: Any) -> pd.Series:
     dates = pd.Series(whole, index=values.index).mask(moments.isna())
     if getattr(dtype, "hasobject", False):
         return dates.astype(object).where(dates.notna(), None)
-    if zone_name(dtype) is not None:
-        dates = dates.dt.tz_localize("UTC")
-    return dates.astype(dtype)
+    zone = zone_name(dtype)
+    if zone is None:
+        return dates.astype(dtype)
+    return dates.dt.tz_localize("UTC").dt.tz_convert(zone).astype(dtype)
 
 
 def possible_dates(numbers: NDArray[np.float64], dtype: Any) -> NDArray[np.float64]:
     """Return the nearest microseconds since 1970 that the device and *dtype* both can hold."""
-    is_object = getattr(dtype, "hasobject", False)
-    unit = "us" if is_object else getattr(dtype, "unit", None) or np.datetime_data(dtype)[0]
+    plain = getattr(dtype, "pyarrow_dtype", dtype)
+    is_object = getattr(plain, "hasobject", False)
+    unit = "us" if is_object else getattr(plain, "unit", None) or np.datetime_data(plain)[0]
     low, high = float(FIRST_US), float(LAST_US // 1_000_000 * 1_000_000)
     if unit == "ns":
         low, high = -float(NANOSECOND_RANGE_US), float(NANOSECOND_RANGE_US)

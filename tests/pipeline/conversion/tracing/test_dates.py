@@ -9,13 +9,13 @@ import onnxruntime
 import pandas as pd
 import pytest
 from edge_pipeline import convert
-from edge_pipeline.errors import UnsupportedEstimatorError
+from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 pytestmark = pytest.mark.filterwarnings("ignore:Series.dt")  # pandas 4 drops dt.weekday
 
@@ -253,3 +253,29 @@ def test_an_estimator_that_takes_no_dates_names_the_remedy():
     trees = HistGradientBoostingRegressor(max_iter=2).fit(X, np.arange(50))
     with pytest.raises(UnsupportedEstimatorError, match="a column holds dates; put a step before"):
         convert(trees, X)
+
+
+def test_python_dates_and_arrow_dtypes():
+    X, unseen = table(80, 5)[["sold", "price"]], table(30, 6)[["sold", "price"]]
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda df: pd.DataFrame({
+            "month": pd.to_datetime(df["sold"]).dt.month.astype(float), "price": df["price"],
+        })),
+        LinearRegression(),
+    )  # fmt: skip
+    for convert_dates in (
+        lambda df: df.assign(sold=df["sold"].dt.date),
+        lambda df: df.astype({"sold": "timestamp[us][pyarrow]"}),
+    ):
+        sample, rows = convert_dates(X), convert_dates(unseen)
+        assert_same(pipeline.fit(sample, X["price"]), sample, rows)
+    aware = X.assign(sold=X["sold"].dt.tz_localize("UTC").astype(object))
+    with pytest.raises(ConversionError, match=r"pd.to_datetime\(column, utc=True\)"):
+        convert(pipeline, aware)
+
+
+def test_an_encoder_of_dates_names_the_remedy():
+    X = table(60, 7)[["born"]].fillna(pd.Timestamp("1950-01-01"))
+    encoder = OneHotEncoder(handle_unknown="ignore").fit(X)
+    with pytest.raises(UnsupportedEstimatorError, match=r"categories are dates.*dt\.month"):
+        convert(encoder, X)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -18,6 +19,7 @@ from edge_pipeline.conversion.context import Context, Methods, on_frame
 from edge_pipeline.conversion.graph import ops
 from edge_pipeline.conversion.graph.tensor import Tensor
 from edge_pipeline.conversion.input_restrictions import restrict_values
+from edge_pipeline.errors import UnsupportedEstimatorError
 
 __all__ = ["CONVERTERS", "Codes", "look_up"]
 
@@ -122,6 +124,11 @@ _NAN = float("nan")
 
 def _keys(values: Sequence[Any], is_string: bool) -> list[Any]:
     """Return *values* as the graph represents them."""
+    if np.asarray(values).dtype.kind == "M" or any(isinstance(v, datetime.date) for v in values):
+        raise UnsupportedEstimatorError(
+            "an encoder whose categories are dates: every later date is unseen; encode a part of "
+            'them, such as df["day"].dt.month or .dt.strftime("%Y-%m"), by a FunctionTransformer'
+        )
     if is_string:
         return [MISSING_STRING if pd.isna(value) else str(value) for value in values]
     # Zero of either sign is one key of a dictionary, and of onnxruntime's hash table.
