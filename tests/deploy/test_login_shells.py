@@ -25,6 +25,20 @@ GREETINGS = {
 """For each shell the variable that says where it reads its start-up file, and that file's name."""
 
 
+def copy_config(board: Path, folder: Path) -> str:
+    """Copy the configuration of the board's sshd and ssh, with another port; give the port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    lines = (board / "sshd_config").read_text().splitlines()
+    old_port = next(line.split()[1] for line in lines if line.startswith("Port "))
+    for file in ("sshd_config", "ssh_config", "known_hosts"):
+        text = (board / file).read_text().replace(old_port, port)
+        text = text.replace(str(board / "known_hosts"), str(folder / "known_hosts"))
+        (folder / file).write_text(text)
+    return port
+
+
 @pytest.fixture(params=sorted(GREETINGS))
 def ssh_config(
     request: pytest.FixtureRequest,
@@ -44,18 +58,7 @@ def ssh_config(
     start.parent.mkdir(parents=True)
     start.write_text("printf 'Hi! '\nprintf 'outcome=failed\\n' >&2\n")
     place = start if variable == "BASH_ENV" else tmp_path / "home"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    old_port = next(
-        line.split()[1]
-        for line in (served.folder / "sshd_config").read_text().splitlines()
-        if line.startswith("Port ")
-    )
-    for file in ("sshd_config", "ssh_config", "known_hosts"):
-        text = (served.folder / file).read_text().replace(old_port, port)
-        text = text.replace(str(served.folder / "known_hosts"), str(tmp_path / "known_hosts"))
-        (tmp_path / file).write_text(text)
+    port = copy_config(served.folder, tmp_path)
     environment = shlex.quote(f"{variable}={place}")
     with (tmp_path / "sshd_config").open("a") as file:
         file.write(f'ForceCommand exec env {environment} {shell} -c "$SSH_ORIGINAL_COMMAND"\n')

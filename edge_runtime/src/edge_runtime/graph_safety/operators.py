@@ -2,8 +2,8 @@
 
 This table is the allow list of the graph check.  ``WRITTEN`` has the operators that the converters
 of edge-pipeline write; the tests of the converters hold it complete.  ``FOREIGN`` has what a graph
-from another program may have besides.  All of them are deterministic, and the size of a result
-depends only on the sizes of the inputs and on inputs of the classes ``Z``, ``R`` and ``C``.
+from another program may have besides.  All of them are deterministic.  The size of a result depends
+only on the sizes of the inputs and on inputs of the classes ``Z``, ``R`` and ``C``.
 ``Tokenizer`` and ``StringSplit`` alone make as many columns as the longest text has parts.
 
 An entry is ``(inputs, outputs, attributes)``:
