@@ -10,6 +10,12 @@ from typing import Any
 
 import pandas as pd
 from edge_runtime.bundle.schema import Schema
+from edge_runtime.errors import (
+    EdgeRuntimeError,
+    InferenceError,
+    InputError,
+    UnsupportedRuntimeError,
+)
 
 from edge_pipeline.arguments import check_probe_seconds
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample
@@ -173,6 +179,13 @@ class Conversion:
                 )
             except ParityError as error:
                 raise _explained(error, model, sample) from error
+            except (InferenceError, UnsupportedRuntimeError) as error:
+                raise _graph_fails(error, oracle) from error
+            except InputError as error:
+                raise ConversionError(
+                    f"{type(oracle).__name__}: scikit-learn predicts a row of X that the device "
+                    f"refuses: {error}"
+                ) from error
         return replace(verified, notes=(*notes, *verified.notes))
 
 
@@ -181,6 +194,16 @@ def _optional_method(error: ParityError, model: OnnxModel) -> str | None:
     method = error.output.partition(".")[0]
     has_other = any(output.method != method for output in model.outputs)
     return method if method in OPTIONAL_METHODS and has_other else None
+
+
+def _graph_fails(error: EdgeRuntimeError, oracle: Any) -> ConversionError:
+    """Say that the graph cannot run, and who may have written the nodes at fault."""
+    return ConversionError(
+        f"{type(oracle).__name__}: the graph that was converted cannot run: "
+        f"{error.__cause__ or error}; a converter that you registered with skl2onnx must write "
+        "float64 where its input is float64; without one, report it with the estimator's "
+        "parameters: nothing was sealed"
+    )
 
 
 def _explained(error: ParityError, model: OnnxModel, sample: Sample) -> ParityError:

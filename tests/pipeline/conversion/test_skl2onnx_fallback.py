@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from edge_pipeline import convert
+from edge_pipeline import convert, export
 from edge_pipeline.errors import ConversionError, ParityError, UnsupportedEstimatorError
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import fitted, labels, rows, unseen
@@ -115,6 +115,16 @@ def register_nearest():
         Nearest, "NearestOfAUser", shapes, converter,
         options={"zipmap": [True, False, "columns"], "nocl": [True, False]},
     )  # fmt: skip
+
+
+def test_a_converter_that_writes_other_numbers_than_float64_is_refused_with_its_cause(tmp_path):
+    def converter(scope, operator, container):
+        names = operator.inputs[0].full_name, operator.outputs[0].full_name
+        container.add_node("Cast", *names, to=1, name=scope.get_unique_operator_name("Cast"))
+
+    update_registered_converter(Centred, "NarrowOfAUser", same_width, converter)
+    with pytest.raises(ConversionError, match=r"cannot run: .*must write float64"):
+        export(Centred().fit(X), X, tmp_path / "m.onnx")
 
 
 def test_a_class_that_cannot_be_traced_is_refused_with_remedies():

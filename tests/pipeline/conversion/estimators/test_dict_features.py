@@ -9,7 +9,7 @@ import edge_pipeline
 import numpy as np
 import pandas as pd
 import pytest
-from edge_pipeline.errors import UnsupportedEstimatorError
+from edge_pipeline.errors import ConversionError, UnsupportedEstimatorError
 from edge_runtime.errors import InputError
 from edge_runtime.vectorizers.counter import murmur3_32
 from hypothesis import given
@@ -150,3 +150,9 @@ def test_patches_are_refused() -> None:
     images = np.random.default_rng(0).normal(size=(3, 8, 8))
     with pytest.raises(UnsupportedEstimatorError, match="another number of rows"):
         edge_pipeline.convert(fitted(PatchExtractor(patch_size=(2, 2)), images), images)
+
+
+def test_rows_that_the_device_cannot_read_are_an_error_of_the_export(tmp_path: Path) -> None:
+    words = [{1: "a", 2: "b"}, {1: "c"}]  # the features are texts: 1=a
+    with pytest.raises(ConversionError, match="expected names that are str, found 1"):
+        edge_pipeline.export(fitted(DictVectorizer(), words), words, tmp_path / "m.onnx")

@@ -1,5 +1,6 @@
 """Discriminant analysis predicts as scikit-learn does, with every solver."""
 
+import edge_pipeline
 import numpy as np
 import pytest
 from edge_pipeline.conversion.convert import convert
@@ -14,6 +15,8 @@ from pipeline.conversion.estimators.tables import (
 )
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as Linear
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis as Quadratic
+
+import edge_runtime
 
 X, UNSEEN = rows(), unseen()
 
@@ -74,3 +77,16 @@ def test_one_feature_is_enough():
 def test_a_constant_column_is_left_to_linear_discriminants():
     table = np.column_stack([X[:, :2], np.full(len(X), 2.5)])
     assert_same(fitted(Linear(), table, labels(X, ["a", "b", "c"])), table, table[::-1] * 1.01)
+
+
+def test_log_probabilities_of_rows_far_from_the_border_are_the_same(tmp_path):
+    """onnxruntime's Sigmoid is 0 from -37 on; scikit-learn's log probability there is -40 or so."""
+    estimator = fitted(Linear(), X, X[:, 0] > 0.0)
+    far = np.linspace(-20.0, 20.0, 81)[:, np.newaxis] * np.ones((1, X.shape[1]))
+    edge_pipeline.export(estimator, X, tmp_path / "m.onnx")
+    expected = estimator.predict_log_proba(far)
+    assert expected.min() < -60.0
+    for engine in ("onnxruntime", "numpy"):
+        with edge_runtime.load(tmp_path / "m.onnx", engine=engine) as model:
+            log_probabilities = model.predict_log_proba(far)[:, 1]
+        np.testing.assert_allclose(log_probabilities, expected[:, 1], rtol=1e-9, atol=1e-9)

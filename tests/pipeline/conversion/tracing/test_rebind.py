@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FunctionType, ModuleType
 
 import numpy as np
+import onnx.checker
 import pandas as pd
 import pytest
 from edge_pipeline import convert
@@ -17,6 +18,7 @@ from numpy import asarray
 from pipeline.conversion.estimators.parity import assert_same
 from pipeline.conversion.estimators.tables import rows
 from scipy.special import softmax
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.preprocessing import FunctionTransformer
 
 X, UNSEEN = rows(), rows(30, seed=1)
@@ -266,3 +268,21 @@ def test_values_are_shared_as_in_the_original():
     assert current() == 1
     assert rebind(cyclic)[0] == "replacement"
     assert rebind(cyclic) is rebind(cyclic)
+
+
+class WithCompiledAttribute(TransformerMixin, BaseEstimator):
+    """A transformer with an object whose class, of an extension module, has no subclasses."""
+
+    pattern = onnx.checker.C.check_model
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X * 2.0
+
+
+def test_an_object_of_a_class_without_subclasses_stays_as_it_is():
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Sub", (type(WithCompiledAttribute.pattern),), {})
+    assert_same(WithCompiledAttribute().fit(X), X, UNSEEN)

@@ -15,6 +15,7 @@ from edge_pipeline.conversion.class_labels import predict_largest
 from edge_pipeline.conversion.context import Context, Converter, Methods
 from edge_pipeline.conversion.estimators.linear import linear_label, linear_scores
 from edge_pipeline.conversion.graph import ops
+from edge_pipeline.conversion.graph.special_functions import expit
 from edge_pipeline.conversion.graph.tensor import Tensor
 
 __all__ = ["CONVERTERS", "discriminant_methods"]
@@ -24,7 +25,8 @@ def _linear_probabilities(context: Context, model: Any, X: Tensor) -> Tensor:
     scores = linear_scores(context, model, X)
     if scores.ndim == 2:
         return ops.softmax(scores)
-    positive = ops.sigmoid(ops.expand_dims(scores, 1))
+    # predict_log_proba is its logarithm, which shows every digit of a small probability.
+    positive = expit(ops.expand_dims(scores, 1))
     return ops.concatenate([1.0 - positive, positive], 1)
 
 

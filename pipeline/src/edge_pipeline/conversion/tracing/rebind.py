@@ -285,6 +285,10 @@ def _is_users_function(value: Any) -> bool:
     return isinstance(value, FunctionType) and not is_library(value.__module__)
 
 
+_IS_BASETYPE = 1 << 10
+"""Py_TPFLAGS_BASETYPE in CPython's Include/object.h."""
+
+
 def _can_subclass(original: Any) -> bool:
     """Return whether *original* is a class of the user's, and a subclass of it has no side effects.
 
@@ -292,6 +296,8 @@ def _can_subclass(original: Any) -> bool:
     subclass.  Exceptions and tuples would no longer be caught or compared as themselves.
     """
     if type(original) not in (type, ABCMeta) or hasattr(original, "__del__"):
+        return False
+    if not original.__flags__ & _IS_BASETYPE:  # a type of an extension module
         return False
     bases = original.__mro__[:-1]  # without object
     if is_library(original.__module__) or any(base.__module__ == "builtins" for base in bases):
