@@ -277,7 +277,8 @@ def test_a_public_table_builds_without_any_option(
         "import csv, sys, edge_runtime\n"
         "model = edge_runtime.load(sys.argv[1])\n"
         "rows = list(csv.DictReader(open(sys.argv[2], encoding='utf-8')))[:50]\n"
-        "cell = lambda c, v: None if v in ('', 'NA') else v if c.type == 'string' else float(v)\n"
+        "read = lambda c, v: v if c.dates or c.is_string else float(v)\n"
+        "cell = lambda c, v: None if v in ('', 'NA') else read(c, v)\n"
         "rows = [{c.name: cell(c, r[c.name]) for c in model.schema.columns} for r in rows]\n"
         "print(len(model.predict(rows)))\n"
     )
