@@ -14,6 +14,7 @@ from edge_runtime.errors import (
     EdgeRuntimeError,
     InferenceError,
     InputError,
+    UnsafeGraphError,
     UnsupportedRuntimeError,
 )
 
@@ -179,7 +180,7 @@ class Conversion:
                 )
             except ParityError as error:
                 raise _explained(error, model, sample) from error
-            except (InferenceError, UnsupportedRuntimeError) as error:
+            except (InferenceError, UnsafeGraphError, UnsupportedRuntimeError) as error:
                 raise _graph_fails(error, oracle) from error
             except InputError as error:
                 raise ConversionError(
@@ -201,8 +202,8 @@ def _graph_fails(error: EdgeRuntimeError, oracle: Any) -> ConversionError:
     return ConversionError(
         f"{type(oracle).__name__}: the graph that was converted cannot run: "
         f"{error.__cause__ or error}; a converter that you registered with skl2onnx must write "
-        "float64 where its input is float64; without one, report it with the estimator's "
-        "parameters: nothing was sealed"
+        "float64 where its input is float64, in operators that the device has; without one, "
+        "report it with the estimator's parameters: nothing was sealed"
     )
 
 

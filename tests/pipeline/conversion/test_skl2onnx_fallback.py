@@ -127,6 +127,16 @@ def test_a_converter_that_writes_other_numbers_than_float64_is_refused_with_its_
         export(Centred().fit(X), X, tmp_path / "m.onnx")
 
 
+def test_a_converter_that_writes_an_operator_the_device_lacks_is_refused_with_its_cause(tmp_path):
+    def converter(scope, operator, container):
+        names = operator.inputs[0].full_name, operator.outputs[0].full_name
+        container.add_node("Det", *names, name=scope.get_unique_operator_name("Det"))
+
+    update_registered_converter(Centred, "DetOfAUser", same_width, converter)
+    with pytest.raises(ConversionError, match=r"operator 'Det'.*operators that the device has"):
+        export(Centred().fit(X), X, tmp_path / "m.onnx")
+
+
 def test_a_class_that_cannot_be_traced_is_refused_with_remedies():
     with pytest.raises(UnsupportedEstimatorError) as caught:
         convert(make_pipeline(StandardScaler(), Untraceable()).fit(X), X)
