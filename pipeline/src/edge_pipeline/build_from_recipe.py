@@ -136,7 +136,8 @@ def export_function(
     reference
         ``module:function``, the module in the current folder or installed, or
         ``folder/file.py:function``.  It returns a fitted estimator, or a tuple
-        ``(estimator, X)`` with a sample of the training input.  Or a file: ``model.skops``.
+        ``(estimator, X)`` with a sample of the training input.  A third element of the tuple is
+        the settings of a stream.  Or a file: ``model.skops``.
     output
         File to write; ``dist/NAME.onnx`` by default.  Its folder is created.
     table
@@ -170,7 +171,7 @@ def export_function(
     path = _output_path(output, name)
     timer = StageTimer(watcher.stage)
     with timer.stage("train"):
-        estimator, X, notes = estimator_and_sample(
+        estimator, X, notes, stream = estimator_and_sample(
             reference, table, trusted_types=trusted_types, trust_pickle=trust_pickle
         )
     result = export(
@@ -181,6 +182,7 @@ def export_function(
         tolerance=tolerance,
         probe_seconds=probe_seconds,
         signing_key=key,
+        stream=stream,
         on_stage=watcher.stage,
     )
     return replace(

@@ -64,7 +64,8 @@ def test_verify_reads_the_sample_by_the_sealed_reading(sealed_file: Path, tmp_pa
         encoding="utf-8",
     )
     table = sealed_file.parent / "t.csv"
-    _, X, _ = estimator_and_sample(f"{tmp_path / 'train.py'}:fitted", table, reading=reading)
+    train = f"{tmp_path / 'train.py'}:fitted"
+    X = estimator_and_sample(train, table, reading=reading).sample
     assert X["preis"].tolist() == PRICES.tolist()
     assert X["größe"].tolist() == WIDTHS.tolist()
 

@@ -18,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   edge-pipeline export train.py:fitted --data wine.csv
   edge-pipeline export mypackage.wine:fitted_with_sample -o wine.onnx
+  edge-pipeline export models/motion/train.py:motion
   edge-pipeline export wine.skops --data wine.csv --trust mypackage.wine.Clipper
 """
 
@@ -84,8 +85,8 @@ def export_command(
 
     FUNCTION may also be a file that holds the estimator: model.skops.  Else it is
     file.py:function or module:function, which takes no arguments.  It returns a fitted estimator,
-    or a tuple of the estimator and a sample of its training input.  Columns of the table that the
-    estimator was not fitted on are ignored.
+    or a tuple of the estimator and a sample of its training input; a third element is the settings
+    of a stream.  Columns of the table that the estimator was not fitted on are ignored.
     """
     if ":" not in function and not is_estimator_file(function):
         raise click.UsageError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_runtime.bundle.reading import Reading
 
@@ -14,7 +14,26 @@ from edge_pipeline.data.imports import ImportingError, did_you_mean, find_functi
 from edge_pipeline.data.tables import plain_columns, read_table
 from edge_pipeline.errors import DatasetError, TrainingError
 
-__all__ = ["estimator_and_sample", "is_estimator_file"]
+__all__ = ["FunctionResult", "estimator_and_sample", "is_estimator_file"]
+
+
+class FunctionResult(NamedTuple):
+    """The results of a function of the user's.
+
+    Attributes
+    ----------
+    estimator, sample
+        A fitted estimator, and a sample of its input.
+    notes
+        Notes about the file of the estimator.
+    stream
+        The argument ``stream`` of :func:`~edge_pipeline.export_estimator.export`, or None.
+    """
+
+    estimator: Any
+    sample: Any
+    notes: tuple[str, ...] = ()
+    stream: Mapping[str, Any] | None = None
 
 
 def estimator_and_sample(
@@ -24,11 +43,10 @@ def estimator_and_sample(
     trusted_types: Sequence[str] = (),
     trust_pickle: bool = False,
     reading: Reading | None = None,
-) -> tuple[Any, Any, tuple[str, ...]]:
+) -> FunctionResult:
     """Call the function, or load the file, *reference*.
 
-    Returns a fitted estimator, a sample of its input, and notes about the file.  The format of
-    *table* is *reading*, or is detected.
+    The format of *table* is *reading*, or is detected.
 
     Raises
     ------
@@ -42,12 +60,15 @@ def estimator_and_sample(
         )
     else:
         result = _call(reference)
+    stream = None
+    if isinstance(result, tuple) and len(result) == 3 and isinstance(result[2], Mapping):
+        result, stream = result[:2], result[2]
     is_pair = isinstance(result, tuple) and len(result) == 2
     estimator, X = result if is_pair else (result, None)
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
         raise TrainingError(
             f"{reference} returned a {type(estimator).__name__}; expected a fitted estimator, "
-            "or (estimator, X)"
+            "or (estimator, X), or (estimator, X, stream settings)"
         )
     if table is not None:
         X = _read_sample(estimator, Path(table), reading)
@@ -56,7 +77,7 @@ def estimator_and_sample(
             f"{reference} returned no sample of the training input; return (estimator, X), "
             "or name a table"
         )
-    return estimator, X, notes
+    return FunctionResult(estimator, X, notes, stream)
 
 
 def is_estimator_file(reference: str) -> bool:

@@ -103,8 +103,7 @@ def check_input_dtype(
         by more than :data:`FLOAT32_ROUNDING` where columns are of float32.
     """
     sample, model = oracle.sample, verified.model
-    n_rows = FEW_ROWS if verified.parity.left_out else MAX_ROWS
-    n_rows = rows_within(MAX_CELLS, sample.schema.numbers_width or 1, n_rows)
+    n_rows = _rows_to_predict(verified, sample)
     table = sample.table.head(n_rows)
     rows = sample.as_trained(table)
     if _has_same_dtypes(X, rows):
@@ -136,6 +135,14 @@ def check_input_dtype(
         "X is of float32, in which scikit-learn itself rounds its predictions, by up to "
         f"{worst:.1g} of the largest; the file predicts as it does for the same values in float64",
     )
+
+
+def _rows_to_predict(verified: VerifiedModel, sample: Sample) -> int:
+    """Return how many rows of X are predicted: few of a slow estimator, or of large tensors."""
+    n_rows = FEW_ROWS if verified.parity.left_out else MAX_ROWS
+    if sample.schema.kind != "tensor":
+        return n_rows
+    return rows_within(MAX_CELLS // 4, sample.schema.numbers_width, n_rows)
 
 
 def _reproducible_in(

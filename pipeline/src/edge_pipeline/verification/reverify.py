@@ -85,7 +85,8 @@ def verify(
     path = Path(path)
     bundle = unpack(path.read_bytes())
     watcher.stage("train")
-    estimator, X, _ = estimator_and_sample(against, table, reading=bundle.manifest.reading)
+    result = estimator_and_sample(against, table, reading=bundle.manifest.reading)
+    estimator, X = result.estimator, result.sample
     watcher.stage("verify")
     is_tensor = bundle.manifest.schema.kind == "tensor"
     sample = sample_for(estimator, X, as_tensors=is_tensor)
