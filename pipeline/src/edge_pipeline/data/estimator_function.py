@@ -60,9 +60,11 @@ def estimator_and_sample(
         )
     else:
         result = _call(reference)
-    stream = None
-    if isinstance(result, tuple) and len(result) == 3 and isinstance(result[2], Mapping):
-        result, stream = result[:2], result[2]
+    stream: Mapping[str, Any] | None = None
+    if isinstance(result, tuple) and len(result) == 3:
+        estimator, X, settings = result
+        if isinstance(settings, Mapping):
+            result, stream = (estimator, X), settings
     is_pair = isinstance(result, tuple) and len(result) == 2
     estimator, X = result if is_pair else (result, None)
     if not (hasattr(estimator, "predict") or hasattr(estimator, "transform")):
