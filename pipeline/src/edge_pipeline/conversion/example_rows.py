@@ -57,9 +57,10 @@ class ExampleRows:
             return
         if not isinstance(output, Tensor | Frame):
             return
+        inputs = {(tensor.name, i) for tensor, i in frame_of(X).columns}
         for position, (tensor, i) in enumerate(frame_of(output).columns):
             place = tensor.name, i
-            if place not in self._columns:
+            if place not in self._columns and place not in inputs:  # a column may pass through
                 self._sources.setdefault(place, (transformer, X, names, position))
 
     def of(self, X: Tensor | Frame, names: Any) -> Any | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sklearn.utils._set_output import _get_output_config
+from sklearn.utils._set_output import _auto_wrap_is_configured, _get_output_config
 
 from edge_pipeline.conversion.column_frame import Frame, frame_of
 from edge_pipeline.conversion.graph.tensor import Tensor
@@ -41,7 +41,8 @@ class FrameNames:
             container = _get_output_config("transform", transformer)["dense"]
         except (AttributeError, ValueError):
             return
-        if container in ("pandas", "polars"):
+        # As scikit-learn does: LabelEncoder, for instance, always returns arrays.
+        if container in ("pandas", "polars") and _auto_wrap_is_configured(transformer):
             self.record(output, transformer.get_feature_names_out())
 
     def of(self, X: Tensor | Frame) -> tuple[Any, ...] | None:

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from pipeline.conversion.estimators.parity import assert_same
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest
@@ -13,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import (
     FunctionTransformer,
+    LabelEncoder,
     MinMaxScaler,
     OneHotEncoder,
     StandardScaler,
@@ -172,3 +174,9 @@ def test_a_name_not_in_a_list_hands_over_a_vector():
         ]
     )
     assert_same(union.fit(X), X, UNSEEN)
+
+
+def test_a_label_encoder_returns_arrays_whatever_the_container() -> None:
+    words = np.array(["b", "a", "c", "a"])
+    with config_context(transform_output="pandas"):
+        assert_same(LabelEncoder().fit(words), words, words[::-1])
