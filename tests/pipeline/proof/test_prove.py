@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from edge_pipeline.conversion.convert import OnnxModel, convert_sample, sample_for
 from edge_pipeline.conversion.trees.ensemble import float32_splits
+from edge_pipeline.proof.canonical_trees import Splits, canonical_trees, largest_float64
 from edge_pipeline.proof.expressions import apply, lookup, take, tree_sum, where
 from edge_pipeline.proof.prove import Proof, prove
 from edge_pipeline.proof.scalars import SELF, constant, make, variable
-from edge_pipeline.proof.trees import Splits, canonical_trees, largest_float64
 from edge_runtime.model import Model
 from hypothesis import given
 from hypothesis import strategies as st

@@ -23,9 +23,9 @@ from edge_runtime.errors import EdgeRuntimeError, ServiceError
 from edge_runtime.loading import load
 from edge_runtime.model import Model
 from edge_runtime.service.application import Service
+from edge_runtime.service.caretaker import Caretaker, ModelReloader
 from edge_runtime.service.host_names import only_local_hosts
 from edge_runtime.service.limits import ServiceLimits
-from edge_runtime.service.reloading import Caretaker, ModelReloader
 from edge_runtime.service.served_models import ServedModels
 from edge_runtime.service.server import Server
 from edge_runtime.service.service_manager import notifier, watchdog_seconds

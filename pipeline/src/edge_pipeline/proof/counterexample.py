@@ -14,8 +14,8 @@ from edge_runtime.bundle.schema import NUMBERS, STRINGS, Schema
 from numpy.typing import NDArray
 
 from edge_pipeline.proof.affine import WeightedSum
+from edge_pipeline.proof.canonical_trees import Tree
 from edge_pipeline.proof.scalars import SELF, Expr, NotUnderstood, Table, item_of, token_of
-from edge_pipeline.proof.trees import Tree
 
 __all__ = ["Contradicted", "Explainer"]
 

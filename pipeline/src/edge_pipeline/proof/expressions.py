@@ -268,8 +268,8 @@ def tree_sum(terms: Iterable[tuple[Any, NDArray[Any]]]) -> Expr:
     Parameters
     ----------
     terms
-        A tree of :mod:`edge_pipeline.proof.trees` with a value for each of its leaves, or None
-        with one value.
+        A tree of :mod:`edge_pipeline.proof.canonical_trees` with a value for each of its leaves,
+        or None with one value.
     """
     nonzero: list[tuple[Any, NDArray[Any]]] = []
     for tree, values in terms:

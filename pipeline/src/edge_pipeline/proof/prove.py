@@ -11,7 +11,7 @@ from edge_runtime.bundle.manifest import Output
 from edge_runtime.bundle.schema import Schema
 from numpy.typing import NDArray
 
-from edge_pipeline.proof.bounds import Bounds
+from edge_pipeline.proof.compare_expressions import Bounds
 from edge_pipeline.proof.counterexample import Contradicted
 from edge_pipeline.proof.expression_ranges import ExpressionRanges
 from edge_pipeline.proof.formulas import boosting, linear, preprocessing, trees

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+from edge_pipeline.proof.canonical_trees import Splits, canonical_trees
 from edge_pipeline.proof.expressions import apply, tree_sum
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant
-from edge_pipeline.proof.trees import Splits, canonical_trees
 
 __all__ = ["tree_ensemble"]
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
+from edge_pipeline.evaluation.report.confusion import confusion
+from edge_pipeline.evaluation.report.curves import calibration, ranking, residuals
 from edge_pipeline.evaluation.report.scores import (
     bootstrap,
     score_metrics,

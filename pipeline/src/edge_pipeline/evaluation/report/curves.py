@@ -1,4 +1,4 @@
-"""Compute the confusion matrix, calibration, ROC, residuals and learning curves of a report."""
+"""Compute the calibration, ROC, residuals and learning curves of a report."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     auc,
     average_precision_score,
-    confusion_matrix,
     precision_recall_curve,
     roc_curve,
 )
 
-from edge_pipeline.evaluation.report.measurements import Calibration, Confusion, Curve, Residuals
+from edge_pipeline.evaluation.report.measurements import Calibration, Curve, Residuals
 
-__all__ = ["calibration", "confusion", "learning_curves", "ranking", "residuals"]
-
-MOST_CLASSES = 30
-"""Most classes of a confusion matrix that fits on a page."""
+__all__ = ["calibration", "learning_curves", "ranking", "residuals"]
 
 RANKED_CLASSES = 10
 """Most classes that get their own ROC curve."""
@@ -37,17 +33,6 @@ SCATTER_POINTS = 300
 
 LEARNING_FOLDS = 3
 LEARNING_SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
-
-
-def confusion(y: NDArray[Any], predicted: NDArray[Any], classes: Sequence[Any]) -> Confusion:
-    """Count the rows of each true class by predicted class."""
-    labels = sorted({*classes, *np.unique(y).tolist()}, key=str) if not classes else list(classes)
-    if len(labels) > MOST_CLASSES:
-        raise ValueError(f"{len(labels)} classes are too many for one table")
-    counts = confusion_matrix(y, predicted, labels=labels)
-    return Confusion(
-        labels=tuple(map(str, labels)), counts=tuple(tuple(row) for row in counts.tolist())
-    )
 
 
 def calibration(y: NDArray[Any], proba: NDArray[Any], classes: Sequence[Any]) -> Calibration:

@@ -19,7 +19,8 @@ from edge_pipeline.evaluation.accuracy import check_target_width
 from edge_pipeline.evaluation.predictions import predict_rows, take_rows
 from edge_pipeline.evaluation.report.class_scores import class_scores, threshold_counts
 from edge_pipeline.evaluation.report.column_histograms import number_histogram
-from edge_pipeline.evaluation.report.curves import calibration, confusion, ranking, residuals
+from edge_pipeline.evaluation.report.confusion import confusion
+from edge_pipeline.evaluation.report.curves import calibration, ranking, residuals
 from edge_pipeline.evaluation.report.importance import importance, partial_dependence
 from edge_pipeline.evaluation.report.measurements import Counts, Group
 from edge_pipeline.evaluation.report.row_groups import group_labels, has_few_values, sort_keys

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn import dummy, ensemble
 from sklearn._loss import link as links
 
+from edge_pipeline.proof.canonical_trees import Splits, canonical_trees
 from edge_pipeline.proof.expressions import apply, running_sums, take, tree_sum
 from edge_pipeline.proof.formulas.registry import (
     Formula,
@@ -21,7 +22,6 @@ from edge_pipeline.proof.formulas.registry import (
 )
 from edge_pipeline.proof.formulas.trees import added, child_references, divided, each_tree
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
-from edge_pipeline.proof.trees import Splits, canonical_trees
 
 __all__ = ["FORMULAS"]
 

@@ -11,10 +11,10 @@ from sklearn import ensemble
 from sklearn import tree as sktree
 from sklearn.ensemble._iforest import _average_path_length
 
+from edge_pipeline.proof.canonical_trees import Splits, Tree, canonical_trees
 from edge_pipeline.proof.expressions import apply, tree_sum, where
 from edge_pipeline.proof.formulas.registry import Formula, Formulas, Result, label_of_highest
 from edge_pipeline.proof.scalars import Expr, NotUnderstood, constant, make
-from edge_pipeline.proof.trees import Splits, Tree, canonical_trees
 
 __all__ = ["FORMULAS", "SINGLE_TREES", "added", "child_references", "divided", "each_tree"]
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edge_pipeline.data.sample import Sample
+from edge_pipeline.proof.canonical_trees import largest_float64
 from edge_pipeline.proof.graph_reader import attributes_of
-from edge_pipeline.proof.trees import largest_float64
 
 __all__ = ["MAX_EDGES", "threshold_edges", "threshold_rows"]
 
