@@ -15,7 +15,7 @@ from edge_runtime.service import ServiceLimits, application
 import edge_runtime
 
 
-@pytest.fixture(params=["onnxruntime", "numpy"])
+@pytest.fixture(params=["auto", "numpy"])
 def mixed(request: pytest.FixtureRequest, mixed_file: Path) -> Any:
     with edge_runtime.load(mixed_file, engine=request.param) as model:
         yield model

@@ -182,6 +182,7 @@ Change = Callable[[dict[str, Any]], Any]
         (lambda r: r["inputs"][0].update(datatype="INT64"), "expected values of INT64"),
         (lambda r: r["inputs"][0].update(datatype="BYTES"), "expected values of BYTES"),
         (lambda r: r["inputs"][0].update(datatype="UINT8", data=[300] * 6), "outside UINT8"),
+        (lambda r: r["inputs"][0].update(datatype="UINT8", data=[-1, None] * 3), "outside UINT8"),
         (lambda r: r["inputs"][0].update(data=[[1, 2, 3], 4, 5, 6]), "one depth"),
         (lambda r: r["inputs"][0].update(data={"a": 1}), "expected data"),
         (lambda r: r["inputs"][0].update(data=[True] * 6), "expected values of FP64"),

@@ -141,9 +141,13 @@ def _array_of(name: str, datatype: str, values: list[Any]) -> NDArray[Any]:
     has_gap = None in values
     if has_gap and dtype.kind == "f":
         values = [np.nan if value is None else value for value in values]
+    if dtype.kind in "iu":  # numpy before 2 wraps what does not fit
+        limits = np.iinfo(dtype)
+        if not all(value is None or limits.min <= value <= limits.max for value in values):
+            raise _fault(name, f"a value lies outside {datatype}")
     try:
         return _as_objects(values) if has_gap and dtype.kind != "f" else np.array(values, dtype)
-    except OverflowError as error:
+    except OverflowError as error:  # a whole number beyond the largest float
         raise _fault(name, f"a value lies outside {datatype}") from error
 
 
