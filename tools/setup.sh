@@ -41,7 +41,7 @@ fi
 # A wheel rebuilt from changed sources keeps its version, and pip would keep the old files.
 for argument in "$@"; do
     case $argument in
-    *.whl) "$folder/bin/python" -m pip uninstall --quiet --yes edge-runtime 2>/dev/null || true ;;
+    *.whl) "$folder/bin/python" -m pip uninstall --quiet --yes edge-runtime edge-runtime-core 2>/dev/null || true ;;
     esac
 done
 
