@@ -8,7 +8,7 @@ same outputs on, the planner takes a faster graph; see
 from __future__ import annotations
 
 from _thread import allocate_lock  # what threading.Lock is; its import takes 0.5 ms
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +82,7 @@ class QueryPlanner:
         self.rows_at_once = ROWS_AT_ONCE
         self._is_tensor = manifest.schema.kind == "tensor"
         if self._is_tensor:
-            width = manifest.schema.numbers_width
-            self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_TENSOR_CELLS_AT_ONCE // width))
+            self.rows_at_once = _rows_within(MAX_TENSOR_CELLS_AT_ONCE, manifest.schema)
         if manifest.schema.derived:
             from edge_runtime.inputs.derived_columns import (  # few models have derived columns
                 MAX_CELLS_AT_ONCE,
@@ -91,8 +90,7 @@ class QueryPlanner:
             )
 
             self._deriver = DerivedColumns(manifest.schema)
-            width = manifest.schema.numbers_width
-            self.rows_at_once = max(1, min(ROWS_AT_ONCE, MAX_CELLS_AT_ONCE // width))
+            self.rows_at_once = _rows_within(MAX_CELLS_AT_ONCE, manifest.schema)
         self.text_slicer: TextSlicer | None = None
         if manifest.schema.textual:
             from edge_runtime.engine.text_slices import TextSlicer, cuts_texts
@@ -136,32 +134,15 @@ class QueryPlanner:
         InferenceError
             The engine failed, or the graph contradicts its manifest.
         """
-        step = self.rows_at_once
-        if self.text_slicer is not None and n_rows:
-            return self._predict_texts(self.text_slicer, query, feeds, n_rows)
-        if 0 < n_rows <= step:
+        if 0 < n_rows <= self.rows_at_once and self.text_slicer is None:
             return query.predict(self.graph_feeds(feeds), n_rows)
         if not n_rows:
             # Some operators take no zero rows, so predict one row and drop it.
             one_row = self._drop_unread(_example_row(self._manifest.schema))
             return [array[:0] for array in query.predict(one_row, 1)]
-        sizes = (min(step, n_rows - i) for i in range(0, n_rows, step))
-        slices = zip(self._slices(feeds, n_rows), sizes, strict=True)
-        return join_slices((query.predict(part, size) for part, size in slices), n_rows)
-
-    def _predict_texts(
-        self, slicer: TextSlicer, query: GraphQuery, feeds: dict[str, NDArray[Any]], n_rows: int
-    ) -> list[NDArray[Any]]:
-        bounds = slicer.slices(feeds[STRINGS], self.rows_at_once)
-        return join_slices(
-            (
-                query.predict(
-                    self.graph_feeds({name: block[i:j] for name, block in feeds.items()}), j - i
-                )
-                for i, j in bounds
-            ),
-            n_rows,
-        )
+        bounds = self._bounds(feeds, n_rows)
+        slices = zip(self._slices(feeds, bounds), bounds, strict=True)
+        return join_slices((query.predict(part, j - i) for part, (i, j) in slices), n_rows)
 
     def predict_all(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> dict[str, NDArray[Any]]:
         """Compute every output by name, with the whole graph."""
@@ -188,14 +169,22 @@ class QueryPlanner:
         names, n_outputs = [output.name for output in outputs], len(outputs)
         return GraphQuery(self.session, outputs, names, (None,) * n_outputs, (False,) * n_outputs)
 
-    def _slices(self, feeds: dict[str, NDArray[Any]], n_rows: int) -> Iterator[Feeds]:
-        """Yield the graph's inputs for some rows at a time; use each before taking the next."""
+    def _bounds(self, feeds: Feeds, n_rows: int) -> list[tuple[int, int]]:
+        """Find the start and the end of each slice."""
         step = self.rows_at_once
+        if self.text_slicer is not None:
+            return list(self.text_slicer.slices(feeds[STRINGS], step))
+        return [(i, min(i + step, n_rows)) for i in range(0, n_rows, step)]
+
+    def _slices(
+        self, feeds: dict[str, NDArray[Any]], bounds: Sequence[tuple[int, int]]
+    ) -> Iterator[Feeds]:
+        """Yield the graph's inputs for some rows at a time; use each before taking the next."""
         if self._deriver is not None:
-            yield from map(self._drop_unread, self._deriver.slices(feeds, step))
+            yield from map(self._drop_unread, self._deriver.slices(feeds, bounds))
             return
-        for i in range(0, n_rows, step):
-            yield self._drop_unread({name: block[i : i + step] for name, block in feeds.items()})
+        for i, j in bounds:
+            yield self._drop_unread({name: block[i:j] for name, block in feeds.items()})
 
     def _drop_unread(self, feeds: Feeds) -> Feeds:
         """Drop the block that the graph does not read: some estimators use no text, say."""
@@ -227,6 +216,11 @@ class QueryPlanner:
         blocks, n_rows = golden_feeds(self._manifest)
         golden = self.graph_feeds(blocks), n_rows
         return fastest_query(whole, *self._source, golden, self._open_session)
+
+
+def _rows_within(n_cells: int, schema: Schema) -> int:
+    """Find how many rows have at most *n_cells* in the numeric block; at least one."""
+    return max(1, min(ROWS_AT_ONCE, n_cells // schema.numbers_width))
 
 
 def join_slices(slices: Iterable[list[NDArray[Any]]], n_rows: int) -> list[NDArray[Any]]:

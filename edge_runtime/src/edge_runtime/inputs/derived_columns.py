@@ -50,21 +50,20 @@ class DerivedColumns:
         InputError
             For the first cell that cannot be read.
         """
-        return next(self.slices(feeds, max(1, len(feeds[CELLS]))))
+        return next(self.slices(feeds, [(0, len(feeds[CELLS]))]))
 
     def slices(
-        self, feeds: dict[str, NDArray[Any]], step: int
+        self, feeds: dict[str, NDArray[Any]], bounds: Sequence[tuple[int, int]]
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yield *feeds*, widened, in slices of *step* rows.
+        """Yield *feeds*, widened, in slices; *bounds* are the start and the end of each.
 
         All slices share one buffer, so finish with each before taking the next.  A new buffer of
         8 MB for a slice of hashed text would cost more than the rest of its prediction.
         """
-        n_rows = len(feeds[CELLS])
-        buffer = np.zeros((min(step, n_rows), self._width))
+        buffer = np.zeros((max(end - start for start, end in bounds), self._width))
         touched: list[tuple[int, int]] = []
-        for start in range(0, max(n_rows, 1), step):
-            part = {name: block[start : start + step] for name, block in feeds.items()}
+        for start, end in bounds:
+            part = {name: block[start:end] for name, block in feeds.items()}
             for place in touched:
                 buffer[place] = 0.0
             touched.clear()
