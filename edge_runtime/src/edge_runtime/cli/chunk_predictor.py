@@ -10,7 +10,7 @@ import numpy as np
 from edge_runtime.cli.prediction_writers import Predictions
 from edge_runtime.cli.row_chunks import Block, Chunk, RefusedRow, Row, RowReader
 from edge_runtime.errors import InferenceError, InputError
-from edge_runtime.inputs.single_row import RowBuffers, row_writer
+from edge_runtime.inputs.single_row import RowBuffers, row_is_cell, row_writer
 from edge_runtime.inputs.tables import InputReader
 
 __all__ = ["ChunkPredictor"]
@@ -41,7 +41,7 @@ class ChunkPredictor:
         self._names = schema.names
         self._write_row = row_writer(input_reader)
         self._buffers = RowBuffers(schema)
-        self._row_is_one_cell = schema.kind in ("dicts", "lists", "tensor")
+        self._row_is_one_cell = row_is_cell(schema)
 
     def no_predictions(self) -> Predictions:
         """Predict no rows: the arrays have the right shapes and types for a header."""

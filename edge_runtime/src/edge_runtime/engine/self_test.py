@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_runtime.bundle.manifest import Cell, Manifest, Output
 from edge_runtime.errors import InferenceError, InputError, SelfTestError
+from edge_runtime.inputs.single_row import row_is_cell
 from edge_runtime.inputs.tables import InputReader
 
 if TYPE_CHECKING:
@@ -103,9 +104,7 @@ def golden_row(manifest: Manifest) -> Any:
     rows = golden_rows(manifest)[:1]
     if not rows:
         return None
-    # A row of dicts, lists or a tensor has only one cell, which is passed alone.
-    is_one_cell = manifest.schema.kind in ("dicts", "lists", "tensor")
-    return rows[0][0] if is_one_cell else rows[0]
+    return rows[0][0] if row_is_cell(manifest.schema) else rows[0]
 
 
 _REMEDY = "do not use this model here; build it again with the newest edge-pipeline, and report it"

@@ -36,6 +36,7 @@ __all__ = [
     "RowReader",
     "RowWriter",
     "copy_wide_row",
+    "row_is_cell",
     "row_writer",
 ]
 
@@ -74,6 +75,11 @@ class RowBuffers:
         self.memory = memoryview(self.numbers.data).cast("B") if schema.numeric else memoryview(b"")
         self.text = self.strings[0]
         self.touched: list[int] = []
+
+
+def row_is_cell(schema: Schema) -> bool:
+    """Whether a row is a dict, a list or a tensor itself, and never a container of cells."""
+    return schema.kind in ("dicts", "lists", "tensor")
 
 
 def row_writer(input_reader: InputReader) -> RowWriter:
@@ -249,7 +255,7 @@ class RowReader:
         self._pick = _picker(schema.names)
         self._width = len(schema.columns)
         self._expected = f"expected a row of {quantity(self._width, 'cell')}"
-        self._is_one_cell = schema.kind in ("dicts", "lists", "tensor")
+        self._is_one_cell = row_is_cell(schema)
         self._cells_may_be_rows = any(
             column.type in ("dict", "list", "tensor") for column in schema.columns
         )
