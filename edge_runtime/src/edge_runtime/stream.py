@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.inputs.flags import Flag
 
-__all__ = ["Answer", "Stream", "StreamFlag"]
+__all__ = ["Answer", "Stream", "StreamFlag", "check_rate"]
 
 RATE_TOLERANCE = 1e-3
 """Relative difference of two rates that are the same clock's: a sound card is within 1e-4."""
@@ -110,11 +110,8 @@ class Stream:
         self.model, self.settings = model, tensor.stream
         self._shape = tensor.shape
         self.window = tensor.shape[self.settings.time_axis]
-        if rate is not None and not abs(rate / self.rate - 1.0) <= RATE_TOLERANCE:
-            raise InputError(
-                f"expected {self.rate:g} samples a second, as in training, found {rate:g}; set the "
-                "source to that rate, or resample the signal"
-            )
+        if rate is not None:
+            check_rate(rate, self.rate)
         self._predict = getattr(model, f"{method}_one")
         self._votes = _Votes(model, method, majority, hysteresis)
         self._takes_missing = model.schema.columns[0].missing
@@ -257,6 +254,15 @@ class Stream:
         flags += self.model.check_rows(row[np.newaxis])[0]
         self._flags, self._n_missing = [], 0
         return Answer(end, self._votes.add(prediction), flags, prediction)
+
+
+def check_rate(rate: float, trained_rate: float) -> None:
+    """Raise InputError if samples come at another rate than those of training."""
+    if not abs(rate / trained_rate - 1.0) <= RATE_TOLERANCE:
+        raise InputError(
+            f"expected {trained_rate:g} samples a second, as in training, found {rate:g}; set the "
+            "source to that rate, or resample the signal"
+        )
 
 
 def _run_length(flags: NDArray[np.bool_], value: bool) -> int:

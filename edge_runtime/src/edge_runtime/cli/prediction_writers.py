@@ -19,7 +19,7 @@ from edge_runtime.errors import InferenceError
 if TYPE_CHECKING:
     from edge_runtime.inputs.flags import Flag
 
-__all__ = ["FLAGS", "CsvWriter", "JsonWriter", "Predictions", "flags_to_array"]
+__all__ = ["FLAGS", "CsvWriter", "JsonWriter", "Predictions", "csv_text", "flags_to_array"]
 
 FLAGS = "flags"
 """Name of the column of flags, beside the names of methods."""
@@ -44,7 +44,7 @@ class CsvWriter:
 
     def header(self, predictions: Predictions) -> str:
         """Return the header line for *predictions*, which may be those of no rows."""
-        return _csv_text([["line", *(name for name, _ in self._columns(predictions))]])
+        return csv_text([["line", *(name for name, _ in self._columns(predictions))]])
 
     def text(self, lines: Sequence[int], predictions: Predictions) -> str:
         """Return the text for the rows that began on *lines*."""
@@ -55,7 +55,7 @@ class CsvWriter:
         rows = zip(*columns, strict=True)
         formats = ["%s", *map(_format, columns[1:])]
         if None in formats:
-            return _csv_text(rows)
+            return csv_text(rows)
         # The same text as csv's, in half of its time.
         return f"{','.join(map(str, formats))}\n" * len(lines) % tuple(chain.from_iterable(rows))
 
@@ -155,7 +155,8 @@ def _neighbor_objects(manifest: Manifest, arrays: Sequence[NDArray[Any]]) -> lis
     return rows
 
 
-def _csv_text(rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(rows: Iterable[Sequence[Any]]) -> str:
+    """Write rows as lines of CSV, with quotes where a cell needs them."""
     stream = io.StringIO()
     csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()

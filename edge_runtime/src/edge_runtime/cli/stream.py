@@ -8,13 +8,14 @@ from contextlib import nullcontext
 from typing import Any, BinaryIO
 
 from edge_runtime.cli.console import json_text, note, print_line
+from edge_runtime.cli.prediction_writers import csv_text
 from edge_runtime.cli.sample_sources import format_of_samples, read_samples
 from edge_runtime.cli.trust import trusted_keys
 from edge_runtime.engine.selection import Engine
 from edge_runtime.errors import InputError
 from edge_runtime.loading import load
 from edge_runtime.records import record
-from edge_runtime.stream import Answer, Stream
+from edge_runtime.stream import Answer, Stream, check_rate
 
 __all__ = ["StreamOptions", "print_stream"]
 
@@ -59,7 +60,7 @@ def _predict(stream: Stream, source: BinaryIO, options: StreamOptions) -> None:
     form = options.format or format_of_samples(options.source)
     rate, chunks = read_samples(source, form, stream.settings, pcm=options.pcm)
     if rate is not None:  # the header of a WAV file
-        Stream(stream.model, rate=rate, method=options.method)
+        check_rate(rate, stream.rate)
     if not options.as_json:
         print_line("time,prediction,flags")
     n_samples, busy = 0, 0.0
@@ -91,14 +92,10 @@ def _as_json(answer: Answer) -> str:
 
 
 def _as_csv(answer: Answer) -> str:
-    flags = "; ".join(map(str, answer.flags))
-    return f"{answer.time:.6g},{_cell(answer.prediction)},{_cell(flags)}"
-
-
-def _cell(value: Any) -> str:
-    text = value if isinstance(value, str) else json_text(value)
-    needs_quotes = any(mark in text for mark in ',"\n\r')
-    return '"' + text.replace('"', '""') + '"' if needs_quotes else text
+    prediction = answer.prediction
+    text = prediction if isinstance(prediction, str) else json_text(prediction)
+    row = [f"{answer.time:.6g}", text, "; ".join(map(str, answer.flags))]
+    return csv_text([row]).removesuffix("\n")
 
 
 def _opened(name: str) -> Any:
