@@ -102,17 +102,19 @@ def date_column(cells: NDArray[Any] | Sequence[Any], column: Column) -> NDArray[
         For the first cell that :func:`date_cell` refuses.
     """
     is_utc = column.dates is not None and column.dates.zone is not None
-    if isinstance(cells, np.ndarray) and cells.dtype.kind == "M" and not is_utc:
-        numbers = _from_datetime64(cells)
-        if numbers is not None and (column.missing or not np.isnan(numbers).any()):
-            return numbers
-    if not is_utc and not isinstance(cells, np.ndarray):
-        numbers = _from_iso_texts(cells)
-        if numbers is not None and (column.missing or not np.isnan(numbers).any()):
-            return numbers
+    numbers = None if is_utc else _without_loop(cells)
+    if numbers is not None and (column.missing or not np.isnan(numbers).any()):
+        return numbers
     return np.array(
         [date_cell(cell, column, row) for row, cell in enumerate(cells)], dtype=np.float64
     )
+
+
+def _without_loop(cells: NDArray[Any] | Sequence[Any]) -> NDArray[np.float64] | None:
+    """Convert datetime64, or plain texts; None where a cell needs :func:`date_cell`."""
+    if not isinstance(cells, np.ndarray):
+        return _from_iso_texts(cells)
+    return _from_datetime64(cells) if cells.dtype.kind == "M" else None
 
 
 def date_text(text: str, rule: DateRule) -> float:
