@@ -24,9 +24,9 @@ metadata = client.get_model_metadata("mixed", "1")
 def tensor(name, values, binary):
     values = np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
     datatype = {"O": "BYTES", "f": "FP64", "i": "INT64", "b": "BOOL"}[values.dtype.kind]
-    made = triton.InferInput(name, list(values.shape), datatype)
-    made.set_data_from_numpy(values, binary_data=binary)
-    return made
+    infer_input = triton.InferInput(name, list(values.shape), datatype)
+    infer_input.set_data_from_numpy(values, binary_data=binary)
+    return infer_input
 
 columns = {"height": [1.5, float("nan")], "city": ["Paris", "NA"], "children": [1, 2],
            "smoker": [True, False], "street": ["a", "\\u4e2d"]}
